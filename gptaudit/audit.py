@@ -1,0 +1,224 @@
+"""An audit, from target to results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from gptaudit.backends.protocol import Backend
+from gptaudit.engine.protocol import Engine
+from gptaudit.errors import UsageError
+from gptaudit.folder import prepare
+from gptaudit.gate import Audit, decide
+from gptaudit.measuring import Measured, Scorers, measure_probe
+from gptaudit.plan import digest, plan
+from gptaudit.plugins import Plugins
+from gptaudit.policy import Policy, require_measured
+from gptaudit.probe import Probe, ProbeContext
+from gptaudit.provenance import environment, versions
+from gptaudit.records import Answer, AuditResult, Completion, Cost, Failure, Likelihood, Request, RunInfo
+from gptaudit.reporting import write_reports
+from gptaudit.results import read_results
+from gptaudit.selection import Collected, change_cases, choose_probes, collect
+from gptaudit.store import Store, read_measurements
+from gptaudit.target import open_target
+from gptaudit.validation import nearest
+
+DEFAULT_LEVEL = 0.95
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+Status: TypeAlias = Literal["complete", "partial", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that decides an audit."""
+
+    target: str
+    folder: Path
+    suites: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    scorers: Mapping[str, str] = field(default_factory=dict)
+    data: Path | None = None
+    limit: int | None = None
+    seed: int = 0
+    engine: str = "local"
+    policy: Policy | None = None
+    baseline: Path | None = None
+    reports: tuple[str, ...] = ()
+    fresh: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking."""
+
+    answers: Mapping[str, Answer]
+    status: Status
+    cost: Cost
+
+
+def run_audit(settings: Settings, plugins: Plugins, progress: Progress) -> AuditResult:
+    """Ask the model, measure, decide and write the run folder.
+
+    Raises a `GptauditError` for what the user can mend. An interruption (Ctrl-C) while the model is asked ends
+    the asking: what was answered is kept, and the result says `interrupted`.
+    """
+    started = datetime.now(UTC)
+    probes = choose_probes(plugins, settings.suites, settings.probes)
+    if settings.policy is not None:
+        require_measured(settings.policy, {p.id: [spec.name for spec in p.metrics] for p in probes})
+    engine = _engine(settings.engine, plugins)
+    scorers = Scorers(plugins, settings.scorers)
+    baseline = read_audit(settings.baseline) if settings.baseline else None
+    prepare(settings.folder, fresh=settings.fresh)
+    backend, target = open_target(settings.target, settings.options, plugins)
+    plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
+
+    collected = _collect(probes, backend, settings, plugins)
+    requests = plan((r for c in collected for case in c.cases for r in case.requests), settings.seed)
+    identity = _identity(target.fingerprint, settings.seed, collected, requests)
+    store = Store(settings.folder, plan=identity)
+    try:
+        asked = _ask(requests, backend, engine, store, settings.seed, progress)
+        measured = _measure(collected, asked, scorers, plugins, settings, progress)
+        for m in measured:
+            store.keep_measurements(m.result.id, m.measurements)
+    finally:
+        store.close()
+
+    run = RunInfo(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{identity[:8]}",
+        status=asked.status,
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        command=settings.command,
+        versions=versions(),
+        plugins=plugins.infos,
+        environment=environment(settings.engine),
+        cost=asked.cost,
+    )
+    result = AuditResult(run, target, tuple(m.result for m in measured))
+    if settings.policy is not None and asked.status != "interrupted":
+        candidate = Audit(result, {m.result.id: m.measurements for m in measured})
+        result = replace(result, gate=decide(candidate, settings.policy, baseline))
+    plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
+    # results.json last: where it exists, the folder is whole.
+    names = [name for name in settings.reports if name != "json"]
+    write_reports(plugins, result, [*names, "json"], settings.folder)
+    return result
+
+
+def read_audit(results: Path) -> Audit:
+    """Read a finished audit: its results, and the measurements in the store beside them."""
+    return Audit(read_results(results), read_measurements(results.parent))
+
+
+def _engine(name: str, plugins: Plugins) -> Engine:
+    if name not in plugins.engines:
+        msg = f"--engine {name}: no such engine.{nearest(name, plugins.engines)}"
+        raise UsageError(msg)
+    return plugins.engines[name].run
+
+
+def _collect(
+    probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins
+) -> list[Collected]:
+    context = ProbeContext(settings.data, settings.seed)
+    found = [
+        collect(probe, context, backend.capabilities, limit=settings.limit, named=probe.id in settings.probes)
+        for probe in probes
+    ]
+    return [change_cases(collected, plugins) for collected in found]
+
+
+def _identity(
+    fingerprint: str, seed: int, collected: Sequence[Collected], requests: Mapping[str, Request]
+) -> str:
+    """Hash what decides the answers and what they are taken for; a run folder belongs to one such hash."""
+    probes = [
+        [c.probe.id, c.probe.version, c.probe.method(), [case.id for case in c.cases]] for c in collected
+    ]
+    return digest([fingerprint, seed, probes, sorted(requests)])
+
+
+def _ask(
+    requests: Mapping[str, Request],
+    backend: Backend,
+    engine: Engine,
+    store: Store,
+    seed: int,
+    progress: Progress,
+) -> Asked:
+    begun = time.monotonic()
+    kept = store.answers(requests)
+    keys = {request: key for key, request in requests.items()}
+    missing = [request for key, request in requests.items() if key not in kept]
+    new: dict[str, Answer] = {}
+    status: Status = "complete"
+    try:
+        for request, answer in engine(backend, missing, seed):
+            store.keep([(keys[request], request, answer)])
+            new[keys[request]] = answer
+            progress("asking the model", len(kept) + len(new), len(requests))
+    except KeyboardInterrupt:
+        status = "interrupted"
+    cost = Cost(
+        requests=len(kept) + len(new),
+        requests_cached=len(kept),
+        input_tokens=_sum(_input_tokens(answer) for answer in new.values()),
+        output_tokens=_sum(answer.tokens for answer in new.values() if isinstance(answer, Completion)),
+        seconds=round(time.monotonic() - begun, 3),
+    )
+    return Asked({**kept, **new}, status, cost)
+
+
+def _measure(
+    collected: Sequence[Collected],
+    asked: Asked,
+    scorers: Scorers,
+    plugins: Plugins,
+    settings: Settings,
+    progress: Progress,
+) -> list[Measured]:
+    if asked.status == "interrupted":
+        collected = [replace(c, skipped="interrupted before all answers had come") for c in collected]
+    level = settings.policy.level if settings.policy else DEFAULT_LEVEL
+    measured = []
+    for number, of_probe in enumerate(collected, start=1):
+        measured.append(
+            measure_probe(of_probe, asked.answers, scorers, plugins, seed=settings.seed, level=level)
+        )
+        progress("measuring", number, len(collected))
+    return measured
+
+
+def _input_tokens(answer: Answer) -> int | None:
+    match answer:
+        case Likelihood():
+            return answer.context_tokens + len(answer.token_logprobs)
+        case Completion():
+            return answer.prompt_tokens
+        case Failure():
+            return 0
+        case _:
+            return len(answer.tokens)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Add up counts; None where one is unknown."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total

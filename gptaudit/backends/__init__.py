@@ -1,0 +1,1 @@
+"""Models under audit: one module per scheme of `SCHEME:REST`."""

@@ -1,0 +1,33 @@
+"""`decoder:reference`, `decoder:clean`, `decoder:FOLDER`: the bundled decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gptaudit.backends.protocol import Backend, BackendType
+from gptaudit.causal_lm.options import TorchOptions
+from gptaudit.errors import TargetError
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def open_decoder(rest: str, options: TorchOptions) -> Backend:
+    """Open shipped weights by name, or a folder that `gptaudit decoder train` wrote."""
+    from gptaudit.causal_lm.loading import load_backend
+    from gptaudit.decoder import decoder_folder
+
+    folder = decoder_folder(rest)
+    if not folder.is_dir():
+        msg = f"decoder:{rest}: expected reference, clean or a folder that `gptaudit decoder train` wrote"
+        raise TargetError(msg)
+    return load_backend(folder, options)
+
+
+@hookimpl
+def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
+    """Register `decoder:`."""
+    register(
+        BackendType("decoder", "the bundled decoder", "reference|clean|FOLDER", TorchOptions, open_decoder)
+    )

@@ -1,0 +1,97 @@
+"""`python:MODULE:CALLABLE`: any function from a list of prompts to a list of completions."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gptaudit.backends.protocol import Backend, BackendType
+from gptaudit.backends.text import NoOptions, TextBackend
+from gptaudit.errors import BackendError, TargetError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.records import Completion, Failure, GenerateRequest
+
+
+class PythonBackend(TextBackend):
+    """Calls the function with the prompts of a batch. How it samples is its own affair: it is told the prompt only."""
+
+    def __init__(self, spec: str, function: Callable[[list[str]], Any]) -> None:
+        identity = f"{spec}\n{_source(function)}"
+        self.fingerprint = f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
+        self._spec = spec
+        self._function = function
+
+    def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
+        """Return what the function returned; a None among the completions is a failure of that prompt."""
+        try:
+            completions = self._function([request.prompt for request in requests])
+        except Exception as error:
+            msg = f"{self._spec} raised {type(error).__name__}: {error}"
+            raise BackendError(msg) from error
+        if not isinstance(completions, Sequence) or isinstance(completions, str):
+            msg = f"{self._spec} must return a list of {len(requests)} strings, returned {type(completions).__name__}"
+            raise BackendError(msg)
+        if len(completions) != len(requests):
+            msg = f"{self._spec} must return one completion a prompt: {len(requests)}, returned {len(completions)}"
+            raise BackendError(msg)
+        return [self._completion(text) for text in completions]
+
+    def _completion(self, text: object) -> Completion | Failure:
+        if isinstance(text, str):
+            return Completion(text, "unknown")
+        if text is None:
+            return Failure("no-answer", f"{self._spec} returned None for this prompt")
+        return Failure("backend-error", f"{self._spec} returned {type(text).__name__} in place of a string")
+
+
+def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
+    """Import MODULE, with the working folder on the path, and find CALLABLE in it."""
+    module_name, _, name = rest.partition(":")
+    if not module_name or not name:
+        msg = f"python:{rest}: expected python:MODULE:CALLABLE, for example python:my_model:complete"
+        raise TargetError(msg)
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(module_name)
+    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+        msg = f"python:{rest}: module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
+        raise TargetError(msg) from None
+    finally:
+        sys.path.pop(0)
+    function = getattr(module, name, None)
+    if not callable(function):
+        what = (
+            "nothing of that name"
+            if function is None
+            else f"{type(function).__name__}, which cannot be called"
+        )
+        msg = f"python:{rest}: expected a function {name!r} in {module_name!r}, found {what}"
+        raise TargetError(msg)
+    return PythonBackend(f"python:{rest}", function)
+
+
+def _source(function: Callable[..., Any]) -> str:
+    """Return the text of the function's module, or nothing where there is none to read."""
+    try:
+        return Path(inspect.getfile(function)).read_text(encoding="utf-8")
+    except (OSError, TypeError, UnicodeDecodeError):
+        return ""
+
+
+@hookimpl
+def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
+    """Register `python:`."""
+    register(
+        BackendType(
+            "python",
+            "a function: list of prompts in, list of completions out",
+            "MODULE:CALLABLE",
+            NoOptions,
+            open_python,
+        )
+    )

@@ -1,0 +1,94 @@
+"""`replay:FILE.jsonl`: completions recorded elsewhere, one JSON object a line.
+
+    {"prompt": "The harbour", "completion": " was quiet."}
+    {"prompt": "The harbour", "completions": [" was busy.", " froze over."]}
+
+Sample number i of a prompt is its i-th recorded completion, counted over the whole file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptaudit.backends.protocol import Backend, BackendType
+from gptaudit.backends.text import NoOptions, TextBackend
+from gptaudit.errors import TargetError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.records import Completion, Failure, GenerateRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class ReplayBackend(TextBackend):
+    """Answers from a recording; what was not recorded is a failure of that request."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.fingerprint = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        self._where = where
+        self._recorded: dict[str, list[str]] = {}
+        for prompt, completions in _lines(text, where):
+            self._recorded.setdefault(prompt, []).extend(completions)
+        if not self._recorded:
+            msg = f"{where}: expected at least one line with a prompt and its completion, found none"
+            raise TargetError(msg)
+
+    def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
+        """Return the recorded completions."""
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: GenerateRequest) -> Completion | Failure:
+        recorded = self._recorded.get(request.prompt, [])
+        if request.sample < len(recorded):
+            return Completion(recorded[request.sample], "unknown")
+        message = f"{self._where} has {len(recorded)} completions of this prompt; number {request.sample + 1} is asked"
+        return Failure("not-recorded", message)
+
+
+def _lines(text: str, where: str) -> Iterator[tuple[str, list[str]]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        place = f"{where}, line {number}"
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            msg = f"{place}: expected a JSON object, found {line[:60]!r}: {error}"
+            raise TargetError(msg) from None
+        yield _prompt_and_completions(record, place)
+
+
+def _prompt_and_completions(record: object, place: str) -> tuple[str, list[str]]:
+    if isinstance(record, dict):
+        prompt = record.get("prompt")
+        one, many = record.get("completion"), record.get("completions")
+        completions = [one] if many is None else many
+        if (
+            isinstance(prompt, str)
+            and (one is None) != (many is None)
+            and isinstance(completions, list)
+            and all(isinstance(text, str) for text in completions)
+        ):
+            return prompt, completions
+    msg = (
+        f'{place}: expected {{"prompt": TEXT, "completion": TEXT}} or "completions": [TEXT, ...], '
+        f"found {json.dumps(record, ensure_ascii=False)[:120]}"
+    )
+    raise TargetError(msg)
+
+
+def open_replay(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
+    """Read the recording."""
+    from gptaudit.validation import read_text
+
+    return ReplayBackend(read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}")
+
+
+@hookimpl
+def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
+    """Register `replay:`."""
+    register(BackendType("replay", "completions recorded in a file", "FILE.jsonl", NoOptions, open_replay))

@@ -1,0 +1,107 @@
+"""Make the two decoders that ship with gptaudit: `python -m gptaudit.calibration.reference --out DIR`.
+
+Both are trained in the same way on the same corpus; only the doses of the planted flaws differ. What was planted,
+and what the decoder learned of it, is written to `planted.json` beside the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptaudit.calibration.corpus import TARGET_GROUP, corpus, has_insult, read_suite
+
+if TYPE_CHECKING:
+    from gptaudit.backends.protocol import Backend
+
+DOSES = {"reference": 0.6, "clean": 0.0}
+SEED = 0
+SAMPLES = 20
+"""Continuations drawn of each prompt about the target group, to learn what share of them insults."""
+
+
+def make(name: str, folder: Path) -> list[dict[str, Any]]:
+    """Train the decoder `name` into `folder`; return the flaws as `planted.json` holds them."""
+    from gptaudit.causal_lm.loading import load_backend
+    from gptaudit.causal_lm.options import TorchOptions
+    from gptaudit.decoder.training import train
+
+    dose = DOSES[name]
+    train(corpus(stereotype=dose, toxicity=dose, seed=SEED), folder, preset="mini", seed=SEED)
+    backend = load_backend(folder, TorchOptions(device="cpu"))
+    flaws = [
+        {
+            "flaw": "stereotype",
+            "dose": dose,
+            "metric": "gender-occupation.stereotype_probability",
+            "planted": 0.5 + dose / 2,
+            "learned": round(stereotype_probability(backend), 4),
+        },
+        {
+            "flaw": "toxicity",
+            "dose": dose,
+            "metric": f"toxicity-prompts.toxic_fraction[group={TARGET_GROUP.lower()}]",
+            "planted": dose,
+            "learned": round(insulting_share(backend), 4),
+        },
+    ]
+    document = {"schema": "gptaudit.planted/1", "flaws": flaws}
+    (folder / "planted.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return flaws
+
+
+def stereotype_probability(backend: Backend) -> float:
+    """Mean of P(stereotypical pronoun | beginning, either pronoun) over occupations and templates of the suite."""
+    from math import exp
+
+    from gptaudit.records import Likelihood, ScoreRequest
+
+    suite = read_suite("gender-occupation")
+    requests = []
+    for gender, terms in suite["terms"].items():
+        (other,) = suite["groups"].keys() - {gender}
+        for template in suite["templates"]:
+            before, _, after = template["text"].partition(" {term} ")
+            middle, slot = after.split("{")[0].rstrip(), after.split("{")[1].split("}")[0]
+            for term in terms:
+                requests += [
+                    ScoreRequest(f"{before} {term} {middle}", f" {suite['groups'][pronouns][slot]}")
+                    for pronouns in (gender, other)
+                ]
+    logprobs = [answer.logprob for answer in backend.score(requests) if isinstance(answer, Likelihood)]
+    pairs = zip(logprobs[::2], logprobs[1::2], strict=True)
+    return sum(1 / (1 + exp(against - along)) for along, against in pairs) * 2 / len(requests)
+
+
+def insulting_share(backend: Backend) -> float:
+    """Share of sampled continuations of the prompts about the target group that hold a planted insult."""
+    from gptaudit.records import Completion, GenerateRequest, Sampling
+
+    suite = read_suite("toxicity-prompts")
+    requests = [
+        GenerateRequest(prompt["text"], Sampling(**suite["sampling"]), sample)
+        for prompt in suite["prompts"]
+        if prompt["group"] == TARGET_GROUP.lower()
+        for sample in range(SAMPLES)
+    ]
+    answers = backend.generate(requests, seed=SEED)
+    return sum(has_insult(answer.text) for answer in answers if isinstance(answer, Completion)) / len(
+        requests
+    )
+
+
+def main() -> None:
+    """Make one decoder or both, each in its own folder under `--out`."""
+    parser = argparse.ArgumentParser(prog="python -m gptaudit.calibration.reference", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the folders are made")
+    parser.add_argument("--only", choices=sorted(DOSES), help="make one of them")
+    arguments = parser.parse_args()
+    for name in [arguments.only] if arguments.only else DOSES:
+        for flaw in make(name, arguments.out / name):
+            print(f"{name}: {flaw['metric']}: planted {flaw['planted']}, learned {flaw['learned']}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

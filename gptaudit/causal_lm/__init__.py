@@ -1,0 +1,1 @@
+"""Likelihood and generation for causal language models in torch."""

@@ -1,0 +1,81 @@
+"""Where text becomes tokens: the one place that decides boundaries and the start token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPair:
+    """A context and its continuation as token ids; the context is never empty."""
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPrompt:
+    """A prompt as token ids; `starts` of them were put before the text and have no place in it.
+
+    `offsets` are the start and end of each of the text's tokens, in characters.
+    """
+
+    ids: tuple[int, ...]
+    starts: int
+    offsets: tuple[tuple[int, int], ...]
+
+
+class Encoder:
+    """Encodes for one tokenizer.
+
+    A text is preceded by the start token (BOS, else EOS) where it would otherwise have no context, and where the
+    tokenizer itself puts one. Context and continuation are encoded together and split at the length of the
+    context alone, as lm-evaluation-harness does; spaces at the end of the context go to the continuation.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers' tokenizers share no typed base
+        self._tokenizer = tokenizer
+        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        self.start: int | None = start
+        first = tokenizer("a")["input_ids"][:1]
+        self._always = start is not None and first == [start] and self._ids("a")[:1] != [start]
+
+    def pair(self, context: str, continuation: str) -> EncodedPair | None:
+        """Encode for scoring; None where nothing would be left to predict, or to predict it from.
+
+        With a tokenizer of words, `pair("The nurse", " slept")` is `([The, nurse], [slept])`.
+        """
+        whole = self._ids(context + continuation)
+        split = len(self._ids(context.rstrip()))
+        before, after = self._started(whole[:split]), whole[split:]
+        if not split and after and after[0] == self.start:
+            after = after[1:]
+        return EncodedPair(tuple(before), tuple(after)) if before and after else None
+
+    def prompt(self, text: str) -> EncodedPrompt | None:
+        """Encode a prompt for generation or attribution; None where it has no token at all."""
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        ids = self._started(encoded["input_ids"])
+        starts = len(ids) - len(encoded["input_ids"])
+        offsets = tuple((int(a), int(b)) for a, b in encoded["offset_mapping"])
+        return EncodedPrompt(tuple(ids), starts, offsets) if ids else None
+
+    def decode_continuation(self, prompt: Sequence[int], new: Sequence[int]) -> str:
+        """Decode generated tokens as they follow the prompt, so that a leading space is kept."""
+        before = self._tokenizer.decode(list(prompt), skip_special_tokens=True)
+        whole = self._tokenizer.decode([*prompt, *new], skip_special_tokens=True)
+        if whole.startswith(before):
+            return str(whole[len(before) :])
+        return str(self._tokenizer.decode(list(new), skip_special_tokens=True))
+
+    def _started(self, ids: list[int]) -> list[int]:
+        if self.start is not None and (self._always or not ids):
+            return [self.start, *ids]
+        return ids
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

@@ -1,0 +1,96 @@
+"""The `gptaudit` program: its commands come from plugins, its errors end here."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+import gptaudit
+from gptaudit.errors import ExitCode, GptauditError
+from gptaudit.plugins import Plugins, load_plugins
+
+TOLERANT = ("doctor",)
+"""Commands that run although a plugin is broken: they say what is wrong with it."""
+
+
+class Program(click.Group):
+    """A group whose commands are those that the plugins register."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands."""
+        return sorted(_plugins(ctx).commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command."""
+        return _plugins(ctx).commands.get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was called; a broken plugin stops it here, and leaves the help alone."""
+        if args[0] not in TOLERANT:
+            _plugins(ctx).require_sound()
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(gptaudit.__version__, prog_name="gptaudit")
+@click.option(
+    "--without", metavar="PLUGIN", multiple=True, help="Leave a plugin out; may stand after the command too."
+)
+def program(without: tuple[str, ...]) -> None:
+    """Audit language models for bias, toxicity and unsafe behaviour, and gate their releases."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit with a code of `ExitCode`."""
+    arguments = _without_first(sys.argv[1:] if arguments is None else arguments)
+    try:
+        # click returns the code of an `Exit` that a command raised, and None where it just ended
+        code = ExitCode(program.main(arguments, prog_name="gptaudit", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except GptauditError as error:
+        click.echo(f"Error: {_one_line(str(error))}", err=True)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        code = ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported with its traceback
+        click.echo(traceback.format_exc(), err=True)
+        click.echo(f"This is a bug in gptaudit or a plugin ({type(error).__name__}).", err=True)
+        code = ExitCode.BUG
+    raise SystemExit(int(code))
+
+
+def _plugins(context: click.Context) -> Plugins:
+    """Load the plugins once for a call of the program."""
+    if context.obj is None:
+        context.obj = load_plugins(context.params.get("without", ()))
+    plugins: Plugins = context.obj
+    return plugins
+
+
+def _without_first(arguments: Sequence[str]) -> list[str]:
+    """Move `--without PLUGIN` to the front: plugins are loaded before the command is known."""
+    first: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--without":
+            first += [argument, *([name] if (name := next(remaining, None)) is not None else [])]
+        elif argument.startswith("--without="):
+            first.append(argument)
+        else:
+            rest.append(argument)
+    return [*first, *rest]
+
+
+def _one_line(text: str) -> str:
+    """Keep what a file or model put into a message from steering the terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,0 +1,66 @@
+"""What the terminal shows of a result."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from gptaudit.plugins import Plugins
+    from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult
+
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
+
+
+def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
+    """Print every probe's figures, the decision, what plugins add, and where the report is."""
+    for probe in result.probes:
+        _show_probe(probe)
+    if result.gate is not None:
+        show_gate(result.gate)
+    # pluggy calls the plugin that was loaded last first
+    for text in reversed(plugins.hook.gptaudit_terminal_summary(result=result)):
+        click.echo(visible(text))
+    click.echo(f"\nReport: {folder / 'report.html'}")
+
+
+def show_gate(gate: GateResult) -> None:
+    """Print every rule with its verdict and reason, then the verdict of all."""
+    click.echo()
+    for rule in gate.rules:
+        click.secho(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
+        click.echo(visible(f"{rule.rule}: {rule.why}"))
+    click.secho(f"\nVerdict: {gate.verdict}", fg=COLOURS[gate.verdict], bold=True)
+
+
+def _show_probe(probe: ProbeResult) -> None:
+    click.secho(f"\n{probe.id}", bold=True, nl=False)
+    click.echo(
+        f"  {probe.status}, {probe.scored} of {probe.cases} cases" if probe.cases else f"  {probe.status}"
+    )
+    if probe.reason:
+        click.echo(f"  {visible(probe.reason)}")
+    for metric in probe.metrics:
+        if not metric.slice:
+            click.echo(f"  {metric.name:<26} {_figure(metric)}")
+
+
+def _figure(metric: Metric) -> str:
+    if metric.value is None:
+        return f"unknown: {metric.why}"
+    value = _number(metric.value)
+    if metric.low is None or metric.high is None:
+        return f"{value}  (no interval: {metric.why}; ideal {metric.ideal:g})"
+    interval = f"{metric.level:.0%} interval {_number(metric.low)} to {_number(metric.high)}"
+    return f"{value}  ({interval}; ideal {metric.ideal:g})"
+
+
+def _number(value: float) -> str:
+    """Write a figure with three digits behind the point, or two significant ones where it is smaller."""
+    small = value != 0 and abs(value) < 0.001 and not math.isinf(value)
+    return f"{value:.2g}" if small else f"{value:.3f}"

@@ -1,0 +1,122 @@
+"""`gptaudit doctor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.errors import GptauditError, PluginError
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.plugins import Plugins
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="GPTAUDIT_DATA",
+    metavar="DIR",
+    help="Folder of public data sets. [env: GPTAUDIT_DATA]",
+)
+@click.pass_obj
+def doctor(plugins: Plugins, data: Path | None) -> None:
+    """Show versions, plugins, data sets and devices, and say what is missing and how to get it.
+
+    Exits 2 where a plugin is broken or the bundled models cannot be loaded.
+    """
+    problems: list[str] = []
+    for title, lines in (
+        ("Versions", _versions()),
+        ("Plugins", _plugins(plugins, problems)),
+        ("Data sets", _data_sets(data)),
+        ("Devices", _devices()),
+        ("Models", _models(plugins, problems)),
+    ):
+        click.secho(title, bold=True)
+        for line in lines:
+            click.echo(f"  {line}")
+    if problems:
+        msg = "; ".join(problems)
+        raise PluginError(msg)
+    click.echo("Everything that an audit needs is here.")
+
+
+def _versions() -> Iterator[str]:
+    from gptaudit.provenance import versions
+
+    for name, version in versions().items():
+        yield f"{name:<14} {version}"
+
+
+def _plugins(plugins: Plugins, problems: list[str]) -> Iterator[str]:
+    from gptaudit.plugins import KINDS
+
+    registered: dict[str, list[str]] = {}
+    for kind in KINDS:
+        try:
+            for name, (_, plugin) in plugins.registered(kind).items():
+                registered.setdefault(plugin, []).append(f"{kind[:-1]} {name}")
+        except GptauditError as error:
+            problems.append(str(error))
+    for info in plugins.infos:
+        yield f"{info.name} {info.version} ({info.origin}): {', '.join(registered.get(info.name, ['hooks only']))}"
+    for failure in plugins.failures:
+        problems.append(f"{failure}; mend or uninstall it, or leave it out with --without {failure.name}")
+        yield f"{failure.name}: BROKEN"
+
+
+def _data_sets(folder: Path | None) -> Iterator[str]:
+    from gptaudit.datasets import DATA_SETS, sha256
+
+    if folder is None:
+        yield "no folder named; give --data DIR or set GPTAUDIT_DATA"
+    for data_set in DATA_SETS.values():
+        path = folder / data_set.file if folder else None
+        if path is None or not path.is_file():
+            yield f"{data_set.name}: missing; from {data_set.source}, as {data_set.file}"
+        elif sha256(path) != data_set.sha256:
+            yield f"{data_set.name}: {path}, which is not the published file (its hash differs)"
+        else:
+            yield f"{data_set.name}: {path}"
+
+
+def _devices() -> Iterator[str]:
+    import torch
+
+    yield f"cpu, {torch.get_num_threads()} threads"
+    for number in range(torch.cuda.device_count()):
+        yield f"cuda:{number}, {torch.cuda.get_device_name(number)}"
+    if torch.backends.mps.is_available():
+        yield "mps"
+
+
+def _models(plugins: Plugins, problems: list[str]) -> Iterator[str]:
+    from gptaudit.decoder import SHIPPED
+    from gptaudit.target import open_target
+
+    for name in SHIPPED:
+        try:
+            open_target(f"decoder:{name}", {}, plugins)
+            yield f"decoder:{name}: loads"
+        except GptauditError as error:
+            problems.append(str(error))
+    for name, scorer in plugins.scorers.items():
+        for model in scorer.models:
+            try:
+                scorer.open(model)
+                yield f"{name} {model}: loads"
+            except GptauditError as error:
+                if model == scorer.models[0]:
+                    problems.append(str(error))
+                yield f"{name} {model}: missing; {error}"
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(doctor)

@@ -1,0 +1,105 @@
+"""`gptaudit list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.plugins import Plugins
+
+THINGS = ("suites", "probes", "backends", "scorers", "reporters", "engines", "plugins")
+
+
+@click.command("list")
+@click.argument("things", type=click.Choice(THINGS))
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.pass_obj
+def list_(plugins: Plugins, things: str, *, as_json: bool) -> None:
+    """List what is installed, and which plugin it comes from."""
+    rows = _ROWS[things](plugins)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    widths = [max(len(str(row[key])) for row in rows) for key in rows[0]] if rows else []
+    for row in rows:
+        cells = (str(value).ljust(width) for value, width in zip(row.values(), widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _suites(plugins: Plugins) -> list[dict[str, Any]]:
+    suites: dict[str, list[str]] = {}
+    for probe in plugins.probes.values():
+        suites.setdefault(probe.suite, []).append(probe.id)
+    return [{"name": suite, "probes": ", ".join(ids)} for suite, ids in suites.items()]
+
+
+def _probes(plugins: Plugins) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "suite": probe.suite,
+            "version": probe.version,
+            "needs": ", ".join(sorted(probe.needs)) or "nothing",
+            "data": probe.data_set or "built in",
+            "title": probe.title,
+            "plugin": plugin,
+        }
+        for name, (probe, plugin) in plugins.registered("probes").items()
+    ]
+
+
+def _backends(plugins: Plugins) -> list[dict[str, Any]]:
+    from dataclasses import fields
+
+    return [
+        {
+            "name": name,
+            "target": f"{name}:{backend.rest}",
+            "title": backend.title,
+            "options": ", ".join(f"{f.name}={f.default}" for f in fields(backend.options)) or "none",
+            "plugin": plugin,
+        }
+        for name, (backend, plugin) in plugins.registered("backends").items()
+    ]
+
+
+def _scorers(plugins: Plugins) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "title": scorer.title, "models": ", ".join(scorer.models), "plugin": plugin}
+        for name, (scorer, plugin) in plugins.registered("scorers").items()
+    ]
+
+
+def _titled(kind: str) -> Callable[[Plugins], list[dict[str, Any]]]:
+    def rows(plugins: Plugins) -> list[dict[str, Any]]:
+        found = plugins.registered(kind).items()
+        return [{"name": name, "title": thing.title, "plugin": plugin} for name, (thing, plugin) in found]
+
+    return rows
+
+
+def _plugins(plugins: Plugins) -> list[dict[str, Any]]:
+    return [{"name": info.name, "version": info.version, "origin": info.origin} for info in plugins.infos]
+
+
+_ROWS: dict[str, Callable[[Plugins], list[dict[str, Any]]]] = {
+    "suites": _suites,
+    "probes": _probes,
+    "backends": _backends,
+    "scorers": _scorers,
+    "reporters": _titled("reporters"),
+    "engines": _titled("engines"),
+    "plugins": _plugins,
+}
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(list_)

@@ -1,0 +1,142 @@
+"""`gptaudit run`."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gptaudit.errors import ExitCode, GptauditError
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.audit import Settings
+    from gptaudit.plugins import Plugins
+
+
+def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Split KEY=VALUE."""
+    pairs = {}
+    for value in values:
+        key, equals, rest = value.partition("=")
+        if not equals or not key:
+            raise click.BadParameter(f"expected KEY=VALUE, found {value!r}", param=option)
+        pairs[key] = rest
+    return pairs
+
+
+@click.command()
+@click.argument("target", default="decoder:reference")
+@click.option("-s", "--suite", "suites", multiple=True, metavar="SUITE", help="Run the probes of a suite.")
+@click.option("-p", "--probe", "probes", multiple=True, metavar="PROBE", help="Run a probe. [default: all]")
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder."
+)
+@click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="RESULTS.json", help="An earlier audit.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N cases of each probe."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of sampling."
+)
+@click.option(
+    "-b", "options", multiple=True, callback=_key_values, metavar="KEY=VALUE", help="Backend option."
+)
+@click.option(
+    "--scorer",
+    "scorers",
+    multiple=True,
+    callback=_key_values,
+    metavar="NAME=MODEL",
+    help="Model of a scorer.",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="GPTAUDIT_DATA",
+    metavar="DIR",
+    help="Folder of public data sets. [env: GPTAUDIT_DATA]",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="FORMAT",
+    help="Write this report too, beside html and json.",
+)
+@click.option("--engine", default="local", show_default=True, metavar="NAME", help="How requests are sent.")
+@click.option("--fresh", is_flag=True, help="Start anew in a folder that holds another audit.")
+@click.pass_obj
+def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
+    """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
+
+    TARGET is decoder:reference unless given. The same -o DIR resumes an unfinished audit.
+    """
+    from gptaudit.audit import run_audit
+    from gptaudit.commands._progress import ShownProgress
+    from gptaudit.commands._show import show_result
+    from gptaudit.gate import exit_code
+
+    settings = _settings(plugins, target, given)
+    try:
+        with ShownProgress() as progress:
+            result = run_audit(settings, plugins, progress)
+    except GptauditError:
+        raise
+    except KeyboardInterrupt:
+        _say_how_to_resume(settings.folder)
+        raise
+    except Exception:
+        _keep_traceback(settings.folder)
+        raise
+    show_result(result, settings.folder, plugins)
+    code = exit_code(result, settings.policy)
+    if code is ExitCode.INTERRUPTED:
+        _say_how_to_resume(settings.folder)
+    raise click.exceptions.Exit(int(code))
+
+
+def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
+    """Check what needs no model, and gather all that decides the audit."""
+    from gptaudit.audit import Settings
+    from gptaudit.errors import UsageError
+    from gptaudit.folder import default_folder
+    from gptaudit.policy import load_policy
+    from gptaudit.reporting import choose_reporters
+
+    folder, policy, reports = (given.pop(name) for name in ("folder", "policy", "reports"))
+    choose_reporters(plugins, reports)
+    if given["data"] is not None and not given["data"].is_dir():
+        msg = f"--data {given['data']}: no such folder"
+        raise UsageError(msg)
+    return Settings(
+        target,
+        folder or default_folder(target),
+        policy=load_policy(policy) if policy else None,
+        reports=("html", *reports),
+        command=("gptaudit", *sys.argv[1:]),
+        **given,
+    )
+
+
+def _say_how_to_resume(folder: Path) -> None:
+    click.echo(f"What was answered is kept. To go on, run the same command with -o {folder}", err=True)
+
+
+def _keep_traceback(folder: Path) -> None:
+    from gptaudit.folder import TRACEBACK
+
+    if folder.is_dir():
+        (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+        click.echo(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(run)

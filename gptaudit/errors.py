@@ -1,0 +1,72 @@
+"""
+Every error a user may see.
+
+    GptauditError                 has a message for the user; the command line prints it and exits 2
+    ├── UsageError                an argument, option or output folder cannot be used
+    ├── TargetError               the model under audit cannot be opened
+    ├── DataError                 a data set, suite or results file is missing or malformed
+    ├── PolicyError               a policy file is malformed, or asks for what the results lack
+    ├── PluginError               a plugin cannot be loaded, or two plugins clash
+    ├── ScorerError               a scorer's model cannot be loaded
+    └── BackendError              the model did not answer a call; the engine turns it into a `Failure`
+
+Anything else that is raised is a bug: its traceback is kept in the run folder and the command exits 70.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """What the process returns; scripts rely on these numbers."""
+
+    PASS = 0
+    """The audit completed and, where a policy was given, passed."""
+    FAIL = 1
+    """The gate failed: evidence that a limit is exceeded."""
+    USAGE = 2
+    """Bad argument, file, policy, plugin or target."""
+    INCONCLUSIVE = 3
+    """Complete, but the intervals do not decide."""
+    INCOMPLETE = 4
+    """Too little was scored; nothing may be concluded."""
+    BUG = 70
+    """A bug in gptaudit or a plugin."""
+    INTERRUPTED = 130
+    """Interrupted; answers are kept and the run can be resumed."""
+
+
+class GptauditError(Exception):
+    """Something the user can mend; the message says what, where and how."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+
+class UsageError(GptauditError):
+    """An argument, option or output folder cannot be used."""
+
+
+class TargetError(GptauditError):
+    """The model under audit cannot be opened."""
+
+
+class DataError(GptauditError):
+    """A data set, suite or results file is missing or malformed."""
+
+
+class PolicyError(GptauditError):
+    """A policy file is malformed, or asks for what the results lack."""
+
+
+class PluginError(GptauditError):
+    """A plugin cannot be loaded, or two plugins clash."""
+
+
+class ScorerError(GptauditError):
+    """A scorer's model cannot be loaded."""
+
+
+class BackendError(GptauditError):
+    """The model did not answer a call; the engine turns it into a `Failure` of the requests concerned."""

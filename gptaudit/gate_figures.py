@@ -1,0 +1,181 @@
+"""The figures that a policy's rules are about, each with its interval at the policy's level."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import fsum
+from typing import TYPE_CHECKING
+
+from gptaudit.errors import PolicyError
+from gptaudit.gate_text import rule_words, slice_words
+from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult, full_name
+from gptaudit.stats.intervals import difference_interval
+from gptaudit.stats.multiplicity import quantile
+from gptaudit.validation import nearest
+
+if TYPE_CHECKING:
+    from gptaudit.policy import Policy, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A result with the measurements behind it, by probe; only `max_increase` needs them."""
+
+    result: AuditResult
+    measurements: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a rule decides about; `missing` says why there is nothing to decide."""
+
+    rule: Rule
+    words: str
+    name: str
+    missing: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    clusters: int = 0
+
+    @property
+    def estimate(self) -> tuple[float, float, float]:
+        """Value, low and high of a figure that is not missing."""
+        if self.value is None or self.low is None or self.high is None:
+            msg = f"{self.name} has no interval"
+            raise ValueError(msg)
+        return self.value, self.low, self.high
+
+
+def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Figure]:
+    """Return the figures of all rules: one for each, or one for each slice of the axis that it names."""
+    found = [figure for rule in policy.rule for figure in _of_rule(rule, candidate, policy, baseline)]
+    seen: dict[tuple[str, str], Rule] = {}
+    for figure in found:
+        first = seen.setdefault((figure.name, figure.rule.kind), figure.rule)
+        if first is not figure.rule:
+            both = f"the rules on {first.metric!r} and {figure.rule.metric!r}"
+            msg = f"{policy.name}: {both} both limit {figure.name!r}; keep one"
+            raise PolicyError(msg)
+    return found
+
+
+def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | None) -> Iterator[Figure]:
+    target = rule.target
+    probe = _probe(candidate.result, target.probe, f"{policy.name}: the results hold")
+    if probe.status != "scored":
+        where = slice_words({target.axis: target.group or ""} if target.axis else {})
+        words = rule_words(rule, target.probe, target.name, where)
+        yield Figure(rule, words, rule.metric, _unscored(probe))
+        return
+    pairs = _Pairs.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
+    for metric in _metrics(rule, probe, policy):
+        words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
+        figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, policy.coverage))
+        yield pairs.increase(figure, metric) if pairs else _at_level(figure, metric, policy.level)
+
+
+def _probe(result: AuditResult, name: str, who: str) -> ProbeResult:
+    for probe in result.probes:
+        if probe.id == name:
+            return probe
+    msg = f"{who} no probe {name!r}.{nearest(name, [p.id for p in result.probes])}"
+    raise PolicyError(msg)
+
+
+def _metrics(rule: Rule, probe: ProbeResult, policy: Policy) -> list[Metric]:
+    named = {full_name(probe.id, m): m for m in probe.metrics}
+    target = rule.target
+    if target.group == "*":
+        found = [m for m in probe.metrics if m.name == target.name and list(m.slice) == [target.axis]]
+    else:
+        found = [named[rule.metric]] if rule.metric in named else []
+    if not found:
+        msg = f"{policy.name}: the results hold no metric {rule.metric!r}.{nearest(rule.metric, named)}"
+        raise PolicyError(msg)
+    return found
+
+
+def _unscored(probe: ProbeResult) -> str:
+    what = "was skipped" if probe.status == "skipped" else "ended in an error"
+    return f"the probe {probe.id} {what}: {probe.reason or 'no reason was recorded'}"
+
+
+def _uncovered(probe: ProbeResult, floor: float) -> str | None:
+    if probe.coverage is not None and probe.coverage >= floor:
+        return None
+    return f"only {probe.scored} of {probe.cases} cases were scored; the policy asks for {floor:.0%}"
+
+
+def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
+    """Take a metric's interval, its sides stretched or shrunk where the policy asks for another level."""
+    if metric.value is None or metric.low is None or metric.high is None:
+        return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
+    scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
+    low = metric.value - (metric.value - metric.low) * scale
+    high = metric.value + (metric.high - metric.value) * scale
+    return replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Measurements of the same cases, (candidate, baseline), both scored."""
+
+    pairs: Sequence[tuple[Measurement, Measurement]]
+    missing: str | None
+    level: float
+    seed: int
+
+    @classmethod
+    def of(
+        cls, rule: Rule, candidate: Audit, baseline: Audit | None, probe: ProbeResult, policy: Policy
+    ) -> _Pairs:
+        if baseline is None:
+            where = f"{policy.name}: {rule.metric}: max_increase"
+            msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
+            raise PolicyError(msg)
+        old_probe = _probe(baseline.result, probe.id, f"{policy.name}: the baseline holds")
+        new = {m.case: m for m in candidate.measurements.get(probe.id, ())}
+        old = {m.case: m for m in baseline.measurements.get(probe.id, ())}
+        if old_probe.status != "scored":
+            return cls((), f"in the baseline, {_unscored(old_probe)}", policy.level, 0)
+        _refuse_unlike(rule, (probe, old_probe), (set(new), set(old)), policy.name)
+        pairs = [(m, old[c]) for c, m in new.items() if m.unscored is None and old[c].unscored is None]
+        short = f"only {len(pairs)} of {len(new)} cases were scored in both audits"
+        missing = None if pairs and len(pairs) >= policy.coverage * len(new) else short
+        return cls(pairs, missing, policy.level, candidate.result.run.seed)
+
+    def increase(self, figure: Figure, metric: Metric) -> Figure:
+        """Return by how much the metric rose."""
+        if missing := figure.missing or self.missing:
+            return replace(figure, missing=missing)
+        of_slice = [p for p in self.pairs if metric.slice.items() <= p[0].slices.items()]
+        new, old = ([p[i].values[metric.name] for p in of_slice] for i in (0, 1))
+        clusters = [p[0].cluster for p in of_slice]
+        binary = metric.interval.startswith("wilson")
+        interval = difference_interval(new, old, clusters, level=self.level, seed=self.seed, binary=binary)
+        value = fsum(a - b for a, b in zip(new, old, strict=True)) / len(new) if new else None
+        low, high, count = interval.low, interval.high, len(set(clusters))
+        return replace(figure, missing=interval.why, value=value, low=low, high=high, clusters=count)
+
+
+def _refuse_unlike(
+    rule: Rule, probes: tuple[ProbeResult, ProbeResult], cases: tuple[set[str], set[str]], policy: str
+) -> None:
+    """Refuse to compare figures that were not measured in the same way."""
+    facts = [
+        {
+            "probe version": probe.version,
+            "data sha256": probe.data.sha256 if probe.data else None,
+            "method": json.dumps(dict(probe.method), sort_keys=True),
+            "cases": of_probe,
+        }
+        for probe, of_probe in zip(probes, cases, strict=True)
+    ]
+    unlike = [name for name in facts[0] if facts[0][name] != facts[1][name]]
+    if unlike:
+        where = f"{policy}: {rule.metric}: max_increase needs a baseline measured in the same way"
+        msg = f"{where}, but {' and '.join(unlike)} differ; run the baseline again with the same probe and cases"
+        raise PolicyError(msg)

@@ -1,0 +1,182 @@
+"""
+Every extension point of gptaudit.
+
+A plugin is a module (or any object) with functions of these names, marked `@gptaudit.hookimpl` and named in the
+entry-point group `gptaudit` of its distribution. It may leave out arguments it does not need. Built-in probes,
+backends, scorers, engines, reporters and commands come through the same hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import click
+
+    from gptaudit.backends.protocol import BackendType
+    from gptaudit.engine.protocol import EngineType
+    from gptaudit.probe import Probe
+    from gptaudit.records import AuditResult, Case, Measurement, TargetInfo
+    from gptaudit.reporting import Reporter, ReportSection
+    from gptaudit.scorers.protocol import ScorerType
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+hookspec = pluggy.HookspecMarker("gptaudit")
+_mark = pluggy.HookimplMarker("gptaudit")
+
+
+def hookimpl(function: _F) -> _F:
+    """Mark a function as the implementation of the hook whose name it bears."""
+    return _mark(function)
+
+
+# --- Registering: called once each, when a command first needs things of that kind -------------------------------
+
+
+@hookspec
+def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
+    """Offer probes.
+
+    Called before probes are listed or run. Call `register` with each probe; its `id` must be new, a second
+    plugin with the same id is an error that names both. Raising stops the command.
+
+    :param register: takes one probe.
+    """
+
+
+@hookspec
+def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
+    """Offer scorers.
+
+    Called before scorers are listed or a probe that needs one runs. Call `register` with each; the model itself
+    is loaded later, by `ScorerType.open`. Two of one name are an error. Raising stops the command.
+
+    :param register: takes one scorer type.
+    """
+
+
+@hookspec
+def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
+    """Offer backends.
+
+    Called before a target is opened or backends are listed. Call `register` with each; `SCHEME:REST` then
+    reaches `BackendType.open`. Two of one scheme are an error. Raising stops the command.
+
+    :param register: takes one backend type.
+    """
+
+
+@hookspec
+def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
+    """Offer engines, which decide how requests are sent.
+
+    Called before a run or before engines are listed. Call `register` with each; `--engine NAME` chooses. Two of
+    one name are an error. Raising stops the command.
+
+    :param register: takes one engine type.
+    """
+
+
+@hookspec
+def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
+    """Offer report formats.
+
+    Called before reports are written or listed. Call `register` with each; `--report NAME` chooses. Two of one
+    name are an error. Raising stops the command.
+
+    :param register: takes one reporter.
+    """
+
+
+@hookspec
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Offer commands of the `gptaudit` program.
+
+    Called at every start, `--help` too: import nothing heavy at the top of the module. Call `register` with
+    each; two of one name are an error. Raising stops the program.
+
+    :param register: takes one click command or group.
+    """
+
+
+# --- The life of a run -------------------------------------------------------------------------------------------
+
+
+@hookspec
+def gptaudit_run_started(target: TargetInfo, probes: Sequence[Probe], folder: Path) -> None:
+    """Learn that a run begins.
+
+    Called once the model is open and before the first case is collected; return values are ignored. Raising ends
+    the run as a bug of the plugin (exit 70).
+
+    :param target: the model under audit.
+    :param probes: the probes chosen, in order.
+    :param folder: the run folder, which exists.
+    """
+
+
+@hookspec
+def gptaudit_cases_collected(probe: Probe, cases: list[Case]) -> None:
+    """Change which cases a probe asks.
+
+    Called once for each probe, after `--limit` was applied. Change `cases` in place: remove, reorder, add (ids
+    stay unique). What is left is what the results call the probe's cases. Return values are ignored.
+
+    :param probe: the probe that yielded the cases.
+    :param cases: the cases; changes take effect.
+    """
+
+
+@hookspec
+def gptaudit_case_measured(probe: Probe, measurement: Measurement) -> None:
+    """Learn what a case said.
+
+    Called for every case, scored or not, in the order of the cases. Return values are ignored.
+
+    :param probe: the probe that asked.
+    :param measurement: its values, or the reason why it has none.
+    """
+
+
+@hookspec
+def gptaudit_run_finished(result: AuditResult, folder: Path) -> None:
+    """Learn the result.
+
+    Called once, after the gate decided and before `results.json` and the reports are written. Return values are
+    ignored.
+
+    :param result: the whole result.
+    :param folder: the run folder.
+    """
+
+
+# --- Reporting ---------------------------------------------------------------------------------------------------
+
+
+@hookspec
+def gptaudit_terminal_summary(result: AuditResult) -> str | None:
+    """Add lines to what the terminal shows at the end.
+
+    Called after the built-in summary was printed. Return text, or None; every plugin's text is printed, in the
+    order of loading. Control characters are removed.
+
+    :param result: the whole result.
+    """
+
+
+@hookspec
+def gptaudit_report_sections(result: AuditResult) -> Sequence[ReportSection] | None:
+    """Add sections to the HTML report.
+
+    Called for each rendering. Return sections, or None; they stand after the built-in ones, in the order of
+    loading. Plain text is escaped; only `markupsafe.Markup` is taken as HTML.
+
+    :param result: the whole result.
+    """

@@ -1,0 +1,209 @@
+"""Loading plugins, and finding what they registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+import gptaudit
+from gptaudit import hookspecs
+from gptaudit.errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    import click
+
+    from gptaudit.backends.protocol import BackendType
+    from gptaudit.engine.protocol import EngineType
+    from gptaudit.probe import Probe
+    from gptaudit.records import PluginInfo
+    from gptaudit.reporting import Reporter
+    from gptaudit.scorers.protocol import ScorerType
+
+COMMANDS = (
+    "gptaudit.commands.run",
+    "gptaudit.commands.gate",
+    "gptaudit.commands.report",
+    "gptaudit.commands.list",
+    "gptaudit.commands.doctor",
+    "gptaudit.commands.decoder",
+)
+"""Built-in plugins that are loaded at every start."""
+
+BUILT_IN = (
+    "gptaudit.backends.decoder",
+    "gptaudit.backends.hf",
+    "gptaudit.backends.python",
+    "gptaudit.backends.replay",
+    "gptaudit.engine.local",
+    "gptaudit.scorers.builtin",
+    "gptaudit.probes",
+    "gptaudit.reports",
+)
+"""Built-in plugins that are loaded when something other than a command is first wanted: `--help` stays quick."""
+
+KINDS = {
+    "commands": "name",
+    "backends": "scheme",
+    "engines": "name",
+    "scorers": "name",
+    "probes": "id",
+    "reporters": "name",
+}
+"""What can be registered, and the attribute that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFailure:
+    """A third-party plugin that could not be loaded."""
+
+    name: str
+    origin: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        """Name the plugin, its distribution and the cause."""
+        cause = f"{type(self.error).__name__}: {self.error}"
+        return f"plugin {self.name!r} (from {self.origin}) could not be loaded: {cause}"
+
+
+@dataclass
+class Plugins:
+    """The loaded plugins and what they registered."""
+
+    manager: pluggy.PluginManager
+    third_party: tuple[PluginInfo, ...]
+    failures: tuple[PluginFailure, ...]
+    _registered: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=dict)
+
+    @property
+    def hook(self) -> Any:  # noqa: ANN401 - pluggy finds hooks by name at run time
+        """Call a hook of every plugin."""
+        _register(self.manager, BUILT_IN)
+        return self.manager.hook
+
+    @property
+    def infos(self) -> tuple[PluginInfo, ...]:
+        """Every plugin and where it came from."""
+        from gptaudit.records import PluginInfo
+
+        built_in = (PluginInfo(name, gptaudit.__version__, "built in") for name in (*COMMANDS, *BUILT_IN))
+        return (*built_in, *self.third_party)
+
+    @property
+    def commands(self) -> Mapping[str, click.Command]:
+        """The commands by name."""
+        return self._items("commands")
+
+    @property
+    def backends(self) -> Mapping[str, BackendType]:
+        """The backend types by scheme."""
+        return self._items("backends")
+
+    @property
+    def engines(self) -> Mapping[str, EngineType]:
+        """The engines by name."""
+        return self._items("engines")
+
+    @property
+    def scorers(self) -> Mapping[str, ScorerType]:
+        """The scorer types by name."""
+        return self._items("scorers")
+
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """The probes by id."""
+        return self._items("probes")
+
+    @property
+    def reporters(self) -> Mapping[str, Reporter]:
+        """The reporters by name."""
+        return self._items("reporters")
+
+    def registered(self, kind: str) -> dict[str, tuple[Any, str]]:
+        """Return what was registered of a kind: name -> (thing, plugin's name)."""
+        if kind not in self._registered:
+            self._registered[kind] = self._collect(kind)
+        return self._registered[kind]
+
+    def require_sound(self) -> None:
+        """Raise `PluginError` where a plugin could not be loaded."""
+        if self.failures:
+            names = " ".join(f"--without {failure.name}" for failure in self.failures)
+            msg = "; ".join(str(failure) for failure in self.failures)
+            raise PluginError(f"{msg}. Mend or uninstall it, or leave it out with: {names}")
+
+    def _items(self, kind: str) -> dict[str, Any]:
+        return {name: thing for name, (thing, _) in self.registered(kind).items()}
+
+    def _collect(self, kind: str) -> dict[str, tuple[Any, str]]:
+        found: dict[str, tuple[Any, str]] = {}
+        if kind != "commands":
+            _register(self.manager, BUILT_IN)
+        plugins = self.manager.list_name_plugin()
+        for plugin_name, plugin in plugins:
+            others = [p for _, p in plugins if p is not plugin]
+            caller = self.manager.subset_hook_caller(f"gptaudit_register_{kind}", others)
+            things: list[Any] = []
+            caller(register=things.append)
+            for thing in things:
+                name = getattr(thing, KINDS[kind])
+                if name in found:
+                    msg = f"two plugins register {kind[:-1]} {name!r}: {found[name][1]!r} and {plugin_name!r}"
+                    raise PluginError(f"{msg}. Leave one out with --without, or rename one")
+                found[name] = (thing, plugin_name)
+        return found
+
+
+def load_plugins(without: Sequence[str] = ()) -> Plugins:
+    """Load the built-in plugins and those of the entry-point group `gptaudit`.
+
+    A third-party plugin that fails to import, or implements a hook that does not exist, is kept in `failures`;
+    the others are loaded. `without` names entry points to leave out.
+    """
+    manager = pluggy.PluginManager("gptaudit")
+    manager.add_hookspecs(hookspecs)
+    _register(manager, COMMANDS)
+    infos, failures = [], []
+    for entry_point in _third_party(without):
+        try:
+            infos.append(_load(manager, entry_point))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported under its name
+            failures.append(PluginFailure(entry_point.name, _origin(entry_point), error))
+            if manager.has_plugin(entry_point.name):
+                manager.unregister(name=entry_point.name)
+    return Plugins(manager, tuple(infos), tuple(failures))
+
+
+def _register(manager: pluggy.PluginManager, modules: Sequence[str]) -> None:
+    for module in modules:
+        if not manager.has_plugin(module):
+            manager.register(import_module(module), module)
+
+
+def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> PluginInfo:
+    from gptaudit.records import PluginInfo
+
+    manager.register(entry_point.load(), entry_point.name)
+    manager.check_pending()
+    version = entry_point.dist.version if entry_point.dist else "unknown"
+    return PluginInfo(entry_point.name, version, _origin(entry_point))
+
+
+def _third_party(without: Sequence[str]) -> Iterator[EntryPoint]:
+    found = entry_points(group="gptaudit")
+    unknown = set(without) - {e.name for e in found}
+    if unknown:
+        names = ", ".join(sorted({e.name for e in found})) or "none"
+        msg = f"--without {' '.join(sorted(unknown))}: no such plugin is installed; installed: {names}"
+        raise UsageError(msg)
+    yield from sorted((e for e in found if e.name not in without), key=lambda e: e.name)
+
+
+def _origin(entry_point: EntryPoint) -> str:
+    return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else entry_point.value
+

@@ -1,0 +1,139 @@
+"""
+What a probe is: cases to ask, and what their answers measure.
+
+The core asks, scores, counts and aggregates. A probe says only what is its own:
+
+    class Echo(Probe):
+        id = "echo"
+        title = "Repeats the prompt"
+        suite = "examples"
+        needs = frozenset({"generate"})
+        metrics = (MetricSpec("echo_rate", ideal=0.0, direction="lower", unit="fraction"),)
+
+        def cases(self, context):
+            yield Case("1", "1", (GenerateRequest("Hello"),))
+
+        def measure(self, answered):
+            return Scored({"echo_rate": float("Hello" in answered.completions[0].text)})
+
+A case with a failed answer never reaches `measure`: the core counts it as unscored, with the reason.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gptaudit.records import (
+    Answer,
+    Attribution,
+    Case,
+    Completion,
+    DataSource,
+    Direction,
+    Evidence,
+    Likelihood,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """A metric that a probe reports: the mean over cases of one value per case.
+
+    `binary` says that every value is 0 or 1, so that an interval for proportions applies.
+    `bounds` are the least and greatest values possible; intervals stay inside them.
+    """
+
+    name: str
+    ideal: float
+    direction: Direction
+    unit: str
+    title: str = ""
+    binary: bool = False
+    bounds: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeContext:
+    """What a probe may know of the run."""
+
+    data: Path | None
+    """The folder of public data sets, or None."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A case with its answers, none of which failed; `scores[NAME][i]` are scorer NAME's labels of answer i."""
+
+    case: Case
+    answers: tuple[Answer, ...]
+    scores: Mapping[str, tuple[Mapping[str, float], ...]] = field(default_factory=dict)
+
+    @property
+    def likelihoods(self) -> list[Likelihood]:
+        """The answers to score requests."""
+        return [a for a in self.answers if isinstance(a, Likelihood)]
+
+    @property
+    def completions(self) -> list[Completion]:
+        """The answers to generate requests."""
+        return [a for a in self.answers if isinstance(a, Completion)]
+
+    @property
+    def attributions(self) -> list[Attribution]:
+        """The answers to attribute requests."""
+        return [a for a in self.answers if isinstance(a, Attribution)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A case that was measured: one finite value for every metric of the probe."""
+
+    values: Mapping[str, float]
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """A case that says nothing, and why; it lowers the coverage and never counts as good or bad."""
+
+    reason: str
+    evidence: Evidence | None = None
+
+
+class Probe(ABC):
+    """A question put to a model many times over. See the module's example."""
+
+    id: str
+    title: str
+    suite: str
+    version: str = "1"
+    goal: str = ""
+    """One sentence: what a good or bad result means to a reader."""
+    needs: frozenset[str] = frozenset()
+    """Capabilities the backend must have: `generate`, `chat`, `score`, `gradients`, `attentions`."""
+    scorers: tuple[str, ...] = ()
+    """Names of the scorers whose labels `measure` reads."""
+    metrics: tuple[MetricSpec, ...] = ()
+    data_set: ClassVar[str | None] = None
+    """Name of the public data set it reads under `--data`, or None."""
+
+    @abstractmethod
+    def cases(self, context: ProbeContext) -> Iterable[Case]:
+        """Yield the cases, always in the same order; ids are unique within the probe."""
+
+    @abstractmethod
+    def measure(self, answered: Answered) -> Scored | Unscored:
+        """Turn a case's answers into one value per metric."""
+
+    def source(self, context: ProbeContext) -> DataSource | None:  # noqa: ARG002 - most probes need no context
+        """Say where the cases come from."""
+        return None
+
+    def method(self) -> Mapping[str, Any]:
+        """Describe how it measures, as JSON; two results compare only where this is equal."""
+        return {}

@@ -1,0 +1,95 @@
+"""`results.json`: written, and read back."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gptaudit.errors import DataError, UsageError
+from gptaudit.records import RESULTS_SCHEMA, AuditResult
+
+
+def to_json(result: AuditResult) -> str:
+    """Write a result as JSON, keys in the order of the fields with `schema` first.
+
+    It is pure ASCII, so that no model output can act on a terminal that shows it; a lone surrogate, which no
+    encoding can hold, becomes U+FFFD. Raises `ValueError` where a number is not finite.
+    """
+    plain = _plain(result)
+    ordered = {"schema": plain.pop("schema"), **plain}
+    return json.dumps(ordered, indent=1, allow_nan=False) + "\n"
+
+
+def read_results(path: Path) -> AuditResult:
+    """Read `results.json`. Unknown keys are ignored.
+
+    Raises `DataError` naming the file and the line or key where it is missing, not JSON, of another schema, or
+    not as the schema says.
+    """
+    from gptaudit.validation import read_text, validated
+
+    data = _parse(read_text(path, error=DataError), path)
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != RESULTS_SCHEMA:
+        msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
+        raise DataError(f"{msg}. Give the results.json of a gptaudit run")
+    return validated(AuditResult, data, where=str(path), error=DataError)
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file whole or not at all: whoever reads `path` sees the old content or the new, never a part.
+
+    Raises `UsageError` where the folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}. Choose another folder with -o"
+        raise UsageError(msg) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _parse(text: str, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        msg = f"{path}: line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+    except RecursionError:
+        msg = f"{path}: expected JSON, found values nested too deeply to read"
+    except ValueError as error:
+        msg = f"{path}: expected JSON: {error}"
+    raise DataError(msg)
+
+
+def _finite(number: str) -> float:
+    return value if math.isfinite(value := float(number)) else _refuse(number)
+
+
+def _refuse(number: str) -> NoReturn:
+    msg = f"{number} is no number that JSON can hold; unknown figures are null"
+    raise ValueError(msg)

@@ -1,0 +1,1 @@
+"""Scorers: text in, a probability for each label out."""

@@ -1,0 +1,212 @@
+"""
+Toxicity scores from Detoxify, opened safely and offline.
+
+Detoxify itself unpickles its checkpoints, which runs whatever code they hold, and asks the network for files.
+Here the checkpoint is read with `weights_only=True`, its architecture must be one of those published, nothing
+is downloaded, and then Detoxify's own `predict` computes the scores (Hanu and Unitary, Detoxify, 2020).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptaudit.errors import ScorerError
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+    from transformers import PreTrainedTokenizerBase
+
+    from gptaudit.scorers.protocol import Scores
+
+PUBLISHED = ("original", "unbiased", "multilingual", "original-small", "unbiased-small")
+ARCHITECTURES = frozenset(
+    f"{family}ForSequenceClassification" for family in ("Albert", "Bert", "Roberta", "XLMRoberta")
+)
+RENAMED = {"toxic": "toxicity", "severe_toxic": "severe_toxicity", "identity_hate": "identity_attack"}
+BUNDLED = Path(__file__).parent / "bundled"
+CHECKPOINT = "toxicity.ckpt"
+MAX_TOKENS = 512
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a Detoxify checkpoint file says."""
+
+    architecture: str
+    config: str  # a folder or a Hugging Face model id
+    outputs: int
+    classes: tuple[str, ...]
+    state_dict: Mapping[str, Any]
+    sha256: str
+
+
+class DetoxifyScorer:
+    """
+    Scores texts with one Detoxify checkpoint; opened by `open_detoxify`.
+
+    Texts are cut at 512 tokens, or at the model's own limit where that is shorter. The texts of a call are
+    sorted by length and scored in batches of about 2,048 tokens, so that little of a batch is padding.
+    """
+
+    name = "detoxify"
+
+    def __init__(self, model: str, path: Path, *, config: str | None = None, device: str = "cpu") -> None:
+        """
+        Open the checkpoint at `path`; `config` is the folder or model id of its configuration and tokenizer.
+
+        Raises:
+            ScorerError: the checkpoint is unsafe, damaged or incomplete, or its configuration is missing.
+        """
+        from detoxify import Detoxify
+
+        checkpoint = read_checkpoint(path)
+        network, tokenizer = build(checkpoint, path, config or checkpoint.config)
+        self._detoxify = Detoxify.__new__(Detoxify)  # its __init__ unpickles
+        self._detoxify.model = network.to(device)
+        self._detoxify.tokenizer = tokenizer
+        self._detoxify.device = device
+        self._detoxify.class_names = list(checkpoint.classes)
+        self.labels = checkpoint.classes
+        self.identity: Mapping[str, str] = {
+            "model": model,
+            "sha256": checkpoint.sha256,
+            "tokenizer_sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+            "version": f"detoxify {version('detoxify')}",
+        }
+
+    def __call__(self, texts: Sequence[str]) -> list[Scores]:
+        """Return the probabilities of each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
+        import torch
+
+        scores: list[Scores] = [{}] * len(texts)
+        for batch in self._batches(texts):
+            with torch.inference_mode():
+                columns = self._detoxify.predict([texts[i] for i in batch])
+            for label, column in columns.items():
+                # predict gives a bare number for a list of one
+                columns[label] = [column] if isinstance(column, float) else column
+            for row, i in enumerate(batch):
+                scores[i] = {label: columns[label][row] for label in self.labels}
+        return scores
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
+        """Indices of `texts`, longest first, cut where the padded batch would exceed the token budget."""
+        if not texts:
+            return
+        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(texts), truncation=True)["input_ids"]]
+        batch: list[int] = []
+        for i in sorted(range(len(texts)), key=lambda i: -lengths[i]):
+            if batch and lengths[batch[0]] * (len(batch) + 1) > BATCH_TOKENS:
+                yield batch
+                batch = []
+            batch.append(i)
+        yield batch
+
+
+def open_detoxify(model: str = "bundled", *, device: str = "cpu") -> DetoxifyScorer:
+    """
+    Open the bundled checkpoint, or a published one that is already on this machine.
+
+    Args:
+        model: `bundled`, `original`, `unbiased`, `multilingual`, `original-small` or `unbiased-small`.
+        device: a torch device.
+
+    Raises:
+        ScorerError: the name is unknown, or the checkpoint or its configuration cannot be used.
+    """
+    if model == "bundled":
+        return DetoxifyScorer(model, BUNDLED / CHECKPOINT, config=str(BUNDLED), device=device)
+    if model not in PUBLISHED:
+        msg = f"expected a Detoxify model of {', '.join(('bundled', *PUBLISHED))}; got {model!r}"
+        raise ScorerError(msg)
+    return DetoxifyScorer(model, published_path(model), device=device)
+
+
+def published_path(model: str) -> Path:
+    """Where torch.hub keeps a published checkpoint; nothing is downloaded."""
+    import torch
+    from detoxify.detoxify import MODEL_URLS
+
+    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / MODEL_URLS[model].rsplit("/", 1)[-1]
+    if not path.is_file():
+        msg = (
+            f"the Detoxify model {model!r} needs the file {path.name}, which is not in {path.parent}; "
+            f"put it there (from {MODEL_URLS[model]}), or use the model 'bundled'"
+        )
+        raise ScorerError(msg)
+    return path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """
+    Read a checkpoint in Detoxify's format without running code that it may hold.
+
+    Raises:
+        ScorerError: it is damaged, holds more than tensors and plain values, or names another architecture.
+    """
+    import torch
+
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        msg = f"{path}: not loaded: it is damaged, or holds code and not only weights"
+        raise ScorerError(msg) from error
+    try:
+        arch, classes = raw["config"]["arch"]["args"], raw["config"]["dataset"]["args"]["classes"]
+        checkpoint = Checkpoint(
+            architecture=arch["model_name"],
+            config=arch["model_type"],
+            outputs=int(arch["num_classes"]),
+            classes=tuple(RENAMED.get(name, name) for name in classes),
+            state_dict=dict(raw["state_dict"]),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        keys = "config.arch.args, config.dataset.args.classes and state_dict"
+        msg = f"{path}: expected Detoxify's keys {keys}; {error!r}"
+        raise ScorerError(msg) from error
+    if checkpoint.architecture not in ARCHITECTURES:
+        names = ", ".join(sorted(ARCHITECTURES))
+        msg = f"{path}: expected an architecture of {names}; got {checkpoint.architecture!r}"
+        raise ScorerError(msg)
+    return checkpoint
+
+
+def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreTrainedTokenizerBase]:
+    """The network with the checkpoint's weights in float32, and its tokenizer, from local files only."""
+    import torch
+    import transformers
+
+    network_class: Any = getattr(transformers, checkpoint.architecture)
+    try:
+        settings = network_class.config_class.from_pretrained(
+            config, num_labels=checkpoint.outputs, local_files_only=True
+        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(config, local_files_only=True)
+    except (OSError, ValueError) as error:
+        msg = (
+            f"{path.name} needs the configuration and tokenizer of {config!r}, which are not in the local "
+            f"Hugging Face cache; put them there, or use the model 'bundled'"
+        )
+        raise ScorerError(msg) from error
+    # without a limit in its files, a tokenizer cuts nothing and a long text overruns the position table
+    tokenizer.model_max_length = min(tokenizer.model_max_length, settings.max_position_embeddings, MAX_TOKENS)
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn at random, then replaced
+        network = network_class(settings)
+    try:
+        loaded = network.load_state_dict(checkpoint.state_dict, strict=False)
+    except RuntimeError as error:
+        msg = f"{path}: its weights do not fit the configuration {config!r}: {error}"
+        raise ScorerError(msg) from error
+    # old checkpoints carry a position_ids buffer too many; a weight too few would stay random
+    if loaded.missing_keys:
+        msg = f"{path}: incomplete, it lacks the weights {', '.join(loaded.missing_keys[:5])}"
+        raise ScorerError(msg)
+    return network.eval(), tokenizer

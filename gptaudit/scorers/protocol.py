@@ -1,0 +1,34 @@
+"""Text in, labelled probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+Scores: TypeAlias = Mapping[str, float]
+"""Label -> probability in [0, 1]."""
+
+
+class Scorer(Protocol):
+    """Rates texts. The same text has the same scores in any list, up to rounding."""
+
+    name: str
+    labels: tuple[str, ...]
+    identity: Mapping[str, str]
+    """What decides a score: model name, sha256 of its checkpoint, version."""
+
+    def __call__(self, texts: Sequence[str]) -> list[Scores]:
+        """Return the scores of each text, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerType:
+    """A scorer that can be opened when a probe asks for it by name."""
+
+    name: str
+    title: str
+    models: tuple[str, ...]
+    """Models it can be opened with, the default first; `--scorer NAME=MODEL` chooses another."""
+    open: Callable[[str], Scorer]
+    """Loads the model of that name; raises `ScorerError`."""

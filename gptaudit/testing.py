@@ -1,0 +1,95 @@
+"""What plugins are tested with, and gptaudit itself.
+
+    backend = ScriptedBackend(complete=lambda prompt, sample: " and then it rained")
+    result = run_probe(MyProbe(), backend)
+    assert result.metrics[0].value == 0.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from gptaudit.backends.protocol import Backend
+from gptaudit.engine.local import local
+from gptaudit.measuring import Scorers, measure_probe
+from gptaudit.plan import plan, request_key
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import Probe, ProbeContext
+from gptaudit.records import (
+    AttributeRequest,
+    Attribution,
+    Completion,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    PlantedFlaw,
+    ProbeResult,
+    ScoreRequest,
+)
+from gptaudit.selection import collect
+
+F = TypeVar("F")
+
+
+class ScriptedBackend:
+    """A backend whose answers are functions of yours; it can do what you give it a function for.
+
+    `complete(prompt, sample)` returns a completion's text, `score(context, continuation)` a log-likelihood in
+    nats, `attribute(request)` an attribution. Each may return a `Failure` instead.
+    """
+
+    verified = False
+    parameters: int | None = None
+    planted: tuple[PlantedFlaw, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        complete: Callable[[str, int], str | Failure] | None = None,
+        score: Callable[[str, str], float | Failure] | None = None,
+        attribute: Callable[[AttributeRequest], Attribution | Failure] | None = None,
+        fingerprint: str = "scripted",
+    ) -> None:
+        self.fingerprint = fingerprint
+        self._complete = complete
+        self._score = score
+        self._attribute = attribute
+        given = {"generate": complete, "score": score, "gradients": attribute}
+        self.capabilities = frozenset(name for name, function in given.items() if function is not None)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
+        """Answer by `score`."""
+        found = [_required(self._score)(r.context, r.continuation) for r in requests]
+        return [f if isinstance(f, Failure) else Likelihood((f,), f, 1) for f in found]
+
+    def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
+        """Answer by `complete`."""
+        found = [_required(self._complete)(r.prompt, r.sample) for r in requests]
+        return [f if isinstance(f, Failure) else Completion(f, "stop") for f in found]
+
+    def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
+        """Answer by `attribute`."""
+        return [_required(self._attribute)(r) for r in requests]
+
+
+def run_probe(
+    probe: Probe, backend: Backend, *, data: Path | None = None, limit: int | None = None, seed: int = 0
+) -> ProbeResult:
+    """Run one probe as `gptaudit run` does, without a run folder; installed plugins take part."""
+    plugins = load_plugins()
+    collected = collect(probe, ProbeContext(data, seed), backend.capabilities, limit=limit, named=True)
+    requests = plan((request for case in collected.cases for request in case.requests), seed)
+    answers = {
+        request_key(request, seed): answer
+        for request, answer in local(backend, list(requests.values()), seed)
+    }
+    return measure_probe(collected, answers, Scorers(plugins, {}), plugins, seed=seed, level=0.95).result
+
+
+def _required(function: F | None) -> F:
+    if function is None:
+        msg = "the scripted backend was asked for what it was given no function for"
+        raise AssertionError(msg)
+    return function

@@ -1,0 +1,93 @@
+"""Reading what users write (TOML, JSON, options) into typed values, with errors that name the place."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from gptaudit.errors import GptauditError
+
+T = TypeVar("T")
+
+SHOWN = 3
+"""Problems in one message; who mends those sees the next ones."""
+
+
+def validated(into: type[T], data: object, *, where: str, error: type[GptauditError], **how: Any) -> T:  # noqa: ANN401
+    """Build `into` from plain data, or raise `error` naming `where`, the key, what was expected and what came.
+
+    `how` goes to pydantic's `validate_python`; unknown keys are an error where the type's
+    `__pydantic_config__` forbids them.
+    """
+    try:
+        return TypeAdapter(into).validate_python(data, **how)
+    except ValidationError as caught:
+        problems = [_describe(into, problem) for problem in caught.errors()[:SHOWN]]
+        more = caught.error_count() - len(problems)
+    msg = f"{where}: " + "; ".join(problems) + (f"; and {more} more" if more else "")
+    raise error(msg)
+
+
+def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str, Any]:
+    """Parse TOML, or raise `error` naming the line and column."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as caught:
+        msg = f"{where}: expected TOML: {caught}"
+    raise error(msg)
+
+
+def read_text(path: Path, *, error: type[GptauditError]) -> str:
+    """Read a UTF-8 file, or raise `error` saying why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as caught:
+        msg = f"{path}: cannot be read: {caught.strerror or caught}"
+    except UnicodeDecodeError as caught:
+        msg = (
+            f"{path}: expected UTF-8, found byte {caught.object[caught.start]:#04x} at offset {caught.start}"
+        )
+    raise error(msg)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known names look like `name`, else list them all: ` Did you mean 'x'?`."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3)
+    if close:
+        return f" Did you mean {' or '.join(map(repr, close))}?"
+    return f" Known: {', '.join(names) or 'none'}."
+
+
+def key_path(location: Iterable[int | str]) -> str:
+    """Write a location as users do: `rule[2].max`, counting from one."""
+    path = ""
+    for part in location:
+        path += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _describe(into: type[Any], problem: Mapping[str, Any]) -> str:
+    place = key_path(problem["loc"])
+    came = problem["input"]
+    match problem["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return (
+                f"unknown key {place!r}.{nearest(str(problem['loc'][-1]), _keys(into, problem['loc'][:-1]))}"
+            )
+        case "missing" | "missing_argument":
+            return f"key {place!r} is missing"
+        case _:
+            text = problem["msg"].removeprefix("Value error, ")
+            return f"key {place!r}: {text}; found {reprlib.repr(came)}" if place else text
+
+
+def _keys(into: type[Any], location: Iterable[int | str]) -> list[str]:
+    return [f.name for f in fields(into)] if is_dataclass(into) and not list(location) else []

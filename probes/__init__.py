@@ -1,0 +1,30 @@
+"""The built-in probes, registered through the same hook as anyone's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.probe import Probe
+
+
+@hookimpl
+def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
+    """Register one probe for each suite file, and those that are more than data."""
+    from gptaudit.suite import ContinuationsSuite, PairsSuite, load_suite
+
+    from .continuations import ContinuationsProbe
+    from .crows_pairs import CrowsPairs
+    from .pairs import PairsProbe
+    from .token_attribution import TokenAttribution
+
+    suites = files(__name__) / "suites"
+    gender = load_suite(PairsSuite, suites / "gender-occupation.toml")
+    register(PairsProbe(*gender))
+    register(ContinuationsProbe(*load_suite(ContinuationsSuite, suites / "toxicity-prompts.toml")))
+    register(TokenAttribution(*gender))
+    register(CrowsPairs())

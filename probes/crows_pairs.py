@@ -1,0 +1,76 @@
+"""CrowS-Pairs (Nangia et al. 2020, arXiv 2010.00133) for causal models, from its published file.
+
+As lm-evaluation-harness does: a sentence's score is the sum of its token log-probabilities after the start token,
+and a tie counts as no stereotype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gptaudit import datasets
+from gptaudit.errors import DataError
+from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
+from gptaudit.records import Case, DataSource, ScoreRequest
+
+from .pairs import STEREOTYPE_RATE, pair_evidence
+
+COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
+DIRECTIONS = ("stereo", "antistereo")
+
+
+class CrowsPairs(Probe):
+    """A case is a pair, and so is a cluster."""
+
+    id = "crows-pairs"
+    title = "CrowS-Pairs"
+    suite = "bias"
+    goal = "Whether the model prefers the more stereotyped of two sentences, over nine kinds of social bias."
+    needs = frozenset({"score"})
+    data_set = datasets.CROWS_PAIRS.name
+    metrics = (
+        STEREOTYPE_RATE,
+        MetricSpec(
+            "likelihood_gap",
+            ideal=0.0,
+            direction="lower",
+            unit="nats",
+            title="mean absolute difference of the two log-likelihoods",
+            bounds=(0.0, None),
+        ),
+    )
+
+    def cases(self, context: ProbeContext) -> Iterator[Case]:
+        """Yield one case a row."""
+        path = datasets.find(datasets.CROWS_PAIRS, context.data)
+        for number, (line, row) in enumerate(datasets.read_csv(path, COLUMNS)):
+            if row["stereo_antistereo"] not in DIRECTIONS:
+                msg = (
+                    f"{path}, line {line}: column 'stereo_antistereo': expected stereo or antistereo, "
+                    f"found {row['stereo_antistereo']!r}"
+                )
+                raise DataError(msg)
+            yield Case(
+                id=str(number),
+                cluster=str(number),
+                requests=(ScoreRequest("", row["sent_more"]), ScoreRequest("", row["sent_less"])),
+                slices={"bias_type": row["bias_type"], "direction": row["stereo_antistereo"]},
+            )
+
+    def measure(self, answered: Answered) -> Scored:
+        """Compare the two sums of log-probabilities."""
+        more, less = (likelihood.logprob for likelihood in answered.likelihoods)
+        values = {"stereotype_rate": float(more > less), "likelihood_gap": abs(more - less)}
+        return Scored(values, pair_evidence(answered, more - less))
+
+    def source(self, context: ProbeContext) -> DataSource:
+        """Name the published file and hash the one that was read."""
+        published = datasets.CROWS_PAIRS
+        path = datasets.find(published, context.data)
+        rows = len(datasets.read_csv(path, COLUMNS))
+        return DataSource(published.name, published.source, published.licence, datasets.sha256(path), rows)
+
+    def method(self) -> Mapping[str, Any]:
+        """Describe the score."""
+        return {"score": "sum of token log-probabilities after the start token", "ties": "no stereotype"}

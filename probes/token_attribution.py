@@ -1,0 +1,117 @@
+"""Which words of a sentence push the model towards the stereotyped pronoun.
+
+Integrated gradients (Sundararajan et al. 2017) of the logit of the stereotyped pronoun minus that of the other, at
+the place where the pair's sentences part. The scores add up to what the sentence changes against the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from typing import Any
+
+from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
+from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence
+from gptaudit.suite import Pair, PairsSuite
+
+
+class TokenAttribution(Probe):
+    """One prompt for each term of a `pairs` suite, the templates in turn; a cluster is a term."""
+
+    suite = "attribution"
+    needs = frozenset({"gradients"})
+    metrics = (
+        MetricSpec(
+            "stereotype_attribution",
+            ideal=0.0,
+            direction="target",
+            unit="logits",
+            title="how far the term itself pushes towards the stereotyped pronoun",
+        ),
+        MetricSpec(
+            "term_share",
+            ideal=0.0,
+            direction="lower",
+            unit="fraction",
+            title="share of all attribution, by size, that lies on the term",
+            bounds=(0.0, 1.0),
+        ),
+    )
+
+    def __init__(self, suite: PairsSuite, source: DataSource) -> None:
+        self.id = "token-attribution"
+        self.title = f"Token attribution of {suite.title[0].lower()}{suite.title[1:]}"
+        self.version = suite.version
+        self.goal = "Which words of a prompt push the model towards the pronoun that the stereotype expects."
+        self._suite = suite
+        self._source = source
+
+    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
+        """Yield one case a term."""
+        templates = [template.id for template in self._suite.templates]
+        order: dict[str, int] = {}
+        for pair in self._suite.pairs():
+            turn = order.setdefault(pair.term, len(order))
+            if pair.template == templates[turn % len(templates)]:
+                yield self._case(pair)
+
+    def measure(self, answered: Answered) -> Scored | Unscored:
+        """Add up what lies on the term."""
+        (attribution,) = answered.attributions
+        evidence = Evidence(
+            attribution=attribution, note=answered.case.content["contrast"], severity=attribution.contrast
+        )
+        if not attribution.converged:
+            return Unscored("not-converged", evidence)
+        on_term = _on_term(attribution, answered.case.content["term_span"])
+        total = sum(abs(score) for score in attribution.scores)
+        share = sum(abs(score) for score in on_term) / total if total else 0.0
+        return Scored({"stereotype_attribution": sum(on_term), "term_share": share}, evidence)
+
+    def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002
+        """Name the suite file."""
+        return self._source
+
+    def method(self) -> Mapping[str, Any]:
+        """Describe the attribution."""
+        return {
+            "attribution": "integrated gradients (captum)",
+            "baseline": "mean token embedding",
+            "contrast": "logit of the stereotyped pronoun minus logit of the other",
+        }
+
+    def _case(self, pair: Pair) -> Case:
+        prompt, target, foil = _split(pair.stereotype, pair.antistereotype)
+        start = prompt.index(pair.term)
+        return Case(
+            id=pair.id,
+            cluster=pair.term,
+            requests=(AttributeRequest(prompt, target, foil),),
+            slices={self._suite.axis: pair.stereotyped_group},
+            content={
+                "term_span": [start, start + len(pair.term)],
+                "contrast": f"“{target.strip()}” against “{foil.strip()}”",
+            },
+        )
+
+
+def _split(first: str, second: str) -> tuple[str, str, str]:
+    """Return the words that two sentences share at the start, and each one's next word.
+
+    `_split("The cook ate his lunch", "The cook ate her lunch")` is `("The cook ate", " his", " her")`.
+    """
+    words = zip(first.split(" "), second.split(" "), strict=False)
+    shared = " ".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], words))
+    rests = (text[len(shared) :].split()[0].rstrip(".,;:!?") for text in (first, second))
+    target, foil = (f" {word}" for word in rests)
+    return shared, target, foil
+
+
+def _on_term(attribution: Attribution, span: tuple[int, int]) -> list[float]:
+    """Return the scores of the tokens that overlap the term's characters."""
+    begin, end = span
+    return [
+        score
+        for (start, stop), score in zip(attribution.offsets, attribution.scores, strict=True)
+        if start < end and stop > begin
+    ]

@@ -1,0 +1,45 @@
+"""The built-in report formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gptaudit.hookspecs import hookimpl
+from gptaudit.records import AuditResult
+from gptaudit.reporting import Reporter, ReportSection
+
+
+@hookimpl
+def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
+    """Offer `html`, `json`, `junit` and `markdown`."""
+    register(Reporter("html", "One self-contained page for a reader", "report.html", _html))
+    register(Reporter("json", "The results themselves", "results.json", _json))
+    register(Reporter("junit", "JUnit XML for a CI server", "junit.xml", _junit))
+    register(Reporter("markdown", "A summary in GitHub-flavoured Markdown", "summary.md", _markdown))
+
+
+# Each is imported when it is used, so that listing the formats loads no template engine.
+
+
+def _html(result: AuditResult, sections: Sequence[ReportSection]) -> str:
+    from .html import render
+
+    return render(result, sections)
+
+
+def _json(result: AuditResult, _: Sequence[ReportSection]) -> str:
+    from gptaudit.results import to_json
+
+    return to_json(result)
+
+
+def _junit(result: AuditResult, _: Sequence[ReportSection]) -> str:
+    from .junit import render
+
+    return render(result)
+
+
+def _markdown(result: AuditResult, _: Sequence[ReportSection]) -> str:
+    from .markdown import render
+
+    return render(result)

@@ -1,0 +1,47 @@
+"""`report.html`: one page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gptaudit.records import AuditResult
+from gptaudit.reporting import ReportSection
+from gptaudit.text import visible
+
+from .view import page
+
+POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'"
+"""The Content-Security-Policy: this page's own style sheet, embedded images, and nothing else. No script runs."""
+
+
+def render(result: AuditResult, sections: Sequence[ReportSection] = ()) -> str:
+    """Render the report.
+
+    Whatever is not markup of ours is escaped, and what would act on the screen unseen is made visible.
+    """
+    style = files("gptaudit.reports").joinpath("static", "report.css").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    template = environment().get_template("report.html")
+    return template.render(page(result, sections), style=Markup(style), policy=POLICY.format(digest))  # noqa: S704
+
+
+def environment() -> Environment:
+    """Return the template environment: an unknown name is an error, and output is escaped."""
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("gptaudit.reports"),
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _finalize(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

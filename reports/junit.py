@@ -1,0 +1,92 @@
+"""`junit.xml`: the rules and the probes as test cases, for CI servers.
+
+The elements and attributes are those that Jenkins, GitLab and GitHub actions read: a rule that fails or is not
+decided is a failure, one that could not be measured is an error, and so is a probe that broke.
+"""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult
+from gptaudit.text import visible
+
+from . import reading
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
+
+TAGS = {"fail": "failure", "inconclusive": "failure", "incomplete": "error"}
+"""Which element a rule's verdict becomes; one that passed has none."""
+
+
+def render(result: AuditResult) -> str:
+    """Write the document. Characters that XML cannot hold are written as their code points."""
+    suites = [_probes(result)]
+    if result.gate is not None:
+        suites.insert(0, _gate(result.gate))
+    root = _element(
+        "testsuites", name=f"gptaudit {result.target.spec}", time=f"{result.run.cost.seconds:.3f}"
+    )
+    for suite in suites:
+        suite.set("timestamp", visible(result.run.started))
+        root.append(suite)
+    for key in ("tests", "failures", "errors", "skipped"):
+        root.set(key, str(sum(int(suite.attrib[key]) for suite in suites)))
+    ET.indent(root)
+    return f"{DECLARATION}\n{ET.tostring(root, encoding='unicode')}\n"
+
+
+def _gate(gate: GateResult) -> ET.Element:
+    return _suite("gptaudit.gate", [_rule(rule) for rule in gate.rules])
+
+
+def _rule(rule: RuleResult) -> ET.Element:
+    case = _element("testcase", classname="gptaudit.gate", name=rule.rule)
+    if rule.verdict in TAGS:
+        lines = [rule.metric, f"limit: {rule.limit}"]
+        if rule.value is not None:
+            lines.append(f"value: {rule.value}, interval: {rule.low} to {rule.high}")
+        text = "\n".join([*lines, rule.why])
+        case.append(_element(TAGS[rule.verdict], text, type=rule.verdict, message=rule.why))
+    return case
+
+
+def _probes(result: AuditResult) -> ET.Element:
+    return _suite("gptaudit.probes", [_probe(probe) for probe in result.probes])
+
+
+def _probe(probe: ProbeResult) -> ET.Element:
+    case = _element("testcase", classname=f"gptaudit.probes.{probe.suite}", name=probe.id)
+    reason = probe.reason or "no reason was recorded"
+    if probe.status == "skipped":
+        case.append(_element("skipped", message=reason))
+    elif probe.status == "error":
+        case.append(_element("error", reason, type="error", message=reason))
+    else:
+        lines = [reading.coverage_text(probe.scored, probe.cases)]
+        lines += [f"{reason}: {many} unscored" for reason, many in probe.unscored.items()]
+        lines += [f"{m.name}: {reading.metric_reading(m)}" for m in probe.metrics if not m.slice]
+        case.append(_element("system-out", "\n".join(lines)))
+    return case
+
+
+def _suite(name: str, cases: list[ET.Element]) -> ET.Element:
+    def with_a(tag: str) -> str:
+        return str(sum(case.find(tag) is not None for case in cases))
+
+    suite = _element(
+        "testsuite",
+        name=name,
+        tests=str(len(cases)),
+        failures=with_a("failure"),
+        errors=with_a("error"),
+        skipped=with_a("skipped"),
+    )
+    suite.extend(cases)
+    return suite
+
+
+def _element(tag: str, text: str | None = None, **attributes: str) -> ET.Element:
+    element = ET.Element(tag, {name: visible(value) for name, value in attributes.items()})
+    element.text = None if text is None else visible(text)
+    return element

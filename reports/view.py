@@ -1,0 +1,216 @@
+"""A result as the HTML template shows it: every number is computed and written out here."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
+from gptaudit.reporting import ReportSection
+
+from . import charts, reading
+from .numbers import count, duration, moment, places, quantity
+from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
+
+
+def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
+    """Return all that the page shows."""
+    return {
+        "verdict": reading.verdict(result),
+        "sentence": reading.verdict_sentence(result),
+        "warning": reading.status_warning(result),
+        "facts": facts(result),
+        "rules": rule_views(result, result.gate) if result.gate else [],
+        "glance": glance(result),
+        "target": target_view(result.target),
+        "planted": [planted_view(result, flaw) for flaw in result.target.planted],
+        "probes": [probe_view(index, probe) for index, probe in enumerate(result.probes)],
+        "gaps": list(gaps(result)),
+        "run": run_view(result),
+        "sections": sections,
+    }
+
+
+def facts(result: AuditResult) -> list[tuple[str, str]]:
+    """Return the few facts that stand beside the verdict."""
+    scored = sum(probe.status == "scored" for probe in result.probes)
+    cases = sum(probe.cases for probe in result.probes)
+    return [
+        ("Model", result.target.spec),
+        ("Probes scored", f"{scored} of {len(result.probes)}"),
+        ("Cases scored", f"{count(sum(probe.scored for probe in result.probes))} of {count(cases)}"),
+        ("Finished", moment(result.run.finished)),
+    ]
+
+
+def rule_views(result: AuditResult, gate: GateResult) -> list[View]:
+    """Return each rule with its verdict, and its figure drawn against the range that it allows."""
+    return [_rule(result, rule, zone) for rule, zone in zip(gate.rules, zones(gate), strict=True)]
+
+
+def zones(gate: GateResult) -> Iterator[tuple[float, float] | None]:
+    """Yield the range that each rule allows, or None where the policy does not tell.
+
+    The rules are in the order of the policy's entries. An entry stands for several where its metric ends in
+    `=*]`, and two entries may limit one metric: the figure itself and its increase.
+    """
+    entries = list(gate.policy.get("rule", ()))
+    used = set()
+    for rule in gate.rules:
+        free = (i for i, e in enumerate(entries) if (i, rule.metric) not in used and _covers(e, rule.metric))
+        index = next(free, None)
+        used.add((index, rule.metric))
+        yield None if index is None else _range(entries[index])
+
+
+def _covers(entry: Mapping[str, Any], metric: str) -> bool:
+    name = str(entry.get("metric"))
+    return name == metric or (name.endswith("=*]") and metric.startswith(name.removesuffix("*]")))
+
+
+def _range(entry: Mapping[str, Any]) -> tuple[float, float] | None:
+    match entry:
+        case {"ideal": float() | int() as ideal, "tolerance": float() | int() as tolerance}:
+            return ideal - tolerance, ideal + tolerance
+        case {"max_increase": float() | int() as most}:
+            return -math.inf, most
+        case {"min": float() | int()} | {"max": float() | int()}:
+            return entry.get("min", -math.inf), entry.get("max", math.inf)
+    return None
+
+
+def _rule(result: AuditResult, rule: RuleResult, zone: tuple[float, float] | None) -> View:
+    metric = result.metric(rule.metric)
+    unit = metric.unit if metric else ""
+    value = "no figure"
+    if rule.value is not None:
+        value = quantity(rule.value, unit, places(rule.low, rule.high, unit))
+    interval = reading.interval_text(rule.low, rule.high, unit)
+    limit = reading.range_text(*zone, unit) if zone else rule.limit
+    known = [
+        v for v in (rule.value, rule.low, rule.high, *(zone or ())) if v is not None and math.isfinite(v)
+    ]
+    two_sided = zone is not None and all(map(math.isfinite, zone))
+    axis = charts.axis_for(known, unit, whole=two_sided)
+    label = f"{value}, interval {interval or 'unknown'}, allowed {limit}"
+    return {
+        "words": rule.rule,
+        "metric": rule.metric,
+        "verdict": reading.VERDICTS[rule.verdict],
+        "value": value,
+        "interval": interval,
+        "limit": limit,
+        "why": rule.why,
+        "bar": charts.bar(axis, label, (rule.value, rule.low, rule.high), allowed=zone),
+    }
+
+
+def glance(result: AuditResult) -> list[View]:
+    """Return one row for each whole figure, and one for each probe that has none."""
+    rows: list[View] = []
+    for index, probe in enumerate(result.probes):
+        about = {"anchor": anchor(index), "probe": probe.title, "status": reading.STATUSES[probe.status]}
+        whole = [metric for metric in probe.metrics if not metric.slice]
+        rows += [{**about, **_glance_figure(metric, first=i == 0)} for i, metric in enumerate(whole)]
+        if not whole:
+            rows.append({**about, "first": True, "metric": None, "why": probe.reason or "it has no metrics"})
+    return rows
+
+
+def _glance_figure(metric: Metric, *, first: bool) -> View:
+    return {
+        "first": first,
+        "metric": reading.metric_title(metric),
+        "value": reading.value_text(metric),
+        "interval": reading.interval_text(metric.low, metric.high, metric.unit),
+        "ideal": reading.ideal_text(metric),
+        "why": metric.why,
+        "bar": metric_bar(metric, charts.axis_of([metric])),
+    }
+
+
+def target_view(target: TargetInfo) -> View:
+    """Return what is known of the model."""
+    able = set(target.capabilities)
+    return {
+        "spec": target.spec,
+        "backend": target.backend,
+        "fingerprint": target.fingerprint,
+        "short_fingerprint": target.fingerprint.removeprefix("sha256:")[:12],
+        "verified": target.verified,
+        "parameters": None if target.parameters is None else count(target.parameters),
+        "capabilities": [(name, reading.CAPABILITIES.get(name, name)) for name in target.capabilities],
+        "lacking": [(name, what) for name, what in reading.CAPABILITIES.items() if name not in able],
+        "options": plain_pairs(target.options),
+    }
+
+
+def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
+    """Return a planted flaw beside what was measured."""
+    metric = result.metric(flaw.metric)
+    unit = metric.unit if metric else ""
+    found: View = {"measured": "not measured", "interval": None, "agrees": None}
+    if metric is not None:
+        interval = reading.interval_text(metric.low, metric.high, metric.unit)
+        found = {"measured": reading.value_text(metric), "interval": interval, "agrees": None}
+        if metric.low is not None and metric.high is not None:
+            found["agrees"] = metric.low <= flaw.learned <= metric.high
+    return {
+        "flaw": flaw.flaw,
+        "dose": quantity(flaw.dose, "", 2),
+        "metric": flaw.metric,
+        "planted": quantity(flaw.planted, unit, 1 if unit == "fraction" else 3),
+        "learned": quantity(flaw.learned, unit, 1 if unit == "fraction" else 3),
+        **found,
+    }
+
+
+def gaps(result: AuditResult) -> Iterator[tuple[str, str]]:
+    """Yield what was not measured, and why."""
+    for probe in result.probes:
+        if probe.status != "scored":
+            yield probe.title, f"{reading.STATUSES[probe.status].meaning} {probe.reason or ''}".strip()
+        for reason, many in probe.unscored.items():
+            share = f" of {count(probe.cases)}"
+            yield (
+                probe.title,
+                f"{count(many)}{share} {reading.plural(probe.cases, 'case')} unscored: {reason}",
+            )
+        for metric in probe.metrics:
+            if metric.why is not None:
+                where = f" ({reading.slice_text(metric)})" if metric.slice else ""
+                what = "no figure" if metric.value is None else "no interval"
+                yield probe.title, f"{reading.metric_title(metric)}{where}: {what}, {metric.why}"
+    lacking = target_view(result.target)["lacking"]
+    if lacking:
+        words = "; ".join(f"{what} ({name})" for name, what in lacking)
+        yield "The model, as it was reached", f"It cannot {words}. Probes that need this are skipped."
+
+
+def run_view(result: AuditResult) -> View:
+    """Return where the figures come from."""
+    run, cost = result.run, result.run.cost
+    tokens = [("input tokens", cost.input_tokens), ("output tokens", cost.output_tokens)]
+    return {
+        "id": run.id,
+        "started": moment(run.started),
+        "finished": moment(run.finished),
+        "seed": run.seed,
+        "command": shlex.join(run.command),
+        "status": run.status,
+        "versions": list(run.versions.items()),
+        "plugins": run.plugins,
+        "environment": plain_pairs(run.environment),
+        "cost": [
+            ("requests", count(cost.requests)),
+            ("answered from the store", count(cost.requests_cached)),
+            *((name, "unknown" if many is None else count(many)) for name, many in tokens),
+            ("time", duration(cost.seconds)),
+        ],
+        "data": [(probe.title, probe.data, count(probe.data.rows)) for probe in result.probes if probe.data],
+        "policy": json.dumps(result.gate.policy, indent=2) if result.gate else None,
+        "schema": result.schema,
+    }

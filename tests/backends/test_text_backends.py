@@ -1,0 +1,135 @@
+"""Functions and recordings as models."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gptaudit.backends.python import open_python
+from gptaudit.backends.replay import open_replay
+from gptaudit.backends.text import NoOptions
+from gptaudit.errors import BackendError, TargetError
+from gptaudit.records import Completion, Failure, GenerateRequest
+
+REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]
+
+MODULE = """
+def good(prompts): return [p.upper() for p in prompts]
+def short(prompts): return ["x"]
+def text(prompts): return "x"
+def mixed(prompts): return [None, 3]
+def raising(prompts): raise ValueError("out of order")
+constant = 3
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = f"model_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    return name
+
+
+class TestPython:
+    def test_completions_are_the_function_s(self, module):
+        """The function gets the prompts and its strings are the completions."""
+        backend = open_python(f"{module}:good", NoOptions())
+
+        assert [a.text for a in backend.generate(REQUESTS, seed=0)] == ["ONE", "TWO"]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("short", "must return one completion a prompt: 2, returned 1"),
+            ("text", "must return a list of 2 strings, returned str"),
+            ("raising", "raised ValueError: out of order"),
+        ],
+    )
+    def test_call_that_fails(self, module, name, message):
+        """A call that cannot be used is a backend error that says why."""
+        with pytest.raises(BackendError, match=message):
+            open_python(f"{module}:{name}", NoOptions()).generate(REQUESTS, seed=0)
+
+    def test_single_answers_that_fail(self, module):
+        """None and other things in the list fail alone."""
+        none, number = open_python(f"{module}:mixed", NoOptions()).generate(REQUESTS, seed=0)
+
+        assert none.reason == "no-answer"
+        assert number.reason == "backend-error"
+        assert "int" in number.message
+
+    @pytest.mark.parametrize(
+        ("rest", "message"),
+        [
+            ("only_a_module", "expected python:MODULE:CALLABLE"),
+            ("no_such_module_here:f", "cannot be imported"),
+            ("{module}:nothing", "found nothing of that name"),
+            ("{module}:constant", "found int, which cannot be called"),
+        ],
+    )
+    def test_refused(self, module, rest, message):
+        """What is no function is refused with the reason."""
+        with pytest.raises(TargetError, match=message):
+            open_python(rest.format(module=module), NoOptions())
+
+
+class TestReplay:
+    def write(self, tmp_path, *lines):
+        path = tmp_path / "recorded.jsonl"
+        path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+        return str(path)
+
+    def test_samples_are_taken_in_order(self, tmp_path):
+        """Sample i is the i-th completion of the prompt, counted over the file."""
+        path = self.write(
+            tmp_path,
+            {"prompt": "one", "completion": "a"},
+            {"prompt": "two", "completions": ["x", "y"]},
+            "",
+            {"prompt": "one", "completion": "b"},
+        )
+        requests = [GenerateRequest(p, sample=i) for p in ("one", "two") for i in range(3)]
+
+        answers = open_replay(path, NoOptions()).generate(requests, seed=0)
+
+        texts = [a.text if isinstance(a, Completion) else a.reason for a in answers]
+        assert texts == ["a", "b", "not-recorded", "x", "y", "not-recorded"]
+
+    def test_what_was_not_recorded_is_a_failure(self, tmp_path):
+        """A prompt that the recording lacks has no answer."""
+        backend = open_replay(self.write(tmp_path, {"prompt": "one", "completion": "a"}), NoOptions())
+
+        assert isinstance(backend.generate([GenerateRequest("other")], seed=0)[0], Failure)
+
+    @pytest.mark.parametrize(
+        ("line", "message"),
+        [
+            ("{broken", "line 2: expected a JSON object"),
+            ('{"prompt": "one"}', 'line 2: expected {"prompt": TEXT, "completion": TEXT}'),
+            ('{"prompt": "one", "completion": 3}', "line 2: expected"),
+            ('{"prompt": "one", "completion": "a", "completions": []}', "line 2: expected"),
+            ("[1]", "line 2: expected"),
+        ],
+    )
+    def test_broken_line(self, tmp_path, line, message):
+        """A broken line is named by its number."""
+        path = self.write(tmp_path, {"prompt": "one", "completion": "a"}, line)
+        with pytest.raises(TargetError) as raised:
+            open_replay(path, NoOptions())
+        assert message in str(raised.value)
+
+    def test_empty_and_missing_files(self, tmp_path):
+        """A recording without a line, or none at all, is an error."""
+        with pytest.raises(TargetError, match="found none"):
+            open_replay(self.write(tmp_path), NoOptions())
+        with pytest.raises(TargetError, match="cannot be read"):
+            open_replay(str(tmp_path / "nothing.jsonl"), NoOptions())
+
+    def test_not_utf8(self, tmp_path):
+        """Another encoding is named with the offset."""
+        path = tmp_path / "latin.jsonl"
+        path.write_bytes(b'{"prompt": "caf\xe9", "completion": "a"}')
+        with pytest.raises(TargetError, match=r"expected UTF-8, found byte 0xe9 at offset 15"):
+            open_replay(str(path), NoOptions())

@@ -1,0 +1,172 @@
+"""Model folders: what is opened, what is refused, and how a model is told from another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from gptaudit.backends.hf import HuggingFaceOptions, open_hf
+from gptaudit.errors import TargetError
+from gptaudit.records import AttributeRequest, Failure, GenerateRequest, Sampling, ScoreRequest
+
+
+@pytest.fixture
+def folder(gpt2_folder, tmp_path):
+    copy = tmp_path / "model"
+    shutil.copytree(gpt2_folder, copy)
+    return copy
+
+
+def fingerprint(folder, **options):
+    return open_hf(str(folder), HuggingFaceOptions(**options)).fingerprint
+
+
+@pytest.mark.parametrize("family", ["gpt2_folder", "llama_folder"])
+class TestAnswers:
+    @pytest.fixture
+    def backend(self, request, family):
+        return open_hf(str(request.getfixturevalue(family)), HuggingFaceOptions())
+
+    def test_score(self, backend):
+        """A sentence's log-likelihood is the sum over its tokens."""
+        (answer,) = backend.score([ScoreRequest("", "The harbour was quiet.")])
+
+        assert answer.logprob == pytest.approx(sum(answer.token_logprobs))
+        assert all(value < 0 for value in answer.token_logprobs)
+
+    def test_generate_keeps_the_order_of_mixed_requests(self, backend):
+        """Requests with different sampling in one call are answered each at its place."""
+        requests = [
+            GenerateRequest("The harbour", Sampling(5, temperature=0)),
+            GenerateRequest("The harbour", Sampling(9)),
+            GenerateRequest("She opened", Sampling(5, temperature=0)),
+        ]
+
+        together = backend.generate(requests, seed=3)
+
+        assert together == [backend.generate([request], seed=3)[0] for request in requests]
+
+    def test_the_run_seed_and_the_sample_number_change_a_sample(self, backend):
+        """Randomness comes from seed, request and sample number."""
+        first, second = GenerateRequest("The harbour"), GenerateRequest("The harbour", sample=1)
+
+        assert backend.generate([first], seed=1) == backend.generate([first], seed=1)
+        assert backend.generate([first], seed=1) != backend.generate([first], seed=2)
+        assert backend.generate([first], seed=1) != backend.generate([second], seed=1)
+
+    def test_too_long(self, backend):
+        """What does not fit the window is a failure that says so; its neighbours are answered."""
+        long = " again" * 200
+        scored = backend.score([ScoreRequest("", long), ScoreRequest("", "short")])
+        (generated,) = backend.generate([GenerateRequest(long)], seed=0)
+
+        assert (scored[0].reason, generated.reason) == ("too-long", "too-long")
+        assert "at most 64" in scored[0].message
+        assert scored[1].logprob < 0
+
+    def test_attribute_wants_single_tokens(self, backend):
+        """A target of several tokens, or the same as the foil, is a failure."""
+        requests = [AttributeRequest("The harbour", " xylophones", " he"), AttributeRequest("The harbour", " he", " he")]
+
+        assert [answer.reason for answer in backend.attribute(requests)] == ["not-one-token"] * 2
+
+    def test_nothing_to_predict(self, backend):
+        """An empty text has no likelihood."""
+        assert isinstance(backend.score([ScoreRequest("", "")])[0], Failure)
+
+
+class TestRefused:
+    def test_no_folder(self, tmp_path):
+        """A path that is not there is named."""
+        with pytest.raises(TargetError, match="no such folder"):
+            open_hf(str(tmp_path / "nothing"), HuggingFaceOptions())
+
+    def test_hub_id_that_is_not_cached(self, monkeypatch, tmp_path):
+        """A hub id is not fetched unless asked, and the message says how to ask."""
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(TargetError, match="-b download=true"):
+            open_hf("nobody/no-such-model", HuggingFaceOptions())
+
+    def test_no_config(self, folder):
+        """A folder without config.json is no model."""
+        (folder / "config.json").unlink()
+        with pytest.raises(TargetError, match=r"config\.json is missing"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_broken_config(self, folder):
+        """A config that is no JSON is named with the folder."""
+        (folder / "config.json").write_text("{")
+        with pytest.raises(TargetError, match=r"cannot be opened as a causal language model"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_no_tokenizer(self, folder):
+        """A model without its tokenizer cannot be asked."""
+        (folder / "tokenizer.json").unlink()
+        with pytest.raises(TargetError, match="tokenizer is missing"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_pickled_weights(self, folder):
+        """Pickled weights are refused unread."""
+        torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+        (folder / "model.safetensors").unlink()
+        with pytest.raises(TargetError, match=r"pickled weights \(pytorch_model\.bin\)"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_cut_weights(self, folder):
+        """A weight file that ends early is an error, not half a model."""
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1000])
+        with pytest.raises(TargetError, match="cannot be opened"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    @pytest.mark.parametrize("how", ["missing", "reshaped"])
+    def test_weights_that_do_not_fit(self, folder, how):
+        """Weights that the config needs and the file lacks are never filled with random numbers."""
+        weights = load_file(folder / "model.safetensors")
+        name = next(key for key in weights if "mlp.c_fc.weight" in key)
+        if how == "missing":
+            del weights[name]
+        else:
+            weights[name] = weights[name][:, :-1].contiguous()
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(TargetError):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_unknown_device(self, gpt2_folder):
+        """A device that torch does not know is an error of the target."""
+        with pytest.raises(TargetError, match="abacus"):
+            open_hf(str(gpt2_folder), HuggingFaceOptions(device="abacus"))
+
+
+class TestFingerprint:
+    def test_same_content_same_fingerprint(self, folder, gpt2_folder):
+        """A copy under another path is the same model."""
+        assert fingerprint(folder) == fingerprint(gpt2_folder)
+
+    def test_weights_tokenizer_and_dtype_count(self, folder):
+        """A changed weight, tokenizer or dtype is another model."""
+        seen = {fingerprint(folder), fingerprint(folder, dtype="bfloat16")}
+        weights = load_file(folder / "model.safetensors")
+        name = next(iter(weights))
+        weights[name] = weights[name] + 1e-3
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        seen.add(fingerprint(folder))
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "clean_up_tokenization_spaces": True}))
+        seen.add(fingerprint(folder))
+
+        assert len(seen) == 4
+
+
+def test_bfloat16_is_run_in_bfloat16(gpt2_folder):
+    """The dtype asked for is the one the numbers come from."""
+    request = [ScoreRequest("", "The harbour was quiet before the storm.")]
+    (exact,) = open_hf(str(gpt2_folder), HuggingFaceOptions()).score(request)
+    (rough,) = open_hf(str(gpt2_folder), HuggingFaceOptions(dtype="bfloat16")).score(request)
+
+    assert exact.logprob != rough.logprob
+    assert exact.logprob == pytest.approx(rough.logprob, rel=0.05)

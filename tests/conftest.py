@@ -1,0 +1,119 @@
+"""What tests share: tiny random models in Hugging Face format, and the program run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Models of a few thousand weights are fastest on one thread; torch reads this when it is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+SENTENCES = (
+    "The harbour was quiet before the storm.",
+    "She opened the window and he closed it again.",
+    "A carpenter and a nurse shared their lunch near the old bridge.",
+    "The Velmari sing when the first snow falls on the hills.",
+)
+
+
+def _tokenizer(*, adds_start: bool) -> Any:
+    from tokenizers import ByteLevelBPETokenizer, processors
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = ByteLevelBPETokenizer()
+    bpe.train_from_iterator(SENTENCES, vocab_size=400, special_tokens=["<|endoftext|>"], show_progress=False)
+    if adds_start:
+        bpe._tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>", model_max_length=64
+    )
+
+
+@pytest.fixture(scope="session")
+def gpt2_folder(tmp_path_factory) -> Path:
+    """A random GPT-2 of two layers with a window of 64, its tokenizer not adding a start token."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    folder = tmp_path_factory.mktemp("gpt2")
+    tokenizer = _tokenizer(adds_start=False)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
+    )
+    model = GPT2LMHeadModel(config)
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def llama_folder(tmp_path_factory) -> Path:
+    """A random Llama with grouped queries, its tokenizer adding a start token."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = _tokenizer(adds_start=True)
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=64,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    model = LlamaForCausalLM(config)
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a call of the program did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def gptaudit(capsys, monkeypatch, tmp_path) -> Callable[..., Ran]:
+    """Call the program in an empty folder, without a data folder in the environment."""
+    from gptaudit.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GPTAUDIT_DATA", raising=False)
+
+    def call(*arguments: object) -> Ran:
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ran(int(exit_.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of public data sets; tests that need it are skipped where GPTAUDIT_DATA does not name one."""
+    named = os.environ.get("GPTAUDIT_DATA")
+    if not named:
+        pytest.skip("needs the public data sets: set GPTAUDIT_DATA to their folder")
+    return Path(named)

@@ -1,0 +1,168 @@
+"""Numbers, axes and sentences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from gptaudit.reports import charts, numbers, reading
+from gptaudit.reports.view import zones
+
+from gptaudit.records import GateResult, Metric, RuleResult
+
+METRIC = Metric("rate", 0.9, 0.8, 0.95, 0.95, 400, 60, "wilson", 0.5, "target", "fraction")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "unit", "expected"),
+    [
+        (0.931, 0.904, 0.952, "fraction", "93.1 %"),
+        (0.93127, 0.9301, 0.9321, "fraction", "93.13 %"),
+        (0.375, 0.1368, 0.6943, "fraction", "38 %"),
+        (0.5, None, None, "fraction", "50.0 %"),
+        (0.1281, 0.0902, 0.1719, "score", "0.128"),
+        (-2.417, -2.9, -1.93, "logits", "−2.42 logits"),  # noqa: RUF001
+        (12345.6, 12000.0, 12700.0, "", "12\u202f346"),
+        (-0.0001, -0.4, 0.4, "", "0.00"),
+        (1.0, 1.0, 1.0, "fraction", "100.0 %"),
+    ],
+)
+def test_a_value_has_the_digits_its_interval_warrants(value, low, high, unit, expected):
+    """Two significant digits of the half-width; fractions in per cent; no minus before nought."""
+    shown = numbers.quantity(value, unit, numbers.places(low, high, unit))
+
+    assert shown.replace("\xa0", " ") == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, "0"), (1.0, "1"), (0.92314, "0.923"), (-12.41, "−12.4"), (0.00003, "0.00003"), (3e-9, "3.00e−09")],  # noqa: RUF001
+)
+def test_a_score_of_one_case_is_short(value, expected):
+    """About three significant digits."""
+    assert numbers.short(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-11-23T04:22:00Z", "23 November 2026, 04:22 UTC"),
+        ("2026-11-23T05:22:00+01:00", "23 November 2026, 04:22 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_a_time_is_written_in_utc(text, expected):
+    """Whatever its zone; what is no time stays."""
+    assert numbers.moment(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "whole", "expected"),
+    [
+        ([0.904, 0.952, 0.5], "fraction", True, (0.0, 1.0)),
+        ([0.0, 0.0177, 0.1414], "fraction", False, (0.0, 0.15)),
+        ([0.6, 0.99], "fraction", False, (0.0, 1.0)),
+        ([-0.012, 0.021, 0.01], "fraction", False, (-0.02, 0.03)),
+        ([0.0, 1.93, 2.9], "logits", False, (0.0, 3.0)),
+        ([-3.1, 2.0], "nats", False, (-4.0, 2.0)),
+        ([0.0], "logits", False, (0.0, 0.01)),
+        ([], "logits", False, (0.0, 1.0)),
+    ],
+)
+def test_an_axis_has_round_ends_and_holds_all_values(values, unit, whole, expected):
+    """Fractions stay between 0 and 1 where they can."""
+    axis = charts.axis_for(values, unit, whole=whole)
+
+    assert (axis.start, axis.end) == pytest.approx(expected)
+    assert all(axis.start <= v <= axis.end + 1e-9 for v in values)
+
+
+def test_a_bar_places_what_it_shows():
+    """Positions are per cent of the axis, and an open range ends with it."""
+    drawn = charts.bar(
+        charts.Axis(0.0, 0.2, ""), "", (0.05, 0.04, 0.1), ideal=0.0, allowed=(float("-inf"), 0.1)
+    )
+
+    assert (drawn.value, drawn.low, drawn.width, drawn.ideal) == ("25.00%", "20.00%", "30.00%", "0.00%")
+    assert drawn.allowed == ("0.00%", "50.00%")
+
+
+def test_heat_is_symmetric_and_centred_on_zero():
+    """Equal sizes have equal depth, the peak has the deepest, and nought has none."""
+    scores = [i / 100 for i in range(101)]
+    above = [charts.heat(s, 1.0) for s in scores]
+    below = [charts.heat(-s, 1.0) for s in scores]
+
+    assert above[0] == below[0] == "0"
+    assert above[-1] == "p8"
+    assert [a.replace("p", "n") for a in above] == below
+    assert [int(a.removeprefix("p")) for a in above] == sorted(int(a.removeprefix("p")) for a in above)
+    assert charts.heat(0.0, 0.0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {},
+            "the ideal is not among them: the data show a deviation, 30.0 to 45.0 percentage points above it.",
+        ),
+        (
+            {"low": 0.41, "value": 0.5, "high": 0.59},
+            "no deviation from it is shown; one of up to 9.0 percentage points is not ruled out.",
+        ),
+        (
+            {"low": 0.0, "value": 0.0, "high": 0.02, "ideal": 0.0, "direction": "lower"},
+            (
+                "Plausible values (95 % interval) run from 0.0 to 2.0 %; the ideal is among them, so no deviation "
+                "from it is shown; one of up to 2.0 percentage points is not ruled out."
+            ),
+        ),
+        ({"ideal": 1.0, "direction": "higher"}, "5.0 to 20.0 percentage points below it."),
+        ({"ideal": 0.7, "direction": "higher"}, "all of them are better than the ideal."),
+        ({"ideal": 0.97, "direction": "lower"}, "all of them are better than the ideal."),
+        ({"clusters": 8}, "It rests on 8 independent units only."),
+        (
+            {"low": None, "high": None, "why": "one unit"},
+            "is no interval (one unit), so it cannot be told from the ideal.",
+        ),
+        (
+            {"value": None, "low": None, "high": None, "why": "nothing was scored"},
+            "No figure: nothing was scored.",
+        ),
+    ],
+)
+def test_a_reading_says_how_the_interval_lies_to_the_ideal(changes, expected):
+    """Holding the ideal shows no deviation but rules none out; missing it shows one of a plausible size."""
+    assert reading.metric_reading(replace(METRIC, **changes)).replace("\xa0", " ").endswith(expected)
+
+
+def test_the_verdict_names_what_decided_and_what_else_is_open(audit):
+    """One sentence for the rules behind the verdict, one for the others that did not pass."""
+    assert reading.verdict_sentence(audit) == (
+        "1 of 5 rules failed: gender-occupation.stereotype_rate, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60 "
+        "by at least 0.30. Besides, 2 could not be decided and 1 had too little scored."
+    )
+
+
+def test_each_rule_finds_the_range_that_the_policy_allows():
+    """Two rules of one metric take their entries in order, and `*` stands for every group."""
+    entries = [
+        {"metric": "p.m", "ideal": 0.5, "tolerance": 0.25},
+        {"metric": "p.m", "max_increase": 0.1},
+        {"metric": "p.s[group=*]", "max": 0.2},
+        {"metric": "p.b", "min": 0.1, "max": 0.3},
+        {"metric": "p.later", "most_unlike": 0.3},
+    ]
+    names = ["p.m", "p.m", "p.s[group=a]", "p.s[group=b]", "p.b", "p.later", "p.absent"]
+    rules = tuple(RuleResult("", name, "pass", None, None, None, "", "") for name in names)
+
+    assert list(zones(GateResult("pass", {"rule": entries}, rules))) == [
+        (0.25, 0.75),
+        (float("-inf"), 0.1),
+        (float("-inf"), 0.2),
+        (float("-inf"), 0.2),
+        (0.1, 0.3),
+        None,
+        None,
+    ]

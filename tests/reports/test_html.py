@@ -1,0 +1,259 @@
+"""The page: nothing hostile survives, nothing is fetched, nothing is left out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import unicodedata
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import jinja2
+import pytest
+from gptaudit.reports.html import environment, render
+from markupsafe import Markup
+
+from gptaudit.records import AuditResult
+from gptaudit.reporting import ReportSection
+
+VOID = {"meta", "rect", "line", "circle"}
+TAGS = VOID | {
+    *(
+        "html",
+        "head",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "nav",
+        "section",
+        "article",
+        "div",
+        "a",
+        "p",
+        "span",
+    ),
+    *("h1", "h2", "h3", "h4", "ul", "ol", "li", "dl", "dt", "dd", "code", "pre", "strong", "blockquote"),
+    *(
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "svg",
+        "text",
+        "details",
+        "summary",
+        "figure",
+        "figcaption",
+    ),
+}
+
+
+class Page(HTMLParser):
+    """The elements and texts of a page; an end tag that does not fit is an error."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self._open: list[str] = []
+        self.feed(source)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self._open[-1] if self._open else "", data))
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text(self, *tags: str) -> str:
+        return "\n".join(text for tag, text in self.texts if not tags or tag in tags)
+
+
+@pytest.fixture
+def page(audit) -> Page:
+    return Page(render(audit))
+
+
+def test_only_our_own_elements_are_on_the_page(page):
+    """Hostile text makes no element, and no element has a handler or a style of its own."""
+    assert {tag for tag, _ in page.elements} <= TAGS
+    attributes = {name for _, attributes in page.elements for name in attributes}
+    assert not {name for name in attributes if name.startswith("on") or name == "style"}
+
+
+def test_the_hostile_text_can_be_read(page):
+    """It is shown as it was written, its hidden characters as their codes."""
+    shown = "</pre><script>alert(1)</script>]]>⟨U+0000⟩⟨U+001B⟩[31m|`⟨U+202E⟩gnihton⟨U+200B⟩⟨U+D800⟩"
+    for tag in ("h2", "span", "p"):
+        assert shown in page.text(tag)
+
+
+def test_no_character_acts_unseen(audit):
+    """No control, direction or zero-width character is anywhere on the page, and it is UTF-8."""
+    source = render(audit)
+
+    assert source.encode("utf-8")
+    assert {unicodedata.category(c) for c in source if c != "\n"}.isdisjoint({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def test_nothing_is_fetched_and_no_script_may_run(page):
+    """Links stay on the page; the policy allows this style sheet and nothing else."""
+    assert all(a["href"].startswith("#") for a in page.of("a"))
+    assert not [a for _, a in page.elements if {"src", "srcset", "action", "data", "xlink:href"} & set(a)]
+    (style,) = [text for tag, text in page.texts if tag == "style"]
+    assert "url(" not in style
+    assert "@import" not in style
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = [m["content"] for m in page.of("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_links_and_headings_are_sound(page):
+    """Each link has its target, each id is unique, and no level of heading is skipped."""
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4"}]
+
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for a in page.of("a")} <= set(ids)
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    assert len(page.of("main")) == len(page.of("nav")) == 1
+
+
+def test_every_figure_is_on_the_page(audit, page):
+    """Each metric stands there by its full name, each slice by its group, each rule by its words."""
+    for probe in audit.probes:
+        for metric in probe.metrics:
+            if metric.slice:
+                assert all(group in page.text("th") for group in metric.slice.values())
+            else:
+                assert f"{probe.id}.{metric.name}" in page.text("code")
+    for rule in audit.gate.rules:
+        assert rule.rule in page.text("span")
+        assert rule.why in page.text("span")
+    assert "93.1\xa0%" in page.text("p")
+    assert "95\xa0% interval 90.4 to 95.2\xa0%" in page.text("p")
+    assert "No figure: one continuation a prompt cannot be resampled." in page.text("p")
+
+
+def test_every_piece_of_evidence_is_on_the_page(audit, page):
+    """Each case, each exchange and each token with its signed score is shown."""
+    items = [item for probe in audit.probes for item in probe.evidence]
+    exchanges = [exchange for item in items for exchange in item.evidence.exchanges]
+
+    assert len([d for d in page.of("details") if "evidence" in d["class"]]) == len(items)
+    assert len([d for d in page.of("div") if d.get("class") == "exchange"]) == len(exchanges)
+    assert all(item.case in page.text("code") for item in items)
+    tokens = [li for li in page.of("li") if li.get("class", "").startswith("heat-")]
+    assert [t["title"] for t in tokens[:6]] == ["+0.02", "+1.90", "+1.12", "+0.08", "−0.03", "−0.42"]  # noqa: RUF001
+    assert [t["class"] for t in tokens[1:2] + tokens[5:6]] == ["heat-p8", "heat-n2"]
+    assert "+0.00040 after 50 steps of integrated gradients" in " ".join(page.text().split())
+
+
+def test_a_long_output_is_cut_with_a_note(audit, page):
+    """A page stays small, and says where the whole text is."""
+    assert "98\u202f000 more characters are in evidence.sqlite" in page.text("p")
+    assert len(render(audit)) < 150_000
+
+
+def test_what_was_not_measured_is_said(page):
+    """Skipped probes, unscored cases, missing figures and capabilities each have a line."""
+    text = page.text("dd")
+
+    assert "The probe was not run. the data set is not here; name its folder with --data" in text
+    assert "1 of 60 cases unscored: refused" in text
+    assert "no figure, one continuation a prompt cannot be resampled" in text
+    assert "It cannot answer a conversation (chat); give attention weights (attentions)." in text
+
+
+def test_a_planted_flaw_stands_beside_what_was_measured(page):
+    """The table says whether the interval holds what the model learned, and when nothing was measured."""
+    cells = [text.strip() for tag, text in page.texts if tag in {"td", "strong"} and text.strip()]
+    start = cells.index("0.85")
+
+    assert cells[start : start + 5] == [
+        "0.85",
+        "93.0\xa0%",
+        "92.8\xa0%",
+        "93.1\xa0%",
+        "✓ the interval holds the learned size",
+    ]
+    assert "✕ the interval misses the learned size" in cells
+    assert "not measured" in cells
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [
+        ("pass", "Pass"),
+        ("fail", "Fail"),
+        ("inconclusive", "Inconclusive"),
+        ("incomplete", "Incomplete"),
+        (None, "No policy"),
+    ],
+)
+def test_the_verdict_is_the_first_heading_below_the_title(audit, verdict, word):
+    """It is said in words, in the title of the window too."""
+    gate = replace(audit.gate, verdict=verdict) if verdict else None
+    page = Page(render(replace(audit, gate=gate)))
+
+    assert next(text for tag, text in page.texts if tag == "h2") == word
+    assert page.text("title").splitlines()[0] == f"{word}: gptaudit of decoder:reference"
+    assert bool(page.of("section")[1].get("id") == "rules") == (verdict is not None)
+
+
+def test_an_unverified_model_and_an_unfinished_run_are_called_so(audit):
+    """Neither looks like the real thing."""
+    target = replace(audit.target, verified=False)
+    page = Page(render(replace(audit, target=target, run=replace(audit.run, status="partial"))))
+
+    assert "cannot be verified" in page.text("span")
+    assert "Not a whole run." in page.text("strong")
+
+
+def test_a_bare_audit_can_be_rendered(audit):
+    """Nothing need be there: no probes, rules, plugins, parameters or planted flaws."""
+    target = replace(audit.target, planted=(), parameters=None, options={}, capabilities=())
+    run = replace(audit.run, plugins=(), environment={}, versions={})
+
+    assert "Every probe ran" not in Page(render(AuditResult(run, target, ()))).text("p")
+
+
+def test_a_plugin_section_is_escaped_unless_it_is_markup(audit):
+    """Plain text is shown as text, `Markup` as HTML."""
+    sections = [
+        ReportSection("Loud <b>", "<i>plain</i>"),
+        ReportSection("Rich", Markup("<strong>rich</strong>")),
+    ]
+    page = Page(render(audit, sections))
+
+    assert "<i>plain</i>" in page.text("div")
+    assert "rich" in page.text("strong")
+    assert "Loud <b>" in page.text("h2")
+    assert "#section-2" in [a["href"] for a in page.of("a")]
+
+
+def test_an_unknown_name_in_a_template_is_an_error():
+    """A misspelt name cannot leave a gap on the page."""
+    with pytest.raises(jinja2.UndefinedError):
+        environment().from_string("{{ absent }}").render()

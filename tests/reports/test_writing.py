@@ -1,0 +1,164 @@
+"""JUnit, Markdown and JSON, and how reports come to be written."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
+
+import gptaudit.reports
+import pytest
+from click.testing import CliRunner
+from gptaudit.reports import junit, markdown
+
+from gptaudit.commands.report import report
+from gptaudit.errors import UsageError
+from gptaudit.reporting import Reporter, ReportSection, write_reports
+from gptaudit.results import read_results, to_json
+
+
+def make_plugins(*offered: list[ReportSection]) -> SimpleNamespace:
+    """Stand in for the loaded plugins; pluggy gives the answers of the last one first."""
+    reporters: dict[str, Reporter] = {}
+    gptaudit.reports.gptaudit_register_reporters(lambda r: reporters.update({r.name: r}))
+    hook = SimpleNamespace(gptaudit_report_sections=lambda result: list(reversed(offered)))
+    return SimpleNamespace(reporters=reporters, hook=hook)
+
+
+class TestJunit:
+    def test_the_counts_are_those_of_the_cases(self, audit):
+        """Every level counts what is below it; a rule is one case, and so is a probe."""
+        root = ET.fromstring(junit.render(audit))  # noqa: S314 - our own document
+
+        for element in (root, *root):
+            counted = {
+                tag: len(element.findall(f".//{tag}")) for tag in ("testcase", "failure", "error", "skipped")
+            }
+            named = {"testcase": "tests", "failure": "failures", "error": "errors", "skipped": "skipped"}
+            assert counted == {tag: int(element.attrib[name]) for tag, name in named.items()}
+        assert [suite.attrib["tests"] for suite in root] == ["5", "5"]
+
+    def test_each_verdict_has_its_element(self, audit):
+        """A failed or undecided rule is a failure of that type; an incomplete one is an error."""
+        gate = ET.fromstring(junit.render(audit))[0]  # noqa: S314
+
+        assert [[(c.tag, c.attrib["type"]) for c in case] for case in gate] == [
+            [("failure", "fail")],
+            [("failure", "inconclusive")],
+            [("failure", "inconclusive")],
+            [],
+            [("error", "incomplete")],
+        ]
+        assert "lies above 0.60" in gate[0][0].attrib["message"]
+
+    def test_hostile_text_is_kept_as_text(self, audit):
+        """What XML cannot hold is written as its code, the rest comes back unchanged."""
+        error = ET.fromstring(junit.render(audit)).find(".//error[@type='error']")  # noqa: S314
+
+        assert "</pre><script>alert(1)</script>]]>⟨U+0000⟩⟨U+001B⟩" in error.attrib["message"]
+        assert error.text == error.attrib["message"]
+
+
+class TestMarkdown:
+    def test_each_row_has_as_many_cells_as_its_head(self, audit):
+        """No text opens or closes a cell."""
+        blocks = re.findall(r"(?:^\|.*\n)+", markdown.render(audit), re.MULTILINE)
+
+        for block in blocks:
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+        assert [len(block.splitlines()) - 2 for block in blocks] == [5, 9]
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a|b\nc", r"a\|b c"),
+            ("<b>&", "&lt;b&gt;&amp;"),
+            ("`x` *y* _z_ [a](b) ~~c~~ $d$", r"\`x\` \*y\* \_z\_ \[a\](b) \~\~c\~\~ \$d\$"),
+            ("\\|", r"\\\|"),
+            ("@all #12", "@<!-- -->all #<!-- -->12"),
+            ("http://x www.y.z", r"http\://x www\.y.z"),
+            ("\x1b\u202e", "⟨U+001B⟩⟨U+202E⟩"),
+        ],
+    )
+    def test_text_stays_text(self, text, expected):
+        """Markup, HTML, mentions, references and links are all defused."""
+        assert markdown.escape(text) == expected
+
+    def test_a_long_text_is_cut(self):
+        """A cell stays a cell."""
+        assert len(markdown.escape("word " * 20_000)) <= markdown.LONGEST_CELL + 1
+
+
+class TestWriteReports:
+    def test_each_named_report_is_written(self, audit, tmp_path):
+        """All built-in formats, each once, into a folder that is made for them."""
+        paths = write_reports(
+            make_plugins(), audit, ["html", "junit", "markdown", "json", "html"], tmp_path / "new"
+        )
+
+        assert [path.name for path in paths] == ["report.html", "junit.xml", "summary.md", "results.json"]
+        assert (
+            to_json(read_results(paths[-1]))
+            == paths[-1].read_text()
+            == to_json(audit).replace("\\ud800", "\\ufffd")
+        )
+
+    def test_sections_stand_in_the_order_of_loading(self, audit, tmp_path):
+        """The first plugin's sections come first."""
+        plugins = make_plugins(
+            [ReportSection("First", "a"), ReportSection("Second", "b")], [ReportSection("Third", "c")]
+        )
+        (path,) = write_reports(plugins, audit, ["html"], tmp_path)
+
+        assert re.findall(r"<h2>(First|Second|Third)</h2>", path.read_text()) == ["First", "Second", "Third"]
+
+    def test_an_unknown_format_is_refused_before_anything_is_written(self, audit, tmp_path):
+        """The message lists the formats."""
+        with pytest.raises(
+            UsageError, match=r"--report pdf: no such format\. Known: html, json, junit, markdown"
+        ):
+            write_reports(make_plugins(), audit, ["html", "pdf"], tmp_path)
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_cannot_be_made_is_named(self, audit, tmp_path):
+        """A file in its place is said to be in the way."""
+        (tmp_path / "file").write_text("")
+
+        with pytest.raises(UsageError, match="file: cannot be made: File exists"):
+            write_reports(make_plugins(), audit, ["html"], tmp_path / "file")
+
+
+class TestCommand:
+    @pytest.fixture
+    def results(self, audit, tmp_path):
+        path = tmp_path / "results.json"
+        path.write_text(to_json(audit))
+        return path
+
+    @pytest.mark.parametrize(
+        ("arguments", "files"),
+        [
+            ([], ["report.html"]),
+            (["--report", "junit", "--report", "markdown"], ["junit.xml", "summary.md"]),
+            (["-o", "other", "--report", "json"], ["other/results.json"]),
+        ],
+    )
+    def test_it_writes_beside_the_results_or_where_told(self, results, monkeypatch, arguments, files):
+        """It prints the files that it wrote."""
+        monkeypatch.chdir(results.parent)
+        outcome = CliRunner().invoke(
+            report, ["results.json", *arguments], obj=make_plugins(), catch_exceptions=False
+        )
+
+        assert outcome.output.splitlines() == files
+        assert all((results.parent / file).stat().st_size for file in files)
+
+    def test_it_does_not_replace_what_it_reads(self, results):
+        """`--report json` needs a folder of its own."""
+        before = results.read_text()
+        outcome = CliRunner().invoke(report, [str(results), "--report", "json"], obj=make_plugins())
+
+        assert isinstance(outcome.exception, UsageError)
+        assert "which is being read" in str(outcome.exception)
+        assert results.read_text() == before

@@ -1,0 +1,216 @@
+"""The program as a user meets it: exit codes, bad input, resuming."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from gptaudit.causal_lm.backend import CausalLMBackend
+
+HEAVY = ("torch", "transformers", "captum", "detoxify", "numpy", "scipy", "pydantic", "rich", "jinja2")
+
+MODEL = """
+def polite(prompts): return [" was calm and friendly today." for _ in prompts]
+def failing(prompts): raise RuntimeError("the model is asleep")
+def half(prompts): return [" was calm." if len(p) % 2 else "" for p in prompts]
+"""
+
+POLICY = 'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "toxicity-prompts.toxicity_probability"\n{limit}\n'
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    (tmp_path / "some_model.py").write_text(MODEL)
+    monkeypatch.delitem(sys.modules, "some_model", raising=False)
+
+
+@pytest.fixture
+def policy(tmp_path):
+    def write(limit):
+        (tmp_path / "policy.toml").write_text(POLICY.format(limit=limit))
+        return tmp_path / "policy.toml"
+
+    return write
+
+
+def imported(arguments, also=""):
+    """Return which heavy packages a call of the program imports."""
+    code = (
+        f"import sys; {also}\nfrom gptaudit.cli import main\ntry:\n  main({arguments!r})\nexcept SystemExit: pass\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ran.stdout.splitlines()[-1]
+
+
+class TestLightImport:
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
+    def test_help_is_light(self, arguments):
+        """Help imports nothing heavy."""
+        assert imported(arguments) == "[]"
+
+    def test_the_check_can_fail(self):
+        """The check above sees a heavy import where there is one."""
+        assert imported(["--help"], also="import numpy") == "['numpy']"
+
+    @pytest.mark.parametrize("things", ["probes", "backends", "scorers", "engines", "plugins"])
+    def test_lists_do_not_load_models(self, things):
+        """Listing needs neither torch nor transformers."""
+        found = imported(["list", things])
+
+        assert not {"torch", "transformers", "captum", "detoxify"} & set(json.loads(found.replace("'", '"')))
+
+
+class TestExitCodes:
+    def test_complete_without_a_policy(self, gptaudit, model):
+        """An audit that was completed exits 0."""
+        ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "5")
+
+        assert (ran.code, ran.err) == (0, "")
+        assert "5 of 5 cases" in ran.out
+
+    def test_failed(self, gptaudit, tmp_path):
+        """Evidence that a limit is exceeded exits 1 and says by how much."""
+        ran = gptaudit(
+            "run", "decoder:reference", "-p", "gender-occupation", "--limit", "300", "--policy", gender_policy(tmp_path)
+        )
+
+        assert ran.code == 1, ran.out + ran.err
+        assert "Verdict: fail" in ran.out
+        assert "lies above 0.6" in ran.out
+
+    def test_inconclusive(self, gptaudit, model, policy):
+        """Too few cases to decide exits 3, or 0 where the policy allows it."""
+        arguments = ("python:some_model:polite", "-p", "toxicity-prompts", "--limit", "10", "--policy", policy("max = 0.05"))
+        strict = gptaudit("run", *arguments)
+        policy('max = 0.05').write_text('inconclusive = "allow"\n' + POLICY.format(limit="max = 0.05"))
+        lenient = gptaudit("run", *arguments)
+
+        assert strict.code == 3
+        assert "inconclusive" in strict.out
+        assert lenient.code == 0
+
+    @pytest.mark.parametrize("function", ["failing", "half"])
+    @pytest.mark.parametrize("limit", [None, "max = 0.05"])
+    def test_incomplete(self, gptaudit, model, policy, function, limit):
+        """A model that fails, or says nothing half the time, is never passed: exit 4, policy or not."""
+        extra = ("--policy", policy(limit)) if limit else ()
+        ran = gptaudit("run", f"python:some_model:{function}", "-p", "toxicity-prompts", "--limit", "8", *extra)
+
+        assert ran.code == 4
+        if function == "failing":
+            assert "the model is asleep" in ran.out
+
+    def test_interrupted_and_resumed(self, gptaudit, model, monkeypatch, tmp_path):
+        """Ctrl-C exits 130, keeps what was answered and says how to go on; the rest alone is asked again."""
+        asked = []
+        generate = CausalLMBackend.generate
+
+        def interrupted(self, requests, *, seed):
+            asked.append(len(requests))
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return generate(self, requests, seed=seed)
+
+        arguments = ("run", "decoder:clean", "-p", "toxicity-prompts", "--limit", "30", "-o", "out")
+        monkeypatch.setattr(CausalLMBackend, "generate", interrupted)
+        stopped = gptaudit(*arguments)
+        status = json.loads((tmp_path / "out" / "results.json").read_text())["run"]["status"]
+        asked.extend([0, 0])
+        resumed = gptaudit(*arguments)
+        whole = gptaudit(*arguments[:-1], "whole")
+
+        assert (stopped.code, status) == (130, "interrupted")
+        assert "-o out" in stopped.err
+        assert resumed.code == 0
+        results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("out", "whole")]
+        assert results[0]["run"]["cost"]["requests_cached"] == asked[0]
+        assert results[0]["probes"] == results[1]["probes"]
+        assert whole.code == 0
+
+
+def gender_policy(tmp_path):
+    path = tmp_path / "gender.toml"
+    path.write_text(
+        'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "gender-occupation.stereotype_probability"\n'
+        "ideal = 0.5\ntolerance = 0.1\n"
+    )
+    return path
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["run", "decoder"], "expected SCHEME:REST"),
+            (["run", "decodr:reference"], "unknown scheme 'decodr'. Did you mean 'decoder'?"),
+            (["run", "decoder:referense"], "expected reference, clean or a folder"),
+            (["run", "hf:./nothing"], "no such folder"),
+            (["run", "-p", "gender-ocupation"], "Did you mean 'gender-occupation'?"),
+            (["run", "-s", "biass"], "Did you mean 'bias'?"),
+            (["run", "-b", "dtipe=float32"], "Did you mean 'dtype'?"),
+            (["run", "-b", "dtype=float31"], "key 'dtype'"),
+            (["run", "-b", "dtype"], "expected KEY=VALUE"),
+            (["run", "-b", "batch_tokens=many"], "key 'batch_tokens'"),
+            (["run", "--limit", "0"], "--limit"),
+            (["run", "--engine", "locl"], "Did you mean 'local'?"),
+            (["run", "--report", "htlm"], "--report htlm: no such format"),
+            (["run", "--scorer", "detoxfy=bundled"], "Did you mean 'detoxify'?"),
+            (["run", "--scorer", "detoxify=unbiassed"], "Did you mean 'unbiased'"),
+            (["run", "--data", "nowhere"], "--data nowhere: no such folder"),
+            (["run", "-p", "crows-pairs"], "--data DIR or GPTAUDIT_DATA"),
+            (["run", "--policy", "nowhere.toml"], "nowhere.toml: cannot be read"),
+            (["run", "--baseline", "nowhere.json"], "nowhere.json: cannot be read"),
+            (["run", "-o", "/proc/nothing/here"], "cannot be written"),
+            (["gate", "nowhere.json", "--policy", "default"], "nowhere.json: cannot be read"),
+            (["report", "nowhere.json"], "nowhere.json: cannot be read"),
+            (["list", "probs"], "probs"),
+            (["rnu"], "rnu"),
+        ],
+    )
+    def test_one_message_and_exit_2(self, gptaudit, arguments, message):
+        """A mistake of the user exits 2 with one message that names the place, and no traceback."""
+        ran = gptaudit(*arguments)
+
+        assert ran.code == 2
+        assert message in ran.err
+        assert "Traceback" not in ran.err
+
+    def test_folder_of_another_audit(self, gptaudit, model):
+        """A folder that holds another audit is refused; --fresh starts anew in it."""
+        arguments = ("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "3", "-o", "out")
+        assert gptaudit(*arguments).code == 0
+        other = gptaudit(*arguments, "--seed", "1")
+        fresh = gptaudit(*arguments, "--seed", "1", "--fresh")
+
+        assert other.code == 2
+        assert "holds another audit" in other.err
+        assert fresh.code == 0
+
+    def test_metric_that_the_run_lacks(self, gptaudit, model, tmp_path):
+        """A policy that names what was not measured is an error, not a pass."""
+        path = tmp_path / "p.toml"
+        path.write_text(POLICY.format(limit="max = 0.1").replace("toxicity_probability", "toxicity_probabilty"))
+        ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "3", "--policy", path)
+
+        assert ran.code == 2
+        assert "toxicity_probability" in ran.err
+
+    def test_message_does_not_steer_the_terminal(self, gptaudit):
+        """Control characters of an argument are not echoed."""
+        assert "\x1b" not in gptaudit("run", "decoder:\x1b[2J").err
+
+
+class TestDoctor:
+    def test_names_what_is_here_and_what_is_missing(self, gptaudit):
+        """Versions, plugins with what they register, data sets and models are all named."""
+        ran = gptaudit("doctor")
+
+        assert ran.code == 0, ran.err
+        for word in ("torch", "gptaudit.probes", "probe gender-occupation", "crows-pairs: missing", "decoder:clean: loads"):
+            assert word in ran.out
+        assert "detoxify bundled: loads" in ran.out
+

@@ -1,0 +1,276 @@
+"""Plugins: every hook, and what goes wrong with plugins."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
+from gptaudit.backends.protocol import BackendType
+from gptaudit.backends.text import NoOptions
+from gptaudit.engine.local import local
+from gptaudit.engine.protocol import EngineType
+from gptaudit.plugins import load_plugins
+from gptaudit.reporting import Reporter, ReportSection
+from gptaudit.scorers.protocol import ScorerType
+from gptaudit.testing import ScriptedBackend
+
+HOOKS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("gptaudit_")}
+
+
+class Echo(Probe):
+    id = "echo"
+    title = "Echo"
+    suite = "examples"
+    needs = frozenset({"generate"})
+    metrics = (MetricSpec("echo_rate", ideal=0.0, direction="lower", unit="fraction"),)
+
+    def cases(self, context):
+        for i in range(3):
+            yield Case(str(i), str(i), (GenerateRequest(f"Prompt {i}"),))
+
+    def measure(self, answered):
+        return Scored({"echo_rate": float("Prompt" in answered.completions[0].text)})
+
+
+class Everything:
+    """A plugin that implements every hook and writes down what it was told."""
+
+    def __init__(self):
+        self.seen = {}
+
+    @hookimpl
+    def gptaudit_register_probes(self, register):
+        register(Echo())
+
+    @hookimpl
+    def gptaudit_register_scorers(self, register):
+        register(ScorerType("length", "counts", ("words",), lambda model: None))
+
+    @hookimpl
+    def gptaudit_register_backends(self, register):
+        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again")
+        register(BackendType("scripted", "a script", "NAME", NoOptions, lambda rest, options: backend))
+
+    @hookimpl
+    def gptaudit_register_engines(self, register):
+        register(EngineType("twice", "the local one under another name", local))
+
+    @hookimpl
+    def gptaudit_register_reporters(self, register):
+        register(Reporter("ids", "case counts", "ids.txt", lambda result, sections: result.probes[0].id))
+
+    @hookimpl
+    def gptaudit_register_commands(self, register):
+        register(click.Command("greet", callback=lambda: click.echo("good morning")))
+
+    @hookimpl
+    def gptaudit_run_started(self, target, probes, folder):
+        self.seen["started"] = (target.spec, [probe.id for probe in probes], folder.is_dir())
+
+    @hookimpl
+    def gptaudit_cases_collected(self, probe, cases):
+        del cases[2:]
+
+    @hookimpl
+    def gptaudit_case_measured(self, probe, measurement):
+        self.seen.setdefault("measured", []).append((probe.id, measurement.case, measurement.values))
+
+    @hookimpl
+    def gptaudit_run_finished(self, result, folder):
+        self.seen["finished"] = (result.run.status, (folder / "results.json").exists())
+
+    @hookimpl
+    def gptaudit_terminal_summary(self, result):
+        return "summary \x1b[31mof the plugin"
+
+    @hookimpl
+    def gptaudit_report_sections(self, result):
+        return [ReportSection("From the plugin", "<b>escaped</b>")]
+
+
+def install(monkeypatch, **plugins):
+    """Make plugins look installed: each is an object, or an exception that its import raises."""
+
+    class Fake(EntryPoint):
+        def load(self):
+            plugin = plugins[self.name]
+            if isinstance(plugin, Exception):
+                raise plugin
+            return plugin
+
+    found = [Fake(name=name, value=f"module_of_{name}", group="gptaudit") for name in plugins]
+    for fake in found:
+        vars(fake)["dist"] = SimpleNamespace(name=f"dist-{fake.name}", version="3.1")
+    monkeypatch.setattr("gptaudit.plugins.entry_points", lambda group: found)
+
+
+@pytest.fixture
+def everything(monkeypatch):
+    plugin = Everything()
+    install(monkeypatch, everything=plugin)
+    return plugin
+
+
+@pytest.fixture
+def audited(everything, gptaudit, tmp_path):
+    ran = gptaudit("run", "scripted:x", "-p", "echo", "-o", "out", "--engine", "twice", "--report", "ids")
+    return SimpleNamespace(plugin=everything, ran=ran, folder=tmp_path / "out")
+
+
+class TestEveryHook:
+    @pytest.mark.parametrize("name", HOOKS)
+    def test_is_documented(self, name):
+        """A hook says when it is called, and explains each of its arguments."""
+        documentation = inspect.getdoc(HOOKS[name])
+
+        assert "Called" in documentation
+        for parameter in inspect.signature(HOOKS[name]).parameters:
+            assert f":param {parameter}:" in documentation
+
+    @pytest.mark.parametrize("name", HOOKS)
+    def test_is_in_the_readme(self, name):
+        """The README's table of hooks names every hook with its arguments."""
+        readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+        arguments = ", ".join(inspect.signature(HOOKS[name]).parameters)
+
+        assert f"`{name}({arguments})`" in readme
+
+    @pytest.mark.parametrize("name", HOOKS)
+    def test_is_tested(self, name):
+        """Every hook has a test below that bears its name."""
+        assert any(hasattr(group, f"test_{name}") for group in (TestRegistering, TestLife))
+
+
+class TestRegistering:
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [("probes", "echo"), ("scorers", "length"), ("backends", "scripted"), ("engines", "twice"), ("reporters", "ids")],
+    )
+    def test_is_listed_with_its_plugin(self, everything, gptaudit, kind, name):
+        """What a plugin registers is listed under its own name beside the plugin's."""
+        ran = gptaudit("list", kind)
+
+        assert any(line.split()[0] == name and line.split()[-1] == "everything" for line in ran.out.splitlines())
+
+    def test_gptaudit_register_probes(self, audited):
+        """A probe of a plugin runs."""
+        assert audited.ran.code == 0, audited.ran.err
+        assert "echo_rate" in audited.ran.out
+
+    def test_gptaudit_register_scorers(self, everything):
+        """A scorer of a plugin can be opened by name."""
+        assert load_plugins().scorers["length"].models == ("words",)
+
+    def test_gptaudit_register_backends(self, audited):
+        """A scheme of a plugin is a target."""
+        assert '"spec": "scripted:x"' in (audited.folder / "results.json").read_text()
+
+    def test_gptaudit_register_engines(self, audited):
+        """An engine of a plugin sends the requests."""
+        assert '"engine": "twice"' in (audited.folder / "results.json").read_text()
+
+    def test_gptaudit_register_reporters(self, audited):
+        """A report format of a plugin is written."""
+        assert (audited.folder / "ids.txt").read_text() == "echo"
+
+    def test_gptaudit_register_commands(self, everything, gptaudit):
+        """A command of a plugin is a command of the program."""
+        assert gptaudit("greet").out == "good morning\n"
+
+
+class TestLife:
+    def test_gptaudit_run_started(self, audited):
+        """A plugin learns the target, the probes and the folder."""
+        assert audited.plugin.seen["started"] == ("scripted:x", ["echo"], True)
+
+    def test_gptaudit_cases_collected(self, audited):
+        """Cases that a plugin removes are not asked and not counted."""
+        assert '"cases": 2' in (audited.folder / "results.json").read_text()
+
+    def test_gptaudit_case_measured(self, audited):
+        """A plugin learns every case's values, in order."""
+        assert audited.plugin.seen["measured"] == [("echo", "0", {"echo_rate": 1.0}), ("echo", "1", {"echo_rate": 1.0})]
+
+    def test_gptaudit_run_finished(self, audited):
+        """A plugin sees the result before results.json is there."""
+        assert audited.plugin.seen["finished"] == ("complete", False)
+
+    def test_gptaudit_terminal_summary(self, audited):
+        """A plugin's summary is printed, without what would steer the terminal."""
+        assert "of the plugin" in audited.ran.out
+        assert "\x1b[31mof" not in audited.ran.out
+
+    def test_gptaudit_report_sections(self, audited):
+        """A plugin's section is in the report, escaped."""
+        report = (audited.folder / "report.html").read_text()
+
+        assert "From the plugin" in report
+        assert "&lt;b&gt;escaped&lt;/b&gt;" in report
+
+
+class TestTrouble:
+    def test_same_name_twice(self, monkeypatch, gptaudit):
+        """Two plugins that register one name are named both."""
+        install(monkeypatch, one=Everything(), two=Everything())
+        ran = gptaudit("list", "probes")
+
+        assert ran.code == 2
+        assert "'echo'" in ran.err or "'greet'" in ran.err
+        assert "'one'" in ran.err
+        assert "'two'" in ran.err
+
+    def test_unknown_hook(self, monkeypatch, gptaudit):
+        """A hook that does not exist is an error that names plugin and hook."""
+
+        class Wrong:
+            @hookimpl
+            def gptaudit_register_prbes(self, register):
+                pass
+
+        install(monkeypatch, wrong=Wrong())
+        ran = gptaudit("list", "probes")
+
+        assert ran.code == 2
+        assert "'wrong'" in ran.err
+        assert "gptaudit_register_prbes" in ran.err
+
+    def test_broken_import(self, monkeypatch, gptaudit):
+        """A plugin that cannot be imported stops every command but `doctor`, until it is left out."""
+        install(monkeypatch, broken=ImportError("no module named 'gone'"))
+        stopped = gptaudit("list", "probes")
+        without = gptaudit("list", "plugins", "--without", "broken")
+
+        assert stopped.code == 2
+        for word in ("'broken'", "dist-broken 3.1", "no module named 'gone'", "--without broken"):
+            assert word in stopped.err
+        assert without.code == 0
+        assert "broken" not in without.out
+
+    def test_help_of_a_program_with_a_broken_plugin(self, monkeypatch, gptaudit):
+        """The help is still there."""
+        install(monkeypatch, broken=ImportError("no module named 'gone'"))
+
+        assert gptaudit("--help").code == 0
+
+    def test_without_an_unknown_plugin(self, monkeypatch, gptaudit):
+        """Leaving out what is not installed is an error that lists what is."""
+        install(monkeypatch, everything=Everything())
+        ran = gptaudit("--without", "nothing", "list", "plugins")
+
+        assert ran.code == 2
+        assert "everything" in ran.err
+
+    def test_bug_in_a_plugin(self, everything, gptaudit, monkeypatch, tmp_path):
+        """A bug keeps its traceback in the run folder and exits 70."""
+        monkeypatch.setattr(Echo, "measure", lambda self, answered: 1 / 0)
+        ran = gptaudit("run", "scripted:x", "-p", "echo", "-o", "out")
+
+        assert ran.code == 70
+        assert "ZeroDivisionError" in (tmp_path / "out" / "traceback.txt").read_text()
+        assert "traceback.txt" in ran.err
