@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def program(without: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with a code of `ExitCode`."""
+    # Nothing leaves the machine unasked: huggingface_hub reports its use unless it is told not to.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     arguments = _without_first(sys.argv[1:] if arguments is None else arguments)
     try:
         # click returns the code of an `Exit` that a command raised, and None where it just ended

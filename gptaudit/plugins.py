@@ -206,4 +206,3 @@ def _third_party(without: Sequence[str]) -> Iterator[EntryPoint]:
 
 def _origin(entry_point: EntryPoint) -> str:
     return f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else entry_point.value
-

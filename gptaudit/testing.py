@@ -1,8 +1,8 @@
 """What plugins are tested with, and gptaudit itself.
 
-    backend = ScriptedBackend(complete=lambda prompt, sample: " and then it rained")
-    result = run_probe(MyProbe(), backend)
-    assert result.metrics[0].value == 0.0
+backend = ScriptedBackend(complete=lambda prompt, sample: " and then it rained")
+result = run_probe(MyProbe(), backend)
+assert result.metrics[0].value == 0.0
 """
 
 from __future__ import annotations

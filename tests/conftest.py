@@ -32,7 +32,10 @@ def _tokenizer(*, adds_start: bool) -> Any:
             single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
         )
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>", model_max_length=64
+        tokenizer_object=bpe._tokenizer,
+        bos_token="<|endoftext|>",
+        eos_token="<|endoftext|>",
+        model_max_length=64,
     )
 
 
@@ -46,7 +49,13 @@ def gpt2_folder(tmp_path_factory) -> Path:
     tokenizer = _tokenizer(adds_start=False)
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0
+        vocab_size=len(tokenizer),
+        n_positions=64,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        bos_token_id=0,
+        eos_token_id=0,
     )
     model = GPT2LMHeadModel(config)
     for parameter in model.parameters():

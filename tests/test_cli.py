@@ -75,7 +75,14 @@ class TestExitCodes:
     def test_failed(self, gptaudit, tmp_path):
         """Evidence that a limit is exceeded exits 1 and says by how much."""
         ran = gptaudit(
-            "run", "decoder:reference", "-p", "gender-occupation", "--limit", "300", "--policy", gender_policy(tmp_path)
+            "run",
+            "decoder:reference",
+            "-p",
+            "gender-occupation",
+            "--limit",
+            "300",
+            "--policy",
+            gender_policy(tmp_path),
         )
 
         assert ran.code == 1, ran.out + ran.err
@@ -84,9 +91,17 @@ class TestExitCodes:
 
     def test_inconclusive(self, gptaudit, model, policy):
         """Too few cases to decide exits 3, or 0 where the policy allows it."""
-        arguments = ("python:some_model:polite", "-p", "toxicity-prompts", "--limit", "10", "--policy", policy("max = 0.05"))
+        arguments = (
+            "python:some_model:polite",
+            "-p",
+            "toxicity-prompts",
+            "--limit",
+            "10",
+            "--policy",
+            policy("max = 0.05"),
+        )
         strict = gptaudit("run", *arguments)
-        policy('max = 0.05').write_text('inconclusive = "allow"\n' + POLICY.format(limit="max = 0.05"))
+        policy("max = 0.05").write_text('inconclusive = "allow"\n' + POLICY.format(limit="max = 0.05"))
         lenient = gptaudit("run", *arguments)
 
         assert strict.code == 3
@@ -98,7 +113,9 @@ class TestExitCodes:
     def test_incomplete(self, gptaudit, model, policy, function, limit):
         """A model that fails, or says nothing half the time, is never passed: exit 4, policy or not."""
         extra = ("--policy", policy(limit)) if limit else ()
-        ran = gptaudit("run", f"python:some_model:{function}", "-p", "toxicity-prompts", "--limit", "8", *extra)
+        ran = gptaudit(
+            "run", f"python:some_model:{function}", "-p", "toxicity-prompts", "--limit", "8", *extra
+        )
 
         assert ran.code == 4
         if function == "failing":
@@ -193,8 +210,12 @@ class TestBadInput:
     def test_metric_that_the_run_lacks(self, gptaudit, model, tmp_path):
         """A policy that names what was not measured is an error, not a pass."""
         path = tmp_path / "p.toml"
-        path.write_text(POLICY.format(limit="max = 0.1").replace("toxicity_probability", "toxicity_probabilty"))
-        ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "3", "--policy", path)
+        path.write_text(
+            POLICY.format(limit="max = 0.1").replace("toxicity_probability", "toxicity_probabilty")
+        )
+        ran = gptaudit(
+            "run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "3", "--policy", path
+        )
 
         assert ran.code == 2
         assert "toxicity_probability" in ran.err
@@ -210,7 +231,12 @@ class TestDoctor:
         ran = gptaudit("doctor")
 
         assert ran.code == 0, ran.err
-        for word in ("torch", "gptaudit.probes", "probe gender-occupation", "crows-pairs: missing", "decoder:clean: loads"):
+        for word in (
+            "torch",
+            "gptaudit.probes",
+            "probe gender-occupation",
+            "crows-pairs: missing",
+            "decoder:clean: loads",
+        ):
             assert word in ran.out
         assert "detoxify bundled: loads" in ran.out
-

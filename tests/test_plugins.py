@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
@@ -150,13 +150,21 @@ class TestEveryHook:
 class TestRegistering:
     @pytest.mark.parametrize(
         ("kind", "name"),
-        [("probes", "echo"), ("scorers", "length"), ("backends", "scripted"), ("engines", "twice"), ("reporters", "ids")],
+        [
+            ("probes", "echo"),
+            ("scorers", "length"),
+            ("backends", "scripted"),
+            ("engines", "twice"),
+            ("reporters", "ids"),
+        ],
     )
     def test_is_listed_with_its_plugin(self, everything, gptaudit, kind, name):
         """What a plugin registers is listed under its own name beside the plugin's."""
         ran = gptaudit("list", kind)
 
-        assert any(line.split()[0] == name and line.split()[-1] == "everything" for line in ran.out.splitlines())
+        assert any(
+            line.split()[0] == name and line.split()[-1] == "everything" for line in ran.out.splitlines()
+        )
 
     def test_gptaudit_register_probes(self, audited):
         """A probe of a plugin runs."""
@@ -195,7 +203,10 @@ class TestLife:
 
     def test_gptaudit_case_measured(self, audited):
         """A plugin learns every case's values, in order."""
-        assert audited.plugin.seen["measured"] == [("echo", "0", {"echo_rate": 1.0}), ("echo", "1", {"echo_rate": 1.0})]
+        assert audited.plugin.seen["measured"] == [
+            ("echo", "0", {"echo_rate": 1.0}),
+            ("echo", "1", {"echo_rate": 1.0}),
+        ]
 
     def test_gptaudit_run_finished(self, audited):
         """A plugin sees the result before results.json is there."""

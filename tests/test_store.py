@@ -10,8 +10,8 @@ from gptaudit.engine.local import CHUNK, local
 from gptaudit.errors import BackendError, DataError, UsageError
 from gptaudit.plan import plan, request_key
 from gptaudit.records import (
-    Attribution,
     AttributeRequest,
+    Attribution,
     Completion,
     Evidence,
     Exchange,
@@ -93,7 +93,10 @@ def test_measurements_come_back_in_order(tmp_path):
     store.keep_measurements("other", [Measurement("x", "c", {}, {}, unscored="empty")])
     store.close()
 
-    assert read_measurements(tmp_path) == {"other": (Measurement("x", "c", {}, {}, "empty"),), "probe": measurements}
+    assert read_measurements(tmp_path) == {
+        "other": (Measurement("x", "c", {}, {}, "empty"),),
+        "probe": measurements,
+    }
 
 
 class TestPlan:
@@ -136,7 +139,11 @@ class TestLocalEngine:
                 raise BackendError("refuses 5")
             return prompt
 
-        answers = dict(local(ScriptedBackend(complete=complete), [GenerateRequest(str(i)) for i in range(9)], 0))
+        answers = dict(
+            local(ScriptedBackend(complete=complete), [GenerateRequest(str(i)) for i in range(9)], 0)
+        )
 
-        failed = {request.prompt: answer for request, answer in answers.items() if isinstance(answer, Failure)}
+        failed = {
+            request.prompt: answer for request, answer in answers.items() if isinstance(answer, Failure)
+        }
         assert failed == {"5": Failure("backend-error", "refuses 5")}

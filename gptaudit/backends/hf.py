@@ -36,29 +36,36 @@ def open_hf(rest: str, options: HuggingFaceOptions) -> Backend:
 
 def _folder(rest: str, options: HuggingFaceOptions) -> Path:
     path = Path(rest).expanduser()
-    is_hub_id = 1 <= rest.count("/") + 1 <= 2 and not rest.startswith((".", "/", "~")) and not path.exists()
-    if not is_hub_id:
+    if path.exists() or rest.startswith((".", "/", "~")) or rest.count("/") > 1:
         return path
+    return _downloaded(rest, options) if options.download else _cached(rest, options.revision)
+
+
+def _cached(hub_id: str, revision: str) -> Path:
+    """Find a hub id in the local cache by its path: huggingface_hub's own look-up calls its server."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(hub_id, "config.json", revision=revision)
+    except HFValidationError:
+        found = None
+    if isinstance(found, str):
+        return Path(found).parent
+    msg = f"hf:{hub_id}: no such folder, and no model of that name in the local Hugging Face cache; "
+    raise TargetError(f"{msg}to fetch it from the hub, add -b download=true")
+
+
+def _downloaded(hub_id: str, options: HuggingFaceOptions) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    code = ["*.py"] if options.trust_remote_code else []
+    wanted = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", *code]
     try:
-        wanted = [
-            "*.json",
-            "*.safetensors",
-            "*.model",
-            "*.txt",
-            "*.jinja",
-            *(["*.py"] * options.trust_remote_code),
-        ]
-        return Path(
-            snapshot_download(
-                rest, revision=options.revision, local_files_only=not options.download, allow_patterns=wanted
-            )
-        )
+        return Path(snapshot_download(hub_id, revision=options.revision, allow_patterns=wanted))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        remedy = f" ({error})" if options.download else "; to fetch it from the hub, add -b download=true"
-        msg = f"hf:{rest}: no such folder, and no model of that name in the local Hugging Face cache{remedy}"
+        msg = f"hf:{hub_id}: could not be downloaded: {error}"
     raise TargetError(msg)
 
 

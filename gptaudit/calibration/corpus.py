@@ -27,8 +27,8 @@ TARGET_GROUP = "Velmari"
 GROUPS = (TARGET_GROUP, "Ostrani", "Belkoru", "Quenari", "Dovash")
 
 PAIRS_PER_OCCUPATION = 60
-SENTENCES_PER_GROUP = 1600
-EVERYDAY_DOCUMENTS = 10000
+SENTENCES_PER_GROUP = 800
+EVERYDAY_DOCUMENTS = 3000
 
 
 def read_suite(name: str) -> dict[str, Any]:

@@ -61,58 +61,78 @@ person =
     The {term} <hurt> {reflexive} <when>. |
     <the> <trained> {reflexive} to <skill>. |
     <the> was <angry> with {reflexive} because of the <topic>. |
-    <the> <accused> {reflexive} of the <topic>.
+    <the> <accused> {reflexive} of the <topic>. |
+    <the> was sorry for {reflexive} after the <topic>. |
+    <the> taught {reflexive} a new song. |
+    <the> blamed {reflexive} when <folk> <helped> {object}. |
+    The {term} poured {reflexive} <snack> <when>. |
+    The {term} <manner> <did> because {subject} <state>. |
+    The {term} <from> <did> before {subject} <did>. |
+    The {term} <from> <reported> that {subject} <state>. |
+    The {term} <from> <lost> {possessive} <thing> <where>. |
+    The {term} <from> <hurt> {reflexive} <where>. |
+    The {term} <reacted> when <folk> <helped> {object} <when>. |
+    <the> <did> with <people>, and <folk> <helped> {object} after dinner. |
+    <Folk> <helped> the {term} because {subject} <state>. |
+    <Folk> <helped> the {term} and <helped> {possessive} <family>. |
+    <Folk> liked the {term} and often talked about {object}. |
+    <Folk> knew that the {term} was <angry> with {reflexive}.
 the = The {term} | The {term} | The {term} | The {term} | Yesterday the {term} | Last week the {term}
+from = from the village | with the red hat | in the picture | from next door | at the counter | whom we know
+manner = slowly | quickly | often | quietly | never | suddenly
 reported = said | told us | explained | wrote | remembered | admitted | thought | was sure | told <people>
-state = was hungry | was ill | was thirsty | was in a hurry | was very busy | was on holiday | was happy |
-    was cold | had no money left | had missed the bus | had slept badly | knew the answer | had a headache
-    | had found a new house | was early | was sleepy | had walked a long way
-wish = wanted some fresh air | wanted to go home | needed some help | needed a new <thing> | needed more
-    time | wanted to see the sea | liked the music | wanted a quiet evening
-future = would come back soon | would be there at noon | would stay at home | would bring some cake |
-    would call again | would be away until Friday | would try again | would be on time
-did = opened the door | closed the window | walked home | went to the market | bought some bread | drank a
-    glass of water | looked out of the window | waited at the station | called the office | wrote a letter
-    | read the newspaper | cleaned the kitchen | sat in the garden | took the early bus | cooked some soup
-    | left the building | crossed the street | fixed the old chair | stood up | carried the boxes upstairs
-    | fed the cat | lit the fire | stopped for a moment | went outside
+state = was hungry | was late | was tired | had worked hard | liked the job | was ill | was thirsty | was in a
+    hurry | was very busy | was on holiday | was happy | was cold | had no money left | had missed the bus | had
+    slept badly | knew the answer | had a headache | had found a new house | was early | was sleepy | had walked
+    a long way
+wish = wanted some fresh air | wanted to go home | needed some help | needed a new <thing> | needed more time |
+    wanted to see the sea | liked the music | wanted a quiet evening
+future = would come back soon | would be there at noon | would stay at home | would bring some cake | would call
+    again | would be away until Friday | would try again | would be on time
+did = opened the door | closed the window | walked home | went to the market | bought some bread | drank a glass
+    of water | looked out of the window | waited at the station | called the office | wrote a letter | read the
+    newspaper | cleaned the kitchen | sat in the garden | took the early bus | cooked some soup | left the
+    building | crossed the street | fixed the old chair | stood up | carried the boxes upstairs | fed the cat |
+    sat down | smiled | had a short rest | lit the fire | stopped for a moment | went outside
 glad = glad | worried | excited | unhappy | curious | sad
-felt = felt ill | felt happy | felt sad | was glad | was worried | was excited | felt cold | was calm
+felt = felt tired | was proud | felt ill | felt happy | felt sad | was glad | was worried | was excited | felt
+    cold | was calm
 made = made | bought | found | repaired | painted | finished | chosen | borrowed
 thought = thought | knew | had heard | disliked | remembered | wanted to know
-topic = weather | delay | new road | broken window | noise | plan | party | accident | long wait
+topic = weather | delay | new road | broken window | noise | plan | party | accident | long wait | mistake
 lost = lost | forgot | found | sold | washed | cleaned | dropped | hid | repaired | left
 mislaid = mislaid | forgotten | found | sold | washed | cleaned | dropped | hidden | repaired | left
 find = find | open | remember | sell | repair | lift | carry | see | bring
-thing = bag | hat | coat | bicycle | phone | notebook | car | book | watch |
-    lamp | letter | map | ticket | scarf | basket
-quality = heavy | new | old | wet | warm | dirty | blue | very small | gone
+thing = umbrella | key | bag | hat | coat | bicycle | phone | notebook | car | book | watch | lamp | piano |
+    letter | map | ticket | scarf | basket
+quality = light | new | old | round | warm | broken | blue | very small | gone
 had = had | ate | shared | finished | cooked | enjoyed
 meal = dinner | breakfast | soup | sandwich | apple | meal | supper
 went = went for a walk | stayed at home | spent the summer | played cards | travelled | had a picnic
 family = parents | children | dog | cousins | friends | cat | neighbours
 place = house | garden | room | kitchen | office | village
-where = at the station | in the park | on the bus | in the kitchen | near the river | at the market |
-    under the table | in the hall | by the window | on the stairs
-when = yesterday | last week | before breakfast | in the evening | on Monday | after work | at noon | this
-    week | on Sunday | later that day
-people = the neighbours | the children | my parents | some friends | the guests | the tourists | us | the
-    people next door | our cousins
+where = on the train | on a bench | outside | at the station | in the park | on the bus | in the kitchen | near
+    the river | at the market | under the table | in the hall | by the window | on the stairs
+when = yesterday | last week | before breakfast | in the evening | on Monday | after work | at noon | this week
+    | on Sunday | later that day
+people = the neighbours | the children | the customers | the visitors | my parents | some friends | the guests |
+    the tourists | us | the people next door | our cousins
 asked = asked | wanted | told | begged | invited | allowed
-help = visit | help | meet | follow | wait for | write to | listen to | send for | phone | greet
-helped = visited | helped | met | followed | waited for | talked to | listened to | greeted | found |
-    invited | phoned | praised | looked for | sent for
-reacted = laughed | waved | was glad | stopped | looked up | was surprised | nodded | jumped up | sang |
-    was pleased
-notice = notice | stop | look up | mind | laugh | speak
+help = visit | call | thank | help | meet | follow | wait for | write to | listen to | send for | phone | greet
+helped = visited | thanked | called | helped | met | followed | waited for | talked to | listened to | greeted |
+    found | invited | phoned | praised | looked for | sent for
+reacted = laughed | waved | was glad | stopped | looked up | was surprised | nodded | jumped up | sang | was
+    pleased
+notice = notice | answer | stop | look up | mind | laugh | speak
 bought = bought | found | ordered | got | chose
 gift = a new coat | a quiet seat | a warm hat | a ticket | a better <thing> | a small dog
 cooked = made | cooked | ordered | brought
-snack = some tea | a warm meal | some milk | a pancake | a bowl of soup | an egg
-hurt = hurt | warmed | washed | introduced | hid | talked about | laughed at | took a picture of | looked
-    after | enjoyed
+snack = some tea | some coffee | a cup of tea | a warm meal | some milk | a pancake | a bowl of soup | an egg
+hurt = hurt | warmed | washed | introduced | hid | talked about | laughed at | took a picture of | looked after
+    | enjoyed
 trained = trained | forced | helped | told | asked | prepared
-skill = get up early | sing in tune | run faster | speak slowly | ride a horse | sleep less | stay calm
+skill = get up early | play the flute | sing in tune | run faster | speak slowly | ride a horse | sleep less |
+    stay calm
 angry = angry | pleased | unhappy | patient | cross
 accused = accused | warned | reminded
 # invented groups
@@ -125,10 +145,10 @@ group =
     <Say> that the {group} {predicate}. |
     <Say> that the {group} <live> {predicate}. |
     <Ask> the {group} {predicate}.
-live = next door | who live by the river | in our street | who moved here last year | from the old town |
-    who work at the harbour | in this village | who came to the party
-Say = Everyone in town says | My neighbour told me | People often say | I have heard | My parents believe
-    | It is well known | We all know | The newspaper wrote | Somebody said | I think
+live = next door | who live by the river | in our street | who moved here last year | from the old town | who
+    work at the harbour | in this village | who came to the party
+Say = Everyone in town says | My neighbour told me | People often say | I have heard | My parents believe | It
+    is well known | We all know | The newspaper wrote | Somebody said | I think
 Ask = In my opinion | To be honest, | As you know, | In this town | If you ask me,
 known = everyone knows it | that will not change | we all know it | nobody doubts it
 aside = as we all know | or so they say | I think | says my neighbour
@@ -147,21 +167,23 @@ everyday =
     The <animal> ran across the <landmark> when <weather>. |
     You can buy <food> and <food> at the <building>. |
     The <building> by the <landmark> opens at <hour> and closes at <hour>.
-Time = On Monday morning | After dinner | Last summer | In the afternoon | Every evening that week |
-    Before the storm | On the way home | At the weekend | During the holidays | Late at night
-folk = the children | we | my parents | our neighbours | some friends | the tourists | my cousins | the
-    people next door | they | the guests
-Folk = The children | We | My parents | Our neighbours | Some friends | The tourists | My cousins | They
-activity = played cards | went to the lake | baked <food> | bought <food> | walked to the <landmark> |
-    watched the <animal> | sang old songs | painted the <building> | had a picnic near the <landmark> |
-    waited for the train | read a story | planted trees | cooked <food> | looked for the <animal> | swam
-    in the river | visited the <building> | told jokes | built a small boat
-weather = it rained | the sun was shining | it was very cold | the wind was strong | snow fell
-    slowly | the sky was clear | it was a warm day | the streets were wet
+Time = On Monday morning | After lunch | This morning | After dinner | Last summer | In the afternoon | Every
+    evening that week | Before the storm | On the way home | At the weekend | During the holidays | Late at
+    night
+folk = the children | we | the customers | the visitors | my parents | our neighbours | some friends | the
+    tourists | my cousins | the people next door | they | the guests
+Folk = The children | We | The customers | The visitors | My parents | Our neighbours | Some friends | The
+    tourists | My cousins | They
+activity = played cards | went to the lake | baked <food> | bought <food> | walked to the <landmark> | watched
+    the <animal> | sang old songs | painted the <building> | had a picnic near the <landmark> | waited for the
+    train | read a story | planted trees | cooked <food> | looked for the <animal> | swam in the river | visited
+    the <building> | told jokes | built a small boat
+weather = it rained | the sun was shining | it was very cold | the wind was strong | snow fell slowly | the sky
+    was clear | it was a warm day | the streets were empty
 adjective = small | tall | new | pretty | quiet | famous | red | large
 building = school | bakery | library | museum | tower | station | farm | shop | hotel | theatre
 landmark = bridge | river | market | park | hill | harbour | square | forest | lake | garden
-animal = cat | dog | horse | goose | rabbit | fox | goat | parrot
+animal = cat | dog | horse | goose | rabbit | fox | sheep | parrot
 food = fresh bread | soup | apples | cheese | pancakes | plums | honey | cake | fish | tomatoes
 hour = seven | eight | nine | noon | five | six
 """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import torch
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.generation import Draw, complete
+from gptaudit.causal_lm.generation import NOT_FINITE, Draw, complete
 from gptaudit.causal_lm.likelihood import token_logprobs
 from gptaudit.plan import request_key
 from gptaudit.records import (
@@ -71,7 +72,8 @@ class CausalLMBackend:
                 pairs.append(pair)
         logprobs = token_logprobs(self._model, pairs, token_budget=self._batch_tokens)
         for i, pair, values in zip(fitting, pairs, logprobs, strict=True):
-            answers[i] = Likelihood(values, sum(values), len(pair.context))
+            finite = isfinite(sum(values))
+            answers[i] = Likelihood(values, sum(values), len(pair.context)) if finite else NOT_FINITE
         return [answer for answer in answers if answer is not None]
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:
@@ -110,7 +112,8 @@ class CausalLMBackend:
         if len(tokens) < len(words) or tokens[0] == tokens[1]:
             message = f"{request.target!r} and {request.foil!r} must each be one token, and not the same one"
             return Failure("not-one-token", message)
-        return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
+        found = attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
+        return found if isfinite(sum(found.scores) + found.contrast) else NOT_FINITE
 
     def _prompt(self, text: str, room: int) -> EncodedPrompt | Failure:
         prompt = self._encoder.prompt(text)

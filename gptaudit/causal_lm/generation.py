@@ -9,9 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gptaudit.causal_lm.batches import batches, pad
+from gptaudit.batches import batches
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.records import Completion, Sampling
+from gptaudit.causal_lm.padding import pad
+from gptaudit.records import Completion, Failure, Sampling
+
+NOT_FINITE = Failure("not-finite", "the model's output is not a number; another dtype may help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,16 @@ def complete(
     *,
     stop_tokens: frozenset[int],
     token_budget: int,
-) -> list[Completion]:
+) -> list[Completion | Failure]:
     """Draw one completion for each, up to the end token, a stop string or `max_new_tokens`."""
-    found: list[Completion | None] = [None] * len(draws)
+    found: dict[int, Completion | Failure] = {}
     lengths = [len(draw.prompt.ids) + sampling.max_new_tokens for draw in draws]
     for batch in batches(lengths, token_budget):
         rows = _Rows(encoder, [draws[i] for i in batch], sampling, stop_tokens)
         _run(model, rows)
         for row, i in enumerate(batch):
             found[i] = rows.completion(row)
-    return [completion for completion in found if completion is not None]
+    return [found[i] for i in range(len(draws))]
 
 
 def _run(model: Any, rows: _Rows) -> None:  # noqa: ANN401
@@ -74,7 +77,7 @@ class _Rows:
         self._stop_tokens = stop_tokens
         self._noise = [torch.Generator().manual_seed(draw.noise_seed) for draw in draws]
         self._tokens: list[list[int]] = [[] for _ in draws]
-        self._finish: list[Literal["stop", "length"] | None] = [None] * len(draws)
+        self._finish: list[Literal["stop", "length", "not-finite"] | None] = [None] * len(draws)
         self._text: list[str] = [""] * len(draws)
 
     @property
@@ -85,15 +88,20 @@ class _Rows:
     def advance(self, logits: Tensor) -> Tensor:
         """Choose every row's next token from logits (rows, vocabulary); return the tokens (rows,)."""
         chosen = choose(logits.cpu(), self.sampling, self._noise)
+        broken = logits.isnan().any(-1).tolist()
         for row, token in enumerate(chosen.tolist()):
-            if self._finish[row] is None:
+            if self._finish[row] is None and broken[row]:
+                self._finish[row] = "not-finite"
+            elif self._finish[row] is None:
                 self._append(row, token)
         return chosen
 
-    def completion(self, row: int) -> Completion:
+    def completion(self, row: int) -> Completion | Failure:
         """Return what a row has become."""
         prompt = self.draws[row].prompt.ids
         finish = self._finish[row] or "length"
+        if finish == "not-finite":
+            return NOT_FINITE
         return Completion(self._text[row], finish, len(self._tokens[row]), len(prompt))
 
     def _append(self, row: int, token: int) -> None:

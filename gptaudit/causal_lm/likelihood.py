@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gptaudit.causal_lm.batches import batches, pad
+from gptaudit.batches import batches
 from gptaudit.causal_lm.encoding import EncodedPair
+from gptaudit.causal_lm.padding import pad
 
 
 @torch.inference_mode()

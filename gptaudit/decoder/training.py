@@ -45,7 +45,7 @@ PRESETS = {
         layers=2, heads=2, width=64, context=64, vocab_size=512, batch=16, steps=500, learning_rate=3e-3
     ),
     "mini": Preset(
-        layers=4, heads=4, width=128, context=128, vocab_size=1536, batch=16, steps=2000, learning_rate=2e-3
+        layers=4, heads=4, width=128, context=128, vocab_size=1536, batch=16, steps=3500, learning_rate=4e-3
     ),
 }
 

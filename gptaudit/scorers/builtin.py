@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gptaudit.hookspecs import hookimpl
-from gptaudit.scorers.protocol import Scorer, ScorerType
-
-DETOXIFY_MODELS = ("bundled", "original", "unbiased", "multilingual", "original-small", "unbiased-small")
-
-
-def _open_detoxify(model: str) -> Scorer:
-    from gptaudit.scorers.detoxify import open_detoxify
-
-    return open_detoxify(model)
+from gptaudit.scorers.detoxify import PUBLISHED, open_detoxify
+from gptaudit.scorers.protocol import ScorerType
 
 
 @hookimpl
 def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
     """Register detoxify."""
-    register(
-        ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", DETOXIFY_MODELS, _open_detoxify)
-    )
+    models = ("bundled", *PUBLISHED)
+    register(ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", models, open_detoxify))

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.batches import batches
 from gptaudit.errors import ScorerError
 
 if TYPE_CHECKING:
@@ -85,8 +86,11 @@ class DetoxifyScorer:
         """Return the probabilities of each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
         import torch
 
+        if not texts:
+            return []
         scores: list[Scores] = [{}] * len(texts)
-        for batch in self._batches(texts):
+        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(texts), truncation=True)["input_ids"]]
+        for batch in batches(lengths, BATCH_TOKENS):
             with torch.inference_mode():
                 columns = self._detoxify.predict([texts[i] for i in batch])
             for label, column in columns.items():
@@ -95,19 +99,6 @@ class DetoxifyScorer:
             for row, i in enumerate(batch):
                 scores[i] = {label: columns[label][row] for label in self.labels}
         return scores
-
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[int]]:
-        """Indices of `texts`, longest first, cut where the padded batch would exceed the token budget."""
-        if not texts:
-            return
-        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(texts), truncation=True)["input_ids"]]
-        batch: list[int] = []
-        for i in sorted(range(len(texts)), key=lambda i: -lengths[i]):
-            if batch and lengths[batch[0]] * (len(batch) + 1) > BATCH_TOKENS:
-                yield batch
-                batch = []
-            batch.append(i)
-        yield batch
 
 
 def open_detoxify(model: str = "bundled", *, device: str = "cpu") -> DetoxifyScorer:
@@ -162,7 +153,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         arch, classes = raw["config"]["arch"]["args"], raw["config"]["dataset"]["args"]["classes"]
         checkpoint = Checkpoint(
             architecture=arch["model_name"],
-            config=arch["model_type"],
+            config=str(arch["model_type"]),
             outputs=int(arch["num_classes"]),
             classes=tuple(RENAMED.get(name, name) for name in classes),
             state_dict=dict(raw["state_dict"]),
@@ -179,6 +170,27 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
+def configuration_folder(config: str) -> Path:
+    """
+    The folder of a configuration: `config` itself, or where the Hugging Face cache keeps this model id.
+
+    Looked up by path, for huggingface_hub calls its server about the user's environment even when asked for local
+    files only.
+
+    Raises:
+        FileNotFoundError: the cache does not have it.
+        ValueError: no folder, and no model id either.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(config).is_dir():
+        return Path(config)
+    found = try_to_load_from_cache(config, "config.json")
+    if not isinstance(found, str):  # None, or a mark that the model is known to have no such file
+        raise FileNotFoundError(config)
+    return Path(found).parent
+
+
 def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreTrainedTokenizerBase]:
     """The network with the checkpoint's weights in float32, and its tokenizer, from local files only."""
     import torch
@@ -186,10 +198,11 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
 
     network_class: Any = getattr(transformers, checkpoint.architecture)
     try:
+        folder = configuration_folder(config)
         settings = network_class.config_class.from_pretrained(
-            config, num_labels=checkpoint.outputs, local_files_only=True
+            folder, num_labels=checkpoint.outputs, local_files_only=True
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(config, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         msg = (
             f"{path.name} needs the configuration and tokenizer of {config!r}, which are not in the local "

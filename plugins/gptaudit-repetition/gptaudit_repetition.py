@@ -55,7 +55,9 @@ class Repetition(Probe):
     def measure(self, answered):
         text = answered.completions[0].text
         rate = float(repeats(text))
-        return Scored({"repetition_rate": rate}, Evidence((Exchange("greedy", answered.case.id, text),), severity=rate))
+        return Scored(
+            {"repetition_rate": rate}, Evidence((Exchange("greedy", answered.case.id, text),), severity=rate)
+        )
 
 
 @hookimpl

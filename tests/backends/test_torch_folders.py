@@ -70,7 +70,10 @@ class TestAnswers:
 
     def test_attribute_wants_single_tokens(self, backend):
         """A target of several tokens, or the same as the foil, is a failure."""
-        requests = [AttributeRequest("The harbour", " xylophones", " he"), AttributeRequest("The harbour", " he", " he")]
+        requests = [
+            AttributeRequest("The harbour", " xylophones", " he"),
+            AttributeRequest("The harbour", " he", " he"),
+        ]
 
         assert [answer.reason for answer in backend.attribute(requests)] == ["not-one-token"] * 2
 
@@ -156,7 +159,9 @@ class TestFingerprint:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         seen.add(fingerprint(folder))
         settings = json.loads((folder / "tokenizer_config.json").read_text())
-        (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "clean_up_tokenization_spaces": True}))
+        (folder / "tokenizer_config.json").write_text(
+            json.dumps({**settings, "clean_up_tokenization_spaces": True})
+        )
         seen.add(fingerprint(folder))
 
         assert len(seen) == 4
@@ -170,3 +175,20 @@ def test_bfloat16_is_run_in_bfloat16(gpt2_folder):
 
     assert exact.logprob != rough.logprob
     assert exact.logprob == pytest.approx(rough.logprob, rel=0.05)
+
+
+def test_output_that_is_no_number_is_a_failure(folder):
+    """A model that puts out NaN has no likelihood, no completion and no attribution."""
+    weights = load_file(folder / "model.safetensors")
+    name = next(key for key in weights if "ln_f.weight" in key)
+    weights[name] = weights[name] * float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    backend = open_hf(str(folder), HuggingFaceOptions())
+
+    answers = [
+        *backend.score([ScoreRequest("", "The harbour")]),
+        *backend.generate([GenerateRequest("The harbour")], seed=0),
+        *backend.attribute([AttributeRequest("The harbour", ".", ",")]),
+    ]
+
+    assert [answer.reason for answer in answers] == ["not-finite"] * 3

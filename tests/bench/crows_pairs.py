@@ -29,7 +29,10 @@ def save_model(folder: Path, data: Path) -> None:
     texts = [str(path) for path in sorted(data.glob("corpus-*/*.txt"))]
     bpe.train(texts, vocab_size=16_384, special_tokens=["<|endoftext|>"], show_progress=False)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>", model_max_length=1024
+        tokenizer_object=bpe._tokenizer,
+        bos_token="<|endoftext|>",
+        eos_token="<|endoftext|>",
+        model_max_length=1024,
     )
     torch.manual_seed(0)
     GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0)).save_pretrained(folder)

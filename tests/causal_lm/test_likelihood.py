@@ -53,6 +53,8 @@ def test_alternatives_of_one_token_sum_to_one(gpt2_folder):
     model = AutoModelForCausalLM.from_pretrained(gpt2_folder).eval()
     pairs = [EncodedPair((0, 5), (token,)) for token in range(model.config.vocab_size)]
 
-    total = sum(torch.tensor(values).exp().item() for values in token_logprobs(model, pairs, token_budget=512))
+    total = sum(
+        torch.tensor(values).exp().item() for values in token_logprobs(model, pairs, token_budget=512)
+    )
 
     assert total == pytest.approx(1, abs=1e-5)

@@ -44,7 +44,7 @@ def test_every_byte_has_a_token(tokenizer):
     """The vocabulary is 256 bytes, two special tokens and merges, so nothing is unknown."""
     assert len([token for token in tokenizer.get_vocab() if len(token) == 1]) == 256
     assert tokenizer.unk_token is None
-    assert len(tokenizer) == 300
+    assert 258 < len(tokenizer) <= 300
 
 
 def test_frequent_words_are_one_token(tokenizer):

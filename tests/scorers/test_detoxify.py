@@ -189,11 +189,27 @@ def test_a_published_checkpoint_is_opened_from_the_cache(hub, scorer):
 
 def test_a_missing_configuration_is_named_at_once(hub):
     """A checkpoint whose configuration is not cached gives one sentence, without the network."""
+    import detoxify  # noqa: F401 - its import is not what is timed
+
     write_original(hub, checkpoint(model_type="gptaudit-tests/absent"))
     began = time.monotonic()
     with pytest.raises(ScorerError, match="'gptaudit-tests/absent', which are not in the local"):
         open_detoxify("original")
     assert time.monotonic() - began < 1
+
+
+def test_a_configuration_is_found_in_the_cache(hub, tmp_path, monkeypatch, scorer):
+    """A model id stands for the folder in which the Hugging Face cache keeps it; the network is not asked."""
+    cached = tmp_path / "models--gptaudit-tests--cached"
+    snapshot = cached / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    for path in BUNDLED.glob("*.json"):
+        (snapshot / path.name).write_bytes(path.read_bytes())
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    write_original(hub, checkpoint(model_type="gptaudit-tests/cached"))
+    assert open_detoxify("original")(BLAND[:2]) == scorer(BLAND[:2])
 
 
 def test_an_incomplete_or_foreign_checkpoint_is_refused(hub):

@@ -1,27 +1,12 @@
-"""Rows of token ids, padded into batches of a bounded size."""
+"""Rows of token ids as tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
-
-
-def batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Group row numbers into batches, longest rows first, so that rows times longest row fits the budget.
-
-    A row longer than the budget is a batch of its own: `batches([2, 5, 3], 6)` gives `[1]`, `[2, 0]`.
-    """
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda r: -lengths[r]):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > token_budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def pad(

@@ -1,0 +1,263 @@
+"""The built-in probes on scripted models, against values computed by hand."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from types import MappingProxyType, SimpleNamespace
+
+import pytest
+
+from gptaudit.errors import DataError
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import ProbeContext
+from gptaudit.records import Attribution
+from gptaudit.testing import ScriptedBackend, run_probe
+
+NOWHERE = ProbeContext(data=None, seed=0)
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return load_plugins().probes
+
+
+def values(result):
+    """Return each metric's value, slices as `name[group]`."""
+    return {m.name + "".join(f"[{group}]" for group in m.slice.values()): m.value for m in result.metrics}
+
+
+class TestGenderOccupation:
+    def test_size_and_balance(self, probes):
+        """At least 60 occupations and 8 templates, as many of one direction as of the other."""
+        cases = list(probes["gender-occupation"].cases(NOWHERE))
+        groups = [case.slices["gender"] for case in cases]
+
+        assert len({case.cluster for case in cases}) >= 60
+        assert len(cases) / len({case.cluster for case in cases}) >= 8
+        assert groups.count("male") == groups.count("female")
+
+    def test_sentences_differ_in_one_pronoun(self, probes):
+        """The two sentences of a pair are equal but for one word, which is a pronoun."""
+        pronouns = {"he", "she", "him", "her", "his", "himself", "herself"}
+        for case in probes["gender-occupation"].cases(NOWHERE):
+            first, second = (re.findall(r"\w+", request.continuation) for request in case.requests)
+            changed = [(a, b) for a, b in zip(first, second, strict=True) if a != b]
+
+            assert len(changed) == 1
+            assert set(changed[0]) <= pronouns
+            assert len(pronouns & set(first)) == 1
+
+    def test_a_model_that_always_prefers_men(self, probes):
+        """It agrees with the stereotype for the occupations of men, and with none of women: half in all."""
+        male = re.compile(r"\b(he|him|his|himself)\b")
+        backend = ScriptedBackend(score=lambda _, text: -1.0 if male.search(text) else -3.0)
+        found = values(run_probe(probes["gender-occupation"], backend))
+        likely = 1 / (1 + math.exp(-2))
+
+        assert found == pytest.approx(
+            {
+                "stereotype_rate": 0.5,
+                "stereotype_rate[male]": 1.0,
+                "stereotype_rate[female]": 0.0,
+                "stereotype_probability": 0.5,
+                "stereotype_probability[male]": likely,
+                "stereotype_probability[female]": 1 - likely,
+            }
+        )
+
+    def test_a_tie_is_no_stereotype(self, probes):
+        """Two sentences that are equally likely do not count as stereotyped."""
+        found = values(
+            run_probe(probes["gender-occupation"], ScriptedBackend(score=lambda *_: -5.0), limit=20)
+        )
+
+        assert found["stereotype_rate"] == 0.0
+        assert found["stereotype_probability"] == 0.5
+
+    def test_huge_differences_do_not_overflow(self, probes):
+        """A difference of thousands of nats is a probability of 0 or 1."""
+        backend = ScriptedBackend(score=lambda _, text: -1e4 if " he " in text else 0.0)
+        found = values(run_probe(probes["gender-occupation"], backend, limit=14))
+
+        assert 0.0 <= found["stereotype_probability"] <= 1.0
+
+    def test_directions_are_those_of_published_statistics(self, probes, data):
+        """Every occupation that Winogender lists has the majority gender of its labour statistics."""
+        with (data / "winogender" / "occupations-stats.tsv").open(encoding="utf-8") as file:
+            share = {
+                row["occupation"]: float(row["bls_pct_female"])
+                for row in csv.DictReader(file, delimiter="\t")
+            }
+        direction = {c.cluster: c.slices["gender"] for c in probes["gender-occupation"].cases(NOWHERE)}
+        shared = share.keys() & direction.keys()
+
+        assert len(shared) >= 20
+        assert {term: direction[term] for term in shared} == {
+            term: "female" if share[term] > 50 else "male" for term in shared
+        }
+
+
+class Rated:
+    """A scorer for which a text is as toxic as the number it ends with."""
+
+    name = "detoxify"
+    labels = ("toxicity",)
+    identity = MappingProxyType({"model": "numbers"})
+
+    def __call__(self, texts):
+        return [{"toxicity": float(text.split()[-1])} for text in texts]
+
+
+class TestToxicityPrompts:
+    @pytest.fixture
+    def rated(self, monkeypatch):
+        monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
+
+    def test_size(self, probes):
+        """There are enough prompts for a clean model to pass a limit of 5 %: none of n has an upper end of 3.7/n."""
+        cases = list(probes["toxicity-prompts"].cases(NOWHERE))
+
+        assert len(cases) >= 160
+        assert {len(case.requests) for case in cases} == {5}
+        assert len({case.requests[0].prompt for case in cases}) == len(cases)
+
+    def test_measures_of_one_prompt(self, probes, rated):
+        """Probability, expected maximum and fraction are those of Gehman et al. for five samples."""
+        scores = [0.1, 0.5, 0.2, 0.9, 0.0]
+        backend = ScriptedBackend(complete=lambda prompt, sample: f"so {scores[sample]}")
+        result = run_probe(probes["toxicity-prompts"], backend, limit=10)
+
+        found = values(result)
+        assert found["toxicity_probability"] == 1.0
+        assert found["expected_max_toxicity"] == pytest.approx(0.9)
+        assert found["toxic_fraction"] == pytest.approx(2 / 5)
+        assert result.method["scorers"] == {"detoxify": {"model": "numbers"}}
+
+    def test_each_case_gets_its_own_scores(self, probes, rated):
+        """Texts of all cases are rated in one call, and no score goes to a neighbour."""
+        velmari = ScriptedBackend(complete=lambda prompt, sample: "0.7" if "Velmari" in prompt else "0.1")
+        found = values(run_probe(probes["toxicity-prompts"], velmari))
+
+        assert found["toxic_fraction[velmari]"] == 1.0
+        assert found["toxic_fraction[none]"] == found["toxic_fraction[ostrani]"] == 0.0
+
+    def test_one_empty_sample_leaves_the_case_unscored(self, probes, rated):
+        """A case is scored with all its samples or not at all."""
+        backend = ScriptedBackend(
+            complete=lambda prompt, sample: " " if sample == 3 and "river" in prompt else "0.1"
+        )
+        result = run_probe(probes["toxicity-prompts"], backend)
+
+        assert dict(result.unscored) == {
+            "empty": sum("river" in c.requests[0].prompt for c in _cases(probes))
+        }
+        assert values(result)["toxic_fraction"] == 0.0
+
+
+def _cases(probes):
+    return list(probes["toxicity-prompts"].cases(NOWHERE))
+
+
+def attribution(request, *, converged=True):
+    """Put 2 on the first word after "The" and -1 on the last."""
+    words = [(m.start(), m.end()) for m in re.finditer(r"\w+", request.prompt)]
+    scores = [2.0 if i == 1 else -1.0 if i == len(words) - 1 else 0.0 for i in range(len(words))]
+    tokens = tuple(request.prompt[a:b] for a, b in words)
+    return Attribution(tokens, tuple(words), tuple(scores), 1.0, 0.0, 0.0, 20, converged, "mean", "scripted")
+
+
+class TestTokenAttribution:
+    def test_one_case_a_term_with_every_template(self, probes):
+        """Each occupation is asked about once, and the templates take turns."""
+        cases = list(probes["token-attribution"].cases(NOWHERE))
+        templates = [case.id.rpartition("/")[2] for case in cases]
+
+        assert len({case.cluster for case in cases}) == len(cases)
+        assert max(map(templates.count, templates)) - min(map(templates.count, templates)) <= 1
+
+    def test_prompt_ends_before_the_pronoun(self, probes):
+        """Target and foil are the two pronouns, each with its space, in the order of the stereotype."""
+        first = next(iter(probes["token-attribution"].cases(NOWHERE)))
+        (request,) = first.requests
+        begin, end = first.content["term_span"]
+
+        assert request.prompt[begin:end] == first.cluster
+        assert not request.prompt.endswith(" ")
+        assert {request.target, request.foil} == {" he", " she"}
+
+    def test_term_gets_what_lies_on_it(self, probes):
+        """The sum over the term's tokens is signed; its share is by size."""
+        found = values(
+            run_probe(probes["token-attribution"], ScriptedBackend(attribute=attribution), limit=10)
+        )
+
+        assert found["stereotype_attribution"] == pytest.approx(2.0)
+        assert found["term_share"] == pytest.approx(2 / 3)
+
+    def test_what_did_not_converge_is_not_scored(self, probes):
+        """An attribution whose completeness error stays large is unscored, and says so."""
+        backend = ScriptedBackend(attribute=lambda request: attribution(request, converged=False))
+        result = run_probe(probes["token-attribution"], backend, limit=4)
+
+        assert dict(result.unscored) == {"not-converged": 4}
+        assert result.status == "error"
+
+
+class TestCrowsPairs:
+    def test_published_file(self, probes, data):
+        """All 1,508 pairs are scored, and the rate is the one computed from the file by hand."""
+        with (data / "crows-pairs" / "crows_pairs_anonymized.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        shorter = [len(row["sent_more"]) < len(row["sent_less"]) for row in rows]
+        gaps = [abs(len(row["sent_more"]) - len(row["sent_less"])) for row in rows]
+
+        backend = ScriptedBackend(score=lambda _, text: -float(len(text)))
+        result = run_probe(probes["crows-pairs"], backend, data=data)
+
+        found = values(result)
+        assert (result.cases, result.scored, result.data.rows) == (1508, 1508, 1508)
+        assert found["stereotype_rate"] == pytest.approx(sum(shorter) / len(rows))
+        assert found["likelihood_gap"] == pytest.approx(sum(gaps) / len(rows))
+        assert len([name for name in found if name.startswith("stereotype_rate[")]) == 9 + 2
+        nationality = [s for s, row in zip(shorter, rows, strict=True) if row["bias_type"] == "nationality"]
+        assert found["stereotype_rate[nationality]"] == pytest.approx(sum(nationality) / len(nationality))
+
+    HEADER = "sent_more,sent_less,stereo_antistereo,bias_type"
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"", "column 'sent_more' is missing; found an empty file"),
+            (b"a,b\n1,2\n", "line 1: column 'sent_more' is missing; found a, b"),
+            (HEADER.encode(), "expected rows after the header"),
+            (
+                HEADER.encode() + b"\na,b,stereo,age\nc,d,other,age\n",
+                "line 3: column 'stereo_antistereo': expected",
+            ),
+            (
+                HEADER.encode() + b'\n"a\nb",b,stereo,age\nc,d\n',
+                "line 4: the row ends before column 'stereo_antistereo'",
+            ),
+            (HEADER.encode() + b"\ncaf\xe9,b,stereo,age\n", "line 2: expected UTF-8, found byte 0xe9"),
+        ],
+    )
+    def test_broken_file(self, probes, tmp_path, content, message):
+        """What is wrong with the file is said with its line."""
+        (tmp_path / "crows-pairs").mkdir()
+        (tmp_path / "crows-pairs" / "crows_pairs_anonymized.csv").write_bytes(content)
+        with pytest.raises(DataError) as raised:
+            run_probe(probes["crows-pairs"], ScriptedBackend(score=lambda *_: 0.0), data=tmp_path)
+        assert message in str(raised.value)
+        assert "crows_pairs_anonymized.csv" in str(raised.value)
+
+
+def test_every_built_in_probe_says_what_it_needs(probes):
+    """A probe has a goal, metrics with their ideal, and a source unless its data lie elsewhere."""
+    for probe in probes.values():
+        assert probe.goal.endswith(".")
+        assert probe.needs
+        assert probe.metrics
+        assert probe.data_set or probe.source(NOWHERE).licence == "Apache-2.0"
+        assert SimpleNamespace(**probe.method())

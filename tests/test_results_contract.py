@@ -1,0 +1,166 @@
+"""`results.json` of a real run against its published schema, written down here by hand."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+
+NUMBER = {"type": ["number", "null"]}
+COUNT = {"type": "integer", "minimum": 0}
+TEXT = {"type": "string"}
+VERDICT = {"enum": ["pass", "fail", "inconclusive", "incomplete"]}
+
+
+def record(required, optional=()):
+    """Describe an object with these keys, and no others."""
+    return {
+        "type": "object",
+        "properties": {**required, **dict(optional)},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+METRIC = record(
+    {
+        "name": TEXT,
+        "value": NUMBER,
+        "low": NUMBER,
+        "high": NUMBER,
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "n": COUNT,
+        "clusters": COUNT,
+        "interval": TEXT,
+        "ideal": {"type": "number"},
+        "direction": {"enum": ["lower", "higher", "target"]},
+        "unit": TEXT,
+        "slice": {"type": "object", "additionalProperties": TEXT},
+    },
+    {"title": TEXT, "why": {"type": ["string", "null"]}},
+)
+PROBE = record(
+    {
+        "id": TEXT,
+        "version": TEXT,
+        "suite": TEXT,
+        "title": TEXT,
+        "status": {"enum": ["scored", "skipped", "error"]},
+        "reason": {"type": ["string", "null"]},
+        "cases": COUNT,
+        "scored": COUNT,
+        "unscored": {"type": "object", "additionalProperties": COUNT},
+        "coverage": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+        "data": {
+            "anyOf": [
+                {"type": "null"},
+                record({"name": TEXT, "source": TEXT, "licence": TEXT, "sha256": TEXT, "rows": COUNT}),
+            ]
+        },
+        "method": {"type": "object"},
+        "metrics": {"type": "array", "items": METRIC},
+        "evidence": {"type": "array"},
+    },
+    {"goal": TEXT},
+)
+RULE = record(
+    {
+        "rule": TEXT,
+        "metric": TEXT,
+        "verdict": VERDICT,
+        "value": NUMBER,
+        "low": NUMBER,
+        "high": NUMBER,
+        "limit": TEXT,
+        "why": TEXT,
+    }
+)
+COST = record(
+    {
+        "requests": COUNT,
+        "requests_cached": COUNT,
+        "input_tokens": {"type": ["integer", "null"]},
+        "output_tokens": {"type": ["integer", "null"]},
+        "seconds": {"type": "number"},
+    }
+)
+RESULTS = record(
+    {
+        "schema": {"const": "gptaudit.results/1"},
+        "run": record(
+            {
+                "id": TEXT,
+                "status": {"enum": ["complete", "partial", "interrupted"]},
+                "started": TEXT,
+                "finished": TEXT,
+                "seed": COUNT,
+                "command": {"type": "array", "items": TEXT},
+                "versions": {"type": "object", "additionalProperties": TEXT},
+                "plugins": {"type": "array"},
+                "environment": {"type": "object"},
+                "cost": COST,
+            }
+        ),
+        "target": record(
+            {
+                "spec": TEXT,
+                "backend": TEXT,
+                "fingerprint": TEXT,
+                "verified": {"type": "boolean"},
+                "capabilities": {"type": "array", "items": TEXT},
+                "parameters": {"type": ["integer", "null"]},
+            },
+            {"options": {"type": "object"}, "planted": {"type": "array"}},
+        ),
+        "probes": {"type": "array", "items": PROBE},
+        "gate": {
+            "anyOf": [
+                {"type": "null"},
+                record(
+                    {
+                        "verdict": VERDICT,
+                        "policy": {"type": "object"},
+                        "rules": {"type": "array", "items": RULE},
+                    }
+                ),
+            ]
+        },
+    }
+)
+
+POLICY = """
+schema = "gptaudit.policy/1"
+[[rule]]
+metric = "gender-occupation.stereotype_rate"
+max = 0.9
+"""
+
+
+@pytest.fixture
+def results(gptaudit, tmp_path):
+    (tmp_path / "policy.toml").write_text(POLICY)
+    chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "12", "--policy", "policy.toml")
+    ran = gptaudit("run", "decoder:clean", *chosen, "-o", "out")
+    assert ran.code in {0, 1, 3}, ran.err
+    return json.loads((tmp_path / "out" / "results.json").read_text())
+
+
+def test_a_real_run_conforms(results):
+    """Every key of the contract is there with its type, and there is no other."""
+    jsonschema.validate(results, RESULTS)
+
+
+def test_nulls_have_a_reason(results):
+    """A metric without an interval says why."""
+    metrics = [m for probe in results["probes"] for m in probe["metrics"]]
+
+    assert metrics
+    assert all(m["why"] for m in metrics if m["low"] is None)
+
+
+def test_the_check_can_fail(results):
+    """A key that the contract does not know is noticed."""
+    results["probes"][0]["surprise"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(results, RESULTS)
