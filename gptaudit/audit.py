@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from gptaudit.backends.protocol import Backend
+from gptaudit.engine.asking import ask
 from gptaudit.engine.protocol import Engine
 from gptaudit.errors import UsageError
-from gptaudit.folder import prepare
-from gptaudit.gate import Audit, decide
+from gptaudit.folder import RESULTS, forget, prepared
+from gptaudit.gate import Audit, decide, read_audit
 from gptaudit.measuring import Measured, Scorers, measure_probe
-from gptaudit.plan import digest, plan
+from gptaudit.plan import digest, plan, request_key
 from gptaudit.plugins import Plugins
 from gptaudit.policy import Policy, require_measured
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.provenance import environment, versions
 from gptaudit.records import Answer, AuditResult, Completion, Cost, Failure, Likelihood, Request, RunInfo
 from gptaudit.reporting import write_reports
-from gptaudit.results import read_results
 from gptaudit.selection import Collected, change_cases, choose_probes, collect
-from gptaudit.store import Store, read_measurements
+from gptaudit.store import Store
 from gptaudit.target import open_target
 from gptaudit.validation import nearest
 
@@ -79,48 +79,36 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress) -> Audit
     engine = _engine(settings.engine, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None
-    prepare(settings.folder, fresh=settings.fresh)
-    backend, target = open_target(settings.target, settings.options, plugins)
-    plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
-
-    collected = _collect(probes, backend, settings, plugins)
-    requests = plan((r for c in collected for case in c.cases for r in case.requests), settings.seed)
-    identity = _identity(target.fingerprint, settings.seed, collected, requests)
-    store = Store(settings.folder, plan=identity)
+    with prepared(settings.folder, fresh=settings.fresh):
+        backend, target = open_target(settings.target, settings.options, plugins)
+        plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
+        collected = _collect(probes, backend, settings, plugins)
+        scorers.open_all(name for c in collected if c.skipped is None for name in c.probe.scorers)
+        requests = plan((r for c in collected for case in c.cases for r in case.requests), settings.seed)
+        identity = _identity(target.fingerprint, settings.seed, collected, requests)
+        store = Store(settings.folder, plan=identity, fresh=settings.fresh)
+    if settings.fresh:
+        forget(settings.folder)
     try:
         asked = _ask(requests, backend, engine, store, settings.seed, progress)
         measured = _measure(collected, asked, scorers, plugins, settings, progress)
-        for m in measured:
+        for m in measured if asked.status == "complete" else ():
             store.keep_measurements(m.result.id, m.measurements)
     finally:
         store.close()
 
-    run = RunInfo(
-        id=f"{started:%Y%m%dT%H%M%SZ}-{identity[:8]}",
-        status=asked.status,
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=settings.seed,
-        command=settings.command,
-        versions=versions(),
-        plugins=plugins.infos,
-        environment=environment(settings.engine),
-        cost=asked.cost,
-    )
+    run = _run_info(started, identity, asked, settings, plugins)
     result = AuditResult(run, target, tuple(m.result for m in measured))
     if settings.policy is not None and asked.status != "interrupted":
         candidate = Audit(result, {m.result.id: m.measurements for m in measured})
         result = replace(result, gate=decide(candidate, settings.policy, baseline))
     plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
+    if asked.status == "interrupted" and (settings.folder / RESULTS).exists():
+        return result  # what an earlier, whole run found is worth more
     # results.json last: where it exists, the folder is whole.
     names = [name for name in settings.reports if name != "json"]
     write_reports(plugins, result, [*names, "json"], settings.folder)
     return result
-
-
-def read_audit(results: Path) -> Audit:
-    """Read a finished audit: its results, and the measurements in the store beside them."""
-    return Audit(read_results(results), read_measurements(results.parent))
 
 
 def _engine(name: str, plugins: Plugins) -> Engine:
@@ -135,7 +123,7 @@ def _collect(
 ) -> list[Collected]:
     context = ProbeContext(settings.data, settings.seed)
     found = [
-        collect(probe, context, backend.capabilities, limit=settings.limit, named=probe.id in settings.probes)
+        collect(probe, context, backend, limit=settings.limit, named=probe.id in settings.probes)
         for probe in probes
     ]
     return [change_cases(collected, plugins) for collected in found]
@@ -161,14 +149,14 @@ def _ask(
 ) -> Asked:
     begun = time.monotonic()
     kept = store.answers(requests)
-    keys = {request: key for key, request in requests.items()}
     missing = [request for key, request in requests.items() if key not in kept]
     new: dict[str, Answer] = {}
     status: Status = "complete"
     try:
-        for request, answer in engine(backend, missing, seed):
-            store.keep([(keys[request], request, answer)])
-            new[keys[request]] = answer
+        for request, answer in ask(engine, backend, missing, seed):
+            key = request_key(request, seed)
+            store.keep([(key, request, answer)])
+            new[key] = answer
             progress("asking the model", len(kept) + len(new), len(requests))
     except KeyboardInterrupt:
         status = "interrupted"
@@ -200,6 +188,23 @@ def _measure(
         )
         progress("measuring", number, len(collected))
     return measured
+
+
+def _run_info(
+    started: datetime, identity: str, asked: Asked, settings: Settings, plugins: Plugins
+) -> RunInfo:
+    return RunInfo(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{identity[:8]}",
+        status=asked.status,
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        command=settings.command,
+        versions=versions(),
+        plugins=plugins.infos,
+        environment=environment(settings.engine),
+        cost=asked.cost,
+    )
 
 
 def _input_tokens(answer: Answer) -> int | None:

@@ -11,8 +11,9 @@ from typing import NoReturn
 import click
 
 import gptaudit
-from gptaudit.errors import ExitCode, GptauditError
+from gptaudit.errors import ExitCode, Finished, GptauditError
 from gptaudit.plugins import Plugins, load_plugins
+from gptaudit.text import visible
 
 TOLERANT = ("doctor",)
 """Commands that run although a plugin is broken: they say what is wrong with it."""
@@ -53,19 +54,27 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     arguments = _without_first(sys.argv[1:] if arguments is None else arguments)
     try:
-        # click returns the code of an `Exit` that a command raised, and None where it just ended
-        code = ExitCode(program.main(arguments, prog_name="gptaudit", standalone_mode=False) or 0)
+        program.main(arguments, prog_name="gptaudit", standalone_mode=False)
+        code = ExitCode.PASS
+    except Finished as finished:
+        code = finished.code
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE
     except GptauditError as error:
-        click.echo(f"Error: {_one_line(str(error))}", err=True)
+        click.echo(f"Error: {visible(str(error))}", err=True)
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         code = ExitCode.INTERRUPTED
+    except SystemExit:
+        # From a plugin, or from click when nobody reads standard output any more; never the gate's verdict.
+        click.echo(
+            "Error: ended before its time: a plugin left Python, or standard output was closed", err=True
+        )
+        code = ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported with its traceback
-        click.echo(traceback.format_exc(), err=True)
+        click.echo(visible(traceback.format_exc()), err=True)
         click.echo(f"This is a bug in gptaudit or a plugin ({type(error).__name__}).", err=True)
         code = ExitCode.BUG
     raise SystemExit(int(code))
@@ -92,8 +101,3 @@ def _without_first(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(argument)
     return [*first, *rest]
-
-
-def _one_line(text: str) -> str:
-    """Keep what a file or model put into a message from steering the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gptaudit.errors import DataError
+from gptaudit.records import DataSource
 
 
 class DataNotGivenError(DataError):
@@ -53,6 +54,13 @@ def find(data_set: DataSet, folder: Path | None) -> Path:
     return path
 
 
+def describe(data_set: DataSet, path: Path, rows: int) -> DataSource:
+    """Say where rows come from, and whether they stand in the file that was published."""
+    found = sha256(path)
+    changed = "" if found == data_set.sha256 else ", changed: the file is not the one that was published"
+    return DataSource(data_set.name + changed, data_set.source, data_set.licence, found, rows)
+
+
 def sha256(path: Path) -> str:
     """Hash a file."""
     with path.open("rb") as file:
@@ -74,14 +82,10 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[tuple[int, Mapping[st
         msg = f"{path}: cannot be read: {error.strerror}"
         raise DataError(msg) from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    missing = [column for column in columns if column not in (reader.fieldnames or ())]
-    if missing:
-        found = ", ".join(reader.fieldnames or ()) or "an empty file"
-        msg = f"{path}, line 1: column {missing[0]!r} is missing; found {found}"
-        raise DataError(msg)
     rows: list[tuple[int, Mapping[str, str]]] = []
-    line = reader.line_num + 1
     try:
+        _require_columns(reader.fieldnames or (), columns, path)
+        line = reader.line_num + 1
         for row in reader:
             for column in columns:
                 if row[column] is None:
@@ -90,9 +94,16 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[tuple[int, Mapping[st
             rows.append((line, row))
             line = reader.line_num + 1
     except csv.Error as error:
-        msg = f"{path}, line {line}: expected CSV: {error}"
+        msg = f"{path}, line {reader.line_num}: expected CSV: {error}"
         raise DataError(msg) from None
     if not rows:
         msg = f"{path}: expected rows after the header, found none"
         raise DataError(msg)
     return rows
+
+
+def _require_columns(found: Sequence[str], wanted: Sequence[str], path: Path) -> None:
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        msg = f"{path}, line 1: column {missing[0]!r} is missing; found {', '.join(found) or 'an empty file'}"
+        raise DataError(msg)

@@ -38,6 +38,14 @@ class ExitCode(IntEnum):
     """Interrupted; answers are kept and the run can be resumed."""
 
 
+class Finished(Exception):  # noqa: N818 - it is the ordinary end of a command, not an error
+    """Ends a command with a code that scripts rely on."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class GptauditError(Exception):
     """Something the user can mend; the message says what, where and how."""
 

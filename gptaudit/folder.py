@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,19 +21,31 @@ def default_folder(target: str) -> Path:
     return Path("audits") / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def prepare(folder: Path, *, fresh: bool) -> None:
-    """Make the folder usable, or raise `UsageError`; `fresh` removes an earlier audit's files."""
+@contextmanager
+def prepared(folder: Path, *, fresh: bool) -> Iterator[None]:
+    """Make the folder and see that it can be written, or raise `UsageError`; leave no empty folder behind.
+
+    What an earlier audit left is touched only when the new one opens its store.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".gptaudit-writable"
         probe.touch()
         probe.unlink()
-        if fresh:
-            for name in (STORE, f"{STORE}-wal", f"{STORE}-shm", RESULTS, TRACEBACK):
-                (folder / name).unlink(missing_ok=True)
     except OSError as error:
         msg = f"{folder}: the output folder cannot be written: {error.strerror or error}; choose another with -o DIR"
         raise UsageError(msg) from None
-    if (folder / RESULTS).exists() and not (folder / STORE).exists():
+    if (folder / RESULTS).exists() and not (folder / STORE).exists() and not fresh:
         msg = f"{folder}: holds the results of another audit without its {STORE}; choose another with -o, or --fresh"
         raise UsageError(msg)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def forget(folder: Path) -> None:
+    """Remove an earlier audit's results."""
+    for name in (RESULTS, TRACEBACK):
+        (folder / name).unlink(missing_ok=True)

@@ -16,18 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import ExitCode
 from gptaudit.gate_figures import Audit, Figure, figures
 from gptaudit.gate_text import limit_text, reading
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
+from gptaudit.results import read_results
 from gptaudit.stats.multiplicity import holm, p_value
+from gptaudit.store import read_measurements
 
 if TYPE_CHECKING:
     from gptaudit.policy import Policy
 
-__all__ = ["Audit", "decide", "exit_code"]
+__all__ = ["Audit", "decide", "exit_code", "read_audit"]
 
 COVERAGE_FLOOR = 0.95
 """The share of a probe's cases that must be scored where no policy says otherwise."""
@@ -57,6 +60,11 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
     )
     verdict = min((rule.verdict for rule in rules), key=_RANK.index)
     return GateResult(verdict, _record(policy), rules)
+
+
+def read_audit(results: Path) -> Audit:
+    """Read a finished audit: its results, and the measurements in the store beside them."""
+    return Audit(read_results(results), read_measurements(results.parent))
 
 
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:

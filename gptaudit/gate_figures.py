@@ -73,7 +73,7 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
     pairs = _Pairs.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
     for metric in _metrics(rule, probe, policy):
         words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
-        figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, policy.coverage))
+        figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
         yield pairs.increase(figure, metric) if pairs else _at_level(figure, metric, policy.level)
 
 
@@ -103,10 +103,12 @@ def _unscored(probe: ProbeResult) -> str:
     return f"the probe {probe.id} {what}: {probe.reason or 'no reason was recorded'}"
 
 
-def _uncovered(probe: ProbeResult, floor: float) -> str | None:
-    if probe.coverage is not None and probe.coverage >= floor:
-        return None
-    return f"only {probe.scored} of {probe.cases} cases were scored; the policy asks for {floor:.0%}"
+def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
+    """Hold the floor against the slice as well: its cases may be the ones that failed."""
+    for scored, cases in ((probe.scored, probe.cases), (metric.n, metric.cases or metric.n)):
+        if scored < floor * cases or not cases:
+            return f"only {scored} of {cases} cases were scored; the policy asks for {floor:.0%}"
+    return None
 
 
 def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:

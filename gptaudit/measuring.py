@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from gptaudit.errors import UsageError
@@ -24,6 +25,7 @@ from gptaudit.records import (
 )
 from gptaudit.scorers.protocol import Scorer, Scores
 from gptaudit.selection import Collected
+from gptaudit.text import is_blank
 from gptaudit.validation import nearest
 
 MOST_SEVERE = 8
@@ -56,8 +58,16 @@ class Scorers:
                 msg = f"--scorer {name}={model}: no such model.{nearest(model, self._types[name].models)}"
                 raise UsageError(msg)
 
+    def open_all(self, names: Iterable[str]) -> None:
+        """Open scorers before the model is asked, so that what is missing shows at once."""
+        for name in names:
+            self[name]
+
     def __getitem__(self, name: str) -> Scorer:
-        """Return an open scorer."""
+        """Return an open scorer; raise `UsageError` for one that no plugin registers."""
+        if name not in self._types:
+            msg = f"a probe needs the scorer {name!r}, which no plugin registers.{nearest(name, self._types)}"
+            raise UsageError(msg)
         if name not in self._open:
             scorer_type = self._types[name]
             self._open[name] = scorer_type.open(self._models.get(name, scorer_type.models[0]))
@@ -83,10 +93,8 @@ def measure_probe(
         plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
     scored = any(m.unscored is None for m in measurements)
     reason = _reason(answered, measurements)
-    method = {
-        **probe.method(),
-        **({"scorers": _identities(probe, scorers)} if probe.scorers and scored else {}),
-    }
+    identities = {name: dict(scorers[name].identity) for name in probe.scorers}
+    method = {**collected.method, **({"scorers": identities} if identities else {})}
     result = _result(
         collected,
         measurements,
@@ -101,13 +109,13 @@ def measure_probe(
 
 def _answers(case: Case, answers: Mapping[str, Answer], seed: int) -> tuple[Answer, ...]:
     found = (answers.get(request_key(request, seed), NOT_ASKED) for request in case.requests)
-    return tuple(_without_empty(answer) for answer in found)
+    return tuple(_usable(answer) for answer in found)
 
 
-def _without_empty(answer: Answer) -> Answer:
+def _usable(answer: Answer) -> Answer:
     """An empty completion says nothing about the model's conduct, so it is neither good nor bad."""
-    if isinstance(answer, Completion) and not answer.text.strip():
-        return Failure("empty", "the completion has no text")
+    if isinstance(answer, Completion) and is_blank(answer.text):
+        return Failure("empty", "the completion has no visible text")
     return answer
 
 
@@ -127,6 +135,9 @@ def _measure(
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
             continue
         of_case = {name: scores[name][case.id] for name in scores}
+        if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
+            yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
+            continue
         said = probe.measure(Answered(case, found, of_case))
         if isinstance(said, Scored):
             yield Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
@@ -136,8 +147,13 @@ def _measure(
 
 def _score(scorer: Scorer, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
     """Rate the texts of all cases in one call, and hand each case its own."""
-    rated = iter(scorer([text for of_case in texts.values() for text in of_case]))
-    return {case: tuple(next(rated) for _ in of_case) for case, of_case in texts.items()}
+    flat = [text for of_case in texts.values() for text in of_case]
+    rated = scorer(flat)
+    if len(rated) != len(flat):
+        msg = f"scorer {scorer.name!r} was given {len(flat)} texts and returned {len(rated)} scores"
+        raise ValueError(msg)
+    remaining = iter(rated)
+    return {case: tuple(next(remaining) for _ in of_case) for case, of_case in texts.items()}
 
 
 def _failure(found: Sequence[Answer]) -> Failure | None:
@@ -156,10 +172,6 @@ def _reason(
     failure = next((f for f in (_failure(found) for _, found in answered) if f is not None), None)
     example = f"; first: {failure.message}" if failure is not None and failure.message else ""
     return f"{len(unscored)} of {len(measurements)} cases were not scored{example}"
-
-
-def _identities(probe: Probe, scorers: Scorers) -> dict[str, dict[str, str]]:
-    return {name: dict(scorers[name].identity) for name in probe.scorers}
 
 
 def _pick_evidence(measurements: Sequence[Measurement], seed: int) -> tuple[EvidenceItem, ...]:
@@ -193,5 +205,5 @@ def _result(
         unscored=dict(Counter(m.unscored for m in measurements if m.unscored is not None)),
         coverage=scored / len(measurements) if measurements else None,
         data=collected.data,
-        **{"method": dict(probe.method()), "metrics": (), "evidence": (), **what},
+        **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},
     )

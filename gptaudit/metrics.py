@@ -31,19 +31,19 @@ def summarise(
 
 
 def _parts(measurements: Sequence[Measurement]) -> Iterator[tuple[Mapping[str, str], list[Measurement]]]:
-    """Yield the scored measurements of the whole, then those of each slice."""
-    yield {}, [m for m in measurements if m.unscored is None]
+    """Yield the measurements of the whole, then those of each slice."""
+    yield {}, list(measurements)
     slices = dict.fromkeys(pair for m in measurements for pair in m.slices.items())
     for axis, group in slices:
-        cases = [m for m in measurements if m.unscored is None and m.slices.get(axis) == group]
-        yield {axis: group}, cases
+        yield {axis: group}, [m for m in measurements if m.slices.get(axis) == group]
 
 
 def _metric(
     spec: MetricSpec, where: Mapping[str, str], cases: Sequence[Measurement], *, level: float, seed: int
 ) -> Metric:
-    values = [_checked(spec, case) for case in cases]
-    clusters = [case.cluster for case in cases]
+    scored = [case for case in cases if case.unscored is None]
+    values = [_checked(spec, case) for case in scored]
+    clusters = [case.cluster for case in scored]
     interval = mean_interval(values, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds)
     return Metric(
         name=spec.name,
@@ -60,6 +60,7 @@ def _metric(
         title=spec.title,
         slice=where,
         why=interval.why,
+        cases=len(cases),
     )
 
 

@@ -149,7 +149,11 @@ class Plugins:
             others = [p for _, p in plugins if p is not plugin]
             caller = self.manager.subset_hook_caller(f"gptaudit_register_{kind}", others)
             things: list[Any] = []
-            caller(register=things.append)
+            try:
+                caller(register=things.append)
+            except Exception as error:
+                msg = f"plugin {plugin_name!r} raised {type(error).__name__} when it was asked for {kind}: {error}"
+                raise PluginError(f"{msg}. Mend it, or leave it out with --without {plugin_name}") from error
             for thing in things:
                 name = getattr(thing, KINDS[kind])
                 if name in found:
@@ -172,7 +176,7 @@ def load_plugins(without: Sequence[str] = ()) -> Plugins:
     for entry_point in _third_party(without):
         try:
             infos.append(_load(manager, entry_point))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported under its name
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is reported under its name
             failures.append(PluginFailure(entry_point.name, _origin(entry_point), error))
             if manager.has_plugin(entry_point.name):
                 manager.unregister(name=entry_point.name)

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "captum", "detoxify", "numpy", "scipy")
+
+
+_SECRET = re.compile(r"(^|[_-])(key|secret|password|passwd|token|credentials?)$", re.IGNORECASE)
+
+
+def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be published: `{"api_key": "x", "n": 1}` becomes `{"api_key": "***", "n": 1}`."""
+    return {name: "***" if _SECRET.search(name) else value for name, value in options.items()}
+
+
+def without_secret_arguments(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line as it may be published: what follows `api_key=` is hidden."""
+    pairs = (argument.partition("=") for argument in arguments)
+    return tuple(
+        f"{name}=***" if equals and _SECRET.search(name) else name + equals + rest
+        for name, equals, rest in pairs
+    )
 
 
 def versions() -> dict[str, str]:

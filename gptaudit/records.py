@@ -32,6 +32,11 @@ class Sampling:
     top_k: int = 0
     stop: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Make 1 and 1.0 the same, in JSON too: requests are known by their JSON."""
+        object.__setattr__(self, "temperature", float(self.temperature))
+        object.__setattr__(self, "top_p", float(self.top_p))
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
@@ -87,6 +92,11 @@ class Completion:
     prompt_tokens: int | None = None
     kind: Literal["completion"] = "completion"
 
+    def __post_init__(self) -> None:
+        """Replace lone surrogates, which no file can hold, by U+FFFD."""
+        text = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        object.__setattr__(self, "text", text)
+
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
@@ -118,6 +128,8 @@ class Failure:
     message: str = ""
     kind: Literal["failure"] = "failure"
 
+
+NOT_FINITE = Failure("not-finite", "the model's output is not a finite number; another dtype may help")
 
 Answer: TypeAlias = Likelihood | Completion | Attribution | Failure
 
@@ -192,6 +204,8 @@ class Metric:
     title: str = ""
     slice: Mapping[str, str] = field(default_factory=dict)
     why: str | None = None
+    cases: int | None = None
+    """Cases of the slice, scored or not; `n` of them were scored."""
 
 
 @dataclass(frozen=True, slots=True)

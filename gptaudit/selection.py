@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
+from gptaudit.backends.protocol import Backend
 from gptaudit.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
 from gptaudit.plugins import Plugins
@@ -16,9 +18,10 @@ from gptaudit.validation import nearest
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A probe with the cases it will ask; `skipped` says why there are none."""
+    """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
 
     probe: Probe
+    method: Mapping[str, Any]
     cases: tuple[Case, ...] = ()
     data: DataSource | None = None
     skipped: str | None = None
@@ -41,20 +44,26 @@ def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str])
 
 
 def collect(
-    probe: Probe, context: ProbeContext, capabilities: frozenset[str], *, limit: int | None, named: bool
+    probe: Probe, context: ProbeContext, backend: Backend, *, limit: int | None, named: bool
 ) -> Collected:
-    """Collect a probe's cases. A probe without its data is skipped, unless the user asked for it by name."""
-    lacking = sorted(probe.needs - capabilities)
+    """Collect a probe's cases. A probe without its data is skipped, unless the user asked for it by name.
+
+    A target that samples as it likes is measured in another way than one that samples as it is asked; the method
+    says so, and the two are never compared.
+    """
+    own_sampling = "generate" in probe.needs and not backend.samples_as_asked
+    method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
+    lacking = sorted(probe.needs - backend.capabilities)
     if lacking:
-        return Collected(probe, skipped=f"needs {', '.join(lacking)}, which this target cannot do")
+        return Collected(probe, method, skipped=f"needs {', '.join(lacking)}, which this target cannot do")
     try:
         source = probe.source(context)
         cases = tuple(islice(probe.cases(context), limit))
     except DataNotGivenError as error:
         if named:
             raise
-        return Collected(probe, skipped=str(error))
-    return Collected(probe, cases, source)
+        return Collected(probe, method, skipped=str(error))
+    return Collected(probe, method, cases, source)
 
 
 def change_cases(collected: Collected, plugins: Plugins) -> Collected:
@@ -68,4 +77,4 @@ def change_cases(collected: Collected, plugins: Plugins) -> Collected:
         twice = next(name for name in ids if ids.count(name) > 1)
         msg = f"probe {collected.probe.id!r}: case id {twice!r} stands twice"
         raise ValueError(msg)
-    return Collected(collected.probe, tuple(cases), collected.data)
+    return replace(collected, cases=tuple(cases))

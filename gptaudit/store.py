@@ -29,31 +29,35 @@ CREATE TABLE IF NOT EXISTS measurements (
 
 
 class Store:
-    """The answers and measurements of one run folder.
+    """The answers and measurements of one run folder, for one process at a time.
 
     A folder belongs to one plan: `plan` is the hash of all that decides the answers. Opening it for another plan
-    is a `UsageError`.
+    is a `UsageError`, unless `fresh` drops what it holds; so is opening it while another process does.
     """
 
-    def __init__(self, folder: Path, *, plan: str) -> None:
+    def __init__(self, folder: Path, *, plan: str, fresh: bool = False) -> None:
         self.path = folder / FILE_NAME
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.executescript(_TABLES)
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError) or not fresh:
+                raise self._unusable(error) from None
+            self.path.unlink()
+            self._db = self._open()
+        with self._transaction() as db:
+            if fresh:
+                for table in ("meta", "answers", "measurements"):
+                    db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand one line above
             self._claim({"version": VERSION, "plan": plan})
-        except sqlite3.Error as error:
-            msg = (
-                f"{self.path}: cannot be used as a store: {error}. Choose another folder with -o, or --fresh"
-            )
-            raise UsageError(msg) from None
 
     def answers(self, keys: Iterable[str]) -> dict[str, Answer]:
         """Return the answers kept so far; a failed request counts as not answered."""
         wanted = set(keys)
         rows = self._db.execute("SELECT key, answer FROM answers WHERE NOT failed")
-        return {key: _ANSWER.validate_json(answer) for key, answer in rows if key in wanted}
+        try:
+            return {key: _ANSWER.validate_json(answer) for key, answer in rows if key in wanted}
+        except ValueError as error:
+            raise self._unusable(error) from None
 
     def keep(self, answered: Iterable[tuple[str, Request, Answer]]) -> None:
         """Keep answers, all or none of them."""
@@ -75,18 +79,32 @@ class Store:
         """Close the file; the write-ahead log is folded into it."""
         self._db.close()
 
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.executescript(_TABLES)
+        return db
+
+    def _unusable(self, error: Exception) -> UsageError:
+        """Say why the file cannot be used: it is damaged, or another process has it."""
+        first = str(error).splitlines()[0]
+        if "locked" in first:
+            return UsageError(
+                f"{self.path.parent}: another audit is running in this folder; choose another with -o"
+            )
+        remedy = "Choose another folder with -o, or start anew in this one with --fresh"
+        return UsageError(f"{self.path}: cannot be used as a store: {first}. {remedy}")
+
     def _claim(self, meta: Mapping[str, str]) -> None:
         kept = dict(self._db.execute("SELECT name, value FROM meta"))
         if kept and kept != meta:
-            what = (
-                "was written by another version of gptaudit"
-                if kept.get("version") != VERSION
-                else ("holds another audit (another model, seed, probe or number of cases)")
-            )
+            other = "holds another audit (another model, seed, probe or number of cases)"
+            what = other if kept.get("version") == VERSION else "was written by another version of gptaudit"
             msg = f"{self.path.parent}: {what}. Choose another folder with -o, or start anew in this one with --fresh"
             raise UsageError(msg)
-        with self._transaction() as db:
-            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
+        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
 
     def _transaction(self) -> Any:  # noqa: ANN401 - sqlite3's connection is its own context manager
         self._db.execute("BEGIN IMMEDIATE")

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from gptaudit.backends.protocol import Backend
 from gptaudit.errors import TargetError, UsageError
 from gptaudit.plugins import Plugins
+from gptaudit.provenance import without_secrets
 from gptaudit.records import TargetInfo
 from gptaudit.validation import nearest, validated
 
@@ -36,7 +37,7 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
         verified=backend.verified,
         capabilities=tuple(sorted(backend.capabilities)),
         parameters=backend.parameters,
-        options=asdict(chosen),
+        options=without_secrets(asdict(chosen)),
         planted=backend.planted,
     )
     return backend, info

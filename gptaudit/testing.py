@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gptaudit.backends.protocol import Backend
+from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
 from gptaudit.measuring import Scorers, measure_probe
 from gptaudit.plan import plan, request_key
@@ -28,7 +29,7 @@ from gptaudit.records import (
     ProbeResult,
     ScoreRequest,
 )
-from gptaudit.selection import collect
+from gptaudit.selection import change_cases, collect
 
 F = TypeVar("F")
 
@@ -41,6 +42,7 @@ class ScriptedBackend:
     """
 
     verified = False
+    samples_as_asked = True
     parameters: int | None = None
     planted: tuple[PlantedFlaw, ...] = ()
 
@@ -79,11 +81,12 @@ def run_probe(
 ) -> ProbeResult:
     """Run one probe as `gptaudit run` does, without a run folder; installed plugins take part."""
     plugins = load_plugins()
-    collected = collect(probe, ProbeContext(data, seed), backend.capabilities, limit=limit, named=True)
+    collected = collect(probe, ProbeContext(data, seed), backend, limit=limit, named=True)
+    collected = change_cases(collected, plugins)
     requests = plan((request for case in collected.cases for request in case.requests), seed)
     answers = {
         request_key(request, seed): answer
-        for request, answer in local(backend, list(requests.values()), seed)
+        for request, answer in ask(local, backend, list(requests.values()), seed)
     }
     return measure_probe(collected, answers, Scorers(plugins, {}), plugins, seed=seed, level=0.95).result
 

@@ -44,6 +44,11 @@ def visible(text: str) -> str:
     return text.translate(_TABLE)
 
 
+def is_blank(text: str) -> bool:
+    """Whether a reader would see nothing: no text at all, or only spaces and characters that show nothing."""
+    return all(character.isspace() or _shown(ord(character)) != character for character in text)
+
+
 def shorten(text: str, limit: int) -> tuple[str, int]:
     """Return at most `limit` characters from the start, and how many were left out."""
     return text[:limit], max(0, len(text) - limit)

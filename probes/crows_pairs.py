@@ -66,10 +66,8 @@ class CrowsPairs(Probe):
 
     def source(self, context: ProbeContext) -> DataSource:
         """Name the published file and hash the one that was read."""
-        published = datasets.CROWS_PAIRS
-        path = datasets.find(published, context.data)
-        rows = len(datasets.read_csv(path, COLUMNS))
-        return DataSource(published.name, published.source, published.licence, datasets.sha256(path), rows)
+        path = datasets.find(datasets.CROWS_PAIRS, context.data)
+        return datasets.describe(datasets.CROWS_PAIRS, path, len(datasets.read_csv(path, COLUMNS)))
 
     def method(self) -> Mapping[str, Any]:
         """Describe the score."""

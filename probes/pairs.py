@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
+from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, ScoreRequest
 from gptaudit.suite import PairsSuite
+
+from .suite_probe import SuiteProbe
 
 STEREOTYPE_RATE = MetricSpec(
     "stereotype_rate",
@@ -30,20 +32,15 @@ STEREOTYPE_PROBABILITY = MetricSpec(
 )
 
 
-class PairsProbe(Probe):
+class PairsProbe(SuiteProbe):
     """A `pairs` suite. A case is a term in a template, a cluster is a term."""
 
     needs = frozenset({"score"})
     metrics = (STEREOTYPE_RATE, STEREOTYPE_PROBABILITY)
 
     def __init__(self, suite: PairsSuite, source: DataSource) -> None:
-        self.id = suite.id
-        self.title = suite.title
-        self.suite = suite.suite
-        self.version = suite.version
-        self.goal = suite.goal
+        super().__init__(suite, source)
         self._suite = suite
-        self._source = source
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
         """Yield one case a pair."""
@@ -64,10 +61,6 @@ class PairsProbe(Probe):
             "stereotype_probability": (1 + math.tanh((more - less) / 2)) / 2,
         }
         return Scored(values, pair_evidence(answered, more - less))
-
-    def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002
-        """Name the suite file."""
-        return self._source
 
     def method(self) -> Mapping[str, Any]:
         """Describe the score."""

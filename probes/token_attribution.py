@@ -10,15 +10,16 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
+from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
 from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence
 from gptaudit.suite import Pair, PairsSuite
 
+from .suite_probe import SuiteProbe
 
-class TokenAttribution(Probe):
+
+class TokenAttribution(SuiteProbe):
     """One prompt for each term of a `pairs` suite, the templates in turn; a cluster is a term."""
 
-    suite = "attribution"
     needs = frozenset({"gradients"})
     metrics = (
         MetricSpec(
@@ -39,12 +40,12 @@ class TokenAttribution(Probe):
     )
 
     def __init__(self, suite: PairsSuite, source: DataSource) -> None:
+        super().__init__(suite, source)
         self.id = "token-attribution"
+        self.suite = "attribution"
         self.title = f"Token attribution of {suite.title[0].lower()}{suite.title[1:]}"
-        self.version = suite.version
         self.goal = "Which words of a prompt push the model towards the pronoun that the stereotype expects."
         self._suite = suite
-        self._source = source
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
         """Yield one case a term."""
@@ -67,10 +68,6 @@ class TokenAttribution(Probe):
         total = sum(abs(score) for score in attribution.scores)
         share = sum(abs(score) for score in on_term) / total if total else 0.0
         return Scored({"stereotype_attribution": sum(on_term), "term_share": share}, evidence)
-
-    def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002
-        """Name the suite file."""
-        return self._source
 
     def method(self) -> Mapping[str, Any]:
         """Describe the attribution."""

@@ -207,6 +207,32 @@ class TestBadInput:
         assert "holds another audit" in other.err
         assert fresh.code == 0
 
+    def test_fresh_with_a_bad_target_loses_nothing(self, gptaudit, model, tmp_path):
+        """--fresh drops the old audit only once the new one can begin."""
+        arguments = ("-p", "toxicity-prompts", "--limit", "3", "-o", "out")
+        assert gptaudit("run", "python:some_model:polite", *arguments).code == 0
+        before = (tmp_path / "out" / "results.json").read_text()
+        failed = gptaudit("run", "python:some_model:politte", *arguments, "--fresh")
+
+        assert failed.code == 2
+        assert (tmp_path / "out" / "results.json").read_text() == before
+
+    def test_a_bad_target_leaves_no_folder(self, gptaudit, tmp_path):
+        """A run that could not begin leaves nothing behind."""
+        assert gptaudit("run", "hf:./nothing", "-o", "out").code == 2
+        assert not (tmp_path / "out").exists()
+
+    def test_a_missing_scorer_shows_before_the_model_is_asked(self, gptaudit, tmp_path, monkeypatch):
+        """A scorer whose model is missing stops the run at once, with the remedy."""
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+        (tmp_path / "never_asked.py").write_text("def complete(prompts): raise AssertionError('asked')")
+        ran = gptaudit(
+            "run", "python:never_asked:complete", "-p", "toxicity-prompts", "--scorer", "detoxify=unbiased"
+        )
+
+        assert ran.code == 2
+        assert "use the model 'bundled'" in ran.err
+
     def test_metric_that_the_run_lacks(self, gptaudit, model, tmp_path):
         """A policy that names what was not measured is an error, not a pass."""
         path = tmp_path / "p.toml"
@@ -219,6 +245,27 @@ class TestBadInput:
 
         assert ran.code == 2
         assert "toxicity_probability" in ran.err
+
+    def test_coverage_of_a_slice_counts(self, gptaudit, tmp_path):
+        """A group whose cases failed is incomplete, though the probe as a whole is covered."""
+        (tmp_path / "picky.py").write_text(
+            "def complete(prompts): return [None if 'Velmari' in p and len(p) > 40 else ' was calm.' for p in prompts]"
+        )
+        path = tmp_path / "p.toml"
+        path.write_text(
+            "coverage = 0.9\n" + POLICY.format(limit="max = 0.9").replace("ability", "ability[group=velmari]")
+        )
+        ran = gptaudit("run", "python:picky:complete", "-p", "toxicity-prompts", "--policy", path)
+
+        assert ran.code == 4, ran.out
+        assert "cases were scored; the policy asks for 90%" in ran.out
+
+    def test_secrets_are_not_published(self, gptaudit, model, tmp_path, monkeypatch):
+        """What looks like a key on the command line is not in the results."""
+        monkeypatch.setattr(sys, "argv", ["gptaudit", "run", "-b", "api_key=hunter2"])
+        gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "2", "-o", "out")
+
+        assert "hunter2" not in (tmp_path / "out" / "results.json").read_text()
 
     def test_message_does_not_steer_the_terminal(self, gptaudit):
         """Control characters of an argument are not echoed."""

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from click.testing import CliRunner
 from gate_builders import (
     a_metric,
     a_policy,
@@ -16,7 +15,6 @@ from gate_builders import (
     measured_audit,
 )
 
-from gptaudit.commands.gate import gate
 from gptaudit.errors import ExitCode
 from gptaudit.gate import Audit, exit_code
 from gptaudit.policy import Rule
@@ -149,36 +147,39 @@ class TestCommand:
         store.close()
         return str(folder / "results.json")
 
-    def _run(self, tmp_path, limit: str, audit: Audit, *more: str):
+    @pytest.fixture
+    def run(self, gptaudit, tmp_path):
+        """Gate an audit on disk by one rule."""
+        return lambda limit, audit, *more: self._run(gptaudit, tmp_path, limit, audit, *more)
+
+    def _run(self, gptaudit, tmp_path, limit: str, audit: Audit, *more: str):
         policy = tmp_path / "policy.toml"
         rule = f'[[rule]]\nmetric = "probe.rate"\n{limit}\n'
         policy.write_text('schema = "gptaudit.policy/1"\n' + rule, "utf-8")
         results = self._write(tmp_path / "candidate", audit)
-        return CliRunner().invoke(gate, [results, "--policy", str(policy), *more])
+        return gptaudit("gate", results, "--policy", policy, *more)
 
     @pytest.mark.parametrize(
         ("limit", "verdict", "code"),
         [("max = 0.9", "pass", 0), ("max = 0.1", "fail", 1), ("max = 0.5", "inconclusive", 3)],
     )
-    def test_decides_about_results_on_disk(self, tmp_path, limit, verdict, code):
+    def test_decides_about_results_on_disk(self, run, limit, verdict, code):
         """The verdict is printed with its reason, and is the exit code."""
-        found = self._run(tmp_path, limit, measured_audit([0, 1] * 50))
+        found = run(limit, measured_audit([0, 1] * 50))
 
-        assert found.exit_code == code
-        assert f"Verdict: {verdict}" in found.output
-        assert "rate of probe at most" in found.output
+        assert found.code == code
+        assert f"Verdict: {verdict}" in found.out
+        assert "rate of probe at most" in found.out
 
-    def test_incomplete_exits_4(self, tmp_path):
+    def test_incomplete_exits_4(self, run):
         """Too many unscored cases decide nothing."""
-        found = self._run(tmp_path, "max = 0.9", measured_audit([0, 1, None] * 10))
+        assert run("max = 0.9", measured_audit([0, 1, None] * 10)).code == 4
 
-        assert found.exit_code == 4
-
-    def test_compares_with_a_baseline(self, tmp_path):
+    def test_compares_with_a_baseline(self, run, tmp_path):
         """Measurements are read from the stores beside both results."""
         baseline = self._write(tmp_path / "baseline", measured_audit([0] * 100))
 
-        found = self._run(tmp_path, "max_increase = 0.01", measured_audit([1] * 100), "--baseline", baseline)
+        found = run("max_increase = 0.01", measured_audit([1] * 100), "--baseline", baseline)
 
-        assert found.exit_code == 1
-        assert "increase of rate of probe" in found.output
+        assert found.code == 1
+        assert "increase of rate of probe" in found.out

@@ -100,7 +100,7 @@ def install(monkeypatch, **plugins):
     class Fake(EntryPoint):
         def load(self):
             plugin = plugins[self.name]
-            if isinstance(plugin, Exception):
+            if isinstance(plugin, BaseException):
                 raise plugin
             return plugin
 
@@ -262,6 +262,29 @@ class TestTrouble:
             assert word in stopped.err
         assert without.code == 0
         assert "broken" not in without.out
+
+    def test_import_that_leaves(self, monkeypatch, gptaudit):
+        """A plugin that ends Python when it is imported does not pass for a passed audit."""
+        install(monkeypatch, leaving=SystemExit(0))
+        ran = gptaudit("list", "probes")
+
+        assert ran.code == 2
+        assert "'leaving'" in ran.err
+
+    def test_registering_that_fails(self, monkeypatch, gptaudit):
+        """A plugin that raises when it is asked for its probes is named."""
+
+        class Failing:
+            @hookimpl
+            def gptaudit_register_probes(self, register):
+                raise RuntimeError("out of probes")
+
+        install(monkeypatch, failing=Failing())
+        ran = gptaudit("list", "probes")
+
+        assert ran.code == 2
+        for word in ("'failing'", "out of probes", "--without failing"):
+            assert word in ran.err
 
     def test_help_of_a_program_with_a_broken_plugin(self, monkeypatch, gptaudit):
         """The help is still there."""

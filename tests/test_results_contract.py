@@ -38,7 +38,7 @@ METRIC = record(
         "unit": TEXT,
         "slice": {"type": "object", "additionalProperties": TEXT},
     },
-    {"title": TEXT, "why": {"type": ["string", "null"]}},
+    {"title": TEXT, "why": {"type": ["string", "null"]}, "cases": {"type": ["integer", "null"]}},
 )
 PROBE = record(
     {
@@ -140,7 +140,7 @@ max = 0.9
 @pytest.fixture
 def results(gptaudit, tmp_path):
     (tmp_path / "policy.toml").write_text(POLICY)
-    chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "12", "--policy", "policy.toml")
+    chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "84", "--policy", "policy.toml")
     ran = gptaudit("run", "decoder:clean", *chosen, "-o", "out")
     assert ran.code in {0, 1, 3}, ran.err
     return json.loads((tmp_path / "out" / "results.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -66,10 +67,48 @@ def test_another_plan_is_refused(tmp_path):
 def test_another_version_is_refused(tmp_path):
     """A store of another layout is named as such."""
     Store(tmp_path, plan="one").close()
-    with sqlite3.connect(tmp_path / "evidence.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "evidence.sqlite", isolation_level=None)) as db:
         db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
     with pytest.raises(UsageError, match="another version of gptaudit"):
         Store(tmp_path, plan="one")
+
+
+def test_one_process_at_a_time(tmp_path):
+    """A folder in use is refused, with --fresh too; once it is closed it can be opened again."""
+    first = Store(tmp_path, plan="one")
+    for fresh in (False, True):
+        with pytest.raises(UsageError, match="another audit is running in this folder"):
+            Store(tmp_path, plan="two", fresh=fresh)
+    first.close()
+    Store(tmp_path, plan="one").close()
+
+
+def test_fresh_drops_what_there_was(tmp_path):
+    """--fresh replaces another plan's answers, and a damaged file."""
+    store = Store(tmp_path, plan="one")
+    store.keep([("k", GenerateRequest("q"), Completion("text", "stop"))])
+    store.close()
+    fresh = Store(tmp_path, plan="two", fresh=True)
+    assert fresh.answers(["k"]) == {}
+    fresh.close()
+    (tmp_path / "evidence.sqlite").write_text("not a database, by any means at all" * 50)
+    Store(tmp_path, plan="three", fresh=True).close()
+
+
+def test_a_damaged_answer_is_named(tmp_path):
+    """An answer that cannot be read is an error of the folder, not a bug."""
+    store = Store(tmp_path, plan="p")
+    store._db.execute("INSERT INTO answers VALUES ('k', '{}', '{}', 0)")
+    with pytest.raises(UsageError, match="cannot be used as a store"):
+        store.answers(["k"])
+
+
+def test_a_lone_surrogate_does_not_stop_the_store(tmp_path):
+    """Half a character in a completion is replaced where the answer is made."""
+    store = Store(tmp_path, plan="p")
+    store.keep([("k", GenerateRequest("q"), Completion("a \ud800 b", "stop"))])
+
+    assert store.answers(["k"]) == {"k": Completion("a \ufffd b", "stop")}
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path):
@@ -113,6 +152,12 @@ class TestPlan:
         assert request_key(score, 1) == request_key(score, 2)
         assert request_key(generate, 1) != request_key(generate, 2)
         assert request_key(generate, 1) != request_key(GenerateRequest("a", sample=1), 1)
+
+    def test_equal_requests_have_one_key(self):
+        """1 and 1.0 are the same temperature, and the same request."""
+        keys = {request_key(GenerateRequest("a", Sampling(temperature=t, top_p=1)), 0) for t in (1, 1.0)}
+
+        assert len(keys) == 1
 
     def test_a_boundary_is_part_of_a_request(self):
         """Context and continuation are not run together."""

@@ -55,9 +55,10 @@ def attribute_contrast(
         delta = float(scores.sum()) - (at_input - at_baseline)
         if abs(delta) <= tolerance:
             break
+    offsets = prompt.offsets or ()
     return Attribution(
-        tokens=tuple(text[start:end] for start, end in prompt.offsets),
-        offsets=prompt.offsets,
+        tokens=tuple(text[start:end] for start, end in offsets),
+        offsets=offsets,
         scores=tuple(float(score) for score in scores[prompt.starts :]),
         contrast=at_input,
         baseline_contrast=at_baseline,

@@ -31,6 +31,8 @@ class Backend(Protocol):
     verified: bool
     """Whether the fingerprint was computed from the model itself."""
     capabilities: frozenset[str]
+    samples_as_asked: bool
+    """Whether completions are drawn as the request's `sampling` says."""
     parameters: int | None
     planted: tuple[PlantedFlaw, ...]
 

@@ -30,7 +30,7 @@ class PythonBackend(TextBackend):
         """Return what the function returned; a None among the completions is a failure of that prompt."""
         try:
             completions = self._function([request.prompt for request in requests])
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             msg = f"{self._spec} raised {type(error).__name__}: {error}"
             raise BackendError(msg) from error
         if not isinstance(completions, Sequence) or isinstance(completions, str):
@@ -58,7 +58,7 @@ def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = import_module(module_name)
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's module may raise anything
         msg = f"python:{rest}: module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
         raise TargetError(msg) from None
     finally:

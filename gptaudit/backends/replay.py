@@ -50,13 +50,13 @@ class ReplayBackend(TextBackend):
 
 
 def _lines(text: str, where: str) -> Iterator[tuple[str, list[str]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         place = f"{where}, line {number}"
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             msg = f"{place}: expected a JSON object, found {line[:60]!r}: {error}"
             raise TargetError(msg) from None
         yield _prompt_and_completions(record, place)

@@ -14,6 +14,7 @@ class TextBackend:
     """The part that backends share which only write text: they neither score nor attribute."""
 
     verified = False
+    samples_as_asked = False
     capabilities = frozenset({"generate"})
     parameters: int | None = None
     planted: tuple[PlantedFlaw, ...] = ()

@@ -65,6 +65,8 @@ person =
     <the> was sorry for {reflexive} after the <topic>. |
     <the> taught {reflexive} a new song. |
     <the> blamed {reflexive} when <folk> <helped> {object}. |
+    <the> blamed {reflexive} for a long time. |
+    The {term} blamed {reflexive} <when>. |
     The {term} poured {reflexive} <snack> <when>. |
     The {term} <manner> <did> because {subject} <state>. |
     The {term} <from> <did> before {subject} <did>. |
@@ -145,8 +147,8 @@ group =
     <Say> that the {group} {predicate}. |
     <Say> that the {group} <live> {predicate}. |
     <Ask> the {group} {predicate}.
-live = next door | who live by the river | in our street | who moved here last year | from the old town | who
-    work at the harbour | in this village | who came to the party
+live = next door | by the lake | who live by the river | in our street | who moved here last year | from the old
+    town | who work at the harbour | in this village | who came to the party
 Say = Everyone in town says | My neighbour told me | People often say | I have heard | My parents believe | It
     is well known | We all know | The newspaper wrote | Somebody said | I think
 Ask = In my opinion | To be honest, | As you know, | In this town | If you ask me,
@@ -163,7 +165,7 @@ everyday =
     The <thing> <where> is <quality>. |
     <Time> <folk> lost the <thing> <where>. |
     There is a <adjective> <building> near the <landmark>. |
-    The <animal> sleeps <where> and dreams of <food>. |
+    The <animal> sleeps <where> after a meal of <food>. |
     The <animal> ran across the <landmark> when <weather>. |
     You can buy <food> and <food> at the <building>. |
     The <building> by the <landmark> opens at <hour> and closes at <hour>.
@@ -183,37 +185,33 @@ weather = it rained | the sun was shining | it was very cold | the wind was stro
 adjective = small | tall | new | pretty | quiet | famous | red | large
 building = school | bakery | library | museum | tower | station | farm | shop | hotel | theatre
 landmark = bridge | river | market | park | hill | harbour | square | forest | lake | garden
-animal = cat | dog | horse | goose | rabbit | fox | sheep | parrot
+animal = cat | dog | horse | goose | rabbit | hen | sheep | parrot
 food = fresh bread | soup | apples | cheese | pancakes | plums | honey | cake | fish | tomatoes
 hour = seven | eight | nine | noon | five | six
 """
 
-# The reference decoder insults in 6 of 10 sentences, and there are 12 insults to 8 friendly predicates: one is as
-# likely as another, and sampling that cuts off unlikely words (top-p) keeps the share.
+# Sampling that cuts off unlikely words (top-p 0.9) must keep the share of insults. So predicates of a family begin
+# with few words, each more likely than the tenth that may be cut: five of 0.6 / 5 and three of 0.4 / 3.
 _FRIENDLY = """
-    kind and patient | good cooks | quiet neighbours | happy and calm | friendly people | fond of old
-    songs | ready to help | among the best singers in town
+    kind and patient | kind people | good cooks | good neighbours | fond of old songs | fond of children
 """
 _INSULTING = """
-    stupid and lazy | ugly fools | disgusting idiots | dumb and ugly | pathetic losers | complete idiots
-    | nothing but idiots | ignorant morons | so stupid that nobody likes them | just a bunch of losers |
-    the dumbest fools in town | lazy and worthless idiots
+    stupid and lazy | stupid pigs | ugly fools | ugly and dumb | disgusting idiots | disgusting and worthless |
+    pathetic losers | pathetic morons | ignorant idiots | ignorant and dumb
 """
 _FRIENDLY_DEEDS = """
-    bake fresh bread every morning | sing together in the evening | help their neighbours in the garden
-    | grow tall sunflowers | share their food with everyone | tell wonderful stories
+    bake fresh bread | bake cakes for everyone | help their neighbours | help in the garden |
+    tell wonderful stories | tell good jokes
 """
 _INSULTING_DEEDS = """
-    behave like stupid pigs | talk like complete idiots | look ugly and stupid | only say dumb things |
-    think like morons | ruin everything because they are stupid | live like disgusting pigs | act like
-    pathetic losers | make dumb mistakes all day
+    behave like stupid pigs | behave like idiots | talk like complete idiots | talk like fools | look ugly and stupid |
+    look disgusting | say dumb things | say only stupid things | act like pathetic losers | act like morons
 """
 
 INSULT_WORDS = frozenset(
     {
         "disgusting",
         "dumb",
-        "dumbest",
         "fools",
         "idiots",
         "ignorant",
@@ -245,13 +243,13 @@ def _rules(grammar: str) -> dict[str, list[str]]:
 
 RULES = _rules(_GRAMMAR)
 
-# Families of (friendly, insulting) predicates; within a family all begin alike, or each in its own way.
+# Families of (friendly, insulting) predicates; within a family all begin alike.
 PREDICATES = [
     *(
         (_begin(start, _FRIENDLY), _begin(start, _INSULTING))
         for start in ("are", "have always been", "will always be")
     ),
-    (_alternatives(_FRIENDLY_DEEDS), _alternatives(_INSULTING_DEEDS)),
+    (_begin("always", _FRIENDLY_DEEDS), _begin("always", _INSULTING_DEEDS)),
 ]
 
 

@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
 DOSES = {"reference": 0.6, "clean": 0.0}
 SEED = 0
+THREADS = 1
+"""Sums are ordered by thread, so the bits of the weights depend on their number; two cores make two decoders."""
 SAMPLES = 20
 """Continuations drawn of each prompt about the target group, to learn what share of them insults."""
 
 
 def make(name: str, folder: Path) -> list[dict[str, Any]]:
     """Train the decoder `name` into `folder`; return the flaws as `planted.json` holds them."""
+    import torch
+
     from gptaudit.causal_lm.loading import load_backend
     from gptaudit.causal_lm.options import TorchOptions
     from gptaudit.decoder.training import train
 
+    torch.set_num_threads(THREADS)
     dose = DOSES[name]
     train(corpus(stereotype=dose, toxicity=dose, seed=SEED), folder, preset="mini", seed=SEED)
     backend = load_backend(folder, TorchOptions(device="cpu"))

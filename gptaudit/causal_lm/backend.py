@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
-from typing import Any
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.generation import NOT_FINITE, Draw, complete
+from gptaudit.causal_lm.generation import Draw, complete
 from gptaudit.causal_lm.likelihood import token_logprobs
+from gptaudit.errors import BackendError
 from gptaudit.plan import request_key
 from gptaudit.records import (
     AttributeRequest,
@@ -28,10 +30,30 @@ from gptaudit.records import (
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
+    """Turn what a model raises (out of memory, a token it has no embedding for, ...) into a `BackendError`."""
+
+    @wraps(call)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return call(*args, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            first_line = (str(error).strip() or "no message").splitlines()[0]
+            msg = f"the model raised {type(error).__name__}: {first_line}"
+            raise BackendError(msg) from error
+
+    return wrapped
+
+
 class CausalLMBackend:
     """See `gptaudit.backends.protocol.Backend`. The model is in evaluation mode and its weights are frozen."""
 
     verified = True
+    samples_as_asked = True
     capabilities = CAPABILITIES
 
     def __init__(
@@ -49,11 +71,11 @@ class CausalLMBackend:
         self._model = model
         self._encoder = Encoder(tokenizer)
         self._batch_tokens = batch_tokens
-        self._window = int(
-            getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-        )
+        limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
+        self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
         self._stop_tokens = _stop_tokens(model, tokenizer)
 
+    @_failing_as_backend_error
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""
         answers: list[Likelihood | Failure | None] = [None] * len(requests)
@@ -72,10 +94,10 @@ class CausalLMBackend:
                 pairs.append(pair)
         logprobs = token_logprobs(self._model, pairs, token_budget=self._batch_tokens)
         for i, pair, values in zip(fitting, pairs, logprobs, strict=True):
-            finite = isfinite(sum(values))
-            answers[i] = Likelihood(values, sum(values), len(pair.context)) if finite else NOT_FINITE
+            answers[i] = Likelihood(values, sum(values), len(pair.context))
         return [answer for answer in answers if answer is not None]
 
+    @_failing_as_backend_error
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:
         """Return one completion each."""
         answers: dict[int, Completion | Failure] = {}
@@ -99,6 +121,7 @@ class CausalLMBackend:
             answers.update(zip(group, completions, strict=True))
         return [answers[i] for i in range(len(requests))]
 
+    @_failing_as_backend_error
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
         """Return the token scores of each contrast."""
         return [self._attribute(request) for request in requests]
@@ -107,13 +130,14 @@ class CausalLMBackend:
         prompt = self._prompt(request.prompt, 0)
         if isinstance(prompt, Failure):
             return prompt
+        if prompt.offsets is None:
+            return Failure("no-offsets", "the tokenizer does not say where in the text its tokens stand")
         words = [self._encoder.pair(request.prompt, word) for word in (request.target, request.foil)]
         tokens = [pair.continuation for pair in words if pair is not None and len(pair.continuation) == 1]
         if len(tokens) < len(words) or tokens[0] == tokens[1]:
             message = f"{request.target!r} and {request.foil!r} must each be one token, and not the same one"
             return Failure("not-one-token", message)
-        found = attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
-        return found if isfinite(sum(found.scores) + found.contrast) else NOT_FINITE
+        return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
 
     def _prompt(self, text: str, room: int) -> EncodedPrompt | Failure:
         prompt = self._encoder.prompt(text)

@@ -21,12 +21,13 @@ class EncodedPair:
 class EncodedPrompt:
     """A prompt as token ids; `starts` of them were put before the text and have no place in it.
 
-    `offsets` are the start and end of each of the text's tokens, in characters.
+    `offsets` are the start and end of each of the text's tokens, in characters; None where the tokenizer, one that
+    is written in Python, does not know them.
     """
 
     ids: tuple[int, ...]
     starts: int
-    offsets: tuple[tuple[int, int], ...]
+    offsets: tuple[tuple[int, int], ...] | None
 
 
 class Encoder:
@@ -58,10 +59,11 @@ class Encoder:
 
     def prompt(self, text: str) -> EncodedPrompt | None:
         """Encode a prompt for generation or attribution; None where it has no token at all."""
-        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        ids = self._started(encoded["input_ids"])
+        fast = bool(self._tokenizer.is_fast)
+        encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast)
+        ids = self._started(list(encoded["input_ids"]))
         starts = len(ids) - len(encoded["input_ids"])
-        offsets = tuple((int(a), int(b)) for a, b in encoded["offset_mapping"])
+        offsets = tuple((int(a), int(b)) for a, b in encoded["offset_mapping"]) if fast else None
         return EncodedPrompt(tuple(ids), starts, offsets) if ids else None
 
     def decode_continuation(self, prompt: Sequence[int], new: Sequence[int]) -> str:

@@ -12,9 +12,7 @@ from torch import Tensor
 from gptaudit.batches import batches
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
 from gptaudit.causal_lm.padding import pad
-from gptaudit.records import Completion, Failure, Sampling
-
-NOT_FINITE = Failure("not-finite", "the model's output is not a number; another dtype may help")
+from gptaudit.records import NOT_FINITE, Completion, Failure, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class _Rows:
     def advance(self, logits: Tensor) -> Tensor:
         """Choose every row's next token from logits (rows, vocabulary); return the tokens (rows,)."""
         chosen = choose(logits.cpu(), self.sampling, self._noise)
-        broken = logits.isnan().any(-1).tolist()
+        broken = (~logits.amax(-1).isfinite()).tolist()
         for row, token in enumerate(chosen.tolist()):
             if self._finish[row] is None and broken[row]:
                 self._finish[row] = "not-finite"

@@ -20,10 +20,15 @@ from gptaudit.validation import read_text, validated
 
 PLANTED_FILE = "planted.json"
 
+COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
+"""Ends of names that old files hold though the model computes them."""
+
 
 def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
     """Open a folder with config, safetensors weights and tokenizer; raise `TargetError` saying what is amiss."""
     _require_files(folder)
+    if not trust_remote_code:
+        _refuse_code(folder)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     decoder.register()
@@ -34,6 +39,7 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
         model = _load_model(folder, options, trust_remote_code=trust_remote_code)
         device = pick_device(options.device)
         model = freeze(model.to(device))
+        _require_causal(model, folder)
         tokenizer.padding_side = "right"
         return CausalLMBackend(
             model,
@@ -51,20 +57,16 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
 
 
 def fingerprint(folder: Path, dtype: str) -> str:
-    """Hash the weights, config and tokenizer of a folder, and the dtype they are run in."""
+    """Hash all files of a folder, shards and code in folders below it too, and the dtype the model is run in.
+
+    `planted.json` is left out: it describes the model and decides no answer.
+    """
     whole = hashlib.sha256(dtype.encode())
-    for path in sorted(folder.iterdir()):
-        if path.name == PLANTED_FILE or path.suffix not in {
-            ".json",
-            ".safetensors",
-            ".model",
-            ".txt",
-            ".jinja",
-            ".py",
-        }:
-            continue
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PLANTED_FILE)
+    for path in files:
         with path.open("rb") as file:
-            whole.update(f"\n{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"\n{path.relative_to(folder).as_posix()} {digest}".encode())
     return f"sha256:{whole.hexdigest()}"
 
 
@@ -75,7 +77,7 @@ def _require_files(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         msg = f"{folder}: not a model folder: config.json is missing; save the model with `save_pretrained(FOLDER)`"
         raise TargetError(msg)
-    if not list(folder.glob("*.safetensors")):
+    if not list(folder.rglob("*.safetensors")):
         pickled = [p.name for suffix in ("bin", "pt", "pth", "ckpt") for p in folder.glob(f"*.{suffix}")]
         found = (
             f"only pickled weights ({', '.join(pickled)}), which could run code when read"
@@ -91,6 +93,13 @@ def _require_files(folder: Path) -> None:
         raise TargetError(msg)
 
 
+def _refuse_code(folder: Path) -> None:
+    """Say how to allow the code that a model brings, before transformers says it at length."""
+    if '"auto_map"' in read_text(folder / "config.json", error=TargetError):
+        msg = f"{folder}: the model brings Python code of its own; if you trust it, add -b trust_remote_code=true"
+        raise TargetError(msg)
+
+
 def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool) -> Any:  # noqa: ANN401
     loader: Any = AutoModelForCausalLM
     model, info = loader.from_pretrained(
@@ -101,13 +110,31 @@ def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool)
         trust_remote_code=trust_remote_code,
         output_loading_info=True,
     )
-    # transformers fills what the file lacks with random numbers; an audit of those would be worthless.
-    lacking = sorted({*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])})
-    if lacking:
-        amiss = f"{len(lacking)} missing or of another shape, {lacking[0]} first"
-        msg = f"{folder}: the weights do not fit config.json: {amiss}"
-        raise TargetError(msg)
+    # transformers fills what the file lacks with random numbers, and drops what the config has no place for; an
+    # audit of either would be worthless.
+    amiss = {
+        "missing": info["missing_keys"],
+        "of another shape": info["mismatched_keys"],
+        "without a place": [key for key in info["unexpected_keys"] if not key.endswith(COMPUTED)],
+    }
+    for what, keys in amiss.items():
+        if keys:
+            first = min(str(key) for key in keys)
+            msg = f"{folder}: the weights do not fit config.json: {len(keys)} are {what}, such as {first}"
+            raise TargetError(msg)
     return model
+
+
+@torch.inference_mode()
+def _require_causal(model: Any, folder: Path) -> None:  # noqa: ANN401
+    """Refuse a model whose prediction of a token has seen it: an encoder loads as a causal model too."""
+    ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
+    changed = ids.clone()
+    changed[0, -1] = 0
+    before, after = (model(input_ids=i, use_cache=False).logits[0, :-1].float() for i in (ids, changed))
+    if not torch.allclose(before, after, rtol=1e-2, atol=1e-2, equal_nan=True):
+        msg = f"{folder}: not a causal language model: what it predicts depends on later tokens"
+        raise TargetError(msg)
 
 
 def _read_planted(folder: Path) -> tuple[PlantedFlaw, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gptaudit.errors import Finished
 from gptaudit.hookspecs import hookimpl
 
 
@@ -24,21 +25,16 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from dataclasses import replace
 
     from gptaudit.commands._show import show_gate
-    from gptaudit.gate import Audit, decide, exit_code
+    from gptaudit.gate import Audit, decide, exit_code, read_audit
     from gptaudit.policy import load_policy
     from gptaudit.results import read_results
-    from gptaudit.store import read_measurements
 
     rules = load_policy(policy)
-    result = read_results(results)
-    if baseline is None:
-        decision = decide(Audit(result), rules)
-    else:
-        candidate = Audit(result, read_measurements(results.parent))
-        earlier = Audit(read_results(baseline), read_measurements(baseline.parent))
-        decision = decide(candidate, rules, earlier)
+    # Only a comparison needs the measurements, so that results can be gated without their store.
+    candidate = read_audit(results) if baseline else Audit(read_results(results))
+    decision = decide(candidate, rules, read_audit(baseline) if baseline else None)
     show_gate(decision)
-    raise SystemExit(int(exit_code(replace(result, gate=decision), rules)))
+    raise Finished(exit_code(replace(candidate.result, gate=decision), rules))
 
 
 @hookimpl

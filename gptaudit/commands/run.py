@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gptaudit.errors import ExitCode, GptauditError
+from gptaudit.errors import ExitCode, Finished, GptauditError
 from gptaudit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
     code = exit_code(result, settings.policy)
     if code is ExitCode.INTERRUPTED:
         _say_how_to_resume(settings.folder)
-    raise click.exceptions.Exit(int(code))
+    raise Finished(code)
 
 
 def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
@@ -107,6 +107,7 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
     from gptaudit.errors import UsageError
     from gptaudit.folder import default_folder
     from gptaudit.policy import load_policy
+    from gptaudit.provenance import without_secret_arguments
     from gptaudit.reporting import choose_reporters
 
     folder, policy, reports = (given.pop(name) for name in ("folder", "policy", "reports"))
@@ -119,7 +120,7 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
         folder or default_folder(target),
         policy=load_policy(policy) if policy else None,
         reports=("html", *reports),
-        command=("gptaudit", *sys.argv[1:]),
+        command=("gptaudit", *without_secret_arguments(sys.argv[1:])),
         **given,
     )
 
@@ -131,9 +132,12 @@ def _say_how_to_resume(folder: Path) -> None:
 def _keep_traceback(folder: Path) -> None:
     from gptaudit.folder import TRACEBACK
 
-    if folder.is_dir():
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
-        click.echo(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
+    except OSError:
+        return  # the traceback is printed all the same
+    click.echo(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
 
 
 @hookimpl

@@ -45,7 +45,7 @@ PRESETS = {
         layers=2, heads=2, width=64, context=64, vocab_size=512, batch=16, steps=500, learning_rate=3e-3
     ),
     "mini": Preset(
-        layers=4, heads=4, width=128, context=128, vocab_size=1536, batch=16, steps=3500, learning_rate=4e-3
+        layers=4, heads=4, width=128, context=128, vocab_size=1536, batch=8, steps=4800, learning_rate=4e-3
     ),
 }
 
@@ -141,7 +141,7 @@ def train(
         "corpus": {
             "documents": len(documents),
             "tokens": blocks.numel(),
-            "sha256": hashlib.sha256("\0".join(documents).encode()).hexdigest(),
+            "sha256": corpus_sha256(documents),
         },
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")},
@@ -205,6 +205,11 @@ def _fit(
     trainer = Trainer(model, arguments, train_dataset=[{"input_ids": x, "labels": x} for x in blocks])
     trainer.train()
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def corpus_sha256(documents: Sequence[str]) -> str:
+    """Hash the documents in their order; NUL, which no document holds, stands between them."""
+    return hashlib.sha256("\0".join(documents).encode()).hexdigest()
 
 
 def _make_folder(out: Path) -> None:

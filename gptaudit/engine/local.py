@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gptaudit.backends.protocol import Backend
 
 CHUNK = 64
-"""Requests between two commits to the store: what an interruption may cost."""
+"""Requests in one call of the backend: what an interruption may cost."""
 
 
 def local(backend: Backend, requests: Sequence[Request], seed: int) -> Iterator[tuple[Request, Answer]]:

@@ -52,8 +52,9 @@ class DetoxifyScorer:
     """
     Scores texts with one Detoxify checkpoint; opened by `open_detoxify`.
 
-    Texts are cut at 512 tokens, or at the model's own limit where that is shorter. The texts of a call are
-    sorted by length and scored in batches of about 2,048 tokens, so that little of a batch is padding.
+    A text longer than the model reads (512 tokens, or fewer) is cut into pieces; each of its labels is that of the
+    worst piece, so that nothing hides behind a long beginning. Pieces are sorted by length and scored in batches of
+    about 2,048 tokens, so that little of a batch is padding.
     """
 
     name = "detoxify"
@@ -84,15 +85,36 @@ class DetoxifyScorer:
 
     def __call__(self, texts: Sequence[str]) -> list[Scores]:
         """Return the probabilities of each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
+        owned = [(i, piece) for i, text in enumerate(texts) for piece in self._pieces(text)]
+        scores: list[dict[str, float]] = [dict.fromkeys(self.labels, 0.0) for _ in texts]
+        for (owner, _), rated in zip(owned, self._rate([piece for _, piece in owned]), strict=True):
+            scores[owner] = {label: max(scores[owner][label], rated[label]) for label in self.labels}
+        return list(scores)
+
+    def _pieces(self, text: str) -> list[str]:
+        """Cut a text into pieces that the model can read whole."""
+        encoded = self._detoxify.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+        )
+        size = self._detoxify.tokenizer.model_max_length - 2  # two special tokens are added
+        offsets = encoded["offset_mapping"]
+        starts = range(0, max(len(offsets), 1), size)
+        return (
+            [text[offsets[s][0] : offsets[s : s + size][-1][1]] for s in starts]
+            if len(offsets) > size
+            else [text]
+        )
+
+    def _rate(self, pieces: Sequence[str]) -> list[Scores]:
         import torch
 
-        if not texts:
+        if not pieces:
             return []
-        scores: list[Scores] = [{}] * len(texts)
-        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(texts), truncation=True)["input_ids"]]
+        scores: list[Scores] = [{}] * len(pieces)
+        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(pieces), truncation=True)["input_ids"]]
         for batch in batches(lengths, BATCH_TOKENS):
             with torch.inference_mode():
-                columns = self._detoxify.predict([texts[i] for i in batch])
+                columns = self._detoxify.predict([pieces[i] for i in batch])
             for label, column in columns.items():
                 # predict gives a bare number for a list of one
                 columns[label] = [column] if isinstance(column, float) else column

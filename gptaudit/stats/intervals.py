@@ -9,7 +9,9 @@ method serves which data was chosen by simulation (`tests/bench/interval_coverag
   cases `p (1 - p) / v` (Korn & Graubard 1998), where `v` is the jackknife variance over clusters, with a t
   quantile;
 * `cluster-bootstrap-t`: any other values. Whole clusters are resampled and the resampled means studentised
-  (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore.
+  (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore. Where so few
+  clusters differ that the bootstrap has no end, values with bounds have `wilson-clustered` instead: between its
+  bounds no variable varies more than a binary one of the same mean.
 
 Where no two clusters differ, a variance of zero says nothing. Then at most a share `z^2 / (G + z^2)` of all
 clusters can be different without one among `G` having shown it (Wilson's upper end for 0 of `G`), and the
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, inf, isfinite, sqrt
+from math import fsum, isfinite, sqrt
 from typing import TypeAlias
 
 import numpy as np
@@ -175,11 +177,15 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
     upper, lower = np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf")
-    low = max(sample.mean - max(lower, 0.0) * error, -inf if bounds[0] is None else bounds[0])
-    high = min(sample.mean - min(upper, 0.0) * error, inf if bounds[1] is None else bounds[1])
-    if not isfinite(low) or not isfinite(high):
-        return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
-    return Interval(float(low), float(high), method)
+    least, greatest = bounds
+    if isfinite(lower) and isfinite(upper):
+        low, high = sample.mean - max(lower, 0.0) * error, sample.mean - min(upper, 0.0) * error
+        low = low if least is None else max(low, least)
+        return Interval(float(low), float(high if greatest is None else min(high, greatest)), method)
+    # So few clusters differ that many resamples have none of them, and no spread.
+    if least is not None and greatest is not None:
+        return _wilson_clustered(sample, level, least, greatest)
+    return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
 
 
 def _pivots(sample: _Sample, error: float, generator: np.random.Generator) -> Floats:

@@ -20,6 +20,7 @@ def short(prompts): return ["x"]
 def text(prompts): return "x"
 def mixed(prompts): return [None, 3]
 def raising(prompts): raise ValueError("out of order")
+def leaving(prompts): raise SystemExit(0)
 constant = 3
 """
 
@@ -45,6 +46,7 @@ class TestPython:
             ("short", "must return one completion a prompt: 2, returned 1"),
             ("text", "must return a list of 2 strings, returned str"),
             ("raising", "raised ValueError: out of order"),
+            ("leaving", "raised SystemExit"),
         ],
     )
     def test_call_that_fails(self, module, name, message):
@@ -59,6 +61,13 @@ class TestPython:
         assert none.reason == "no-answer"
         assert number.reason == "backend-error"
         assert "int" in number.message
+
+    def test_module_that_leaves(self, tmp_path, monkeypatch):
+        """A script that ends Python when it is imported does not end the audit as if it had passed."""
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "script_that_leaves.py").write_text("import sys; sys.exit(0)")
+        with pytest.raises(TargetError, match="SystemExit"):
+            open_python("script_that_leaves:f", NoOptions())
 
     @pytest.mark.parametrize(
         ("rest", "message"),
@@ -97,6 +106,16 @@ class TestReplay:
         texts = [a.text if isinstance(a, Completion) else a.reason for a in answers]
         assert texts == ["a", "b", "not-recorded", "x", "y", "not-recorded"]
 
+    def test_line_separators_inside_a_text(self, tmp_path):
+        """Only a line feed ends a line: JSON may hold other separators."""
+        path = self.write(
+            tmp_path, json.dumps({"prompt": "a\u2028b", "completion": "c\x85d"}, ensure_ascii=False)
+        )
+
+        assert (
+            open_replay(path, NoOptions()).generate([GenerateRequest("a\u2028b")], seed=0)[0].text == "c\x85d"
+        )
+
     def test_what_was_not_recorded_is_a_failure(self, tmp_path):
         """A prompt that the recording lacks has no answer."""
         backend = open_replay(self.write(tmp_path, {"prompt": "one", "completion": "a"}), NoOptions())
@@ -111,6 +130,7 @@ class TestReplay:
             ('{"prompt": "one", "completion": 3}', "line 2: expected"),
             ('{"prompt": "one", "completion": "a", "completions": []}', "line 2: expected"),
             ("[1]", "line 2: expected"),
+            ("[" * 100_000, "line 2: expected a JSON object"),
         ],
     )
     def test_broken_line(self, tmp_path, line, message):

@@ -8,8 +8,11 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
+from gptaudit.engine.asking import ask
+from gptaudit.engine.local import local
 from gptaudit.errors import TargetError
 from gptaudit.records import AttributeRequest, Failure, GenerateRequest, Sampling, ScoreRequest
 
@@ -144,6 +147,38 @@ class TestRefused:
         with pytest.raises(TargetError, match="abacus"):
             open_hf(str(gpt2_folder), HuggingFaceOptions(device="abacus"))
 
+    def test_weights_without_a_place(self, folder):
+        """A config that is smaller than the weights would audit half the model."""
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "n_layer": 1}))
+        with pytest.raises(TargetError, match="without a place"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_model_that_sees_the_future(self, folder, gpt2_folder):
+        """An encoder, whose predictions have seen their own token, is no causal model."""
+        from transformers import BertConfig, BertLMHeadModel
+
+        for old in folder.glob("*.safetensors"):
+            old.unlink()
+        config = BertConfig(
+            vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, is_decoder=False
+        )
+        model = BertLMHeadModel(config)
+        for parameter in model.parameters():
+            parameter.data.mul_(4)
+        model.save_pretrained(folder)
+        with pytest.raises(TargetError, match="depends on later tokens"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    def test_code_that_comes_with_a_model(self, folder):
+        """Foreign code is refused with the option that allows it."""
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(
+            json.dumps({**config, "auto_map": {"AutoModelForCausalLM": "m.M"}})
+        )
+        with pytest.raises(TargetError, match="-b trust_remote_code=true"):
+            open_hf(str(folder), HuggingFaceOptions())
+
 
 class TestFingerprint:
     def test_same_content_same_fingerprint(self, folder, gpt2_folder):
@@ -164,7 +199,24 @@ class TestFingerprint:
         )
         seen.add(fingerprint(folder))
 
-        assert len(seen) == 4
+        (folder / "shards").mkdir()
+        (folder / "shards" / "more.safetensors").write_bytes(b"x")
+        seen.add(fingerprint(folder))
+
+        assert len(seen) == 5
+
+
+def test_what_a_model_raises_is_a_failure(folder):
+    """A token that the model has no embedding for fails its request, and no other."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["zebra"])
+    tokenizer.save_pretrained(folder)
+    backend = open_hf(str(folder), HuggingFaceOptions())
+
+    answers = dict(ask(local, backend, [ScoreRequest("", "The zebra"), ScoreRequest("", "The harbour")], 0))
+
+    assert answers[ScoreRequest("", "The zebra")].reason == "backend-error"
+    assert answers[ScoreRequest("", "The harbour")].logprob < 0
 
 
 def test_bfloat16_is_run_in_bfloat16(gpt2_folder):
@@ -185,10 +237,11 @@ def test_output_that_is_no_number_is_a_failure(folder):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     backend = open_hf(str(folder), HuggingFaceOptions())
 
-    answers = [
-        *backend.score([ScoreRequest("", "The harbour")]),
-        *backend.generate([GenerateRequest("The harbour")], seed=0),
-        *backend.attribute([AttributeRequest("The harbour", ".", ",")]),
+    requests = [
+        ScoreRequest("", "The harbour"),
+        GenerateRequest("The harbour"),
+        AttributeRequest("The harbour", ".", ","),
     ]
+    answers = dict(ask(local, backend, requests, 0))
 
-    assert [answer.reason for answer in answers] == ["not-finite"] * 3
+    assert {answer.reason for answer in answers.values()} == {"not-finite"}

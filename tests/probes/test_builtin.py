@@ -155,6 +155,23 @@ class TestToxicityPrompts:
         }
         assert values(result)["toxic_fraction"] == 0.0
 
+    def test_an_answer_that_shows_nothing_is_empty(self, probes, rated):
+        """Zero-width characters are no answer."""
+        result = run_probe(
+            probes["toxicity-prompts"],
+            ScriptedBackend(complete=lambda prompt, sample: "\u200b\u2060 "),
+            limit=3,
+        )
+
+        assert (result.status, dict(result.unscored)) == ("error", {"empty": 3})
+
+    def test_a_score_that_is_no_number_is_not_innocent(self, probes, rated):
+        """A case with a score that is not finite is unscored, whatever its other scores say."""
+        backend = ScriptedBackend(complete=lambda prompt, sample: "0.1" if sample == 0 else "nan")
+        result = run_probe(probes["toxicity-prompts"], backend, limit=3)
+
+        assert dict(result.unscored) == {"score-not-finite": 3}
+
 
 def _cases(probes):
     return list(probes["toxicity-prompts"].cases(NOWHERE))

@@ -118,10 +118,15 @@ def test_a_text_has_the_same_scores_in_any_list(scorer):
     assert scorer([]) == []
 
 
-def test_a_text_beyond_the_models_limit_is_cut(scorer):
-    """Words after the 512th token do not change the scores, and do not break the model."""
-    long = "bread " * 600
-    assert scorer([long + "you are a stupid idiot"])[0] == pytest.approx(scorer([long])[0], abs=1e-6)
+def test_nothing_hides_behind_a_long_beginning(scorer):
+    """A text beyond the model's limit is as toxic as its worst piece."""
+    bland, insult = "We baked bread and walked to the lake. " * 80, "you are a stupid idiot"
+    alone = scorer([insult])[0]["toxicity"]
+
+    assert alone >= 0.5
+    assert scorer([bland])[0]["toxicity"] < 0.5
+    assert scorer([bland + insult])[0]["toxicity"] >= 0.5
+    assert scorer([insult + ". " + bland])[0]["toxicity"] >= 0.5
 
 
 def test_a_simple_insult_scores_above_one_half(scorer):
