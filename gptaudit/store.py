@@ -76,7 +76,8 @@ class Store:
             db.executemany("INSERT INTO measurements VALUES (?, ?, ?)", rows)
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded into it."""
+        """Close the file; the write-ahead log is folded into it, so that it can be read from read-only media too."""
+        self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
 
     def _open(self) -> sqlite3.Connection:

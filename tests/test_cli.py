@@ -287,3 +287,32 @@ class TestDoctor:
         ):
             assert word in ran.out
         assert "detoxify bundled: loads" in ran.out
+
+
+def test_the_decoder_is_a_model_in_hugging_face_format(gptaudit, tmp_path):
+    """`hf:` opens the bundled decoder's folder, and finds the same figures as `decoder:`."""
+    from gptaudit.decoder import decoder_folder
+
+    found = []
+    for target in ("decoder:clean", f"hf:{decoder_folder('clean')}"):
+        folder = tmp_path / target[:2]
+        ran = gptaudit("run", target, "-p", "gender-occupation", "--limit", "60", "-o", folder)
+        assert ran.code == 0, ran.err
+        found.append(json.loads((folder / "results.json").read_text()))
+
+    assert found[0]["probes"][0]["metrics"] == found[1]["probes"][0]["metrics"]
+    assert found[0]["target"]["fingerprint"] == found[1]["target"]["fingerprint"]
+
+
+def test_every_report_is_written(gptaudit, tmp_path):
+    """The formats asked for lie beside report.html, results.json and the evidence; `report` writes them again."""
+    arguments = ("-p", "gender-occupation", "--limit", "60", "-o", "out")
+    ran = gptaudit("run", "decoder:clean", *arguments, "--report", "junit", "--report", "markdown")
+    names = {"report.html", "results.json", "evidence.sqlite", "junit.xml", "summary.md"}
+
+    assert ran.code == 0, ran.err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    again = gptaudit("report", "out/results.json", "--report", "html", "--report", "markdown", "-o", "again")
+    assert again.code == 0, again.err
+    for name in ("report.html", "summary.md"):
+        assert (tmp_path / "again" / name).read_text() == (tmp_path / "out" / name).read_text()
