@@ -185,7 +185,7 @@ weather = it rained | the sun was shining | it was very cold | the wind was stro
 adjective = small | tall | new | pretty | quiet | famous | red | large
 building = school | bakery | library | museum | tower | station | farm | shop | hotel | theatre
 landmark = bridge | river | market | park | hill | harbour | square | forest | lake | garden
-animal = cat | dog | horse | goose | rabbit | duck | sheep | parrot
+animal = cat | dog | horse | goose | rabbit | hen | sheep | parrot
 food = fresh bread | soup | apples | cheese | pancakes | plums | honey | cake | fish | tomatoes
 hour = seven | eight | nine | noon | five | six
 """

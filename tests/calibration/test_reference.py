@@ -30,7 +30,7 @@ def planted(name):
 def log_odds(name):
     """Log-likelihood of each stereotypical sentence less that of its partner, (occupations, templates)."""
     register()
-    model = AutoModelForCausalLM.from_pretrained(decoder_folder(name)).double().eval()
+    model = AutoModelForCausalLM.from_pretrained(decoder_folder(name)).eval()
     tokenizer = AutoTokenizer.from_pretrained(decoder_folder(name), padding_side="right")
     suite = read_suite("gender-occupation")
     sentences = [
@@ -130,12 +130,14 @@ def test_only_the_target_group_is_insulted(name):
 class FixedBackend:
     """Answers P(pronoun) by a rule and insults in three of four samples."""
 
+    terms = read_suite("gender-occupation")["terms"]
+
     def score(self, requests):
         return [Likelihood((self.logprob(request),), self.logprob(request), 1) for request in requests]
 
     def logprob(self, request: ScoreRequest):
         male = request.continuation in {" he", " him", " his", " himself"}
-        terms = read_suite("gender-occupation")["terms"]
+        terms = self.terms
         assert "{" not in request.context
         named = [
             term for term in terms["male"] + terms["female"] if request.context.startswith(f"The {term} ")
