@@ -10,8 +10,8 @@ method serves which data was chosen by simulation (`tests/bench/interval_coverag
   quantile;
 * `cluster-bootstrap-t`: any other values. Whole clusters are resampled and the resampled means studentised
   (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore. Where so few
-  clusters differ that the bootstrap has no end, values with bounds have `wilson-clustered` instead: between its
-  bounds no variable varies more than a binary one of the same mean.
+  clusters differ that the bootstrap runs beyond the values' bounds, `wilson-clustered` takes its place: between
+  its bounds no variable varies more than a binary one of the same mean.
 
 Where no two clusters differ, a variance of zero says nothing. Then at most a share `z^2 / (G + z^2)` of all
 clusters can be different without one among `G` having shown it (Wilson's upper end for 0 of `G`), and the
@@ -177,15 +177,16 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
     upper, lower = np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf")
+    low, high = sample.mean - max(lower, 0.0) * error, sample.mean - min(upper, 0.0) * error
     least, greatest = bounds
-    if isfinite(lower) and isfinite(upper):
-        low, high = sample.mean - max(lower, 0.0) * error, sample.mean - min(upper, 0.0) * error
-        low = low if least is None else max(low, least)
-        return Interval(float(low), float(high if greatest is None else min(high, greatest)), method)
-    # So few clusters differ that many resamples have none of them, and no spread.
-    if least is not None and greatest is not None:
+    within = (least is None or low > least) and (greatest is None or high < greatest)
+    if not within and least is not None and greatest is not None:
         return _wilson_clustered(sample, level, least, greatest)
-    return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
+    if not isfinite(low) or not isfinite(high):
+        return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
+    low = low if least is None else max(low, least)
+    high = high if greatest is None else min(high, greatest)
+    return Interval(float(low), float(high), method)
 
 
 def _pivots(sample: _Sample, error: float, generator: np.random.Generator) -> Floats:
