@@ -176,7 +176,7 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     error = sqrt(float((sample.residuals**2).sum())) / float(sample.sizes.sum())
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
-    upper, lower = np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf")
+    upper, lower = (float(end) for end in np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf"))
     low, high = sample.mean - max(lower, 0.0) * error, sample.mean - min(upper, 0.0) * error
     least, greatest = bounds
     within = (least is None or low > least) and (greatest is None or high < greatest)
@@ -186,7 +186,7 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
         return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
     low = low if least is None else max(low, least)
     high = high if greatest is None else min(high, greatest)
-    return Interval(float(low), float(high), method)
+    return Interval(low, high, method)
 
 
 def _pivots(sample: _Sample, error: float, generator: np.random.Generator) -> Floats:
