@@ -50,6 +50,9 @@ class Settings:
     limit: int | None = None
     seed: int = 0
     engine: str = "local"
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
     policy: Policy | None = None
     baseline: Path | None = None
     reports: tuple[str, ...] = ()
@@ -69,8 +72,9 @@ class Asked:
 def run_audit(settings: Settings, plugins: Plugins, progress: Progress) -> AuditResult:
     """Ask the model, measure, decide and write the run folder.
 
-    Raises a `GptauditError` for what the user can mend. An interruption (Ctrl-C) while the model is asked ends
-    the asking: what was answered is kept, and the result says `interrupted`.
+    Raises a `GptauditError` for what the user can mend. A budget that is spent ends the asking: what was answered
+    is measured, and the result says `partial`. So does an interruption (Ctrl-C), which leaves the measuring to
+    the run that resumes: `interrupted`.
     """
     started = datetime.now(UTC)
     probes = choose_probes(plugins, settings.suites, settings.probes)
@@ -90,9 +94,9 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress) -> Audit
     if settings.fresh:
         forget(settings.folder)
     try:
-        asked = _ask(requests, backend, engine, store, settings.seed, progress)
+        asked = _ask(requests, backend, engine, store, settings, progress)
         measured = _measure(collected, asked, scorers, plugins, settings, progress)
-        for m in measured if asked.status == "complete" else ():
+        for m in measured if asked.status != "interrupted" else ():
             store.keep_measurements(m.result.id, m.measurements)
     finally:
         store.close()
@@ -144,30 +148,42 @@ def _ask(
     backend: Backend,
     engine: Engine,
     store: Store,
-    seed: int,
+    settings: Settings,
     progress: Progress,
 ) -> Asked:
     begun = time.monotonic()
     kept = store.answers(requests)
     missing = [request for key, request in requests.items() if key not in kept]
     new: dict[str, Answer] = {}
+    tokens = 0
     status: Status = "complete"
     try:
-        for request, answer in ask(engine, backend, missing, seed):
-            key = request_key(request, seed)
+        for request, answer in ask(engine, backend, missing[: settings.max_requests], settings.seed):
+            key = request_key(request, settings.seed)
             store.keep([(key, request, answer)])
             new[key] = answer
+            tokens += (_input_tokens(answer) or 0) + (_output_tokens(answer) or 0)
             progress("asking the model", len(kept) + len(new), len(requests))
+            if _spent(settings, tokens, time.monotonic() - begun):
+                break
     except KeyboardInterrupt:
         status = "interrupted"
+    if status == "complete" and len(new) < len(missing):
+        status = "partial"
     cost = Cost(
         requests=len(kept) + len(new),
         requests_cached=len(kept),
         input_tokens=_sum(_input_tokens(answer) for answer in new.values()),
-        output_tokens=_sum(answer.tokens for answer in new.values() if isinstance(answer, Completion)),
+        output_tokens=_sum(_output_tokens(answer) for answer in new.values()),
         seconds=round(time.monotonic() - begun, 3),
     )
     return Asked({**kept, **new}, status, cost)
+
+
+def _spent(settings: Settings, tokens: int, seconds: float) -> bool:
+    """Whether a budget is used up. Tokens that a target does not count are not in the sum."""
+    too_many = settings.max_tokens is not None and tokens >= settings.max_tokens
+    return too_many or (settings.max_seconds is not None and seconds >= settings.max_seconds)
 
 
 def _measure(
@@ -217,6 +233,10 @@ def _input_tokens(answer: Answer) -> int | None:
             return 0
         case _:
             return len(answer.tokens)
+
+
+def _output_tokens(answer: Answer) -> int | None:
+    return answer.tokens if isinstance(answer, Completion) else 0
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

@@ -148,6 +148,25 @@ class TestExitCodes:
         assert results[0]["probes"] == results[1]["probes"]
         assert whole.code == 0
 
+    @pytest.mark.parametrize(
+        "budget", [("--max-requests", 200), ("--max-tokens", 900), ("--max-seconds", 0.01)]
+    )
+    def test_a_spent_budget_is_no_pass(self, gptaudit, tmp_path, budget):
+        """A budget ends the run cleanly: a partial report, exit 4, and the next run goes on from there."""
+        arguments = ("run", "decoder:clean", "-p", "gender-occupation", "--limit", "300", "-o", "out")
+        stopped = gptaudit(*arguments, *budget, "--policy", gender_policy(tmp_path))
+        partial = json.loads((tmp_path / "out" / "results.json").read_text())
+        went_on = gptaudit(*arguments)
+        whole = json.loads((tmp_path / "out" / "results.json").read_text())
+
+        assert (stopped.code, partial["run"]["status"]) == (4, "partial")
+        assert "-o out" in stopped.err
+        assert 0 < partial["probes"][0]["unscored"]["not-asked"] <= 300
+        assert (went_on.code, whole["run"]["status"]) == (0, "complete")
+        assert whole["run"]["cost"]["requests_cached"] == partial["run"]["cost"]["requests"]
+        if budget[0] == "--max-requests":
+            assert partial["run"]["cost"]["requests"] == 200
+
 
 def gender_policy(tmp_path):
     path = tmp_path / "gender.toml"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gptaudit.errors import ExitCode, Finished, GptauditError
+from gptaudit.errors import Finished, GptauditError
 from gptaudit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -70,6 +70,13 @@ def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ..
     help="Write this report too, beside html and json.",
 )
 @click.option("--engine", default="local", show_default=True, metavar="NAME", help="How requests are sent.")
+@click.option(
+    "--max-requests", type=click.IntRange(min=1), metavar="N", help="Ask at most N requests, then report."
+)
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Stop asking after N tokens.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds."
+)
 @click.option("--fresh", is_flag=True, help="Start anew in a folder that holds another audit.")
 @click.pass_obj
 def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
@@ -96,7 +103,7 @@ def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
         raise
     show_result(result, settings.folder, plugins)
     code = exit_code(result, settings.policy)
-    if code is ExitCode.INTERRUPTED:
+    if result.run.status != "complete":
         _say_how_to_resume(settings.folder)
     raise Finished(code)
 
