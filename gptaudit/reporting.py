@@ -35,10 +35,12 @@ class Reporter:
 
 def choose_reporters(plugins: Plugins, names: Sequence[str]) -> list[Reporter]:
     """Return the reporters of these names, each once. Raises `UsageError` for a name that is not known."""
+    from gptaudit.validation import nearest
+
     known = plugins.reporters
     unknown = [name for name in names if name not in known]
     if unknown:
-        msg = f"--report {unknown[0]}: no such format. Known: {', '.join(sorted(known))}"
+        msg = f"--report {unknown[0]}: no such format.{nearest(unknown[0], known)}"
         raise UsageError(msg)
     return [known[name] for name in dict.fromkeys(names)]
 

@@ -39,6 +39,15 @@ def _tokenizer(*, adds_start: bool) -> Any:
     )
 
 
+def _saved(model: Any, tokenizer: Any, folder: Path) -> Path:
+    """Save a model whose random weights are large enough to tell tokens apart."""
+    for parameter in model.parameters():
+        parameter.data.mul_(4)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def gpt2_folder(tmp_path_factory) -> Path:
     """A random GPT-2 of two layers with a window of 64, its tokenizer not adding a start token."""
@@ -57,12 +66,7 @@ def gpt2_folder(tmp_path_factory) -> Path:
         bos_token_id=0,
         eos_token_id=0,
     )
-    model = GPT2LMHeadModel(config)
-    for parameter in model.parameters():
-        parameter.data.mul_(4)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return _saved(GPT2LMHeadModel(config), tokenizer, folder)
 
 
 @pytest.fixture(scope="session")
@@ -85,12 +89,7 @@ def llama_folder(tmp_path_factory) -> Path:
         bos_token_id=0,
         eos_token_id=0,
     )
-    model = LlamaForCausalLM(config)
-    for parameter in model.parameters():
-        parameter.data.mul_(4)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return _saved(LlamaForCausalLM(config), tokenizer, folder)
 
 
 @dataclass(frozen=True)

@@ -335,3 +335,10 @@ def test_every_report_is_written(gptaudit, tmp_path):
     assert again.code == 0, again.err
     for name in ("report.html", "summary.md"):
         assert (tmp_path / "again" / name).read_text() == (tmp_path / "out" / name).read_text()
+
+
+def test_every_preset_can_be_chosen(gptaudit):
+    """The presets that `decoder train` offers are those that there are."""
+    from gptaudit.decoder.training import PRESETS
+
+    assert f"--preset [{'|'.join(PRESETS)}]" in gptaudit("decoder", "train", "--help").out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.commands import _options
 from gptaudit.errors import GptauditError, PluginError
 from gptaudit.hookspecs import hookimpl
 
@@ -16,13 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar="GPTAUDIT_DATA",
-    metavar="DIR",
-    help="Folder of public data sets. [env: GPTAUDIT_DATA]",
-)
+@_options.data
 @click.pass_obj
 def doctor(plugins: Plugins, data: Path | None) -> None:
     """Show versions, plugins, data sets and devices, and say what is missing and how to get it.

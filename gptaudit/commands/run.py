@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gptaudit.commands import _options
 from gptaudit.errors import Finished, GptauditError
 from gptaudit.hookspecs import hookimpl
 
@@ -55,13 +56,7 @@ def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ..
     metavar="NAME=MODEL",
     help="Model of a scorer.",
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    envvar="GPTAUDIT_DATA",
-    metavar="DIR",
-    help="Folder of public data sets. [env: GPTAUDIT_DATA]",
-)
+@_options.data
 @click.option(
     "--report",
     "reports",
