@@ -8,7 +8,6 @@ import math
 import os
 import random
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -168,13 +167,9 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(hub, tmp_path):
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_a_missing_published_checkpoint_is_named_at_once(hub, model):
-    """The error says what is missing, where, and what to do, without the network and within a second."""
-    import detoxify  # noqa: F401 - its import is not what is timed
-
-    began = time.monotonic()
+    """The error says what is missing, where, and what to do, without the network."""
     with pytest.raises(ScorerError, match=r"needs the file \S+\.ckpt, which is not in .*'bundled'") as caught:
         open_detoxify(model)
-    assert time.monotonic() - began < 1
     assert str(hub) in str(caught.value)
 
 
@@ -194,13 +189,9 @@ def test_a_published_checkpoint_is_opened_from_the_cache(hub, scorer):
 
 def test_a_missing_configuration_is_named_at_once(hub):
     """A checkpoint whose configuration is not cached gives one sentence, without the network."""
-    import detoxify  # noqa: F401 - its import is not what is timed
-
     write_original(hub, checkpoint(model_type="gptaudit-tests/absent"))
-    began = time.monotonic()
     with pytest.raises(ScorerError, match="'gptaudit-tests/absent', which are not in the local"):
         open_detoxify("original")
-    assert time.monotonic() - began < 1
 
 
 def test_a_configuration_is_found_in_the_cache(hub, tmp_path, monkeypatch, scorer):

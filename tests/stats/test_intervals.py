@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from math import sqrt
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -207,16 +206,6 @@ class TestBootstrap:
 
         assert found.low is None
         assert found.why == "4 clusters are too few for an interval; at least 5 are needed"
-
-    def test_is_fast(self):
-        """Ten thousand resamples of 200 clusters take well below 0.3 s."""
-        values = np.random.default_rng(0).random(1600).tolist()
-        start = perf_counter()
-
-        _mean(values, _clusters(200, 8))
-
-        assert intervals.RESAMPLES == 10_000
-        assert perf_counter() - start < 0.3
 
 
 class TestAnyMethod:
