@@ -20,6 +20,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.datasets import CROWS_PAIRS, find, read_csv
+from gptaudit.engine.local import CHUNK
 from gptaudit.records import ScoreRequest
 
 
@@ -60,7 +61,8 @@ def main() -> None:
         save_model(Path(folder), data)
         backend = open_hf(folder, HuggingFaceOptions(device="cpu"))
         backend.score(requests[:8])
-        batched = len(rows) / seconds(backend, [requests[i : i + 64] for i in range(0, len(requests), 64)])
+        chunks = [requests[i : i + CHUNK] for i in range(0, len(requests), CHUNK)]
+        batched = len(rows) / seconds(backend, chunks)
         few = requests[:: max(1, len(requests) // 40)]
         single = len(few) / 2 / seconds(backend, [[request] for request in few])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
