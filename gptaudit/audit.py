@@ -16,7 +16,7 @@ from gptaudit.errors import UsageError
 from gptaudit.folder import RESULTS, forget, prepared
 from gptaudit.gate import Audit, decide, read_audit
 from gptaudit.measuring import Measured, Scorers, measure_probe
-from gptaudit.plan import digest, plan, request_key
+from gptaudit.plan import digest, plan
 from gptaudit.plugins import Plugins
 from gptaudit.policy import Policy, require_measured
 from gptaudit.probe import Probe, ProbeContext
@@ -64,7 +64,7 @@ class Settings:
 class Asked:
     """What came of asking."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[Request, Answer]
     status: Status
     cost: Cost
 
@@ -134,17 +134,17 @@ def _collect(
 
 
 def _identity(
-    fingerprint: str, seed: int, collected: Sequence[Collected], requests: Mapping[str, Request]
+    fingerprint: str, seed: int, collected: Sequence[Collected], requests: Mapping[Request, str]
 ) -> str:
     """Hash what decides the answers and what they are taken for; a run folder belongs to one such hash."""
     probes = [
         [c.probe.id, c.probe.version, c.probe.method(), [case.id for case in c.cases]] for c in collected
     ]
-    return digest([fingerprint, seed, probes, sorted(requests)])
+    return digest([fingerprint, seed, probes, sorted(requests.values())])
 
 
 def _ask(
-    requests: Mapping[str, Request],
+    requests: Mapping[Request, str],
     backend: Backend,
     engine: Engine,
     store: Store,
@@ -152,16 +152,16 @@ def _ask(
     progress: Progress,
 ) -> Asked:
     begun = time.monotonic()
-    kept = store.answers(requests)
-    missing = [request for key, request in requests.items() if key not in kept]
-    new: dict[str, Answer] = {}
+    in_store = store.answers(requests.values())
+    kept = {request: in_store[key] for request, key in requests.items() if key in in_store}
+    missing = [request for request in requests if request not in kept]
+    new: dict[Request, Answer] = {}
     tokens = 0
     status: Status = "complete"
     try:
         for request, answer in ask(engine, backend, missing[: settings.max_requests], settings.seed):
-            key = request_key(request, settings.seed)
-            store.keep([(key, request, answer)])
-            new[key] = answer
+            store.keep([(requests[request], request, answer)])
+            new[request] = answer
             tokens += (_input_tokens(answer) or 0) + (_output_tokens(answer) or 0)
             progress("asking the model", len(kept) + len(new), len(requests))
             if _spent(settings, tokens, time.monotonic() - begun):

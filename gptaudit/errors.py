@@ -46,6 +46,11 @@ class Finished(Exception):  # noqa: N818 - it is the ordinary end of a command, 
         self.code = code
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an error of another library says, without the pages that may follow."""
+    return (str(error).strip() or "no message").splitlines()[0]
+
+
 class GptauditError(Exception):
     """Something the user can mend; the message says what, where and how."""
 

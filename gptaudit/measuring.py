@@ -11,7 +11,6 @@ from typing import Any
 
 from gptaudit.errors import UsageError
 from gptaudit.metrics import summarise
-from gptaudit.plan import request_key
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Answered, Probe, Scored
 from gptaudit.records import (
@@ -22,6 +21,7 @@ from gptaudit.records import (
     Failure,
     Measurement,
     ProbeResult,
+    Request,
 )
 from gptaudit.scorers.protocol import Scorer, Scores
 from gptaudit.selection import Collected
@@ -44,7 +44,7 @@ class Measured:
 
 
 class Scorers:
-    """The scorers of a run, each opened once, when the first probe needs it."""
+    """The scorers of a run, each opened once, with the model that `--scorer` chose for it or its first."""
 
     def __init__(self, plugins: Plugins, models: Mapping[str, str]) -> None:
         self._types = plugins.scorers
@@ -76,7 +76,7 @@ class Scorers:
 
 def measure_probe(
     collected: Collected,
-    answers: Mapping[str, Answer],
+    answers: Mapping[Request, Answer],
     scorers: Scorers,
     plugins: Plugins,
     *,
@@ -87,7 +87,7 @@ def measure_probe(
     probe = collected.probe
     if collected.skipped is not None:
         return Measured(_result(collected, (), status="skipped", reason=collected.skipped), ())
-    answered = [(case, _answers(case, answers, seed)) for case in collected.cases]
+    answered = [(case, _answers(case, answers)) for case in collected.cases]
     measurements = tuple(_measure(probe, answered, scorers))
     for measurement in measurements:
         plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
@@ -107,9 +107,8 @@ def measure_probe(
     return Measured(result, measurements)
 
 
-def _answers(case: Case, answers: Mapping[str, Answer], seed: int) -> tuple[Answer, ...]:
-    found = (answers.get(request_key(request, seed), NOT_ASKED) for request in case.requests)
-    return tuple(_usable(answer) for answer in found)
+def _answers(case: Case, answers: Mapping[Request, Answer]) -> tuple[Answer, ...]:
+    return tuple(_usable(answers.get(request, NOT_ASKED)) for request in case.requests)
 
 
 def _usable(answer: Answer) -> Answer:
@@ -122,15 +121,14 @@ def _usable(answer: Answer) -> Answer:
 def _measure(
     probe: Probe, answered: Sequence[tuple[Case, tuple[Answer, ...]]], scorers: Scorers
 ) -> Iterator[Measurement]:
-    whole = [case for case, found in answered if _failure(found) is None]
+    failures = [_failure(found) for _, found in answered]
     texts = {
         case.id: [answer.text for answer in found if isinstance(answer, Completion)]
-        for case, found in answered
-        if _failure(found) is None
+        for (case, found), failure in zip(answered, failures, strict=True)
+        if failure is None
     }
-    scores = {name: _score(scorers[name], texts) for name in probe.scorers if whole}
-    for case, found in answered:
-        failure = _failure(found)
+    scores = {name: _score(scorers[name], texts) for name in probe.scorers if texts}
+    for (case, found), failure in zip(answered, failures, strict=True):
         if failure is not None:
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
             continue

@@ -21,13 +21,13 @@ def request_key(request: Request, seed: int) -> str:
     return digest([asdict(request), seed if isinstance(request, GenerateRequest) else None])
 
 
-def plan(requests: Iterable[Request], seed: int) -> dict[str, Request]:
-    """Return the distinct requests by key, each kind together and its longest texts first.
+def plan(requests: Iterable[Request], seed: int) -> dict[Request, str]:
+    """Return the distinct requests with their keys, each kind together and its longest texts first.
 
     Longest first makes batches of like lengths, and shows at once whether the memory suffices.
     """
-    distinct = {request_key(request, seed): request for request in requests}
-    return dict(sorted(distinct.items(), key=lambda item: (item[1].kind, -_length(item[1]), item[0])))
+    keys = {request: request_key(request, seed) for request in dict.fromkeys(requests)}
+    return dict(sorted(keys.items(), key=lambda item: (item[0].kind, -_length(item[0]), item[1])))
 
 
 def _length(request: Request) -> int:

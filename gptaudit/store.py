@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from gptaudit.errors import DataError, UsageError
+from gptaudit.errors import DataError, UsageError, first_line
 from gptaudit.records import Answer, Failure, Measurement, Request
 
 FILE_NAME = "evidence.sqlite"
@@ -90,13 +90,12 @@ class Store:
 
     def _unusable(self, error: Exception) -> UsageError:
         """Say why the file cannot be used: it is damaged, or another process has it."""
-        first = str(error).splitlines()[0]
-        if "locked" in first:
+        if "locked" in first_line(error):
             return UsageError(
                 f"{self.path.parent}: another audit is running in this folder; choose another with -o"
             )
         remedy = "Choose another folder with -o, or start anew in this one with --fresh"
-        return UsageError(f"{self.path}: cannot be used as a store: {first}. {remedy}")
+        return UsageError(f"{self.path}: cannot be used as a store: {first_line(error)}. {remedy}")
 
     def _claim(self, meta: Mapping[str, str]) -> None:
         kept = dict(self._db.execute("SELECT name, value FROM meta"))

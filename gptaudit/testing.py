@@ -15,7 +15,7 @@ from gptaudit.backends.protocol import Backend
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
 from gptaudit.measuring import Scorers, measure_probe
-from gptaudit.plan import plan, request_key
+from gptaudit.plan import plan
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.records import (
@@ -84,10 +84,7 @@ def run_probe(
     collected = collect(probe, ProbeContext(data, seed), backend, limit=limit, named=True)
     collected = change_cases(collected, plugins)
     requests = plan((request for case in collected.cases for request in case.requests), seed)
-    answers = {
-        request_key(request, seed): answer
-        for request, answer in ask(local, backend, list(requests.values()), seed)
-    }
+    answers = dict(ask(local, backend, list(requests), seed))
     return measure_probe(collected, answers, Scorers(plugins, {}), plugins, seed=seed, level=0.95).result
 
 

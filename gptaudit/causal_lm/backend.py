@@ -13,7 +13,7 @@ from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
 from gptaudit.causal_lm.generation import Draw, complete
 from gptaudit.causal_lm.likelihood import token_logprobs
-from gptaudit.errors import BackendError
+from gptaudit.errors import BackendError, first_line
 from gptaudit.plan import request_key
 from gptaudit.records import (
     AttributeRequest,
@@ -42,8 +42,7 @@ def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
         try:
             return call(*args, **kwargs)
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            first_line = (str(error).strip() or "no message").splitlines()[0]
-            msg = f"the model raised {type(error).__name__}: {first_line}"
+            msg = f"the model raised {type(error).__name__}: {first_line(error)}"
             raise BackendError(msg) from error
 
     return wrapped

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
 from gptaudit.causal_lm.options import TorchOptions
-from gptaudit.errors import TargetError
+from gptaudit.errors import TargetError, first_line
 from gptaudit.records import PlantedFlaw
 from gptaudit.validation import read_text, validated
 
@@ -51,8 +51,8 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
     except TargetError:
         raise
     except Exception as error:  # noqa: BLE001 - the loaders of transformers raise whatever they meet in a bad file
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-        msg = f"{folder}: cannot be opened as a causal language model: {type(error).__name__}: {first_line}"
+        cause = f"{type(error).__name__}: {first_line(error)}"
+        msg = f"{folder}: cannot be opened as a causal language model: {cause}"
     raise TargetError(msg)
 
 

@@ -85,33 +85,39 @@ class DetoxifyScorer:
 
     def __call__(self, texts: Sequence[str]) -> list[Scores]:
         """Return the probabilities of each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
-        owned = [(i, piece) for i, text in enumerate(texts) for piece in self._pieces(text)]
+        owned = [(i, *piece) for i, pieces in enumerate(self._pieces(texts)) for piece in pieces]
         scores: list[dict[str, float]] = [dict.fromkeys(self.labels, 0.0) for _ in texts]
-        for (owner, _), rated in zip(owned, self._rate([piece for _, piece in owned]), strict=True):
-            scores[owner] = {label: max(scores[owner][label], rated[label]) for label in self.labels}
+        rated = self._rate([text for _, text, _ in owned], [length for *_, length in owned])
+        for (owner, *_), labels in zip(owned, rated, strict=True):
+            scores[owner] = {label: max(scores[owner][label], labels[label]) for label in self.labels}
         return list(scores)
 
-    def _pieces(self, text: str) -> list[str]:
-        """Cut a text into pieces that the model can read whole."""
+    def _pieces(self, texts: Sequence[str]) -> list[list[tuple[str, int]]]:
+        """Cut each text into pieces that the model can read whole, with their numbers of tokens."""
+        if not texts:
+            return []
         encoded = self._detoxify.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
+            list(texts),
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            truncation=False,
+            verbose=False,
         )
-        size = self._detoxify.tokenizer.model_max_length - 2  # two special tokens are added
-        offsets = encoded["offset_mapping"]
-        starts = range(0, max(len(offsets), 1), size)
-        return (
-            [text[offsets[s][0] : offsets[s : s + size][-1][1]] for s in starts]
-            if len(offsets) > size
-            else [text]
-        )
+        return [
+            self._cut(text, places) for text, places in zip(texts, encoded["offset_mapping"], strict=True)
+        ]
 
-    def _rate(self, pieces: Sequence[str]) -> list[Scores]:
+    def _cut(self, text: str, places: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
+        size = self._detoxify.tokenizer.model_max_length - 2  # two special tokens are added
+        if len(places) <= size:
+            return [(text, len(places))]
+        windows = [places[start : start + size] for start in range(0, len(places), size)]
+        return [(text[window[0][0] : window[-1][1]], len(window)) for window in windows]
+
+    def _rate(self, pieces: Sequence[str], lengths: Sequence[int]) -> list[Scores]:
         import torch
 
-        if not pieces:
-            return []
         scores: list[Scores] = [{}] * len(pieces)
-        lengths = [len(ids) for ids in self._detoxify.tokenizer(list(pieces), truncation=True)["input_ids"]]
         for batch in batches(lengths, BATCH_TOKENS):
             with torch.inference_mode():
                 columns = self._detoxify.predict([pieces[i] for i in batch])
