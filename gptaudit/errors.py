@@ -4,11 +4,13 @@ Every error a user may see.
     GptauditError                 has a message for the user; the command line prints it and exits 2
     ├── UsageError                an argument, option or output folder cannot be used
     ├── TargetError               the model under audit cannot be opened
+    │   └── TargetFailedError     the model is there and does not answer; exits 4
     ├── DataError                 a data set, suite or results file is missing or malformed
     ├── PolicyError               a policy file is malformed, or asks for what the results lack
     ├── PluginError               a plugin cannot be loaded, or two plugins clash
     ├── ScorerError               a scorer's model cannot be loaded
     └── BackendError              the model did not answer a call; the engine turns it into a `Failure`
+        └── BackendLostError      the model can be asked nothing more; the audit ends early and is partial
 
 Anything else that is raised is a bug: its traceback is kept in the run folder and the command exits 70.
 """
@@ -65,6 +67,12 @@ class TargetError(GptauditError):
     """The model under audit cannot be opened."""
 
 
+class TargetFailedError(TargetError):
+    """The model is there and does not answer: nothing is wrong with the call, and nothing was audited."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.INCOMPLETE
+
+
 class DataError(GptauditError):
     """A data set, suite or results file is missing or malformed."""
 
@@ -83,3 +91,7 @@ class ScorerError(GptauditError):
 
 class BackendError(GptauditError):
     """The model did not answer a call; the engine turns it into a `Failure` of the requests concerned."""
+
+
+class BackendLostError(BackendError):
+    """The model can be asked nothing more: the server is gone, or refuses the key. What was answered is kept."""

@@ -25,7 +25,7 @@ from gptaudit.gate_text import limit_text, reading
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
 from gptaudit.results import read_results
 from gptaudit.stats.multiplicity import holm, p_value
-from gptaudit.store import read_measurements
+from gptaudit.store import StoredMeasurements
 
 if TYPE_CHECKING:
     from gptaudit.policy import Policy
@@ -64,7 +64,7 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
 
 def read_audit(results: Path) -> Audit:
     """Read a finished audit: its results, and the measurements in the store beside them."""
-    return Audit(read_results(results), read_measurements(results.parent))
+    return Audit(read_results(results), StoredMeasurements(results.parent))
 
 
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:

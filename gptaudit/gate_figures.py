@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import fsum
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ class Audit:
     """A result with the measurements behind it, by probe; only `max_increase` needs them."""
 
     result: AuditResult
-    measurements: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
+    measurements: Mapping[str, Iterable[Measurement]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,7 @@ class _Pairs:
             msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
             raise PolicyError(msg)
         old_probe = _probe(baseline.result, probe.id, f"{policy.name}: the baseline holds")
-        new = {m.case: m for m in candidate.measurements.get(probe.id, ())}
-        old = {m.case: m for m in baseline.measurements.get(probe.id, ())}
+        new, old = _by_case(candidate, probe.id), _by_case(baseline, probe.id)
         if old_probe.status != "scored":
             return cls((), f"in the baseline, {_unscored(old_probe)}", policy.level, 0)
         _refuse_unlike(rule, (probe, old_probe), (set(new), set(old)), policy.name)
@@ -161,6 +160,11 @@ class _Pairs:
         value = fsum(a - b for a, b in zip(new, old, strict=True)) / len(new) if new else None
         low, high, count = interval.low, interval.high, len(set(clusters))
         return replace(figure, missing=interval.why, value=value, low=low, high=high, clusters=count)
+
+
+def _by_case(audit: Audit, probe: str) -> dict[str, Measurement]:
+    """Hold a probe's measurements without their evidence, which is most of their size."""
+    return {m.case: replace(m, evidence=None) for m in audit.measurements.get(probe, ())}
 
 
 def _refuse_unlike(

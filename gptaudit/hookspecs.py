@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from gptaudit.backends.protocol import BackendType
     from gptaudit.engine.protocol import EngineType
     from gptaudit.probe import Probe
-    from gptaudit.records import AuditResult, Case, Measurement, TargetInfo
+    from gptaudit.records import AuditResult, Measurement, TargetInfo
     from gptaudit.reporting import Reporter, ReportSection
     from gptaudit.scorers.protocol import ScorerType
+    from gptaudit.selection import CaseStream
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -123,14 +124,16 @@ def gptaudit_run_started(target: TargetInfo, probes: Sequence[Probe], folder: Pa
 
 
 @hookspec
-def gptaudit_cases_collected(probe: Probe, cases: list[Case]) -> None:
+def gptaudit_cases_collected(probe: Probe, cases: CaseStream) -> None:
     """Change which cases a probe asks.
 
-    Called once for each probe, after `--limit` was applied. Change `cases` in place: remove, reorder, add (ids
-    stay unique). What is left is what the results call the probe's cases. Return values are ignored.
+    Called once for each probe, after `--limit` was applied and before the first case is read. Cases flow, so that
+    a probe may have millions: `cases.through(change)` puts a function between the probe and the plan, which takes
+    the iterator of cases and returns another that removes, changes, reorders or adds some (ids stay unique).
+    What comes out is what the results call the probe's cases. Return values are ignored.
 
-    :param probe: the probe that yielded the cases.
-    :param cases: the cases; changes take effect.
+    :param probe: the probe that yields the cases.
+    :param cases: the cases on their way to the plan.
     """
 
 

@@ -1,13 +1,17 @@
-"""From answers to a probe's result: scorers, measurements, metrics, evidence."""
+"""From answers to a probe's result: scorers, measurements, metrics, evidence.
+
+What is measured goes back into the store page by page, and everything said about it is read from there, so that
+no audit is too large to be measured.
+"""
 
 from __future__ import annotations
 
-import random
+import hashlib
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 from gptaudit.errors import UsageError
 from gptaudit.metrics import summarise
@@ -21,10 +25,10 @@ from gptaudit.records import (
     Failure,
     Measurement,
     ProbeResult,
-    Request,
 )
 from gptaudit.scorers.protocol import Scorer, Scores
 from gptaudit.selection import Collected
+from gptaudit.store import Store
 from gptaudit.text import is_blank
 from gptaudit.validation import nearest
 
@@ -33,14 +37,6 @@ AT_RANDOM = 4
 """How many cases are shown as evidence; the random ones keep the severe ones in proportion."""
 
 NOT_ASKED = Failure("not-asked", "the audit ended before this request")
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A probe's result with the measurements behind it."""
-
-    result: ProbeResult
-    measurements: tuple[Measurement, ...]
 
 
 class Scorers:
@@ -74,61 +70,62 @@ class Scorers:
         return self._open[name]
 
 
+Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
+"""Cases with their answers."""
+
+
 def measure_probe(
-    collected: Collected,
-    answers: Mapping[Request, Answer],
-    scorers: Scorers,
-    plugins: Plugins,
-    *,
-    seed: int,
-    level: float,
-) -> Measured:
-    """Measure every case of a probe, and sum up."""
+    collected: Collected, store: Store, scorers: Scorers, plugins: Plugins, *, seed: int, level: float
+) -> ProbeResult:
+    """Measure every case of a probe, keep the measurements, and sum up."""
     probe = collected.probe
     if collected.skipped is not None:
-        return Measured(_result(collected, (), status="skipped", reason=collected.skipped), ())
-    answered = [(case, _answers(case, answers)) for case in collected.cases]
-    measurements = tuple(_measure(probe, answered, scorers))
-    for measurement in measurements:
-        plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
-    scored = any(m.unscored is None for m in measurements)
-    reason = _reason(answered, measurements)
+        return _result(collected, Counter(), status="skipped", reason=collected.skipped)
+    failures: list[Failure] = []
+    store.keep_measurements(probe.id, _pages(probe, store, scorers, plugins, failures))
+    counts = Counter(m.unscored for m in store.measurements(probe.id))
     identities = {name: dict(scorers[name].identity) for name in probe.scorers}
-    method = {**collected.method, **({"scorers": identities} if identities else {})}
-    result = _result(
+    return _result(
         collected,
-        measurements,
-        status="scored" if scored else "error",
-        reason=reason,
-        method=method,
-        metrics=summarise(probe.metrics, measurements, level=level, seed=seed),
-        evidence=_pick_evidence(measurements, seed),
+        counts,
+        status="scored" if counts[None] else "error",
+        reason=_reason(counts, failures),
+        method={**collected.method, **({"scorers": identities} if identities else {})},
+        metrics=summarise(probe.metrics, store.measurements(probe.id), level=level, seed=seed),
+        evidence=_pick_evidence(store.measurements(probe.id), seed),
     )
-    return Measured(result, measurements)
 
 
-def _answers(case: Case, answers: Mapping[Request, Answer]) -> tuple[Answer, ...]:
-    return tuple(_usable(answers.get(request, NOT_ASKED)) for request in case.requests)
+def _pages(
+    probe: Probe, store: Store, scorers: Scorers, plugins: Plugins, failures: list[Failure]
+) -> Iterator[list[Measurement]]:
+    """Measure page by page; the first failure that has something to say goes into `failures`."""
+    for answered in store.answered(probe.id):
+        page = [(case, [_usable(answer) for answer in answers]) for case, answers in answered]
+        found = (_failure(answers) for _, answers in page)
+        failures.extend([f for f in found if f is not None and f.message][: 1 - len(failures)])
+        measurements = list(_measure(probe, page, scorers))
+        for measurement in measurements:
+            plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
+        yield measurements
 
 
-def _usable(answer: Answer) -> Answer:
+def _usable(answer: Answer | None) -> Answer:
     """An empty completion says nothing about the model's conduct, so it is neither good nor bad."""
     if isinstance(answer, Completion) and is_blank(answer.text):
         return Failure("empty", "the completion has no visible text")
-    return answer
+    return NOT_ASKED if answer is None else answer
 
 
-def _measure(
-    probe: Probe, answered: Sequence[tuple[Case, tuple[Answer, ...]]], scorers: Scorers
-) -> Iterator[Measurement]:
-    failures = [_failure(found) for _, found in answered]
+def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
+    failures = [_failure(found) for _, found in page]
     texts = {
         case.id: [answer.text for answer in found if isinstance(answer, Completion)]
-        for (case, found), failure in zip(answered, failures, strict=True)
+        for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
     scores = {name: _score(scorers[name], texts) for name in probe.scorers if texts}
-    for (case, found), failure in zip(answered, failures, strict=True):
+    for (case, found), failure in zip(page, failures, strict=True):
         if failure is not None:
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
             continue
@@ -136,7 +133,7 @@ def _measure(
         if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
             continue
-        said = probe.measure(Answered(case, found, of_case))
+        said = probe.measure(Answered(case, tuple(found), of_case))
         if isinstance(said, Scored):
             yield Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
         else:
@@ -144,7 +141,7 @@ def _measure(
 
 
 def _score(scorer: Scorer, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
-    """Rate the texts of all cases in one call, and hand each case its own."""
+    """Rate the texts of many cases in one call, and hand each case its own."""
     flat = [text for of_case in texts.values() for text in of_case]
     rated = scorer(flat)
     if len(rated) != len(flat):
@@ -158,50 +155,60 @@ def _failure(found: Sequence[Answer]) -> Failure | None:
     return next((answer for answer in found if isinstance(answer, Failure)), None)
 
 
-def _reason(
-    answered: Sequence[tuple[Case, tuple[Answer, ...]]], measurements: Sequence[Measurement]
-) -> str | None:
+def _reason(counts: Counter[str | None], failures: Sequence[Failure]) -> str | None:
     """Say how many cases were not scored, with the first message as an example."""
-    unscored = [m for m in measurements if m.unscored is not None]
-    if not measurements:
+    if not counts.total():
         return "has no cases"
-    if not unscored:
+    if counts[None] == counts.total():
         return None
-    failure = next((f for f in (_failure(found) for _, found in answered) if f is not None), None)
-    example = f"; first: {failure.message}" if failure is not None and failure.message else ""
-    return f"{len(unscored)} of {len(measurements)} cases were not scored{example}"
+    example = f"; first: {failures[0].message}" if failures else ""
+    return f"{counts.total() - counts[None]} of {counts.total()} cases were not scored{example}"
 
 
-def _pick_evidence(measurements: Sequence[Measurement], seed: int) -> tuple[EvidenceItem, ...]:
-    """Pick the most severe cases and some others at random, each kept with its values."""
-    shown = [m for m in measurements if m.evidence is not None and m.unscored is None]
-    ordered = sorted(shown, key=lambda m: -m.evidence.severity if m.evidence else 0.0)
-    severe, rest = ordered[:MOST_SEVERE], ordered[MOST_SEVERE:]
-    others = random.Random(seed).sample(rest, min(AT_RANDOM, len(rest)))
+def _pick_evidence(measurements: Iterable[Measurement], seed: int) -> tuple[EvidenceItem, ...]:
+    """Pick the most severe cases and some others at random, each kept with its values.
+
+    A case's lot is a hash of the seed and its name: the lowest lots of any number of cases are found in one pass.
+    """
+    severe: list[tuple[float, int, Measurement]] = []
+    others: list[tuple[bytes, int, Measurement]] = []
+    for i, m in enumerate(measurements):
+        if m.evidence is None or m.unscored is not None:
+            continue
+        _keep_greatest(severe, (m.evidence.severity, -i, m), MOST_SEVERE)
+        lot = hashlib.sha256(f"{seed}\n{m.case}".encode()).digest()
+        _keep_greatest(others, (lot, -i, m), MOST_SEVERE + AT_RANDOM)
+    shown = [m for *_, m in sorted(severe, reverse=True)]
+    rest = [m for *_, m in sorted(others, reverse=True) if m not in shown][:AT_RANDOM]
     return tuple(
-        EvidenceItem(m.case, "most severe" if m in severe else "at random", m.values, m.slices, m.evidence)
-        for m in [*severe, *others]
+        EvidenceItem(m.case, "most severe" if m in shown else "at random", m.values, m.slices, m.evidence)
+        for m in [*shown, *rest]
         if m.evidence is not None
     )
 
 
+def _keep_greatest(heap: list[Any], item: Any, count: int) -> None:  # noqa: ANN401 - anything that has an order
+    heapq.heappush(heap, item)
+    if len(heap) > count:
+        heapq.heappop(heap)
+
+
 def _result(
     collected: Collected,
-    measurements: Sequence[Measurement],
+    counts: Counter[str | None],
     **what: Any,  # noqa: ANN401
 ) -> ProbeResult:
-    probe = collected.probe
-    scored = sum(m.unscored is None for m in measurements)
+    probe, cases, scored = collected.probe, counts.total(), counts[None]
     return ProbeResult(
         id=probe.id,
         version=probe.version,
         suite=probe.suite,
         title=probe.title,
         goal=probe.goal,
-        cases=len(measurements),
+        cases=cases,
         scored=scored,
-        unscored=dict(Counter(m.unscored for m in measurements if m.unscored is not None)),
-        coverage=scored / len(measurements) if measurements else None,
+        unscored={reason: count for reason, count in counts.items() if reason is not None},
+        coverage=scored / cases if cases else None,
         data=collected.data,
         **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},
     )

@@ -1,13 +1,26 @@
-"""What to ask: every distinct request of the audit, once."""
+"""
+What to ask: every distinct request of the audit, once.
+
+Cases flow from the probes into the store, which keeps each distinct request under its key. What is still to be asked
+comes back in the order that serves a local model best: each kind together; requests whose texts begin alike side by
+side, so that what they share is computed once; and among such groups the one with the longest text first, so that
+the first batches show whether the memory suffices and the rest goes ever faster than foreseen.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
 
 from gptaudit.records import GenerateRequest, Request
+
+ALIKE = 16
+"""Characters at the beginning of a text by which requests are grouped."""
+
+REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 
 
 def digest(value: object) -> str:
@@ -17,20 +30,9 @@ def digest(value: object) -> str:
 
 
 def request_key(request: Request, seed: int) -> str:
-    """Name a request by its content. The seed counts only where the answer is drawn at random."""
-    return digest([asdict(request), seed if isinstance(request, GenerateRequest) else None])
+    """Name a request by its content: 128 bits of SHA-256, in hexadecimal.
 
-
-def plan(requests: Iterable[Request], seed: int) -> dict[Request, str]:
-    """Return the distinct requests with their keys, each kind together and its longest texts first.
-
-    Longest first makes batches of like lengths, and shows at once whether the memory suffices.
+    The seed counts only where the answer is drawn at random.
     """
-    keys = {request: request_key(request, seed) for request in dict.fromkeys(requests)}
-    return dict(sorted(keys.items(), key=lambda item: (item[0].kind, -_length(item[0]), item[1])))
-
-
-def _length(request: Request) -> int:
-    if request.kind == "score":
-        return len(request.context) + len(request.continuation)
-    return len(request.prompt)
+    drawn = seed if isinstance(request, GenerateRequest) else None
+    return hashlib.sha256(b"%s\n%r" % (REQUEST.dump_json(request), drawn)).hexdigest()[:32]

@@ -69,6 +69,12 @@ class AttributeRequest:
 
 Request: TypeAlias = ScoreRequest | GenerateRequest | AttributeRequest
 
+
+def request_text(request: Request) -> str:
+    """Return the text that the model reads."""
+    return request.context + request.continuation if isinstance(request, ScoreRequest) else request.prompt
+
+
 # --- what comes back --------------------------------------------------------------------------------------
 
 
@@ -90,6 +96,9 @@ class Completion:
     finish: Literal["stop", "length", "unknown"]
     tokens: int | None = None
     prompt_tokens: int | None = None
+    token_logprobs: tuple[float, ...] | None = None
+    """Log-probability in nats of each generated token, the end token left out, under the model's own distribution:
+    before temperature, top-k and top-p. None where the backend does not know."""
     kind: Literal["completion"] = "completion"
 
     def __post_init__(self) -> None:
@@ -285,6 +294,8 @@ class RunInfo:
     plugins: tuple[PluginInfo, ...]
     environment: Mapping[str, Any]
     cost: Cost
+    why: str | None = None
+    """What ended the run before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +324,8 @@ class TargetInfo:
     parameters: int | None
     options: Mapping[str, Any] = field(default_factory=dict)
     planted: tuple[PlantedFlaw, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What was found out about the model when it was opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from gptaudit.backends.protocol import Backend
@@ -16,13 +16,27 @@ from gptaudit.records import Case, DataSource
 from gptaudit.validation import nearest
 
 
+class CaseStream:
+    """A probe's cases on their way to the plan; they are made as they are read, and read once."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._cases = iter(cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return self._cases
+
+    def through(self, change: Callable[[Iterator[Case]], Iterable[Case]]) -> None:
+        """Let the cases flow through a function, such as `lambda cases: (c for c in cases if "age" in c.slices)`."""
+        self._cases = iter(change(self._cases))
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
 
     probe: Probe
     method: Mapping[str, Any]
-    cases: tuple[Case, ...] = ()
+    cases: CaseStream = field(default_factory=lambda: CaseStream(()))
     data: DataSource | None = None
     skipped: str | None = None
 
@@ -44,7 +58,7 @@ def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str])
 
 
 def collect(
-    probe: Probe, context: ProbeContext, backend: Backend, *, limit: int | None, named: bool
+    probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
 ) -> Collected:
     """Collect a probe's cases. A probe without its data is skipped, unless the user asked for it by name.
 
@@ -58,23 +72,12 @@ def collect(
         return Collected(probe, method, skipped=f"needs {', '.join(lacking)}, which this target cannot do")
     try:
         source = probe.source(context)
-        cases = tuple(islice(probe.cases(context), limit))
+        cases = iter(probe.cases(context))
+        first = list(islice(cases, 1))  # a probe looks for its data when its first case is wanted
     except DataNotGivenError as error:
         if named:
             raise
         return Collected(probe, method, skipped=str(error))
-    return Collected(probe, method, cases, source)
-
-
-def change_cases(collected: Collected, plugins: Plugins) -> Collected:
-    """Let plugins change the cases; raise `ValueError` where ids are then no longer unique."""
-    if collected.skipped is not None:
-        return collected
-    cases = list(collected.cases)
-    plugins.hook.gptaudit_cases_collected(probe=collected.probe, cases=cases)
-    ids = [case.id for case in cases]
-    if len(set(ids)) < len(ids):
-        twice = next(name for name in ids if ids.count(name) > 1)
-        msg = f"probe {collected.probe.id!r}: case id {twice!r} stands twice"
-        raise ValueError(msg)
-    return replace(collected, cases=tuple(cases))
+    stream = CaseStream(islice(chain(first, cases), limit))
+    plugins.hook.gptaudit_cases_collected(probe=probe, cases=stream)
+    return Collected(probe, method, stream, source)

@@ -1,129 +1,260 @@
-"""`evidence.sqlite`: every request, answer and measurement of an audit, kept as soon as they exist."""
+"""
+`evidence.sqlite`: cases, requests, answers and measurements of an audit, kept as soon as they exist.
+
+Nothing of the size of the audit is held in memory: cases and requests are read page by page. A kill at any moment
+loses at most the answer that is being written: a plan is written whole or not at all, and each answer before the
+next is taken.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from gptaudit.errors import DataError, UsageError, first_line
-from gptaudit.records import Answer, Failure, Measurement, Request
+from gptaudit.cache import Cache
+from gptaudit.database import ELSEWHERE, Database, InUseError, damaged, named
+from gptaudit.errors import DataError, UsageError
+from gptaudit.plan import ALIKE, REQUEST, request_key
+from gptaudit.records import Answer, Case, Failure, Measurement, Request
 
 FILE_NAME = "evidence.sqlite"
-VERSION = "1"
+VERSION = "2"
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
-_REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+_CASE = TypeAdapter(Case)
 _MEASUREMENT = TypeAdapter(Measurement)
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests (
+  key TEXT PRIMARY KEY, probe TEXT NOT NULL, request TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
-  key TEXT PRIMARY KEY, request TEXT NOT NULL, answer TEXT NOT NULL, failed INTEGER NOT NULL);
+  key TEXT PRIMARY KEY, answer TEXT NOT NULL, checksum INTEGER NOT NULL, failed INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (
+  probe TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, keys TEXT NOT NULL,
+  PRIMARY KEY (probe, position), UNIQUE (probe, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS measurements (
-  probe TEXT NOT NULL, position INTEGER NOT NULL, measurement TEXT NOT NULL, PRIMARY KEY (probe, position));
+  probe TEXT NOT NULL, position INTEGER NOT NULL, measurement TEXT NOT NULL,
+  PRIMARY KEY (probe, position)) WITHOUT ROWID
+"""
+
+# The order is that of `gptaudit.plan`.
+_QUEUE = f"""
+CREATE TEMP TABLE queue AS
+WITH missing AS (
+  SELECT request, json_extract(request, '$.kind') AS kind, coalesce(
+    json_extract(request, '$.prompt'),
+    json_extract(request, '$.context') || json_extract(request, '$.continuation')) AS text
+  FROM requests LEFT JOIN answers USING (key) WHERE coalesce(failed, 1))
+SELECT request FROM missing
+ORDER BY kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
+  substr(text, 1, {ALIKE}), text, request
+"""  # noqa: S608 - a constant of the project
+
+_MEASUREMENTS = """
+SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many requests a probe was the first to ask for, and how many of them are answered."""
+
+    requests: int
+    answered: int
+
+
 class Store:
-    """The answers and measurements of one run folder, for one process at a time.
+    """What one run folder holds, for one process at a time."""
 
-    A folder belongs to one plan: `plan` is the hash of all that decides the answers. Opening it for another plan
-    is a `UsageError`, unless `fresh` drops what it holds; so is opening it while another process does.
-    """
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """Open or make the file; raise as `Database.owned` does.
 
-    def __init__(self, folder: Path, *, plan: str, fresh: bool = False) -> None:
-        self.path = folder / FILE_NAME
+        `fresh` says that what it holds is to be dropped: that is done by `plan`, or here where it cannot be read.
+        """
+        path = folder / FILE_NAME
         try:
-            self._db = self._open()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError) or not fresh:
-                raise self._unusable(error) from None
-            self.path.unlink()
-            self._db = self._open()
-        with self._transaction() as db:
-            if fresh:
-                for table in ("meta", "answers", "measurements"):
-                    db.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand one line above
-            self._claim({"version": VERSION, "plan": plan})
+            self._db = Database.owned(path, _TABLES, version=VERSION)
+        except UsageError as error:
+            if isinstance(error, InUseError) or not fresh:
+                raise
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            self._db = Database.owned(path, _TABLES, version=VERSION)
 
-    def answers(self, keys: Iterable[str]) -> dict[str, Answer]:
-        """Return the answers kept so far; a failed request counts as not answered."""
-        wanted = set(keys)
-        rows = self._db.execute("SELECT key, answer FROM answers WHERE NOT failed")
-        try:
-            return {key: _ANSWER.validate_json(answer) for key, answer in rows if key in wanted}
-        except ValueError as error:
-            raise self._unusable(error) from None
+    def plan(
+        self, cases: Mapping[str, Iterable[Case]], *, fingerprint: str, seed: int, fresh: bool = False
+    ) -> str:
+        """Keep the cases of each probe and the distinct requests they ask; return the plan's hash.
 
-    def keep(self, answered: Iterable[tuple[str, Request, Answer]]) -> None:
-        """Keep answers, all or none of them."""
-        rows = [
-            (key, _REQUEST.dump_json(request), _ANSWER.dump_json(answer), isinstance(answer, Failure))
-            for key, request, answer in answered
-        ]
-        with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
+        A folder belongs to one plan: the model, the seed, and what is asked in which case. Raises `UsageError`
+        where it holds another one, unless `fresh` drops that, and `ValueError` where a case id stands twice. Then
+        the folder is left as it was.
+        """
+        identity = hashlib.sha256(f"{fingerprint}\n{seed}".encode())
+        with self._db.transaction():
+            for table in ("requests", "answers", "measurements") if fresh else ():
+                self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names stand one line above
+            self._db.rows("DELETE FROM cases")
+            for probe, of_probe in cases.items():
+                for position, case in enumerate(of_probe):
+                    keys = self._add(probe, position, case, seed)
+                    identity.update(json.dumps([probe, case.id, *keys]).encode())
+            self._claim(identity.hexdigest(), fresh=fresh)
+        return identity.hexdigest()
 
-    def keep_measurements(self, probe: str, measurements: Iterable[Measurement]) -> None:
-        """Keep a probe's measurements in place of earlier ones."""
-        rows = [(probe, i, _MEASUREMENT.dump_json(m)) for i, m in enumerate(measurements)]
-        with self._transaction() as db:
-            db.execute("DELETE FROM measurements WHERE probe = ?", (probe,))
-            db.executemany("INSERT INTO measurements VALUES (?, ?, ?)", rows)
+    def shares(self) -> dict[str, Share]:
+        """Count the requests of each probe. One that several probes ask counts for the first."""
+        rows = self._db.rows(
+            "SELECT probe, count(*), count(*) FILTER (WHERE NOT failed) "
+            "FROM requests LEFT JOIN answers USING (key) GROUP BY probe"
+        )
+        return {probe: Share(requests, answered) for probe, requests, answered in rows}
+
+    def borrow(self, cache: Cache, fingerprint: str) -> None:
+        """Take from a cache what it holds of the missing answers."""
+        cache.lend_to(self._db, fingerprint)
+
+    def lend(self, cache: Cache, fingerprint: str) -> None:
+        """Give all answers to a cache."""
+        cache.take_from(self._db, fingerprint)
+
+    def unanswered(self) -> Iterator[Request]:
+        """Yield what is still to be asked, in the order of `gptaudit.plan`; a failed request is asked again."""
+        self._db.rows("DROP TABLE IF EXISTS temp.queue")
+        self._db.rows(_QUEUE)
+        for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
+            yield from (REQUEST.validate_json(request) for _, request in page)
+
+    def keep(self, request: Request, answer: Answer, seed: int) -> str:
+        """Keep an answer; return the probe that asked first."""
+        key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
+        row = (key, text, _checksum(key, text), isinstance(answer, Failure))
+        with self._db.transaction():
+            self._db.rows("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
+        ((probe,),) = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
+        return str(probe)
+
+    def answered(self, probe: str) -> Iterator[list[tuple[Case, tuple[Answer | None, ...]]]]:
+        """Yield a probe's cases in order, page by page, each with its answers; None was not answered."""
+        query = "SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? ORDER BY position"
+        for rows in self._db.paged(query, probe):
+            keys = [json.loads(of_case) for _, _, of_case in rows]
+            found = self._exchanges({key for of_case in keys for key in of_case})
+            yield [
+                _answered_case(body, [found[key] for key in of_case])
+                for (_, body, _), of_case in zip(rows, keys, strict=True)
+            ]
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Write all that is written inside, or nothing."""
+        return self._db.transaction()
+
+    def keep_measurements(self, probe: str, pages: Iterable[Sequence[Measurement]]) -> None:
+        """Keep a probe's measurements in place of earlier ones, page by page as they are made."""
+        self._db.rows("DELETE FROM measurements WHERE probe = ?", (probe,))
+        position = 0
+        for page in pages:
+            for measurement in page:
+                row = (probe, position, _MEASUREMENT.dump_json(measurement).decode())
+                self._db.rows("INSERT INTO measurements VALUES (?, ?, ?)", row)
+                position += 1
+
+    def measurements(self, probe: str) -> Iterator[Measurement]:
+        """Yield a probe's measurements in the order of its cases."""
+        return _measurements(self._db, probe)
 
     def close(self) -> None:
-        """Close the file; the write-ahead log is folded into it, so that it can be read from read-only media too."""
-        self._db.execute("PRAGMA journal_mode = DELETE")
+        """Close the file."""
         self._db.close()
 
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, isolation_level=None, timeout=0.5)
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.executescript(_TABLES)
-        return db
+    def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
+        """Keep a case; return the keys of its requests."""
+        keys = []
+        for request in case.requests:
+            key = request_key(request, seed)
+            row = (key, probe, REQUEST.dump_json(request).decode())
+            self._db.rows("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", row)
+            keys.append(key)
+        if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
+            msg = f"probe {probe!r}: case id {case.id!r} stands twice"
+            raise ValueError(msg)
+        body = _CASE.dump_json(replace(case, requests=())).decode()
+        self._db.rows(
+            "INSERT INTO cases VALUES (?, ?, ?, ?, ?)", (probe, position, case.id, body, json.dumps(keys))
+        )
+        return keys
 
-    def _unusable(self, error: Exception) -> UsageError:
-        """Say why the file cannot be used: it is damaged, or another process has it."""
-        if "locked" in first_line(error):
-            return UsageError(
-                f"{self.path.parent}: another audit is running in this folder; choose another with -o"
-            )
-        remedy = "Choose another folder with -o, or start anew in this one with --fresh"
-        return UsageError(f"{self.path}: cannot be used as a store: {first_line(error)}. {remedy}")
+    def _claim(self, identity: str, *, fresh: bool) -> None:
+        kept = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
+        if kept and kept != [(identity,)] and not fresh:
+            what = "holds another audit (another model, seed, probe or number of cases)"
+            raise UsageError(f"{self._db.path.parent}: {what}. {ELSEWHERE}")
+        self._db.rows("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (identity,))
 
-    def _claim(self, meta: Mapping[str, str]) -> None:
-        kept = dict(self._db.execute("SELECT name, value FROM meta"))
-        if kept and kept != meta:
-            other = "holds another audit (another model, seed, probe or number of cases)"
-            what = other if kept.get("version") == VERSION else "was written by another version of gptaudit"
-            msg = f"{self.path.parent}: {what}. Choose another folder with -o, or start anew in this one with --fresh"
-            raise UsageError(msg)
-        self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
+    def _exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
+        """Read requests and their answers, checked, by key."""
+        path = self._db.path
+        found = {}
+        for key, request, answer, checksum in self._db.rows(
+            "SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key) "
+            "WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(keys)),),
+        ):
+            if answer is not None and checksum != _checksum(key, answer):
+                raise damaged(path, f"answer {key} does not match its checksum")
+            with named(path):
+                said = None if answer is None else _ANSWER.validate_json(answer)
+                found[key] = (REQUEST.validate_json(request), said)
+        return found
 
-    def _transaction(self) -> Any:  # noqa: ANN401 - sqlite3's connection is its own context manager
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
+
+class StoredMeasurements(Mapping[str, Iterable[Measurement]]):
+    """The measurements of a finished audit by probe, read from its store as they are wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store beside `results.json`; raise `DataError` where it is missing or damaged."""
+        path = folder / FILE_NAME
+        if not path.is_file():
+            msg = f"{path}: not found; the store must lie beside results.json"
+            raise DataError(msg)
+        self._db = Database.read_only(path, version=VERSION)
+        self._probes = [name for (name,) in self._db.rows("SELECT DISTINCT probe FROM measurements")]
+
+    def __getitem__(self, probe: str) -> Iterator[Measurement]:
+        if probe not in self._probes:
+            raise KeyError(probe)
+        return _measurements(self._db, probe)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._probes)
+
+    def __len__(self) -> int:
+        return len(self._probes)
 
 
-def read_measurements(folder: Path) -> dict[str, tuple[Measurement, ...]]:
-    """Return the measurements of a finished audit by probe, in the order of the cases."""
-    path = folder / FILE_NAME
-    if not path.is_file():
-        msg = f"{path}: not found; the store must lie beside results.json"
-        raise DataError(msg)
-    found: dict[str, list[Measurement]] = {}
-    try:
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        for probe, text in db.execute("SELECT probe, measurement FROM measurements ORDER BY probe, position"):
-            found.setdefault(probe, []).append(_MEASUREMENT.validate_json(text))
-        db.close()
-    except (sqlite3.Error, ValueError) as error:
-        msg = f"{path}: damaged, cannot be read: {error}"
-        raise DataError(msg) from None
-    return {probe: tuple(measurements) for probe, measurements in found.items()}
+def _answered_case(
+    body: str, exchanges: Sequence[tuple[Request, Answer | None]]
+) -> tuple[Case, tuple[Answer | None, ...]]:
+    case = replace(_CASE.validate_json(body), requests=tuple(request for request, _ in exchanges))
+    return case, tuple(answer for _, answer in exchanges)
+
+
+def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
+    for page in db.paged(_MEASUREMENTS, probe):
+        with named(db.path):
+            found = [_MEASUREMENT.validate_json(text) for _, text in page]
+        yield from found
+
+
+def _checksum(key: str, answer: str) -> int:
+    """Tie an answer to its request, so that a changed byte of either is noticed."""
+    return zlib.crc32(f"{key}{answer}".encode())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from gptaudit.backends.protocol import Backend
 from gptaudit.errors import TargetError, UsageError
+from gptaudit.options import option_names
 from gptaudit.plugins import Plugins
 from gptaudit.provenance import without_secrets
 from gptaudit.records import TargetInfo
@@ -23,7 +24,7 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
         msg = f"target {spec!r}: unknown scheme {scheme!r}.{nearest(scheme, plugins.backends)}"
         raise TargetError(msg)
     backend_type = plugins.backends[scheme]
-    known = [field.name for field in fields(backend_type.options)]
+    known = option_names(backend_type.options)
     for key in options:
         if key not in known:
             msg = f"-b {key}=...: {scheme}: has no option {key!r}.{nearest(key, known)}"
@@ -38,6 +39,7 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
         capabilities=tuple(sorted(backend.capabilities)),
         parameters=backend.parameters,
         options=without_secrets(asdict(chosen)),
+        details=backend.details,
         planted=backend.planted,
     )
     return backend, info

@@ -141,9 +141,9 @@ class TestCommand:
     def _write(self, folder, audit: Audit):
         folder.mkdir()
         (folder / "results.json").write_text(to_json(audit.result), "utf-8")
-        store = Store(folder, plan="x")
+        store = Store(folder)
         for probe, measurements in audit.measurements.items():
-            store.keep_measurements(probe, measurements)
+            store.keep_measurements(probe, [measurements])
         store.close()
         return str(folder / "results.json")
 

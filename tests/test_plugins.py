@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from importlib.metadata import EntryPoint
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,9 +13,9 @@ import pytest
 
 from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
 from gptaudit.backends.protocol import BackendType
-from gptaudit.backends.text import NoOptions
 from gptaudit.engine.local import local
 from gptaudit.engine.protocol import EngineType
+from gptaudit.options import NoOptions
 from gptaudit.plugins import load_plugins
 from gptaudit.reporting import Reporter, ReportSection
 from gptaudit.scorers.protocol import ScorerType
@@ -75,7 +76,7 @@ class Everything:
 
     @hookimpl
     def gptaudit_cases_collected(self, probe, cases):
-        del cases[2:]
+        cases.through(lambda stream: islice(stream, 2))
 
     @hookimpl
     def gptaudit_case_measured(self, probe, measurement):

@@ -100,7 +100,8 @@ RESULTS = record(
                 "plugins": {"type": "array"},
                 "environment": {"type": "object"},
                 "cost": COST,
-            }
+            },
+            {"why": {"type": ["string", "null"]}},
         ),
         "target": record(
             {
@@ -111,7 +112,7 @@ RESULTS = record(
                 "capabilities": {"type": "array", "items": TEXT},
                 "parameters": {"type": ["integer", "null"]},
             },
-            {"options": {"type": "object"}, "planted": {"type": "array"}},
+            {"options": {"type": "object"}, "planted": {"type": "array"}, "details": {"type": "object"}},
         ),
         "probes": {"type": "array", "items": PROBE},
         "gate": {

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+import textwrap
+from contextlib import closing, suppress
+from itertools import groupby
 
 import pytest
 
-from gptaudit.engine.local import CHUNK, local
+from gptaudit.cache import Cache
+from gptaudit.database import DamagedError
+from gptaudit.engine.local import CHUNK, CHUNK_CHARACTERS, chunks, local
+from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendError, DataError, UsageError
-from gptaudit.plan import plan, request_key
+from gptaudit.plan import request_key
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
+    Case,
     Completion,
     Evidence,
     Exchange,
@@ -22,128 +32,287 @@ from gptaudit.records import (
     Measurement,
     Sampling,
     ScoreRequest,
+    request_text,
 )
-from gptaudit.store import Store, read_measurements
+from gptaudit.store import FILE_NAME, Share, Store, StoredMeasurements
 from gptaudit.testing import ScriptedBackend
 
 ATTRIBUTION = Attribution(("a",), ((0, 1),), (0.1,), 1.0, 0.9, 0.0, 20, True, "mean", "ig")
 ANSWERS = {
-    "score": (ScoreRequest("", "x\x00\ud83d\ude00"), Likelihood((-1.25, -0.1), -1.35, 1)),
-    "generate": (GenerateRequest("p", Sampling(stop=("\n",))), Completion("text", "stop", 3, 2)),
-    "attribute": (AttributeRequest("p", " a", " b"), ATTRIBUTION),
-    "failed": (GenerateRequest("q"), Failure("too-long", "why")),
+    ScoreRequest("", "x\x00\U0001f600"): Likelihood((-1.25, -0.1), -1.35, 1),
+    GenerateRequest("p", Sampling(stop=("\n",))): Completion("text", "stop", 3, 2),
+    AttributeRequest("p", " a", " b"): ATTRIBUTION,
+    GenerateRequest("q"): Failure("too-long", "why"),
 }
+CASES = tuple(Case(str(i), f"c{i}", (request,), {"axis": "g"}) for i, request in enumerate(ANSWERS))
 
 
-def test_answers_come_back_as_they_were(tmp_path):
-    """Each kind of answer is read back equal; a failure counts as not answered."""
-    rows = [(key, request, answer) for key, (request, answer) in ANSWERS.items() if key != "score"]
-    rows.append(("score", ScoreRequest("", "x\x00"), ANSWERS["score"][1]))
-    store = Store(tmp_path, plan="p")
-    store.keep(rows)
-    store.close()
+@pytest.fixture
+def opened(tmp_path):
+    """Open stores in one folder, each closed before the next, with a plan."""
+    stores = []
 
-    found = Store(tmp_path, plan="p").answers([*ANSWERS, "unknown"])
+    def open_(cases=CASES, *, fingerprint="f", seed=0, fresh=False):
+        for store in stores:
+            with suppress(sqlite3.ProgrammingError):  # the test has closed it
+                store.close()
+        stores[:] = [Store(tmp_path, fresh=fresh)]
+        stores[0].plan({"probe": cases}, fingerprint=fingerprint, seed=seed, fresh=fresh)
+        return stores[0]
 
-    assert found == {key: answer for key, (_, answer) in ANSWERS.items() if key != "failed"}
-
-
-def test_a_failure_is_replaced_by_an_answer(tmp_path):
-    """Asking again after a failure may succeed."""
-    store = Store(tmp_path, plan="p")
-    store.keep([("k", GenerateRequest("q"), Failure("no-answer"))])
-    store.keep([("k", GenerateRequest("q"), Completion("text", "stop"))])
-
-    assert store.answers(["k"]) == {"k": Completion("text", "stop")}
+    yield open_
+    for store in stores:
+        with suppress(sqlite3.ProgrammingError):
+            store.close()
 
 
-def test_another_plan_is_refused(tmp_path):
-    """A folder belongs to one audit."""
-    Store(tmp_path, plan="one").close()
+def pairs(store, probe="probe"):
+    return [pair for page in store.answered(probe) for pair in page]
+
+
+def test_cases_and_answers_come_back_as_they_were(opened):
+    """Each kind of request and answer is read back equal, from another opening too."""
+    store = opened()
+    for request, answer in list(ANSWERS.items())[1:]:
+        assert store.keep(request, answer, 0) == "probe"
+
+    answers = (None, *list(ANSWERS.values())[1:])
+    assert pairs(opened()) == [(case, (answer,)) for case, answer in zip(CASES, answers, strict=True)]
+
+
+def test_what_failed_is_asked_again(opened):
+    """A failed request counts as not answered, and its answer takes the failure's place."""
+    store = opened()
+    for request, answer in ANSWERS.items():
+        store.keep(request, answer, 0)
+    failed = GenerateRequest("q")
+
+    assert store.shares() == {"probe": Share(4, 3)}
+    assert list(store.unanswered()) == [failed]
+    store.keep(failed, Completion("text", "stop"), 0)
+    assert list(store.unanswered()) == []
+    assert pairs(store)[-1] == (CASES[-1], (Completion("text", "stop"),))
+
+
+def test_each_request_is_asked_once(opened):
+    """Two cases, or two probes, that ask the same share one request, which counts for the first of them."""
+    store = opened((Case("a", "a", (ScoreRequest("", "x"), ScoreRequest("", "y"), ScoreRequest("", "x"))),))
+    store.plan(
+        {"probe": CASES[:0], "other": (Case("b", "b", (ScoreRequest("", "y"),)),)},
+        fingerprint="f",
+        seed=0,
+        fresh=True,
+    )
+    assert store.shares() == {"other": Share(1, 0)}
+
+
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": "other"}, {"seed": 1}, {"cases": CASES[1:]}, {"cases": CASES[::-1]}]
+)
+def test_another_plan_is_refused_and_harms_nothing(opened, change):
+    """A folder belongs to one audit, and still holds it after another was refused."""
+    store = opened()
+    for request, answer in ANSWERS.items():
+        store.keep(request, answer, 0)
     with pytest.raises(UsageError, match=r"another model, seed, probe.*--fresh"):
-        Store(tmp_path, plan="two")
+        opened(**change)
+
+    assert pairs(opened()) == [(c, (a,)) for c, a in zip(CASES, ANSWERS.values(), strict=True)]
 
 
-def test_another_version_is_refused(tmp_path):
+def test_a_plan_that_breaks_off_leaves_nothing(opened):
+    """A probe that fails while it yields its cases, or yields an id twice, changes nothing in the folder."""
+
+    def breaking():
+        yield CASES[0]
+        raise RuntimeError("no more")
+
+    store = opened()
+    for cases, error in ((breaking(), RuntimeError), ((CASES[0], CASES[0]), ValueError)):
+        with pytest.raises(error):
+            store.plan({"probe": cases}, fingerprint="f", seed=0)
+    assert [case for case, _ in pairs(store)] == list(CASES)
+
+
+def test_fresh_drops_what_there_was(opened, tmp_path):
+    """--fresh replaces another plan's answers, another version's file, and a damaged one."""
+    opened().keep(GenerateRequest("q"), Completion("text", "stop"), 0)
+    assert pairs(opened(seed=1, fresh=True))[-1] == (CASES[-1], (None,))
+    opened(seed=1).close()
+    for content in (b"not a database, by any means at all" * 50, b""):
+        (tmp_path / FILE_NAME).write_bytes(content)
+        assert len(pairs(opened(fresh=True))) == len(CASES)
+
+
+def test_another_version_is_refused(opened, tmp_path):
     """A store of another layout is named as such."""
-    Store(tmp_path, plan="one").close()
-    with closing(sqlite3.connect(tmp_path / "evidence.sqlite", isolation_level=None)) as db:
+    opened().close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as db:
         db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
     with pytest.raises(UsageError, match="another version of gptaudit"):
-        Store(tmp_path, plan="one")
+        Store(tmp_path)
+    with pytest.raises(UsageError, match="another version of gptaudit"):
+        StoredMeasurements(tmp_path)
+    Store(tmp_path, fresh=True).close()
 
 
 def test_one_process_at_a_time(tmp_path):
     """A folder in use is refused, with --fresh too; once it is closed it can be opened again."""
-    first = Store(tmp_path, plan="one")
+    first = Store(tmp_path)
     for fresh in (False, True):
         with pytest.raises(UsageError, match="another audit is running in this folder"):
-            Store(tmp_path, plan="two", fresh=fresh)
+            Store(tmp_path, fresh=fresh)
     first.close()
-    Store(tmp_path, plan="one").close()
+    Store(tmp_path).close()
 
 
-def test_fresh_drops_what_there_was(tmp_path):
-    """--fresh replaces another plan's answers, and a damaged file."""
-    store = Store(tmp_path, plan="one")
-    store.keep([("k", GenerateRequest("q"), Completion("text", "stop"))])
+def test_damage_is_noticed_wherever_it_is(opened, tmp_path):
+    """A changed byte in any page, an answer of another request and a file of another kind are all named."""
+    store = opened([Case(str(i), "c", (ScoreRequest("", f"text {i}" * 20),)) for i in range(300)])
+    for i in range(300):
+        store.keep(ScoreRequest("", f"text {i}" * 20), Likelihood((-1.5,), -1.5, 1), 0)
     store.close()
-    fresh = Store(tmp_path, plan="two", fresh=True)
-    assert fresh.answers(["k"]) == {}
-    fresh.close()
-    (tmp_path / "evidence.sqlite").write_text("not a database, by any means at all" * 50)
-    Store(tmp_path, plan="three", fresh=True).close()
-
-
-def test_a_damaged_answer_is_named(tmp_path):
-    """An answer that cannot be read is an error of the folder, not a bug."""
-    store = Store(tmp_path, plan="p")
-    store._db.execute("INSERT INTO answers VALUES ('k', '{}', '{}', 0)")
-    with pytest.raises(UsageError, match="cannot be used as a store"):
-        store.answers(["k"])
-
-
-def test_a_lone_surrogate_does_not_stop_the_store(tmp_path):
-    """Half a character in a completion is replaced where the answer is made."""
-    store = Store(tmp_path, plan="p")
-    store.keep([("k", GenerateRequest("q"), Completion("a \ud800 b", "stop"))])
-
-    assert store.answers(["k"]) == {"k": Completion("a \ufffd b", "stop")}
-
-
-def test_a_file_that_is_no_store_is_refused(tmp_path):
-    """Damage is named, with a way out."""
-    (tmp_path / "evidence.sqlite").write_text("not a database, by any means at all" * 50)
-    with pytest.raises(UsageError, match=r"cannot be used as a store.*--fresh"):
-        Store(tmp_path, plan="p")
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    at = whole.index(b"-1.5", len(whole) // 2)
+    for damage in (
+        whole[:at] + b"-1.6" + whole[at + 4 :],
+        whole[: len(whole) // 2],
+        whole[:4096] + bytes(4096) + whole[8192:],
+        b"not a database, by any means at all" * 50,
+    ):
+        path.write_bytes(damage)
+        with pytest.raises(DamagedError, match=r"evidence.sqlite: is damaged.*--fresh"):
+            pairs(opened([Case(str(i), "c", (ScoreRequest("", f"text {i}" * 20),)) for i in range(300)]))
     with pytest.raises(DataError, match="damaged"):
-        read_measurements(tmp_path)
+        StoredMeasurements(tmp_path)
 
 
-def test_measurements_come_back_in_order(tmp_path):
-    """A probe's measurements are replaced as a whole and read in the order of its cases."""
-    evidence = Evidence((Exchange("a", "p", "o", {"x": 0.5}),), ATTRIBUTION, "note", 2.0)
-    measurements = tuple(
-        Measurement(f"case {i}", "c", {"axis": "g"}, {"rate": i / 3}, evidence=evidence) for i in (3, 1, 2)
-    )
-    store = Store(tmp_path, plan="p")
-    store.keep_measurements("probe", [Measurement("old", "c", {}, {})])
-    store.keep_measurements("probe", measurements)
-    store.keep_measurements("other", [Measurement("x", "c", {}, {}, unscored="empty")])
+def test_a_lone_surrogate_does_not_stop_the_store(opened):
+    """Half a character in a completion is replaced where the answer is made."""
+    store = opened()
+    store.keep(GenerateRequest("q"), Completion("a \ud800 b", "stop"), 0)
+
+    assert pairs(store)[-1][1] == (Completion("a \ufffd b", "stop"),)
+
+
+def test_a_full_disk_is_named(opened):
+    """Where no page can be added, the message says so, and that nothing is lost."""
+    store = opened()
+    store._db.rows("PRAGMA max_page_count = 1")
+    with pytest.raises(UsageError, match=r"the disk is full.*answers are kept"):
+        store.keep(GenerateRequest("q"), Completion("text" * 9000, "stop"), 0)
+
+
+def test_a_killed_process_loses_nothing_it_kept(tmp_path):
+    """After SIGKILL between two answers the store is whole, and holds exactly what was kept."""
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from gptaudit.records import Case, Completion, GenerateRequest
+        from gptaudit.store import Store
+
+        store = Store(Path(sys.argv[1]))
+        requests = [GenerateRequest(str(i)) for i in range(50)]
+        store.plan({"probe": [Case("all", "c", tuple(requests))]}, fingerprint="f", seed=0)
+        missing = list(store.unanswered())
+        for request in missing[:int(sys.argv[2])]:
+            store.keep(request, Completion(request.prompt, "stop"), 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    for count in (3, 0, 7):
+        ended = subprocess.run([sys.executable, "-c", script, tmp_path, str(count)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+    store = Store(tmp_path)
+
+    assert store.shares() == {"probe": Share(50, 10)}
+    [(case, answers)] = pairs(store)
+    kept = {r.prompt: a.text for r, a in zip(case.requests, answers, strict=True) if a is not None}
+    assert len(kept) == 10
+    assert all(prompt == text for prompt, text in kept.items())
     store.close()
 
-    assert read_measurements(tmp_path) == {
-        "other": (Measurement("x", "c", {}, {}, "empty"),),
+
+def test_measurements_come_back_in_order(opened, tmp_path):
+    """A probe's measurements are replaced as a whole and read in the order of its cases, however many."""
+    evidence = Evidence((Exchange("a", "p", "o", {"x": 0.5}),), ATTRIBUTION, "note", 2.0)
+    measurements = [
+        Measurement(f"case {i}", "c", {"axis": "g"}, {"rate": i / 3}, evidence=evidence)
+        for i in random.Random(0).sample(range(1000), 1000)
+    ]
+    store = opened()
+    store.keep_measurements("probe", [[Measurement("old", "c", {}, {})] * 2000])
+    store.keep_measurements("probe", [measurements[:700], measurements[700:]])
+    store.keep_measurements("other", [[Measurement("x", "c", {}, {}, unscored="empty")]])
+    assert list(store.measurements("probe")) == measurements
+    store.close()
+
+    stored = StoredMeasurements(tmp_path)
+    assert {probe: list(found) for probe, found in stored.items()} == {
+        "other": [Measurement("x", "c", {}, {}, "empty")],
         "probe": measurements,
     }
+    assert stored.get("unknown") is None
+
+
+class TestCache:
+    def test_answers_are_shared_for_the_same_model_alone(self, opened, tmp_path):
+        """What one audit asked another need not ask; another model's answers, and failures, are never lent."""
+        cache = Cache(tmp_path / "cache")
+        first = opened()
+        for request, answer in ANSWERS.items():
+            first.keep(request, answer, 0)
+        first.lend(cache, "f")
+
+        for fingerprint, left in (("f", 1), ("other", 4)):
+            fresh = opened(fingerprint=fingerprint, fresh=True)
+            fresh.borrow(cache, fingerprint)
+            assert len(list(fresh.unanswered())) == left
+        again = opened(fresh=True)
+        again.borrow(cache, "f")
+        assert [a for _, (a,) in pairs(again)] == [*list(ANSWERS.values())[:3], None]
+
+    def test_an_answer_takes_the_place_of_a_failure(self, opened, tmp_path):
+        """A request that failed here and was answered elsewhere is answered."""
+        cache = Cache(tmp_path / "cache")
+        elsewhere, request = opened(), GenerateRequest("q")
+        elsewhere.keep(request, Completion("text", "stop"), 0)
+        elsewhere.lend(cache, "f")
+        here = opened(fresh=True)
+        here.keep(request, Failure("timeout"), 0)
+        here.borrow(cache, "f")
+
+        assert pairs(here)[-1][1] == (Completion("text", "stop"),)
+
+    def test_a_damaged_cache_is_named(self, opened, tmp_path):
+        """The error names the cache, not the run folder."""
+        cache = Cache(tmp_path / "cache")
+        (tmp_path / "cache" / "answers.sqlite").write_bytes(b"not a database, by any means at all" * 50)
+        with pytest.raises(UsageError, match=r"cache.answers\.sqlite: is damaged"):
+            opened().borrow(cache, "f")
 
 
 class TestPlan:
-    def test_each_request_once(self):
-        """Two probes that ask the same share one request."""
-        twice = [ScoreRequest("", "a"), ScoreRequest("", "b"), ScoreRequest("", "a")]
+    def test_the_order_of_asking(self, opened):
+        """Kinds stay together, texts that begin alike stand side by side, the group of the longest text first."""
+        generator = random.Random(0)
+        beginnings = [f"beginning number {i}: " for i in range(7)]
+        requests = {
+            kind(generator.choice(beginnings) + "word " * generator.randrange(30))
+            for _ in range(300)
+            for kind in (GenerateRequest, lambda text: ScoreRequest("", text))
+        }
+        asked = list(opened([Case("all", "c", tuple(requests))]).unanswered())
 
-        assert len(plan(twice, seed=0)) == 2
+        assert set(asked) == requests
+        assert [kind for kind, _ in groupby(r.kind for r in asked)] == ["generate", "score"]
+        for kind in ("generate", "score"):
+            texts = [request_text(r) for r in asked if r.kind == kind]
+            groups = [list(group) for _, group in groupby(texts, key=lambda text: text[:16])]
+            assert len(groups) == len({text[:16] for text in texts})
+            longest = [max(map(len, group)) for group in groups]
+            assert longest == sorted(longest, reverse=True)
+            assert all(group == sorted(group) for group in groups)
 
     def test_the_seed_counts_for_samples_only(self):
         """A log-likelihood is the same for every seed; a sample is not."""
@@ -170,7 +339,7 @@ class TestLocalEngine:
         requests = [r for i in range(CHUNK + 3) for r in (ScoreRequest("", str(i)), GenerateRequest(str(i)))]
         backend = ScriptedBackend(complete=lambda p, s: p + "!", score=lambda c, t: -float(t))
 
-        answers = dict(local(backend, requests, 0))
+        answers = dict(local(Work(requests, 0, backend)))
 
         assert len(answers) == len(requests)
         assert answers[ScoreRequest("", "7")].logprob == -7.0
@@ -184,11 +353,22 @@ class TestLocalEngine:
                 raise BackendError("refuses 5")
             return prompt
 
-        answers = dict(
-            local(ScriptedBackend(complete=complete), [GenerateRequest(str(i)) for i in range(9)], 0)
-        )
+        backend = ScriptedBackend(complete=complete)
+        answers = dict(local(Work([GenerateRequest(str(i)) for i in range(9)], 0, backend)))
 
         failed = {
             request.prompt: answer for request, answer in answers.items() if isinstance(answer, Failure)
         }
         assert failed == {"5": Failure("backend-error", "refuses 5")}
+
+    def test_chunks_are_bounded_and_of_one_kind(self):
+        """A call is of one kind, at most so many requests, and at most so much text beyond its first request."""
+        texts = ["x" * n for n in (1, 50_000, 9_000, 9_000, 9_000, 9_000, *[1] * 600)]
+        requests = [*map(GenerateRequest, texts), *(ScoreRequest("", t) for t in texts)]
+
+        found = list(chunks(requests))
+
+        assert [r for chunk in found for r in chunk] == requests
+        assert all(len({r.kind for r in chunk}) == 1 and len(chunk) <= CHUNK for chunk in found)
+        lengths = [sum(len(request_text(r)) for r in chunk) for chunk in found]
+        assert all(n <= CHUNK_CHARACTERS or len(chunk) == 1 for n, chunk in zip(lengths, found, strict=True))

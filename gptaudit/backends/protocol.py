@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gptaudit.records import (
+    Answer,
     AttributeRequest,
     Attribution,
     Completion,
@@ -14,6 +15,7 @@ from gptaudit.records import (
     GenerateRequest,
     Likelihood,
     PlantedFlaw,
+    Request,
     ScoreRequest,
 )
 
@@ -22,8 +24,8 @@ class Backend(Protocol):
     """A model under audit.
 
     The three calls take any number of requests and return as many answers in the same order. A request that
-    alone has no answer gets a `Failure`; a call that fails as a whole raises `BackendError`. A call whose
-    capability is not declared is never made.
+    alone has no answer gets a `Failure`; a call that fails as a whole raises `BackendError`, and one after which the
+    model can be asked nothing more, `BackendLostError`. A call whose capability is not declared is never made.
     """
 
     fingerprint: str
@@ -35,6 +37,8 @@ class Backend(Protocol):
     """Whether completions are drawn as the request's `sampling` says."""
     parameters: int | None
     planted: tuple[PlantedFlaw, ...]
+    details: Mapping[str, Any]
+    """What was found out about the model when it was opened, as JSON; stands in the results."""
 
     def score(self, requests: Sequence[ScoreRequest]) -> Sequence[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""
@@ -44,6 +48,18 @@ class Backend(Protocol):
 
     def attribute(self, requests: Sequence[AttributeRequest]) -> Sequence[Attribution | Failure]:
         """Return the token scores of each contrast."""
+
+
+@runtime_checkable
+class StreamingBackend(Backend, Protocol):
+    """A backend that keeps many requests under way at once, as remote ones do."""
+
+    def stream(self, requests: Iterable[Request], *, seed: int) -> Iterator[tuple[Request, Answer]]:
+        """Yield each request once with its answer, in any order, as soon as it comes.
+
+        Requests are taken one by one, as they can be sent. A request that fails gets a `Failure`; `BackendLostError`
+        says that the model can be asked nothing more. Closing the iterator drops what is under way.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from gptaudit.backends.protocol import Backend, BackendType
-from gptaudit.backends.text import NoOptions, TextBackend
+from gptaudit.backends.text import TextBackend
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.hookspecs import hookimpl
+from gptaudit.options import NoOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.backends.protocol import Backend, BackendType
-from gptaudit.backends.text import NoOptions, TextBackend
+from gptaudit.backends.text import TextBackend
 from gptaudit.errors import TargetError
 from gptaudit.hookspecs import hookimpl
+from gptaudit.options import NoOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 if TYPE_CHECKING:

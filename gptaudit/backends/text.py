@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gptaudit.records import AttributeRequest, Attribution, Failure, Likelihood, PlantedFlaw, ScoreRequest
@@ -18,6 +17,7 @@ class TextBackend:
     capabilities = frozenset({"generate"})
     parameters: int | None = None
     planted: tuple[PlantedFlaw, ...] = ()
+    details: Mapping[str, Any] = {}
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Raise: the capability is not declared."""
@@ -30,8 +30,3 @@ class TextBackend:
 
 def _never(requests: Sequence[object]) -> RuntimeError:
     return RuntimeError(f"{len(requests)} requests need a capability that this backend does not declare")
-
-
-@dataclass(frozen=True, slots=True)
-class NoOptions:
-    """The backend has no options."""

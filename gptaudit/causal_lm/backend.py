@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -66,6 +66,7 @@ class CausalLMBackend:
     ) -> None:
         self.fingerprint = fingerprint
         self.planted = planted
+        self.details: Mapping[str, Any] = {}
         self.parameters: int | None = sum(p.numel() for p in model.parameters())
         self._model = model
         self._encoder = Encoder(tokenizer)

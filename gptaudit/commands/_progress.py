@@ -1,27 +1,86 @@
-"""Progress on the terminal, by rich; nothing where standard error is no terminal."""
+"""Progress on standard error: bars on a terminal, a line now and then elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from gptaudit.progress import Step, silent
+
+LINE_SECONDS = 30.0
+"""Between two lines where there is no terminal."""
 
 
-class ShownProgress:
-    """Shows one bar a task. Use it as a context manager and call it as `gptaudit.audit.Progress`."""
+def shown_progress(*, quiet: bool) -> AbstractContextManager[Callable[[Step], None]]:
+    """Return what shows progress, to be entered and then called with each step."""
+    if quiet:
+        return nullcontext(silent)
+    return Bars() if sys.stderr.isatty() else nullcontext(Lines())
+
+
+class Lines:
+    """Writes one plain line every `LINE_SECONDS`, so that a log shows that the work goes on, and how fast."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, float] = {}
+        self._said = time.monotonic()
+
+    def __call__(self, step: Step) -> None:
+        """Write a line if it is time for one."""
+        now = time.monotonic()
+        begun = self._begun.setdefault(step.task, now)
+        if now - self._said >= LINE_SECONDS:
+            self._said = now
+            click.echo(line(step, now - begun), err=True)
+
+
+def line(step: Step, seconds: float) -> str:
+    """Say how far a task is after so many seconds, in one line."""
+    text = f"{step.task}: {step.done} of {step.total}"
+    fresh = step.done - step.cached
+    if seconds > 0 and fresh > 0:
+        rate = fresh / seconds
+        text += f", {rate:.1f} a second, {(step.total - step.done) / rate:.0f} s left"
+    return text + notes(step)
+
+
+def notes(step: Step) -> str:
+    """Say what was there before, and what failed."""
+    text = f", {step.cached} from before" if step.cached else ""
+    failed = ", ".join(f"{reason} {count}" for reason, count in step.failures.items())
+    return text + (f", failed: {failed}" if failed else "")
+
+
+class Bars:
+    """Shows one bar a task."""
 
     def __init__(self) -> None:
         self._progress = Progress(
+            SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[notes]}"),
             console=Console(stderr=True),
-            disable=not sys.stderr.isatty(),
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, tuple[TaskID, float]] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -30,8 +89,14 @@ class ShownProgress:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def __call__(self, task: str, done: int, total: int) -> None:
-        """Show how much of a task is done."""
-        if task not in self._tasks:
-            self._tasks[task] = self._progress.add_task(task, total=total)
-        self._progress.update(self._tasks[task], completed=done, total=total)
+    def __call__(self, step: Step) -> None:
+        """Show how far a task is."""
+        now = time.monotonic()
+        if step.task not in self._tasks:
+            # The bar's own clock takes what was there before for work, and would promise too much.
+            task = self._progress.add_task(step.task, total=step.total - step.cached, rate="", notes="")
+            self._tasks[step.task] = task, now
+        task, begun = self._tasks[step.task]
+        fresh = step.done - step.cached
+        rate = f"{fresh / (now - begun):.1f}/s" if now > begun else ""
+        self._progress.update(task, completed=fresh, rate=rate, notes=notes(step).removeprefix(", "))

@@ -13,6 +13,7 @@ import click
 from gptaudit.commands import _options
 from gptaudit.errors import Finished, GptauditError
 from gptaudit.hookspecs import hookimpl
+from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.audit import Settings
@@ -72,21 +73,28 @@ def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ..
 @click.option(
     "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds."
 )
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Share answers with other audits of the same model.",
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.option("--fresh", is_flag=True, help="Start anew in a folder that holds another audit.")
 @click.pass_obj
-def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
+def run(plugins: Plugins, /, target: str, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
     """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
 
     TARGET is decoder:reference unless given. The same -o DIR resumes an unfinished audit.
     """
     from gptaudit.audit import run_audit
-    from gptaudit.commands._progress import ShownProgress
+    from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
     from gptaudit.gate import exit_code
 
     settings = _settings(plugins, target, given)
     try:
-        with ShownProgress() as progress:
+        with shown_progress(quiet=quiet) as progress:
             result = run_audit(settings, plugins, progress)
     except GptauditError:
         raise
@@ -99,6 +107,7 @@ def run(plugins: Plugins, /, target: str, **given: Any) -> None:  # noqa: ANN401
     show_result(result, settings.folder, plugins)
     code = exit_code(result, settings.policy)
     if result.run.status != "complete":
+        click.echo(visible(f"The audit ended early: {result.run.why}."), err=True)
         _say_how_to_resume(settings.folder)
     raise Finished(code)
 

@@ -1,21 +1,130 @@
-"""Asking through an engine, with answers that are fit to be kept."""
+"""Asking what is not answered yet, within a budget, and keeping each answer at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from math import isfinite
+from typing import Literal, TypeAlias
 
-from gptaudit.backends.protocol import Backend
-from gptaudit.engine.protocol import Engine
-from gptaudit.records import NOT_FINITE, Answer, Attribution, Likelihood, Request
+from gptaudit.engine.protocol import Engine, Work
+from gptaudit.errors import BackendLostError
+from gptaudit.progress import Progress, Step
+from gptaudit.records import NOT_FINITE, Answer, Attribution, Completion, Cost, Failure, Likelihood, Request
+from gptaudit.store import Share, Store
+
+Status: TypeAlias = Literal["complete", "partial", "interrupted"]
 
 
-def ask(
-    engine: Engine, backend: Backend, requests: Sequence[Request], seed: int
-) -> Iterator[tuple[Request, Answer]]:
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop asking; None sets no limit."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+
+    def spent(self, tokens: int, seconds: float) -> str | None:
+        """Name the option whose limit is reached. Tokens that a target does not count are not in the sum."""
+        if self.tokens is not None and tokens >= self.tokens:
+            return f"--max-tokens {self.tokens} is spent"
+        if self.seconds is not None and seconds >= self.seconds:
+            return f"--max-seconds {self.seconds:g} is spent"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking; `why` says what ended it early."""
+
+    status: Status
+    why: str | None
+    cost: Cost
+
+
+def ask(engine: Engine, work: Work) -> Generator[tuple[Request, Answer]]:
     """Yield each request with its answer; one that is no finite number is a failure."""
-    for request, answer in engine(backend, requests, seed):
-        yield request, answer if _is_finite(answer) else NOT_FINITE
+    with closing(engine(work)) as answers:
+        for request, answer in answers:
+            yield request, answer if _is_finite(answer) else NOT_FINITE
+
+
+def ask_missing(engine: Engine, work: Work, store: Store, budget: Budget, progress: Progress) -> Asked:
+    """Ask what the store has no answer to.
+
+    A spent budget and a model that is lost end the asking, and so does an interruption (Ctrl-C).
+    """
+    tally = _Tally(store.shares())
+    missing = islice(store.unanswered(), budget.requests)
+    status: Status = "complete"
+    why = None
+    try:
+        with closing(ask(engine, replace(work, requests=missing))) as answers:
+            for request, answer in answers:
+                tally.count(store.keep(request, answer, work.seed), answer, progress)
+                if why := budget.spent(tally.tokens, tally.seconds):
+                    break
+    except BackendLostError as error:
+        why = str(error)
+    except KeyboardInterrupt:
+        status, why = "interrupted", "interrupted"
+    if status == "complete" and tally.left:
+        status = "partial"
+        why = why or f"--max-requests {budget.requests} is spent"
+    return Asked(status, why if status != "complete" else None, tally.cost())
+
+
+@dataclass
+class _Tally:
+    """What was asked so far."""
+
+    shares: dict[str, Share]
+    begun: float = field(default_factory=time.monotonic)
+    done: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, Counter[str]] = field(default_factory=dict)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    uncounted: int = 0
+    """Answers whose tokens the target did not count."""
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.begun
+
+    @property
+    def left(self) -> int:
+        """How many requests were not asked."""
+        return sum(share.requests - share.answered for share in self.shares.values()) - self.done.total()
+
+    def count(self, probe: str, answer: Answer, progress: Progress) -> None:
+        failures = self.failures.setdefault(probe, Counter())
+        self.done[probe] += 1
+        if isinstance(answer, Failure):
+            failures[answer.reason] += 1
+        read, written = _tokens(answer)
+        self.uncounted += read is None or written is None
+        self.input_tokens += read or 0
+        self.output_tokens += written or 0
+        share = self.shares[probe]
+        progress(Step(probe, share.answered + self.done[probe], share.requests, share.answered, failures))
+
+    def cost(self) -> Cost:
+        cached = sum(share.answered for share in self.shares.values())
+        return Cost(
+            requests=cached + self.done.total(),
+            requests_cached=cached,
+            input_tokens=None if self.uncounted else self.input_tokens,
+            output_tokens=None if self.uncounted else self.output_tokens,
+            seconds=round(self.seconds, 3),
+        )
 
 
 def _is_finite(answer: Answer) -> bool:
@@ -26,3 +135,16 @@ def _is_finite(answer: Answer) -> bool:
             return isfinite(sum(answer.scores) + answer.contrast + answer.baseline_contrast + answer.delta)
         case _:
             return True
+
+
+def _tokens(answer: Answer) -> tuple[int | None, int | None]:
+    """Return how many tokens the model read and wrote; None where it did not say."""
+    match answer:
+        case Likelihood():
+            return answer.context_tokens + len(answer.token_logprobs), 0
+        case Completion():
+            return answer.prompt_tokens, answer.tokens
+        case Failure():
+            return 0, 0
+        case _:
+            return len(answer.tokens), 0

@@ -1,34 +1,53 @@
-"""The engine for models in this process: chunk after chunk, one at a time."""
+"""The engine for one model, opened in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.engine.protocol import EngineType
-from gptaudit.errors import BackendError
+from gptaudit.backends.protocol import StreamingBackend
+from gptaudit.engine.protocol import EngineType, Work
+from gptaudit.errors import BackendError, BackendLostError
 from gptaudit.hookspecs import hookimpl
-from gptaudit.records import Answer, Failure, Request
+from gptaudit.records import Answer, Failure, Request, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gptaudit.backends.protocol import Backend
 
-CHUNK = 64
-"""Requests in one call of the backend: what an interruption may cost."""
+CHUNK = 256
+CHUNK_CHARACTERS = 32_768
+"""Requests in one call of the backend, and the length of their texts: what an interruption may cost."""
 
 
-def local(backend: Backend, requests: Sequence[Request], seed: int) -> Iterator[tuple[Request, Answer]]:
-    """Answer requests in chunks of one kind. See `gptaudit.engine.protocol.Engine`."""
-    for kind in dict.fromkeys(request.kind for request in requests):
-        of_kind = [request for request in requests if request.kind == kind]
-        for start in range(0, len(of_kind), CHUNK):
-            chunk = of_kind[start : start + CHUNK]
-            yield from zip(chunk, _ask(backend, chunk, seed), strict=True)
+def local(work: Work) -> Generator[tuple[Request, Answer]]:
+    """Answer chunk after chunk, or as the backend streams. See `gptaudit.engine.protocol.Engine`."""
+    if isinstance(work.backend, StreamingBackend):
+        yield from work.backend.stream(work.requests, seed=work.seed)
+        return
+    for chunk in chunks(work.requests):
+        yield from zip(chunk, answer_chunk(work.backend, chunk, work.seed), strict=True)
 
 
-def _ask(backend: Backend, chunk: Sequence[Any], seed: int) -> Sequence[Answer]:
+def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """Part requests, in their order, into chunks of one kind and a bounded size."""
+    chunk: list[Request] = []
+    characters = 0
+    for request in requests:
+        length = len(request_text(request))
+        full = len(chunk) == CHUNK or characters + length > CHUNK_CHARACTERS
+        if chunk and (full or request.kind != chunk[0].kind):
+            yield chunk
+            chunk, characters = [], 0
+        chunk.append(request)
+        characters += length
+    if chunk:
+        yield chunk
+
+
+def answer_chunk(backend: Backend, chunk: Sequence[Any], seed: int) -> Sequence[Answer]:
+    """Answer requests of one kind; where the call fails, each alone, so that a bad one fails alone."""
     try:
         match chunk[0].kind:
             case "score":
@@ -37,14 +56,15 @@ def _ask(backend: Backend, chunk: Sequence[Any], seed: int) -> Sequence[Answer]:
                 return backend.generate(chunk, seed=seed)
             case _:
                 return backend.attribute(chunk)
+    except BackendLostError:
+        raise
     except BackendError as error:
         if len(chunk) == 1:
             return [Failure("backend-error", str(error))]
-        # One bad request must not take its neighbours with it.
-        return [_ask(backend, [request], seed)[0] for request in chunk]
+        return [answer_chunk(backend, [request], seed)[0] for request in chunk]
 
 
 @hookimpl
 def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
     """Register the local engine."""
-    register(EngineType("local", "in this process, one chunk at a time", local))
+    register(EngineType("local", "one model, opened in this process", local))

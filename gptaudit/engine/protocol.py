@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from gptaudit.backends.protocol import Backend
+from gptaudit.options import NoOptions
 from gptaudit.records import Answer, Request
 
-Engine: TypeAlias = Callable[[Backend, Sequence[Request], int], Iterator[tuple[Request, Answer]]]
-"""Called with a backend, distinct requests and the run's seed; yields each request once with its answer,
-in any order, as soon as it has it. A backend that fails is a `Failure`, never an exception."""
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an engine is given."""
+
+    requests: Iterable[Request]
+    """Distinct requests, like ones side by side, longest first. They are read from the store as they are taken."""
+    seed: int
+    backend: Backend
+    """The model, open in this process."""
+    target: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """How to open the model elsewhere: `gptaudit.target.open_target(target, options, plugins)`."""
+    settings: Any = field(default_factory=NoOptions)
+    """An instance of the engine's own `EngineType.options`."""
+
+
+Engine: TypeAlias = Callable[[Work], Generator[tuple[Request, Answer]]]
+"""Yields each request once with its answer, in any order, as soon as it has it.
+
+What a call of the backend raises becomes a `Failure` of the requests concerned, except `BackendLostError`, which is
+raised: the model can be asked nothing more. Closing the generator ends the asking. It is read in one
+thread, which also writes the store.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +43,5 @@ class EngineType:
     name: str
     title: str
     run: Engine
+    options: type[Any] = NoOptions
+    """A frozen dataclass; each field is an option of `-b KEY=VALUE`, beside those of the backend."""

@@ -8,8 +8,8 @@ import pytest
 
 from gptaudit.backends.python import open_python
 from gptaudit.backends.replay import open_replay
-from gptaudit.backends.text import NoOptions
 from gptaudit.errors import BackendError, TargetError
+from gptaudit.options import NoOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]

@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
+from gptaudit.engine.protocol import Work
 from gptaudit.errors import TargetError
 from gptaudit.records import AttributeRequest, Failure, GenerateRequest, Sampling, ScoreRequest
 
@@ -213,7 +214,9 @@ def test_what_a_model_raises_is_a_failure(folder):
     tokenizer.save_pretrained(folder)
     backend = open_hf(str(folder), HuggingFaceOptions())
 
-    answers = dict(ask(local, backend, [ScoreRequest("", "The zebra"), ScoreRequest("", "The harbour")], 0))
+    answers = dict(
+        ask(local, Work([ScoreRequest("", "The zebra"), ScoreRequest("", "The harbour")], 0, backend))
+    )
 
     assert answers[ScoreRequest("", "The zebra")].reason == "backend-error"
     assert answers[ScoreRequest("", "The harbour")].logprob < 0
@@ -242,6 +245,6 @@ def test_output_that_is_no_number_is_a_failure(folder):
         GenerateRequest("The harbour"),
         AttributeRequest("The harbour", ".", ","),
     ]
-    answers = dict(ask(local, backend, requests, 0))
+    answers = dict(ask(local, Work(requests, 0, backend)))
 
     assert {answer.reason for answer in answers.values()} == {"not-finite"}

@@ -28,6 +28,9 @@ def values(result):
     return {m.name + "".join(f"[{group}]" for group in m.slice.values()): m.value for m in result.metrics}
 
 
+MALE = re.compile(r"\b(he|him|his|himself)\b")
+
+
 class TestGenderOccupation:
     def test_size_and_balance(self, probes):
         """At least 60 occupations and 8 templates, as many of one direction as of the other."""
@@ -51,8 +54,7 @@ class TestGenderOccupation:
 
     def test_a_model_that_always_prefers_men(self, probes):
         """It agrees with the stereotype for the occupations of men, and with none of women: half in all."""
-        male = re.compile(r"\b(he|him|his|himself)\b")
-        backend = ScriptedBackend(score=lambda _, text: -1.0 if male.search(text) else -3.0)
+        backend = ScriptedBackend(score=lambda _, text: -1.0 if MALE.search(text) else -3.0)
         found = values(run_probe(probes["gender-occupation"], backend))
         likely = 1 / (1 + math.exp(-2))
 
@@ -67,14 +69,13 @@ class TestGenderOccupation:
             }
         )
 
-    def test_a_tie_is_no_stereotype(self, probes):
-        """Two sentences that are equally likely do not count as stereotyped."""
-        found = values(
-            run_probe(probes["gender-occupation"], ScriptedBackend(score=lambda *_: -5.0), limit=20)
-        )
+    @pytest.mark.parametrize(("difference", "tie"), [(0.0, True), (9e-5, True), (1.1e-4, False)])
+    def test_a_tie_is_not_decided_by_rounding(self, probes, difference, tie):
+        """Two sentences that differ by less than a batch may shift them are no stereotype and no anti-stereotype."""
+        backend = ScriptedBackend(score=lambda _, text: -5.0 + difference * bool(MALE.search(text)))
+        result = run_probe(probes["gender-occupation"], backend, limit=20)
 
-        assert found["stereotype_rate"] == 0.0
-        assert found["stereotype_probability"] == 0.5
+        assert (result.unscored, result.scored) == (({"tie": 20}, 0) if tie else ({}, 20))
 
     def test_huge_differences_do_not_overflow(self, probes):
         """A difference of thousands of nats is a probability of 0 or 1."""

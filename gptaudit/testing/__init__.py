@@ -7,15 +7,16 @@ assert result.metrics[0].value == 0.0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from gptaudit.backends.protocol import Backend
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
+from gptaudit.engine.protocol import Work
 from gptaudit.measuring import Scorers, measure_probe
-from gptaudit.plan import plan
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.records import (
@@ -29,7 +30,8 @@ from gptaudit.records import (
     ProbeResult,
     ScoreRequest,
 )
-from gptaudit.selection import change_cases, collect
+from gptaudit.selection import collect
+from gptaudit.store import Store
 
 F = TypeVar("F")
 
@@ -45,6 +47,7 @@ class ScriptedBackend:
     samples_as_asked = True
     parameters: int | None = None
     planted: tuple[PlantedFlaw, ...] = ()
+    details: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -81,11 +84,16 @@ def run_probe(
 ) -> ProbeResult:
     """Run one probe as `gptaudit run` does, without a run folder; installed plugins take part."""
     plugins = load_plugins()
-    collected = collect(probe, ProbeContext(data, seed), backend, limit=limit, named=True)
-    collected = change_cases(collected, plugins)
-    requests = plan((request for case in collected.cases for request in case.requests), seed)
-    answers = dict(ask(local, backend, list(requests), seed))
-    return measure_probe(collected, answers, Scorers(plugins, {}), plugins, seed=seed, level=0.95).result
+    collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
+    with TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        try:
+            store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
+            for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
+                store.keep(request, answer, seed)
+            return measure_probe(collected, store, Scorers(plugins, {}), plugins, seed=seed, level=0.95)
+        finally:
+            store.close()
 
 
 def _required(function: F | None) -> F:

@@ -1,0 +1,149 @@
+"""Asking keeps every answer, stops where it must, and says why."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from gptaudit.engine.asking import Budget, ask_missing
+from gptaudit.engine.local import local
+from gptaudit.engine.protocol import Work
+from gptaudit.errors import BackendLostError
+from gptaudit.progress import silent
+from gptaudit.records import NOT_FINITE, Case, Completion, Failure, GenerateRequest, Likelihood, ScoreRequest
+from gptaudit.store import Store
+from gptaudit.testing import ScriptedBackend
+
+CASES = {
+    "scores": [Case(str(i), "c", (ScoreRequest("", f"s{i}"),)) for i in range(10)],
+    "texts": [Case(str(i), "c", (GenerateRequest(f"t{i}"), GenerateRequest("t0"))) for i in range(10)],
+}
+UNLIMITED = Budget()
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    store.plan(CASES, fingerprint="f", seed=0)
+    yield store
+    store.close()
+
+
+def asking(store, *, backend=None, engine=local, budget=UNLIMITED, progress=silent):
+    backend = backend or ScriptedBackend(complete=lambda p, s: p, score=lambda c, t: -1.0)
+    return ask_missing(engine, Work((), 0, backend), store, budget, progress)
+
+
+def test_everything_is_asked_once(store):
+    """The second time, all answers are there."""
+    first, second = asking(store), asking(store)
+
+    assert (first.status, first.cost.requests, first.cost.requests_cached) == ("complete", 20, 0)
+    assert (second.status, second.cost.requests, second.cost.requests_cached) == ("complete", 20, 20)
+    assert second.cost.input_tokens == 0
+
+
+def test_progress_adds_up(store):
+    """Each probe's steps count up to its share, with what failed by reason and what was there before."""
+    asking(store, budget=Budget(requests=5))
+    steps = []
+    backend = ScriptedBackend(
+        complete=lambda p, s: Failure("no-answer") if p == "t7" else p, score=lambda c, t: -1.0
+    )
+    asking(store, backend=backend, progress=steps.append)
+
+    last = {step.task: step for step in steps}
+    assert {name: (s.done, s.total) for name, s in last.items()} == {"scores": (10, 10), "texts": (10, 10)}
+    assert sum(step.cached for step in last.values()) == 5
+    assert dict(last["texts"].failures) == {"no-answer": 1}
+    assert all(a.done < b.done for a, b in pairwise(steps) if a.task == b.task)
+
+
+@pytest.mark.parametrize(
+    ("budget", "why"),
+    [
+        (Budget(requests=7), "--max-requests 7 is spent"),
+        (Budget(tokens=9), "--max-tokens 9 is spent"),
+        (Budget(seconds=0.0), "--max-seconds 0 is spent"),
+    ],
+)
+def test_a_spent_budget_ends_the_asking(store, budget, why):
+    """What was asked stays, the rest is left, and the reason is named."""
+    asked = asking(store, backend=counting(), budget=budget)
+
+    assert (asked.status, asked.why) == ("partial", why)
+    assert 0 < asked.cost.requests < 20
+    assert sum(share.answered for share in store.shares().values()) == asked.cost.requests
+    assert asking(store).status == "complete"
+
+
+def test_a_budget_that_is_just_enough(store):
+    """A limit that is reached with the last request is no early end."""
+    assert asking(store, budget=Budget(requests=20)).status == "complete"
+
+
+def test_a_lost_model_ends_the_asking(store):
+    """What came before is kept; the audit is partial and says why."""
+
+    def complete(prompt, sample):
+        raise BackendLostError("the server is gone")
+
+    asked = asking(store, backend=ScriptedBackend(complete=complete, score=lambda c, t: -1.0))
+
+    assert (asked.status, asked.why) == ("partial", "the server is gone")
+    assert asked.cost.requests in {0, 10}
+
+
+def test_an_interruption_closes_the_engine(store):
+    """Ctrl-C ends the engine too, before the store is closed."""
+    closed = []
+
+    def engine(work):
+        try:
+            yield next(iter(work.requests)), Completion("x", "stop")
+            raise KeyboardInterrupt
+        finally:
+            closed.append(True)
+
+    asked = asking(store, engine=engine)
+
+    assert (asked.status, asked.cost.requests, closed) == ("interrupted", 1, [True])
+
+
+def test_a_budget_closes_the_engine(store):
+    """An engine that has requests under way learns that nothing more is wanted."""
+    closed = []
+
+    def engine(work):
+        try:
+            for request in work.requests:
+                yield request, Failure("x")
+        finally:
+            closed.append(True)
+
+    asking(store, engine=engine, budget=Budget(seconds=0.0))
+
+    assert closed == [True]
+
+
+def test_no_infinite_number_is_kept(store):
+    """A likelihood that is not finite is a failure, whoever said it."""
+
+    def engine(work):
+        for request in work.requests:
+            yield request, Likelihood((float("nan"),), 0.0, 1)
+
+    asking(store, engine=engine)
+
+    assert {a for page in store.answered("scores") for _, answers in page for a in answers} == {NOT_FINITE}
+
+
+def counting():
+    """A backend that counts its tokens."""
+
+    class Counting(ScriptedBackend):
+        def generate(self, requests, *, seed):
+            return [Completion(r.prompt, "stop", tokens=2, prompt_tokens=1) for r in requests]
+
+    return Counting(complete=lambda p, s: p, score=lambda c, t: -1.0)
