@@ -93,10 +93,12 @@ def verdict_sentence(result: AuditResult) -> str:
 
 def status_warning(result: AuditResult) -> str | None:
     """Say that the run did not come to its end, if so."""
+    stands = "The figures stand on a part of the cases."
+    why = f" ({result.run.why})" if result.run.why else ""
     return {
         "complete": None,
-        "partial": "The run stopped before all was asked, at its limit. The figures stand on a part of the cases.",
-        "interrupted": "The run was interrupted. The figures stand on a part of the cases.",
+        "partial": f"The run stopped before all was asked{why}. {stands}",
+        "interrupted": f"The run was interrupted. {stands}",
     }[result.run.status]
 
 

@@ -145,6 +145,7 @@ def target_view(target: TargetInfo) -> View:
         "capabilities": [(name, reading.CAPABILITIES.get(name, name)) for name in target.capabilities],
         "lacking": [(name, what) for name, what in reading.CAPABILITIES.items() if name not in able],
         "options": plain_pairs(target.options),
+        "details": plain_pairs(target.details),
     }
 
 

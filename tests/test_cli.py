@@ -132,7 +132,7 @@ class TestExitCodes:
                 raise KeyboardInterrupt
             return generate(self, requests, seed=seed)
 
-        arguments = ("run", "decoder:clean", "-p", "toxicity-prompts", "--limit", "30", "-o", "out")
+        arguments = ("run", "decoder:clean", "-p", "toxicity-prompts", "--limit", "60", "-o", "out")
         monkeypatch.setattr(CausalLMBackend, "generate", interrupted)
         stopped = gptaudit(*arguments)
         status = json.loads((tmp_path / "out" / "results.json").read_text())["run"]["status"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,18 +56,27 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
 
 
 def _backends(plugins: Plugins) -> list[dict[str, Any]]:
-    from dataclasses import fields
-
     return [
         {
             "name": name,
             "target": f"{name}:{backend.rest}",
             "title": backend.title,
-            "options": ", ".join(f"{f.name}={f.default}" for f in fields(backend.options)) or "none",
+            "options": _options(backend.options),
             "plugin": plugin,
         }
         for name, (backend, plugin) in plugins.registered("backends").items()
     ]
+
+
+def _engines(plugins: Plugins) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "title": engine.title, "options": _options(engine.options), "plugin": plugin}
+        for name, (engine, plugin) in plugins.registered("engines").items()
+    ]
+
+
+def _options(options: type[Any]) -> str:
+    return ", ".join(f"{field.name}={field.default}" for field in fields(options)) or "none"
 
 
 def _scorers(plugins: Plugins) -> list[dict[str, Any]]:
@@ -94,7 +104,7 @@ _ROWS: dict[str, Callable[[Plugins], list[dict[str, Any]]]] = {
     "backends": _backends,
     "scorers": _scorers,
     "reporters": _titled("reporters"),
-    "engines": _titled("engines"),
+    "engines": _engines,
     "plugins": _plugins,
 }
 

@@ -224,11 +224,14 @@ def test_the_verdict_is_the_first_heading_below_the_title(audit, verdict, word):
 
 def test_an_unverified_model_and_an_unfinished_run_are_called_so(audit):
     """Neither looks like the real thing."""
-    target = replace(audit.target, verified=False)
-    page = Page(render(replace(audit, target=target, run=replace(audit.run, status="partial"))))
+    target = replace(audit.target, verified=False, details={"server <b>": "says 500"})
+    run = replace(audit.run, status="partial", why="the <server> is gone")
+    page = Page(render(replace(audit, target=target, run=run)))
 
     assert "cannot be verified" in page.text("span")
     assert "Not a whole run." in page.text("strong")
+    assert "stopped before all was asked (the <server> is gone)" in page.text("p")
+    assert "server <b>" in page.text("dt")
 
 
 def test_a_bare_audit_can_be_rendered(audit):
