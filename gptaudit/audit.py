@@ -87,8 +87,11 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
         )
         if settings.fresh:
             forget(settings.folder)
-        work = Work((), settings.seed, backend, settings.target, options, work_options)
-        asked = _ask(engine, work, store, cache, settings, progress)
+        work = Work(
+            (), settings.seed, backend, target=settings.target, options=options, settings=work_options
+        )
+        asking = [c.probe for c in collected if c.skipped is None]
+        asked = _ask(engine, work, store, asking, cache, settings, progress)
         measured = _measure(collected, asked.status, store, scorers, plugins, settings, progress)
     finally:
         store.close()
@@ -137,17 +140,22 @@ def _collect(
 
 
 def _ask(
-    engine: Engine, work: Work, store: Store, cache: Cache | None, settings: Settings, progress: Progress
+    engine: Engine,
+    work: Work,
+    store: Store,
+    probes: Sequence[Probe],
+    cache: Cache | None,
+    settings: Settings,
+    progress: Progress,
 ) -> Asked:
     budget = Budget(settings.max_requests, settings.max_tokens, settings.max_seconds)
-    fingerprint = work.backend.fingerprint
     if cache is None:
-        return ask_missing(engine, work, store, budget, progress)
-    store.borrow(cache, fingerprint)
+        return ask_missing(engine, work, store, probes, budget, progress)
+    store.borrow(cache, work.backend.fingerprint)
     try:
-        return ask_missing(engine, work, store, budget, progress)
+        return ask_missing(engine, work, store, probes, budget, progress)
     finally:
-        store.lend(cache, fingerprint)
+        store.lend(cache, work.backend.fingerprint)
 
 
 def _measure(

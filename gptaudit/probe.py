@@ -24,6 +24,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -129,6 +130,15 @@ class Probe(ABC):
     @abstractmethod
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Turn a case's answers into one value per metric."""
+
+    def is_open(self, answered: Answered) -> bool:
+        """Whether the errors of rough log-likelihoods could change a value that `measure` decides.
+
+        So it is where two of the case's sums lie closer than their errors: a probe compares them. One that decides
+        by something else must say so here.
+        """
+        pairs = combinations(answered.likelihoods, 2)
+        return any(abs(a.logprob - b.logprob) <= a.error + b.error for a, b in pairs)
 
     def source(self, context: ProbeContext) -> DataSource | None:  # noqa: ARG002 - most probes need no context
         """Say where the cases come from."""

@@ -85,6 +85,8 @@ class Likelihood:
     token_logprobs: tuple[float, ...]
     logprob: float
     context_tokens: int
+    error: float = 0.0
+    """How far `logprob` may be from what the model says when it is asked exactly; 0 where it was."""
     kind: Literal["likelihood"] = "likelihood"
 
 
@@ -269,6 +271,8 @@ class Cost:
     input_tokens: int | None
     output_tokens: int | None
     seconds: float
+    requests_redone: int = 0
+    """Asked again exactly, since a rough answer left a decision open."""
 
 
 @dataclass(frozen=True, slots=True)

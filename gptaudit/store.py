@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from gptaudit.cache import Cache
 from gptaudit.database import ELSEWHERE, Database, InUseError, damaged, named
 from gptaudit.errors import DataError, UsageError
 from gptaudit.plan import ALIKE, REQUEST, request_key
-from gptaudit.records import Answer, Case, Failure, Measurement, Request
+from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
 
 FILE_NAME = "evidence.sqlite"
 VERSION = "2"
@@ -53,12 +54,20 @@ WITH missing AS (
   SELECT request, json_extract(request, '$.kind') AS kind, coalesce(
     json_extract(request, '$.prompt'),
     json_extract(request, '$.context') || json_extract(request, '$.continuation')) AS text
-  FROM requests LEFT JOIN answers USING (key) WHERE coalesce(failed, 1))
+  FROM requests LEFT JOIN answers USING (key) WHERE failed IS NULL OR (failed AND ?))
 SELECT request FROM missing
 ORDER BY kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
   substr(text, 1, {ALIKE}), text, request
 """  # noqa: S608 - a constant of the project
 
+_DROP = "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key"
+_BY_PROBE = """
+SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?)) GROUP BY probe
+"""
+_EXCHANGES = """
+SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
+WHERE key IN (SELECT value FROM json_each(?))
+"""
 _MEASUREMENTS = """
 SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
@@ -127,10 +136,10 @@ class Store:
         """Give all answers to a cache."""
         cache.take_from(self._db, fingerprint)
 
-    def unanswered(self) -> Iterator[Request]:
-        """Yield what is still to be asked, in the order of `gptaudit.plan`; a failed request is asked again."""
+    def unanswered(self, *, failed_too: bool = True) -> Iterator[Request]:
+        """Yield what is still to be asked, in the order of `gptaudit.plan`."""
         self._db.rows("DROP TABLE IF EXISTS temp.queue")
-        self._db.rows(_QUEUE)
+        self._db.rows(_QUEUE, (failed_too,))
         for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
             yield from (REQUEST.validate_json(request) for _, request in page)
 
@@ -153,6 +162,25 @@ class Store:
                 _answered_case(body, [found[key] for key in of_case])
                 for (_, body, _), of_case in zip(rows, keys, strict=True)
             ]
+
+    def reopen(
+        self, probe: str, is_open: Callable[[Case, Sequence[Answer | None]], bool], seed: int
+    ) -> Counter[str]:
+        """Drop the rough answers of the cases that are open; count them by the probe that asked first."""
+        dropped: Counter[str] = Counter()
+        for page in self.answered(probe):
+            keys = [
+                request_key(request, seed)
+                for case, answers in page
+                if is_open(case, answers)
+                for request, answer in zip(case.requests, answers, strict=True)
+                if isinstance(answer, Likelihood) and answer.error
+            ]
+            with self._db.transaction():
+                gone = self._db.rows(_DROP, (json.dumps(keys),))
+                listed = json.dumps([key for (key,) in gone])
+                dropped.update(dict(self._db.rows(_BY_PROBE, (listed,))))
+        return dropped
 
     def transaction(self) -> AbstractContextManager[None]:
         """Write all that is written inside, or nothing."""
@@ -205,8 +233,7 @@ class Store:
         path = self._db.path
         found = {}
         for key, request, answer, checksum in self._db.rows(
-            "SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key) "
-            "WHERE key IN (SELECT value FROM json_each(?))",
+            _EXCHANGES,
             (json.dumps(list(keys)),),
         ):
             if answer is not None and checksum != _checksum(key, answer):

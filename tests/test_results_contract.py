@@ -83,7 +83,8 @@ COST = record(
         "input_tokens": {"type": ["integer", "null"]},
         "output_tokens": {"type": ["integer", "null"]},
         "seconds": {"type": "number"},
-    }
+    },
+    {"requests_redone": COUNT},
 )
 RESULTS = record(
     {

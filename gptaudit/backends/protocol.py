@@ -62,6 +62,18 @@ class StreamingBackend(Backend, Protocol):
         """
 
 
+@runtime_checkable
+class RoughBackend(Backend, Protocol):
+    """A backend that can also say quickly and roughly how likely a continuation is.
+
+    Everything is asked roughly first; where the errors leave a decision of a probe open (`Probe.is_open`), `score`
+    is asked again.
+    """
+
+    def score_roughly(self, requests: Sequence[ScoreRequest]) -> Sequence[Likelihood | Failure]:
+        """Return log-likelihoods with the `error` that each may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendType:
     """A kind of backend, found by the scheme of the target: `SCHEME:REST`."""

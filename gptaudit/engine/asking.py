@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import isfinite
 from typing import Literal, TypeAlias
 
+from gptaudit.backends.protocol import RoughBackend
 from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import BackendLostError
+from gptaudit.probe import Answered, Probe
 from gptaudit.progress import Progress, Step
-from gptaudit.records import NOT_FINITE, Answer, Attribution, Completion, Cost, Failure, Likelihood, Request
+from gptaudit.records import (
+    NOT_FINITE,
+    Answer,
+    Attribution,
+    Case,
+    Completion,
+    Cost,
+    Failure,
+    Likelihood,
+    Request,
+)
 from gptaudit.store import Share, Store
 
 Status: TypeAlias = Literal["complete", "partial", "interrupted"]
@@ -53,21 +65,26 @@ def ask(engine: Engine, work: Work) -> Generator[tuple[Request, Answer]]:
             yield request, answer if _is_finite(answer) else NOT_FINITE
 
 
-def ask_missing(engine: Engine, work: Work, store: Store, budget: Budget, progress: Progress) -> Asked:
+def ask_missing(
+    engine: Engine, work: Work, store: Store, probes: Sequence[Probe], budget: Budget, progress: Progress
+) -> Asked:
     """Ask what the store has no answer to.
 
     A spent budget and a model that is lost end the asking, and so does an interruption (Ctrl-C).
     """
     tally = _Tally(store.shares())
-    missing = islice(store.unanswered(), budget.requests)
     status: Status = "complete"
     why = None
     try:
-        with closing(ask(engine, replace(work, requests=missing))) as answers:
-            for request, answer in answers:
-                tally.count(store.keep(request, answer, work.seed), answer, progress)
-                if why := budget.spent(tally.tokens, tally.seconds):
-                    break
+        for part in _parts(work, store, probes, tally):
+            missing = islice(part.requests, budget.requests and budget.requests - tally.done.total())
+            with closing(ask(engine, replace(part, requests=missing))) as answers:
+                for request, answer in answers:
+                    tally.count(store.keep(request, answer, work.seed), answer, progress)
+                    if why := budget.spent(tally.tokens, tally.seconds):
+                        break
+            if tally.left:
+                break
     except BackendLostError as error:
         why = str(error)
     except KeyboardInterrupt:
@@ -76,6 +93,29 @@ def ask_missing(engine: Engine, work: Work, store: Store, budget: Budget, progre
         status = "partial"
         why = why or f"--max-requests {budget.requests} is spent"
     return Asked(status, why if status != "complete" else None, tally.cost())
+
+
+def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
+    """Yield what is to be asked: everything roughly where the model can, and then what is open exactly.
+
+    An exact answer may open another case that shares its request, so this goes on until nothing is open.
+    """
+    if not isinstance(work.backend, RoughBackend):
+        yield replace(work, requests=store.unanswered())
+        return
+    yield replace(work, requests=store.unanswered(), rough=True)
+    while tally.reopen(
+        dropped for probe in probes if (dropped := store.reopen(probe.id, _is_open(probe), work.seed))
+    ):
+        yield replace(work, requests=store.unanswered(failed_too=False))
+
+
+def _is_open(probe: Probe) -> Callable[[Case, Sequence[Answer | None]], bool]:
+    def is_open(case: Case, answers: Sequence[Answer | None]) -> bool:
+        given = tuple(answer for answer in answers if answer is not None)
+        return probe.is_open(Answered(case, given))
+
+    return is_open
 
 
 @dataclass
@@ -88,6 +128,7 @@ class _Tally:
     failures: dict[str, Counter[str]] = field(default_factory=dict)
     input_tokens: int = 0
     output_tokens: int = 0
+    redone: Counter[str] = field(default_factory=Counter)
     uncounted: int = 0
     """Answers whose tokens the target did not count."""
 
@@ -102,7 +143,15 @@ class _Tally:
     @property
     def left(self) -> int:
         """How many requests were not asked."""
-        return sum(share.requests - share.answered for share in self.shares.values()) - self.done.total()
+        missing = sum(share.requests - share.answered for share in self.shares.values())
+        return missing + self.redone.total() - self.done.total()
+
+    def reopen(self, dropped: Iterable[Counter[str]]) -> bool:
+        """Note that answers were dropped; return whether there were any."""
+        before = self.redone.total()
+        for of_probe in dropped:
+            self.redone.update(of_probe)
+        return self.redone.total() > before
 
     def count(self, probe: str, answer: Answer, progress: Progress) -> None:
         failures = self.failures.setdefault(probe, Counter())
@@ -114,16 +163,18 @@ class _Tally:
         self.input_tokens += read or 0
         self.output_tokens += written or 0
         share = self.shares[probe]
-        progress(Step(probe, share.answered + self.done[probe], share.requests, share.answered, failures))
+        done, total = share.answered + self.done[probe], share.requests + self.redone[probe]
+        progress(Step(probe, done, total, share.answered, failures))
 
     def cost(self) -> Cost:
         cached = sum(share.answered for share in self.shares.values())
         return Cost(
-            requests=cached + self.done.total(),
+            requests=cached + self.done.total() - self.redone.total(),
             requests_cached=cached,
             input_tokens=None if self.uncounted else self.input_tokens,
             output_tokens=None if self.uncounted else self.output_tokens,
             seconds=round(self.seconds, 3),
+            requests_redone=self.redone.total(),
         )
 
 

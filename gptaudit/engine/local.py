@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.backends.protocol import StreamingBackend
+from gptaudit.backends.protocol import RoughBackend, StreamingBackend
 from gptaudit.engine.protocol import EngineType, Work
 from gptaudit.errors import BackendError, BackendLostError
 from gptaudit.hookspecs import hookimpl
@@ -27,7 +27,7 @@ def local(work: Work) -> Generator[tuple[Request, Answer]]:
         yield from work.backend.stream(work.requests, seed=work.seed)
         return
     for chunk in chunks(work.requests):
-        yield from zip(chunk, answer_chunk(work.backend, chunk, work.seed), strict=True)
+        yield from zip(chunk, answer_chunk(work.backend, chunk, work.seed, rough=work.rough), strict=True)
 
 
 def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
@@ -46,10 +46,14 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
         yield chunk
 
 
-def answer_chunk(backend: Backend, chunk: Sequence[Any], seed: int) -> Sequence[Answer]:
+def answer_chunk(
+    backend: Backend, chunk: Sequence[Any], seed: int, *, rough: bool = False
+) -> Sequence[Answer]:
     """Answer requests of one kind; where the call fails, each alone, so that a bad one fails alone."""
     try:
         match chunk[0].kind:
+            case "score" if rough and isinstance(backend, RoughBackend):
+                return backend.score_roughly(chunk)
             case "score":
                 return backend.score(chunk)
             case "generate":
@@ -61,7 +65,7 @@ def answer_chunk(backend: Backend, chunk: Sequence[Any], seed: int) -> Sequence[
     except BackendError as error:
         if len(chunk) == 1:
             return [Failure("backend-error", str(error))]
-        return [answer_chunk(backend, [request], seed)[0] for request in chunk]
+        return [answer_chunk(backend, [request], seed, rough=rough)[0] for request in chunk]
 
 
 @hookimpl

@@ -20,6 +20,8 @@ class Work:
     seed: int
     backend: Backend
     """The model, open in this process."""
+    rough: bool = False
+    """Whether score requests are to be asked by `RoughBackend.score_roughly`."""
     target: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     """How to open the model elsewhere: `gptaudit.target.open_target(target, options, plugins)`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -10,6 +12,7 @@ from gptaudit.engine.asking import Budget, ask_missing
 from gptaudit.engine.local import local
 from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendLostError
+from gptaudit.probe import Answered, MetricSpec, Probe, Scored
 from gptaudit.progress import silent
 from gptaudit.records import NOT_FINITE, Case, Completion, Failure, GenerateRequest, Likelihood, ScoreRequest
 from gptaudit.store import Store
@@ -30,9 +33,9 @@ def store(tmp_path):
     store.close()
 
 
-def asking(store, *, backend=None, engine=local, budget=UNLIMITED, progress=silent):
+def asking(store, *, backend=None, engine=local, probes=(), budget=UNLIMITED, progress=silent):
     backend = backend or ScriptedBackend(complete=lambda p, s: p, score=lambda c, t: -1.0)
-    return ask_missing(engine, Work((), 0, backend), store, budget, progress)
+    return ask_missing(engine, Work((), 0, backend), store, probes, budget, progress)
 
 
 def test_everything_is_asked_once(store):
@@ -147,3 +150,79 @@ def counting():
             return [Completion(r.prompt, "stop", tokens=2, prompt_tokens=1) for r in requests]
 
     return Counting(complete=lambda p, s: p, score=lambda c, t: -1.0)
+
+
+class Rough(ScriptedBackend):
+    """Rounds to whole nats when it is asked roughly, and counts what it is asked."""
+
+    def __init__(self, exact):
+        super().__init__(score=lambda _, text: exact[text])
+        self.roughly, self.exactly = Counter(), Counter()
+
+    def score_roughly(self, requests):
+        self.roughly.update(r.continuation for r in requests)
+        values = [round(self._score("", r.continuation)) for r in requests]
+        return [Likelihood((v,), v, 1, error=0.5) for v in values]
+
+    def score(self, requests):
+        self.exactly.update(r.continuation for r in requests)
+        return super().score(requests)
+
+
+class Pair(Probe):
+    id, title, suite = "pair", "Pair", "test"
+    needs = frozenset({"score"})
+    metrics = (MetricSpec("rate", 0.5, "target", "fraction", binary=True),)
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def cases(self, context):
+        for i, pair in enumerate(self.pairs):
+            yield Case(str(i), str(i), tuple(ScoreRequest("", text) for text in pair))
+
+    def measure(self, answered):
+        first, second = (likelihood.logprob for likelihood in answered.likelihoods)
+        return Scored({"rate": float(first > second)})
+
+
+class TestRoughAnswers:
+    """A backend that answers roughly first is asked exactly where a decision hangs on it."""
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_every_decision_is_the_exact_one(self, seed, tmp_path):
+        """Whatever the numbers, and though cases share requests, no decision differs; most are not asked again."""
+        generator = random.Random(seed)
+        exact = {f"text {i}": -generator.uniform(0, 40) for i in range(60)}
+        probe = Pair([generator.sample(sorted(exact), 2) for _ in range(80)])
+        backend = Rough(exact)
+        store = Store(tmp_path)
+        store.plan({"pair": probe.cases(None)}, fingerprint="f", seed=0)
+
+        steps = []
+        asked = asking(store, backend=backend, probes=[probe], progress=steps.append)
+
+        decisions = [
+            (probe.measure(Answered(case, answers)).values["rate"], float(exact[a] > exact[b]))
+            for (case, answers), (a, b) in zip(next(store.answered("pair")), probe.pairs, strict=True)
+        ]
+        store.close()
+        assert all(found == right for found, right in decisions)
+        assert asked.status == "complete"
+        assert set(backend.roughly.values()) == set(backend.exactly.values()) == {1}
+        assert asked.cost.requests == len(backend.roughly)
+        assert asked.cost.requests_redone == len(backend.exactly)
+        assert steps[-1].done == steps[-1].total == len(backend.roughly) + len(backend.exactly)
+
+    def test_a_clear_decision_is_not_asked_again(self, tmp_path):
+        """Where the errors cannot change the order, the rough answer stays, and says how rough it is."""
+        backend = Rough({"a": -1.2, "b": -9.1, "c": -8.7, "d": -30.0})
+        probe = Pair([("a", "d"), ("b", "c")])
+        store = Store(tmp_path)
+        store.plan({"pair": probe.cases(None)}, fingerprint="f", seed=0)
+        asking(store, backend=backend, probes=[probe])
+        (_, clear), (_, close) = next(store.answered("pair"))
+        store.close()
+
+        assert set(backend.exactly) == {"b", "c"}
+        assert [answer.error for answer in (*clear, *close)] == [0.5, 0.5, 0.0, 0.0]
