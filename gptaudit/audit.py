@@ -14,9 +14,10 @@ from gptaudit.engine.asking import Asked, Budget, Status, ask_missing
 from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import UsageError
 from gptaudit.folder import RESULTS, forget, prepared
-from gptaudit.gate import Audit, decide, read_audit
+from gptaudit.gate import decide, read_audit
 from gptaudit.measuring import Scorers, measure_probe
 from gptaudit.options import split_options
+from gptaudit.pairing import Audit
 from gptaudit.plugins import Plugins
 from gptaudit.policy import Policy, require_measured
 from gptaudit.probe import Probe, ProbeContext

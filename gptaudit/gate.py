@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import ExitCode
-from gptaudit.gate_figures import Audit, Figure, figures
+from gptaudit.gate_figures import Figure, figures
 from gptaudit.gate_text import limit_text, reading
+from gptaudit.pairing import Audit
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
 from gptaudit.results import read_results
 from gptaudit.stats.multiplicity import holm, p_value
@@ -29,8 +30,6 @@ from gptaudit.store import StoredMeasurements
 
 if TYPE_CHECKING:
     from gptaudit.policy import Policy
-
-__all__ = ["Audit", "decide", "exit_code", "read_audit"]
 
 COVERAGE_FLOOR = 0.95
 """The share of a probe's cases that must be scored where no policy says otherwise."""

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import fsum
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import PolicyError
 from gptaudit.gate_text import rule_words, slice_words
-from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult, full_name
-from gptaudit.stats.intervals import difference_interval
+from gptaudit.pairing import Audit, Difference, Pairs
+from gptaudit.records import AuditResult, Metric, ProbeResult, full_name
 from gptaudit.stats.multiplicity import quantile
 from gptaudit.validation import nearest
 
 if TYPE_CHECKING:
     from gptaudit.policy import Policy, Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """A result with the measurements behind it, by probe; only `max_increase` needs them."""
-
-    result: AuditResult
-    measurements: Mapping[str, Iterable[Measurement]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +60,11 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
         words = rule_words(rule, target.probe, target.name, where)
         yield Figure(rule, words, rule.metric, _unscored(probe))
         return
-    pairs = _Pairs.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
+    increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
     for metric in _metrics(rule, probe, policy):
         words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
         figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
-        yield pairs.increase(figure, metric) if pairs else _at_level(figure, metric, policy.level)
+        yield increase.over(figure, metric) if increase else _at_level(figure, metric, policy.level)
 
 
 def _probe(result: AuditResult, name: str, who: str) -> ProbeResult:
@@ -122,10 +112,10 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Measurements of the same cases, (candidate, baseline), both scored."""
+class _Increase:
+    """What a rule about an increase is decided by."""
 
-    pairs: Sequence[tuple[Measurement, Measurement]]
+    pairs: Pairs
     missing: str | None
     level: float
     seed: int
@@ -133,55 +123,30 @@ class _Pairs:
     @classmethod
     def of(
         cls, rule: Rule, candidate: Audit, baseline: Audit | None, probe: ProbeResult, policy: Policy
-    ) -> _Pairs:
+    ) -> _Increase:
         if baseline is None:
             where = f"{policy.name}: {rule.metric}: max_increase"
             msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
             raise PolicyError(msg)
         old_probe = _probe(baseline.result, probe.id, f"{policy.name}: the baseline holds")
-        new, old = _by_case(candidate, probe.id), _by_case(baseline, probe.id)
         if old_probe.status != "scored":
-            return cls((), f"in the baseline, {_unscored(old_probe)}", policy.level, 0)
-        _refuse_unlike(rule, (probe, old_probe), (set(new), set(old)), policy.name)
-        pairs = [(m, old[c]) for c, m in new.items() if m.unscored is None and old[c].unscored is None]
-        short = f"only {len(pairs)} of {len(new)} cases were scored in both audits"
-        missing = None if pairs and len(pairs) >= policy.coverage * len(new) else short
-        return cls(pairs, missing, policy.level, candidate.result.run.seed)
+            missing = f"in the baseline, {_unscored(old_probe)}"
+            return cls(Pairs((), 0, ()), missing, policy.level, 0)
+        pairs = Pairs.of(candidate, baseline, (probe, old_probe))
+        if pairs.unlike:
+            where = f"{policy.name}: {rule.metric}: max_increase needs a baseline measured in the same way"
+            what = f"{' and '.join(pairs.unlike)} differ"
+            msg = f"{where}, but {what}; run the baseline again with the same probe and cases"
+            raise PolicyError(msg)
+        short = f"only {len(pairs.scored)} of {pairs.total} cases were scored in both audits"
+        enough = pairs.scored and len(pairs.scored) >= policy.coverage * pairs.total
+        return cls(pairs, None if enough else short, policy.level, candidate.result.run.seed)
 
-    def increase(self, figure: Figure, metric: Metric) -> Figure:
+    def over(self, figure: Figure, metric: Metric) -> Figure:
         """Return by how much the metric rose."""
         if missing := figure.missing or self.missing:
             return replace(figure, missing=missing)
-        of_slice = [p for p in self.pairs if metric.slice.items() <= p[0].slices.items()]
-        new, old = ([p[i].values[metric.name] for p in of_slice] for i in (0, 1))
-        clusters = [p[0].cluster for p in of_slice]
-        binary = metric.interval.startswith("wilson")
-        interval = difference_interval(new, old, clusters, level=self.level, seed=self.seed, binary=binary)
-        value = fsum(a - b for a, b in zip(new, old, strict=True)) / len(new) if new else None
-        low, high, count = interval.low, interval.high, len(set(clusters))
-        return replace(figure, missing=interval.why, value=value, low=low, high=high, clusters=count)
-
-
-def _by_case(audit: Audit, probe: str) -> dict[str, Measurement]:
-    """Hold a probe's measurements without their evidence, which is most of their size."""
-    return {m.case: replace(m, evidence=None) for m in audit.measurements.get(probe, ())}
-
-
-def _refuse_unlike(
-    rule: Rule, probes: tuple[ProbeResult, ProbeResult], cases: tuple[set[str], set[str]], policy: str
-) -> None:
-    """Refuse to compare figures that were not measured in the same way."""
-    facts = [
-        {
-            "probe version": probe.version,
-            "data sha256": probe.data.sha256 if probe.data else None,
-            "method": json.dumps(dict(probe.method), sort_keys=True),
-            "cases": of_probe,
-        }
-        for probe, of_probe in zip(probes, cases, strict=True)
-    ]
-    unlike = [name for name in facts[0] if facts[0][name] != facts[1][name]]
-    if unlike:
-        where = f"{policy}: {rule.metric}: max_increase needs a baseline measured in the same way"
-        msg = f"{where}, but {' and '.join(unlike)} differ; run the baseline again with the same probe and cases"
-        raise PolicyError(msg)
+        found = Difference.of(self.pairs.of_slice(metric.slice), metric, level=self.level, seed=self.seed)
+        low, high, clusters = found.interval.low, found.interval.high, len(set(found.clusters))
+        why = found.interval.why
+        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=clusters)

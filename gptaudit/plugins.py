@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 COMMANDS = (
     "gptaudit.commands.run",
     "gptaudit.commands.gate",
+    "gptaudit.commands.compare",
     "gptaudit.commands.report",
     "gptaudit.commands.list",
     "gptaudit.commands.doctor",

@@ -1,4 +1,4 @@
-"""`results.json`: written, and read back."""
+"""`results.json`, and what else is written as JSON with a schema."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gptaudit.errors import DataError, UsageError
 from gptaudit.records import RESULTS_SCHEMA, AuditResult
 
+if TYPE_CHECKING:
+    from gptaudit.comparison import Comparison
 
-def to_json(result: AuditResult) -> str:
+
+def to_json(result: AuditResult | Comparison) -> str:
     """Write a result as JSON, keys in the order of the fields with `schema` first.
 
     It is pure ASCII, so that no model output can act on a terminal that shows it; a lone surrogate, which no

@@ -1,4 +1,4 @@
-"""`report.html`: one page that needs nothing but itself."""
+"""Pages that need nothing but themselves."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gptaudit.records import AuditResult
 from gptaudit.reporting import ReportSection
 from gptaudit.text import visible
 
+from .probe_view import View
 from .view import page
 
 POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -21,14 +22,19 @@ POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'no
 
 
 def render(result: AuditResult, sections: Sequence[ReportSection] = ()) -> str:
-    """Render the report.
+    """Render the report of an audit."""
+    return render_page("report.html", page(result, sections))
+
+
+def render_page(template: str, view: View) -> str:
+    """Render a page.
 
     Whatever is not markup of ours is escaped, and what would act on the screen unseen is made visible.
     """
     style = files("gptaudit.reports").joinpath("static", "report.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = environment().get_template("report.html")
-    return template.render(page(result, sections), style=Markup(style), policy=POLICY.format(digest))  # noqa: S704
+    found = environment().get_template(template)
+    return found.render(view, style=Markup(style), policy=POLICY.format(digest))  # noqa: S704
 
 
 def environment() -> Environment:

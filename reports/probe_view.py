@@ -121,7 +121,7 @@ def evidence_view(item: EvidenceItem) -> View:
         "slices": list(item.slices.items()),
         "values": _scores(item.values),
         "note": shorten(evidence.note, LONGEST_TEXT)[0],
-        "exchanges": _exchanges(evidence.exchanges),
+        "exchanges": exchange_views(evidence.exchanges),
         "heatmap": None if attribution is None else heatmap(attribution),
     }
 
@@ -156,7 +156,7 @@ def plain_pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()]
 
 
-def _exchanges(exchanges: Sequence[Exchange]) -> list[View]:
+def exchange_views(exchanges: Sequence[Exchange]) -> list[View]:
     """Return the exchanges; a prompt that is the one before it again is left out."""
     before = [None, *(exchange.prompt for exchange in exchanges)]
     return [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptaudit.gate import Audit, decide
+from gptaudit.gate import decide
 from gptaudit.metrics import summarise
+from gptaudit.pairing import Audit
 from gptaudit.policy import Policy, Rule
 from gptaudit.probe import MetricSpec
 from gptaudit.records import (

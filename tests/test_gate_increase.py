@@ -9,7 +9,8 @@ from gate_builders import (
 )
 
 from gptaudit.errors import PolicyError
-from gptaudit.gate import Audit, decide
+from gptaudit.gate import decide
+from gptaudit.pairing import Audit
 from gptaudit.policy import Rule
 from gptaudit.records import (
     GateResult,

@@ -16,7 +16,8 @@ from gate_builders import (
 )
 
 from gptaudit.errors import ExitCode
-from gptaudit.gate import Audit, exit_code
+from gptaudit.gate import exit_code
+from gptaudit.pairing import Audit
 from gptaudit.policy import Rule
 from gptaudit.records import (
     GateResult,

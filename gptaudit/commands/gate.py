@@ -25,7 +25,8 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from dataclasses import replace
 
     from gptaudit.commands._show import show_gate
-    from gptaudit.gate import Audit, decide, exit_code, read_audit
+    from gptaudit.gate import decide, exit_code, read_audit
+    from gptaudit.pairing import Audit
     from gptaudit.policy import load_policy
     from gptaudit.results import read_results
 

@@ -77,7 +77,9 @@ def mean_interval(
     """
     sample = _Sample.of(values, clusters)
     if sample.groups < 2:
-        why = "all cases belong to one cluster, which shows no spread" if len(values) else "no case was scored"
+        why = (
+            "all cases belong to one cluster, which shows no spread" if len(values) else "no case was scored"
+        )
         return Interval(None, None, "none", why)
     if not binary:
         return _bootstrap_t(sample, level, seed, bounds)

@@ -1,0 +1,85 @@
+"""`gptaudit compare`: what changed between two audits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.errors import UsageError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from gptaudit.comparison import Change, Comparison
+
+COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": None}
+
+
+@click.command()
+@click.argument("baseline", metavar="BASELINE.json", type=click.Path(path_type=Path))
+@click.argument("candidate", metavar="CANDIDATE.json", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.html",
+    help="The page; a .json of the same name stands beside it. [default: comparison.html beside CANDIDATE.json]",
+)
+@click.option(
+    "--level",
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Of the intervals; 1 - level is the share of false discoveries.",
+)
+def compare(baseline: Path, candidate: Path, page: Path | None, level: float) -> None:
+    """Compare two audits of the same cases: what got better, what got worse, and which cases changed.
+
+    It informs and does not decide: exit 0, whatever changed. To decide, gate with `max_increase` and --baseline.
+    """
+    from gptaudit import comparison as comparing
+    from gptaudit.gate import read_audit
+    from gptaudit.reports.comparison import render
+    from gptaudit.results import to_json, write_atomic
+
+    page = page or candidate.parent / "comparison.html"
+    if page.suffix != ".html":
+        msg = f"-o {page}: expected a file that ends in .html"
+        raise UsageError(msg)
+    found = comparing.compare(read_audit(baseline), read_audit(candidate), level=level)
+    write_atomic(page, render(found))
+    write_atomic(page.with_suffix(".json"), to_json(found))
+    _show(found)
+    click.echo(f"\nPage: {page}")
+
+
+def _show(found: Comparison) -> None:
+    for probe in found.probes:
+        click.secho(f"\n{probe.id}", bold=True)
+        if probe.why:
+            click.echo(f"  not compared: {visible(probe.why)}")
+        for change in probe.changes:
+            if not change.slice:
+                click.secho(f"  {change.reading:<10}", fg=COLOURS[change.reading], nl=False)
+                click.echo(_line(change, found.level))
+        slices = [change for change in probe.changes if change.slice]
+        if slices:
+            counts = (f"{sum(c.reading == word for c in slices)} {word}" for word in COLOURS)
+            click.echo(f"  of {len(slices)} slices: {', '.join(counts)}")
+
+
+def _line(change: Change, level: float) -> str:
+    name = change.metric.partition(".")[2]
+    interval = "" if change.low is None else f", {level:.0%} interval {change.low:+.3f} to {change.high:+.3f}"
+    figures = f"{change.baseline:.3f} -> {change.candidate:.3f}  ({change.difference:+.3f}{interval}"
+    return f"{name:<26} {figures}, p {change.adjusted:.2g}; {change.rose} cases rose, {change.fell} fell)"
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(compare)
