@@ -2,8 +2,9 @@
 What changed between two audits of the same cases: `gptaudit compare`.
 
 Each figure is compared case by case. Whether it changed is tested by McNemar's test where cases are independent and
-0 or 1, else by sign changes of whole clusters; over all figures and slices together the false discovery rate is held
-at 1 - level (Benjamini & Hochberg 1995), since a comparison explores where a gate decides.
+0 or 1, else by sign changes of whole clusters, and by exchanging whole clusters where it is computed from totals. Over
+all figures and slices together the false discovery rate is held at 1 - level (Benjamini & Hochberg 1995), since a
+comparison explores where a gate decides.
 """
 
 from __future__ import annotations
@@ -11,22 +12,24 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import fsum
+from math import inf
 from typing import Literal, TypeAlias
 
 from scipy.stats import false_discovery_control
 
 from gptaudit.errors import DataError
-from gptaudit.pairing import Audit, Difference, Pairs
+from gptaudit.pairing import Audit, Difference, Pair, Pairs, both_totals, columns
 from gptaudit.plan import digest
 from gptaudit.records import Evidence, Measurement, Metric, ProbeResult, full_name
-from gptaudit.stats.intervals import mean_interval
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.paired import mcnemar, sign_flips
+from gptaudit.stats.totals import exchange_test
 
 COMPARISON_SCHEMA = "gptaudit.comparison/1"
 SHOWN = 6
 """Cases of a figure that are shown: those that changed most."""
 
+Test: TypeAlias = Literal["mcnemar", "sign-flips", "exchanges"]
 Reading: TypeAlias = Literal["better", "worse", "crossed", "not shown"]
 """Nearer to the ideal, or further from it. `crossed` says that the ideal lies between the two values, as far from the
 one as from the other as far as can be told; `not shown`, that there is no evidence of a change."""
@@ -49,10 +52,10 @@ class Change:
     high: float | None
     n: int
     clusters: int
-    rose: int
-    """Cases whose value is larger in the candidate."""
-    fell: int
-    test: Literal["mcnemar", "sign-flips"]
+    rose: int | None
+    """Cases whose value is larger in the candidate; None where the figure is computed from totals."""
+    fell: int | None
+    test: Test
     p_value: float
     adjusted: float
     reading: Reading
@@ -138,61 +141,77 @@ def _compare_probe(
     if pairs.unlike:
         return ProbeComparison(new.id, new.title, f"{' and '.join(pairs.unlike)} differ")
     seed = candidate.result.run.seed
-    changes = tuple(_changes(new, pairs, level, seed))
-    cases = [case for m in new.metrics if not m.slice for case in _most_changed(pairs, m, seed)]
+    changes = tuple(_changes((new, old), pairs, level, seed))
+    means = [metric for metric in new.metrics if not metric.slice and not metric.formula]
+    cases = [case for metric in means for case in _most_changed(pairs, metric, seed)]
     return ProbeComparison(
         new.id, new.title, None, changes, _with_evidence(cases, baseline, candidate, new.id)
     )
 
 
-def _changes(probe: ProbeResult, pairs: Pairs, level: float, seed: int) -> Iterator[Change]:
-    for metric in probe.metrics:
-        found = Difference.of(pairs.of_slice(metric.slice), metric, level=level, seed=seed)
-        if found.value is None:
+def _changes(
+    probes: tuple[ProbeResult, ProbeResult], pairs: Pairs, level: float, seed: int
+) -> Iterator[Change]:
+    new, old = probes
+    before = {full_name(old.id, metric): metric for metric in old.metrics}
+    for metric in new.metrics:
+        name = full_name(new.id, metric)
+        of_slice = pairs.of_slice(metric.slice)
+        found = Difference.of(of_slice, metric, level=level, seed=seed)
+        if found.candidate is None or found.baseline is None or name not in before:
             continue
-        new, old, clusters = found.candidate, found.baseline, found.clusters
-        groups = len(set(clusters))
-        independent = metric.interval.startswith("wilson") and groups == len(clusters)
-        differences = [a - b for a, b in zip(new, old, strict=True)]
-        p_value = mcnemar(new, old) if independent else sign_flips(differences, clusters, seed=seed)
+        test, p_value = _test(of_slice, metric, found, seed)
+        differences = [] if metric.formula else _differences(of_slice, metric)
         yield Change(
-            metric=full_name(probe.id, metric),
+            metric=name,
             title=metric.title,
             unit=metric.unit,
             slice=metric.slice,
             ideal=metric.ideal,
             direction=metric.direction,
-            baseline=sum(old) / len(old),
-            candidate=sum(new) / len(new),
-            difference=found.value,
+            baseline=found.baseline,
+            candidate=found.candidate,
+            difference=found.candidate - found.baseline,
             low=found.interval.low,
             high=found.interval.high,
-            n=len(clusters),
-            clusters=groups,
-            rose=sum(d > 0 for d in differences),
-            fell=sum(d < 0 for d in differences),
-            test="mcnemar" if independent else "sign-flips",
+            n=found.n,
+            clusters=found.clusters,
+            rose=None if metric.formula else sum(d > 0 for d in differences),
+            fell=None if metric.formula else sum(d < 0 for d in differences),
+            test=test,
             p_value=p_value,
             adjusted=p_value,
-            reading=_meaning(metric, found, level=level, seed=seed),
+            reading=_meaning(metric, before[name], found.candidate, found.baseline),
             why=found.interval.why,
         )
 
 
-def _meaning(metric: Metric, found: Difference, *, level: float, seed: int) -> Reading:
+def _test(pairs: Sequence[Pair], metric: Metric, found: Difference, seed: int) -> tuple[Test, float]:
+    if metric.formula:
+        return "exchanges", exchange_test(*both_totals(pairs, metric), parsed(metric.formula), seed=seed)
+    if metric.interval.startswith("wilson") and found.clusters == found.n:
+        return "mcnemar", mcnemar(*columns(pairs, metric.name))
+    clusters = [m.cluster for m, _ in pairs]
+    return "sign-flips", sign_flips(_differences(pairs, metric), clusters, seed=seed)
+
+
+def _differences(pairs: Sequence[Pair], metric: Metric) -> list[float]:
+    return [new.values[metric.name] - old.values[metric.name] for new, old in pairs]
+
+
+def _meaning(new: Metric, old: Metric, candidate: float, baseline: float) -> Reading:
     """Say what the difference means, if there is one: whether the figure is nearer to its ideal."""
-    pairs = list(zip(found.candidate, found.baseline, strict=True))
-    if metric.direction != "target":
-        return "better" if (fsum(a - b for a, b in pairs) < 0) == (metric.direction == "lower") else "worse"
-    new, old = (fsum(values) / len(values) - metric.ideal for values in (found.candidate, found.baseline))
-    if new * old >= 0:
-        return "better" if abs(new) < abs(old) else "worse"
-    # On both sides of the ideal, the distances differ by as much as the two figures' sum is off twice the ideal.
-    sums = [a + b - 2 * metric.ideal for a, b in pairs]
-    between = mean_interval(sums, found.clusters, level=level, seed=seed)
-    if between.low is None or between.high is None or between.low <= 0 <= between.high:
+    if new.direction != "target":
+        return "better" if (candidate < baseline) == (new.direction == "lower") else "worse"
+    nearer = abs(baseline - new.ideal) - abs(candidate - new.ideal)
+    between = (candidate - new.ideal) * (baseline - new.ideal) < 0
+    if between and abs(nearer) <= _half_width(new) + _half_width(old):
         return "crossed"
-    return "better" if abs(new) < abs(old) else "worse"
+    return "better" if nearer > 0 else "worse"
+
+
+def _half_width(metric: Metric) -> float:
+    return inf if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
 
 
 def _read(change: Change, adjusted: float, level: float) -> Change:
@@ -204,7 +223,7 @@ def _read(change: Change, adjusted: float, level: float) -> Change:
 def _most_changed(pairs: Pairs, metric: Metric, seed: int) -> list[ChangedCase]:
     """Pick the cases that changed most; among equals, as of a binary figure, by lot."""
 
-    def rank(pair: tuple[Measurement, Measurement]) -> tuple[float, str]:
+    def rank(pair: Pair) -> tuple[float, str]:
         new, old = pair
         return abs(new.values[metric.name] - old.values[metric.name]), digest([seed, new.case])
 

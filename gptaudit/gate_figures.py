@@ -147,6 +147,5 @@ class _Increase:
         if missing := figure.missing or self.missing:
             return replace(figure, missing=missing)
         found = Difference.of(self.pairs.of_slice(metric.slice), metric, level=self.level, seed=self.seed)
-        low, high, clusters = found.interval.low, found.interval.high, len(set(found.clusters))
-        why = found.interval.why
-        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=clusters)
+        low, high, why = found.interval.low, found.interval.high, found.interval.why
+        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.clusters)

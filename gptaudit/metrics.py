@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.records import Measurement, Metric
-from gptaudit.stats.intervals import mean_interval
+from gptaudit.stats.formula import parsed
+from gptaudit.stats.intervals import Interval, mean_interval
+from gptaudit.stats.totals import Totals, figure_interval
 
 if TYPE_CHECKING:
     from gptaudit.probe import MetricSpec
@@ -24,7 +26,7 @@ Rows: TypeAlias = slice | NDArray[np.int64]
 def summarise(
     specs: Sequence[MetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
 ) -> tuple[Metric, ...]:
-    """Return each metric's mean over the scored cases with its interval: whole, then slice by slice.
+    """Return each metric over the scored cases with its interval: whole, then slice by slice.
 
     Slices come in the order in which they first appear. A slice none of whose cases was scored is kept,
     without a value, so that a rule on it cannot pass unseen.
@@ -48,20 +50,21 @@ class _Columns:
     clusters: NDArray[np.int64]
     """A hash of each case's cluster: two of a million share one of 64 bits with a chance of 3 in 10^8."""
     values: Mapping[str, NDArray[np.float64]]
-    """Of each metric, for the scored cases; 0 for the others."""
+    """Of each metric that is a mean, and of each name in a formula, for the scored cases; 0 for the others."""
     slices: Mapping[tuple[str, str], NDArray[np.int64]]
     """The rows of each (axis, group)."""
 
     @classmethod
     def of(cls, specs: Sequence[MetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters = array("b"), array("q")
-        values = {spec.name: array("d") for spec in specs}
+        values = {name: array("d") for spec in specs for name in _names(spec)}
         slices: dict[tuple[str, str], array[int]] = {}
+        by_name = {spec.name: spec for spec in specs if not spec.formula}
         for row, m in enumerate(measurements):
             scored.append(m.unscored is None)
             clusters.append(int.from_bytes(blake2b(m.cluster.encode(), digest_size=8).digest(), signed=True))
-            for spec in specs:
-                values[spec.name].append(_checked(spec, m) if m.unscored is None else 0.0)
+            for name, column in values.items():
+                column.append(_checked(name, by_name.get(name), m) if m.unscored is None else 0.0)
             for pair in m.slices.items():
                 slices.setdefault(pair, array("q")).append(row)
         return cls(
@@ -82,16 +85,16 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
-    values = columns.values[spec.name][rows][scored]
+    values = {name: columns.values[name][rows][scored] for name in _names(spec)}
     clusters = columns.clusters[rows][scored]
-    interval = mean_interval(values, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds)
+    value, interval = _figure(spec, values, clusters, level=level, seed=seed)
     return Metric(
         name=spec.name,
-        value=fsum(values) / len(values) if len(values) else None,
+        value=value,
         low=interval.low,
         high=interval.high,
         level=level,
-        n=len(values),
+        n=len(clusters),
         clusters=len(np.unique(clusters)),
         interval=interval.method,
         ideal=spec.ideal,
@@ -101,22 +104,55 @@ def _metric(
         slice=where,
         why=interval.why,
         cases=len(scored),
+        formula=spec.formula,
+        macro=spec.macro,
     )
 
 
-def _checked(spec: MetricSpec, case: Measurement) -> float:
-    """Return the case's value of the metric; anything amiss is a bug of the probe."""
-    value = case.values.get(spec.name)
-    least, greatest = (0.0, 1.0) if spec.binary else spec.bounds
+def _names(spec: MetricSpec) -> tuple[str, ...]:
+    """Name the values of a case that a metric needs."""
+    return parsed(spec.formula).names if spec.formula else (spec.name,)
+
+
+def _figure(
+    spec: MetricSpec,
+    values: Mapping[str, NDArray[np.float64]],
+    clusters: NDArray[np.int64],
+    *,
+    level: float,
+    seed: int,
+) -> tuple[float | None, Interval]:
+    """Return a metric's value, None where it has none, and its interval."""
+    if not len(clusters):
+        return None, Interval(None, None, "none", "no case was scored")
+    if not spec.formula:
+        one = values[spec.name]
+        interval = mean_interval(
+            one, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds
+        )
+        return fsum(one) / len(one), interval
+    totals, formula = Totals.of(values, clusters, macro=spec.macro), parsed(spec.formula)
+    value = totals.figure(formula)
+    if not isfinite(value):
+        return None, Interval(None, None, "none", f"it is not defined: {spec.formula} divides by zero")
+    return value, figure_interval(totals, formula, level=level, seed=seed, bounds=spec.bounds)
+
+
+def _checked(name: str, spec: MetricSpec | None, case: Measurement) -> float:
+    """Return the case's value of a metric, or of a name in a formula; anything amiss is a bug of the probe."""
+    value = case.values.get(name)
+    binary = spec is not None and spec.binary
+    least, greatest = (None, None) if spec is None else (0.0, 1.0) if binary else spec.bounds
     if value is None:
         problem = "no value"
     elif not isfinite(value):
         problem = f"{value}, which is not finite"
-    elif spec.binary and value not in (0, 1):
+    elif binary and value not in (0, 1):
         problem = f"{value}, but the metric is binary: 0 or 1"
     elif (least is not None and value < least) or (greatest is not None and value > greatest):
-        problem = f"{value}, outside the metric's bounds {spec.bounds}"
+        problem = f"{value}, outside the metric's bounds {(least, greatest)}"
     else:
         return float(value)
-    msg = f"case {case.case!r} has {problem} for metric {spec.name!r}: the probe's `measure` is at fault"
+    what = f"{name!r}, which a formula needs" if spec is None else f"metric {name!r}"
+    msg = f"case {case.case!r} has {problem} for {what}: the probe's `measure` is at fault"
     raise ValueError(msg)

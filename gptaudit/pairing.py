@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import fsum
+from math import fsum, isfinite
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, difference_interval
+from gptaudit.stats.totals import Totals, figure_interval
+
+Pair: TypeAlias = tuple[Measurement, Measurement]
+"""A case in the candidate and in the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class Pairs:
     """What was not the same in both, so that their figures cannot be compared."""
     total: int
     """Cases of the candidate."""
-    scored: Sequence[tuple[Measurement, Measurement]]
+    scored: Sequence[Pair]
     """(candidate, baseline) of each case that was scored in both."""
 
     @classmethod
@@ -43,37 +51,77 @@ class Pairs:
         both = ((m, old[case]) for case, m in new.items() if case in old)
         return cls(unlike, len(new), [(m, o) for m, o in both if m.unscored is None and o.unscored is None])
 
-    def of_slice(self, slice_: Mapping[str, str]) -> list[tuple[Measurement, Measurement]]:
+    def of_slice(self, slice_: Mapping[str, str]) -> list[Pair]:
         """Return the pairs of a slice; `{}` is the whole."""
         return [pair for pair in self.scored if slice_.items() <= pair[0].slices.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """By how much a metric differs between two audits of the same cases: candidate minus baseline."""
+    """By how much a metric differs between two audits of the same cases: candidate minus baseline.
 
-    candidate: Sequence[float]
-    baseline: Sequence[float]
-    clusters: Sequence[str]
+    `value` and both figures are None where there is no case, or no figure.
+    """
+
+    candidate: float | None
+    baseline: float | None
     interval: Interval
-
-    @classmethod
-    def of(
-        cls, pairs: Sequence[tuple[Measurement, Measurement]], metric: Metric, *, level: float, seed: int
-    ) -> Difference:
-        """Compare `metric` over these pairs."""
-        new, old = ([pair[i].values[metric.name] for pair in pairs] for i in (0, 1))
-        clusters = [m.cluster for m, _ in pairs]
-        binary = metric.interval.startswith("wilson")
-        interval = difference_interval(new, old, clusters, level=level, seed=seed, binary=binary)
-        return cls(new, old, clusters, interval)
+    n: int
+    clusters: int
 
     @property
     def value(self) -> float | None:
-        """The mean difference; None where there is no case."""
-        if not self.clusters:
-            return None
-        return fsum(a - b for a, b in zip(self.candidate, self.baseline, strict=True)) / len(self.clusters)
+        """The difference of the two figures."""
+        return None if self.candidate is None or self.baseline is None else self.candidate - self.baseline
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair], metric: Metric, *, level: float, seed: int) -> Difference:
+        """Compare `metric` over these pairs."""
+        clusters = [m.cluster for m, _ in pairs]
+        counts = {"n": len(pairs), "clusters": len(set(clusters))}
+        if not pairs:
+            return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
+        if metric.formula:
+            return cls._of_totals(pairs, metric, level, seed, counts)
+        new, old = columns(pairs, metric.name)
+        binary = metric.interval.startswith("wilson")
+        interval = difference_interval(new, old, clusters, level=level, seed=seed, binary=binary)
+        return cls(fsum(new) / len(new), fsum(old) / len(old), interval, **counts)
+
+    @classmethod
+    def _of_totals(
+        cls, pairs: Sequence[Pair], metric: Metric, level: float, seed: int, counts: Mapping[str, int]
+    ) -> Difference:
+        formula = parsed(metric.formula)
+        new, old = both_totals(pairs, metric)
+        figures = new.figure(formula), old.figure(formula)
+        if not all(map(isfinite, figures)):
+            why = f"it is not defined: {metric.formula} divides by zero"
+            return cls(None, None, Interval(None, None, "none", why), **counts)
+        joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
+
+        def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
+            one, other = ({n: totals[who, n] for n in formula.names} for who in (0, 1))
+            return formula(one) - formula(other)
+
+        return cls(*figures, figure_interval(joint, difference, level=level, seed=seed), **counts)
+
+
+def columns(pairs: Sequence[Pair], name: str) -> tuple[list[float], list[float]]:
+    """Return a value of each case in the candidate and in the baseline."""
+    return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
+
+
+def both_totals(pairs: Sequence[Pair], metric: Metric) -> tuple[Totals, Totals]:
+    """Return the totals of a metric's formula in the candidate and in the baseline."""
+    names = parsed(metric.formula).names
+    clusters = np.array([m.cluster for m, _ in pairs])
+    both = {name: columns(pairs, name) for name in names}
+    new, old = (
+        Totals.of({n: np.array(values[who]) for n, values in both.items()}, clusters, macro=metric.macro)
+        for who in (0, 1)
+    )
+    return new, old
 
 
 def _facts(probe: ProbeResult, cases: Sequence[str]) -> dict[str, object]:

@@ -42,10 +42,13 @@ from gptaudit.records import (
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric that a probe reports: the mean over cases of one value per case.
+    """A metric that a probe reports: the mean over cases of one value per case, or what `formula` says.
 
     `binary` says that every value is 0 or 1, so that an interval for proportions applies.
     `bounds` are the least and greatest values possible; intervals stay inside them.
+    `formula` computes the figure from totals over all cases, such as `100 * right / asked`: its names are values that
+    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`).
+    `macro` totals the means of clusters in place of cases, so that each cluster weighs the same.
     """
 
     name: str
@@ -55,6 +58,8 @@ class MetricSpec:
     title: str = ""
     binary: bool = False
     bounds: tuple[float | None, float | None] = (None, None)
+    formula: str = ""
+    macro: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A case that was measured: one finite value for every metric of the probe."""
+    """A case that was measured: one finite value for every metric of the probe, or for every name in its formula."""
 
     values: Mapping[str, float]
     evidence: Evidence | None = None

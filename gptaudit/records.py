@@ -217,6 +217,10 @@ class Metric:
     why: str | None = None
     cases: int | None = None
     """Cases of the slice, scored or not; `n` of them were scored."""
+    formula: str = ""
+    """How the figure is computed from totals over the cases; empty for a mean."""
+    macro: bool = False
+    """Whether each cluster weighs the same, however many cases it has."""
 
 
 @dataclass(frozen=True, slots=True)

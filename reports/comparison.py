@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gptaudit.comparison import Change, ChangedCase, Comparison, ProbeComparison, Reading, Side
+from gptaudit.comparison import Change, ChangedCase, Comparison, ProbeComparison, Reading, Side, Test
 from gptaudit.records import Evidence
 
 from . import charts, reading
@@ -19,6 +19,12 @@ READINGS: Mapping[Reading, reading.Word] = {
         "inconclusive", "↔", "Crossed", "on the other side of the ideal, about as far from it"
     ),
     "not shown": reading.Word("none", "–", "No change shown", "no evidence of a difference"),  # noqa: RUF001
+}
+
+TESTS: Mapping[Test, str] = {
+    "mcnemar": "McNemar's test",
+    "sign-flips": "sign changes of clusters",
+    "exchanges": "exchanges of clusters",
 }
 
 
@@ -110,13 +116,17 @@ def _change(change: Change, axis: charts.Axis) -> View:
         "why": change.why,
         "ideal": compact(change.ideal, unit),
         "p": number(change.adjusted, 4) if change.adjusted >= 0.0001 else "below 0.0001",
-        "test": {"mcnemar": "McNemar's test", "sign-flips": "sign changes of clusters"}[change.test],
-        "rose": count(change.rose),
-        "fell": count(change.fell),
-        "n": count(change.n),
-        "clusters": count(change.clusters),
+        "test": TESTS[change.test],
+        "cases": _cases(change),
         "bar": charts.bar(axis, label, figure, ideal=0.0),
     }
+
+
+def _cases(change: Change) -> str:
+    clusters = f"{count(change.clusters)} clusters"
+    if change.rose is None or change.fell is None:
+        return f"{count(change.n)} cases; {clusters}"
+    return f"{count(change.rose)} of {count(change.n)} cases rose, {count(change.fell)} fell; {clusters}"
 
 
 def _case(case: ChangedCase) -> View:

@@ -58,7 +58,7 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "exact": None if metric.value is None else repr(metric.value),
         "level": reading.level_text(metric.level),
         "interval": reading.interval_text(metric.low, metric.high, metric.unit),
-        "method": metric.interval,
+        "method": _method(metric),
         "ideal": reading.ideal_text(metric),
         "direction": {"lower": "lower is better", "higher": "higher is better", "target": "at the ideal"}[
             metric.direction
@@ -69,6 +69,12 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "reading": reading.metric_reading(metric),
         "bar": metric_bar(metric, charts.axis_of([m for m in probe.metrics if m.name == metric.name])),
     }
+
+
+def _method(metric: Metric) -> str:
+    if not metric.formula:
+        return metric.interval
+    return f"{metric.interval} of {metric.formula}{', each cluster alike' if metric.macro else ''}"
 
 
 def metric_bar(metric: Metric, axis: charts.Axis) -> charts.Bar:

@@ -121,6 +121,24 @@ def test_many_figures_raise_few_false_alarms():
     assert list(found.values()).count("not shown") >= 96
 
 
+def test_a_figure_from_totals_is_compared_too():
+    """A ratio whose numerator was planted to grow: the difference, its interval and its test see it."""
+    spec = MetricSpec("share", 0.0, "lower", "fraction", formula="right / asked", bounds=(0.0, 1.0))
+
+    def audit(right):
+        rows = [{"right": float(i % 10 < right and i % 3 > 0), "asked": float(i % 3 > 0)} for i in range(300)]
+        measurements = tuple(Measurement(str(i), str(i // 3), {}, row) for i, row in enumerate(rows))
+        return Audit(
+            a_result(a_probe(*summarise([spec], measurements, level=0.95, seed=1))), {"probe": measurements}
+        )
+
+    found = change(audit(2), audit(5), "probe.share")
+    assert (found.baseline, found.candidate) == pytest.approx((0.2, 0.5))
+    assert found.low < 0.3 < found.high
+    assert (found.test, found.reading, found.rose) == ("exchanges", "worse", None)
+    assert change(audit(2), audit(2), "probe.share").reading == "not shown"
+
+
 def test_what_cannot_be_compared_is_said():
     """Another version, a skipped probe and one that is not there: each is named, the rest is compared."""
     both = measured_audit(WAS)

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from gptaudit.metrics import summarise
 from gptaudit.probe import MetricSpec
-from gptaudit.records import Measurement
+from gptaudit.records import Measurement, full_name
 
 RATE = MetricSpec("rate", ideal=0.0, direction="lower", unit="fraction", title="Rate", binary=True)
 SCORE = MetricSpec("score", ideal=0.0, direction="lower", unit="fraction", bounds=(0.0, 1.0))
@@ -114,3 +114,37 @@ def test_a_missing_value_is_a_bug_of_the_probe():
     """A scored case without a value for a metric is refused."""
     with pytest.raises(ValueError, match="'case1' has no value for metric 'score'"):
         _summary([RATE, SCORE], [_case(1, 1.0)])
+
+
+class TestFormulas:
+    """A metric that is computed from totals."""
+
+    SPECS = (
+        MetricSpec("share", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0)),
+        MetricSpec(
+            "macro", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0), macro=True
+        ),
+    )
+
+    def cases(self, rights, clusters, groups):
+        return [
+            Measurement(str(i), c, {"group": g}, {"right": float(r == 1), "asked": float(r is not None)})
+            for i, (r, c, g) in enumerate(zip(rights, clusters, groups, strict=True))
+        ]
+
+    def test_values_and_slices(self):
+        """The ratio of totals, by cases or by clusters; a slice without a denominator has no value and says why."""
+        rights = [1, 1, 1, 0, None, 1, None, None]
+        found = summarise(self.SPECS, self.cases(rights, "aaabcdef", "xxxxxxyy"), level=0.95, seed=0)
+        values = {full_name("p", m): m.value for m in found}
+
+        assert values["p.share"] == pytest.approx(4 / 5)
+        assert values["p.macro"] == pytest.approx(2 / 3)
+        assert values["p.share[group=y]"] is None
+        assert "divides by zero" in next(m.why for m in found if m.value is None)
+        assert all(m.formula == "right / asked" for m in found)
+
+    def test_a_name_without_a_value_is_a_bug_of_the_probe(self):
+        """The message names the case and what is missing."""
+        with pytest.raises(ValueError, match="case '0' has no value for 'asked', which a formula needs"):
+            summarise(self.SPECS, [Measurement("0", "c", {}, {"right": 1.0})], level=0.95, seed=0)

@@ -76,7 +76,8 @@ def _line(change: Change, level: float) -> str:
     name = change.metric.partition(".")[2]
     interval = "" if change.low is None else f", {level:.0%} interval {change.low:+.3f} to {change.high:+.3f}"
     figures = f"{change.baseline:.3f} -> {change.candidate:.3f}  ({change.difference:+.3f}{interval}"
-    return f"{name:<26} {figures}, p {change.adjusted:.2g}; {change.rose} cases rose, {change.fell} fell)"
+    cases = "" if change.rose is None else f"; {change.rose} cases rose, {change.fell} fell"
+    return f"{name:<26} {figures}, p {change.adjusted:.2g}{cases})"
 
 
 @hookimpl

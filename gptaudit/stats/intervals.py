@@ -151,7 +151,7 @@ class _Sample:
 def _wilson_clustered(sample: _Sample, level: float, least: float, greatest: float) -> Interval:
     method = "wilson-clustered"
     if sample.constant:
-        return _unseen(sample, level, (least, greatest), method)
+        return unseen(sample.mean, sample.groups, level, (least, greatest), method)
     left_out = sample.residuals / (sample.sizes.sum() - sample.sizes)  # mean - mean without the cluster
     variance = (1 - 1 / sample.groups) * float((left_out**2).sum()) / (greatest - least) ** 2
     share = (sample.mean - least) / (greatest - least)
@@ -177,11 +177,11 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
         why = f"{sample.groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         return Interval(None, None, method, why)
     if sample.constant:
-        return _unseen(sample, level, bounds, method)
+        return unseen(sample.mean, sample.groups, level, bounds, method)
     error = sqrt(float((sample.residuals**2).sum())) / float(sample.sizes.sum())
     if sample.groups >= MANY_CLUSTERS:
         half = _z(level) * error  # of so many clusters, t is normal
-        return _clipped(sample.mean - half, sample.mean + half, bounds, "cluster-t")
+        return clipped(sample.mean - half, sample.mean + half, bounds, "cluster-t")
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
     upper, lower = (float(end) for end in np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf"))
@@ -192,10 +192,11 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
         return _wilson_clustered(sample, level, least, greatest)
     if not isfinite(low) or not isfinite(high):
         return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
-    return _clipped(low, high, bounds, method)
+    return clipped(low, high, bounds, method)
 
 
-def _clipped(low: float, high: float, bounds: Bounds, method: str) -> Interval:
+def clipped(low: float, high: float, bounds: Bounds, method: str) -> Interval:
+    """Return an interval that stays within the bounds."""
     least, greatest = bounds
     low = low if least is None else max(low, least)
     high = high if greatest is None else min(high, greatest)
@@ -228,13 +229,13 @@ def _draw(groups: int, count: int, generator: np.random.Generator) -> Floats:
     return times.reshape(count, groups).astype(np.float64)
 
 
-def _unseen(sample: _Sample, level: float, bounds: Bounds, method: str) -> Interval:
-    """Return how far clusters that were not drawn could move a mean on which all that were drawn agree."""
-    mean, (least, greatest) = sample.mean, bounds
+def unseen(value: float, groups: int, level: float, bounds: Bounds, method: str) -> Interval:
+    """Return how far clusters that were not drawn could move a value on which all `groups` that were drawn agree."""
+    least, greatest = bounds
     if least is None or greatest is None:
-        return Interval(mean, mean, method)
-    _, share = _score_interval(0.0, sample.groups, _z(level))
-    return Interval(mean - share * (mean - least), mean + share * (greatest - mean), method)
+        return Interval(value, value, method)
+    _, share = _score_interval(0.0, groups, _z(level))
+    return Interval(value - share * (value - least), value + share * (greatest - value), method)
 
 
 def _score_interval(share: float, n: float, quantile: float) -> tuple[float, float]:

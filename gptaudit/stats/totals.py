@@ -1,0 +1,125 @@
+"""
+Figures computed from totals over cases: ratios, differences of means, products.
+
+A figure is `formula(totals)`, where each total is the sum over clusters of what their cases add. Its interval is the
+bias-corrected and accelerated bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3) over whole clusters; two
+models on the same cases are compared by exchanging them cluster by cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from gptaudit.stats.intervals import FEWEST_CLUSTERS, Bounds, Floats, Interval, clipped, unseen
+
+Figure: TypeAlias = Callable[[Mapping[Any, Any]], Any]
+"""Takes totals by name, numbers or arrays of one shape, and returns the figure: a `gptaudit.stats.formula.Formula`."""
+
+RESAMPLES = 4_000
+EXCHANGES = 9_999
+_BLOCK = 2_000_000
+MOST_UNDEFINED = 0.05
+"""Share of resamples that may have no figure, as where a denominator is zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What each cluster adds to each total: name -> (clusters,)."""
+
+    parts: Mapping[Any, Floats]
+
+    @classmethod
+    def of(cls, values: Mapping[str, Floats], clusters: NDArray[Any], *, macro: bool) -> Totals:
+        """Add up values (cases,) by cluster; with `macro` a cluster adds its mean, so that each weighs the same."""
+        _, index = np.unique(clusters, return_inverse=True)
+        sizes = np.bincount(index).astype(np.float64)
+        sums = {name: np.bincount(index, weights=v).astype(np.float64) for name, v in values.items()}
+        return cls({name: s / sizes if macro else s for name, s in sums.items()})
+
+    @property
+    def groups(self) -> int:
+        """How many clusters there are."""
+        return len(next(iter(self.parts.values())))
+
+    def figure(self, formula: Figure) -> float:
+        """Return the figure; not a number where it is not defined."""
+        return float(formula({name: part.sum() for name, part in self.parts.items()}))
+
+    def without_each(self, formula: Figure) -> Floats:
+        """Return the figure without each cluster, (clusters,)."""
+        return _spread(formula({n: part.sum() - part for n, part in self.parts.items()}), self.groups)
+
+    def resampled(self, formula: Figure, seed: int) -> Floats:
+        """Return the figure of clusters drawn with replacement, (RESAMPLES,)."""
+        generator = np.random.default_rng(seed)
+        block = max(1, _BLOCK // self.groups)
+        found = []
+        for start in range(0, RESAMPLES, block):
+            count = min(block, RESAMPLES - start)
+            drawn = generator.integers(self.groups, size=(count, self.groups))
+            found.append(
+                _spread(formula({n: part[drawn].sum(axis=1) for n, part in self.parts.items()}), count)
+            )
+        return np.concatenate(found)
+
+
+def figure_interval(
+    totals: Totals, formula: Figure, *, level: float, seed: int, bounds: Bounds = (None, None)
+) -> Interval:
+    """Return an interval for a figure that is defined."""
+    method = "cluster-bca"
+    value = totals.figure(formula)
+    if totals.groups < FEWEST_CLUSTERS:
+        why = f"{totals.groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+        return Interval(None, None, method, why)
+    left_out = totals.without_each(formula)
+    if not np.isfinite(left_out).all():
+        return Interval(None, None, method, "one cluster alone decides whether there is a figure at all")
+    if np.ptp(left_out) <= 1e-12 * max(1.0, abs(value)):
+        return unseen(value, totals.groups, level, bounds, method)
+    drawn = totals.resampled(formula, seed)
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < (1 - MOST_UNDEFINED) * RESAMPLES:
+        return Interval(None, None, method, "in too many resamples there is no figure")
+    low, high = (float(end) for end in np.quantile(drawn, _bca_levels(value, drawn, left_out, level)))
+    return clipped(min(low, value), max(high, value), bounds, method)
+
+
+def exchange_test(new: Totals, old: Totals, formula: Figure, *, seed: int) -> float:
+    """Return the two-sided p-value of two models being alike: their cases might as well be exchanged by cluster."""
+    seen = abs(new.figure(formula) - old.figure(formula)) * (1 - 1e-9)
+    if not np.isfinite(seen) or seen == 0:
+        return 1.0
+    generator = np.random.default_rng(seed)
+    block = max(1, _BLOCK // new.groups)
+    as_far = 0
+    for start in range(0, EXCHANGES, block):
+        kept = generator.integers(0, 2, size=(min(block, EXCHANGES - start), new.groups)).astype(np.float64)
+        one, other = (
+            formula({n: kept @ a.parts[n] + (1 - kept) @ b.parts[n] for n in a.parts})
+            for a, b in ((new, old), (old, new))
+        )
+        as_far += int((~(np.abs(one - other) < seen)).sum())
+    return (1 + as_far) / (1 + EXCHANGES)
+
+
+def _bca_levels(value: float, drawn: Floats, left_out: Floats, level: float) -> Floats:
+    """Return at which levels of the resamples the interval ends (Efron & Tibshirani 1993, equations 14.9-14.15)."""
+    below = (np.count_nonzero(drawn < value) + np.count_nonzero(drawn == value) / 2) / len(drawn)
+    bias = stats.norm.ppf(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
+    deviations = left_out.mean() - left_out
+    acceleration = (deviations**3).sum() / (6 * ((deviations**2).sum()) ** 1.5)
+    z = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    ends: Floats = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    return ends
+
+
+def _spread(values: object, count: int) -> Floats:
+    """Give an array to a formula without a name, whose value is one number."""
+    return np.broadcast_to(np.asarray(values, np.float64), (count,))
