@@ -28,6 +28,7 @@ COMMANDS = (
     "gptaudit.commands.run",
     "gptaudit.commands.gate",
     "gptaudit.commands.compare",
+    "gptaudit.commands.power",
     "gptaudit.commands.report",
     "gptaudit.commands.list",
     "gptaudit.commands.doctor",

@@ -1,0 +1,75 @@
+"""`gptaudit power`: how large an audit must be for its gate to decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.hookspecs import hookimpl
+from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from gptaudit.planning import Need
+
+
+@click.command()
+@click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
+@click.option("--policy", required=True, metavar="FILE|default", help="The rules to be decided.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS.json",
+    help="The earlier audit, where a rule says max_increase.",
+)
+@click.option(
+    "--power",
+    type=click.FloatRange(0.5, 1, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="In how many of all such audits the rule is to be decided.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+def power(results: Path, policy: str, baseline: Path | None, power: float, *, as_json: bool) -> None:
+    """Say how many clusters (templates, prompts, terms) each rule of a policy needs to be decided.
+
+    RESULTS is an audit of a like model, a small one too: it shows how much clusters differ.
+    """
+    from gptaudit.gate import read_audit
+    from gptaudit.pairing import Audit
+    from gptaudit.planning import needs
+    from gptaudit.policy import load_policy
+    from gptaudit.results import read_results
+
+    audit = read_audit(results) if baseline else Audit(read_results(results))
+    old = read_audit(baseline) if baseline else None
+    found = list(needs(audit, load_policy(policy), old, power=power))
+    if as_json:
+        click.echo(json.dumps([asdict(need) for need in found], indent=1))
+        return
+    for need in found:
+        click.echo(visible(f"{need.rule}:\n  {in_words(need, power)}"))
+
+
+def in_words(need: Need, power: float) -> str:
+    """Say what a rule needs, in a sentence."""
+    if need.value is None or need.margin is None or need.decided is None:
+        return f"unknown: {need.why}"
+    now = f"{need.value:.3f} from {need.clusters} clusters"
+    if need.needed is None:
+        return f"{now} lies at the limit: no number of clusters decides that"
+    enough = "enough" if need.clusters >= need.needed else "too few"
+    return (
+        f"{now}, {need.margin:.3g} from the limit; to {need.outcome} in {power:.0%} of audits it needs {need.needed}: "
+        f"{enough}. What there is decides from {need.decided:.3g} on"
+    )
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(power)

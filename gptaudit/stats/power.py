@@ -1,0 +1,40 @@
+"""How many clusters a decision needs, and what the ones there are can decide."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from scipy import stats
+
+MOST = 10**9
+
+
+def decided_margin(error: float, clusters: int, *, level: float, power: float) -> float:
+    """Return how far from a limit the true value must lie for the interval to clear it as often as `power` says.
+
+    `error` is the standard error that `clusters` clusters gave. The estimate must lie beyond the limit by its
+    interval's half-width, and it falls short of the true value by more than the second term in 1 - power of all
+    audits (Chow, Shao & Wang 2008, section 3.2): `(t[level] + t[power]) * error`.
+    """
+    freedom = max(clusters - 1, 1)
+    return float(stats.t.ppf((1 + level) / 2, freedom) + stats.t.ppf(power, freedom)) * error
+
+
+def needed_clusters(margin: float, error: float, clusters: int, *, level: float, power: float) -> int | None:
+    """Return how many clusters like these decide at a distance of `margin`; None for more than a milliard.
+
+    With an error of 0.04 from 50 clusters, a margin of 0.1 needs 87 for 90 % power at the 95 % level.
+    """
+
+    def decides(count: int) -> bool:
+        return decided_margin(error * sqrt(clusters / count), count, level=level, power=power) <= margin
+
+    low, high = 1, 2
+    while not decides(high):
+        low, high = high, high * 2
+        if high > MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle) else (middle, high)
+    return high
