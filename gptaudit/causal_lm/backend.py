@@ -10,9 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
+from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.generation import Draw, complete
-from gptaudit.causal_lm.likelihood import token_logprobs
+from gptaudit.causal_lm.generation import Draw, Generator
+from gptaudit.causal_lm.likelihood import Scorer
+from gptaudit.causal_lm.memory import TokenBudget
+from gptaudit.causal_lm.tree_support import widest_tree
 from gptaudit.errors import BackendError, first_line
 from gptaudit.plan import request_key
 from gptaudit.records import (
@@ -28,6 +31,8 @@ from gptaudit.records import (
 )
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
+CHAT_CAPABILITIES = frozenset({"generate", "chat"})
+"""Likelihoods and gradients are those of a text as it stands, which a chat template would change."""
 
 
 P = ParamSpec("P")
@@ -53,7 +58,6 @@ class CausalLMBackend:
 
     verified = True
     samples_as_asked = True
-    capabilities = CAPABILITIES
 
     def __init__(
         self,
@@ -63,25 +67,40 @@ class CausalLMBackend:
         fingerprint: str,
         batch_tokens: int,
         planted: tuple[PlantedFlaw, ...] = (),
+        chat: Chat | None = None,
     ) -> None:
+        self.capabilities = CHAT_CAPABILITIES if chat else CAPABILITIES
         self.fingerprint = fingerprint
         self.planted = planted
-        self.details: Mapping[str, Any] = {}
         self.parameters: int | None = sum(p.numel() for p in model.parameters())
         self._model = model
         self._encoder = Encoder(tokenizer)
-        self._batch_tokens = batch_tokens
+        self._chat = chat
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
-        self._stop_tokens = _stop_tokens(model, tokenizer)
+        self._widest_tree = widest_tree(model, self._window)
+        self._scorer = Scorer(model, batch_tokens=batch_tokens, widest_tree=self._widest_tree)
+        self._generator = Generator(
+            model, self._encoder, _stop_tokens(model, tokenizer), TokenBudget(batch_tokens)
+        )
+        self.details: Mapping[str, Any] = {
+            "device": str(model.device),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "context": self._window if self._window < sys.maxsize else None,
+            "shared_prefixes": self._widest_tree > 0,
+            "kept_keys": self._generator.keeps_keys,
+        }
 
-    @_failing_as_backend_error
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""
+        return self._likelihoods(requests, self._scorer)
+
+    @_failing_as_backend_error
+    def _likelihoods(self, requests: Sequence[ScoreRequest], scorer: Scorer) -> list[Likelihood | Failure]:
         answers: list[Likelihood | Failure | None] = [None] * len(requests)
         fitting, pairs = [], []
-        for i, request in enumerate(requests):
-            pair = self._encoder.pair(request.context, request.continuation)
+        encoded = self._encoder.pairs([(request.context, request.continuation) for request in requests])
+        for i, pair in enumerate(encoded):
             if pair is None:
                 answers[i] = Failure(
                     "no-tokens", "no token is left to predict, or there is none to predict it from"
@@ -92,9 +111,10 @@ class CausalLMBackend:
             else:
                 fitting.append(i)
                 pairs.append(pair)
-        logprobs = token_logprobs(self._model, pairs, token_budget=self._batch_tokens)
-        for i, pair, values in zip(fitting, pairs, logprobs, strict=True):
-            answers[i] = Likelihood(values, sum(values), len(pair.context))
+        for i, pair, values in zip(fitting, pairs, scorer.token_logprobs(pairs), strict=True):
+            answers[i] = (
+                values if isinstance(values, Failure) else Likelihood(values, sum(values), len(pair.context))
+            )
         return [answer for answer in answers if answer is not None]
 
     @_failing_as_backend_error
@@ -107,17 +127,10 @@ class CausalLMBackend:
             if isinstance(prompt, Failure):
                 answers[i] = prompt
             else:
-                noise_seed = int(request_key(request, seed)[:15], 16)
-                draws.setdefault(request.sampling, {})[i] = Draw(prompt, noise_seed)
+                noise_seed = int(request_key(request, seed)[:32], 16)
+                draws.setdefault(request.sampling, {})[i] = Draw(prompt.ids, noise_seed)
         for sampling, group in draws.items():
-            completions = complete(
-                self._model,
-                self._encoder,
-                list(group.values()),
-                sampling,
-                stop_tokens=self._stop_tokens,
-                token_budget=self._batch_tokens,
-            )
+            completions = self._generator.complete(list(group.values()), sampling)
             answers.update(zip(group, completions, strict=True))
         return [answers[i] for i in range(len(requests))]
 
@@ -140,7 +153,8 @@ class CausalLMBackend:
         return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
 
     def _prompt(self, text: str, room: int) -> EncodedPrompt | Failure:
-        prompt = self._encoder.prompt(text)
+        chat = self._chat
+        prompt = self._encoder.rendered(chat.render(text)) if chat else self._encoder.prompt(text)
         if prompt is None:
             return Failure("no-tokens", "the prompt has no token, and the tokenizer no start token")
         if len(prompt.ids) + room > self._window:

@@ -50,8 +50,19 @@ class Encoder:
 
         With a tokenizer of words, `pair("The nurse", " slept")` is `([The, nurse], [slept])`.
         """
-        whole = self._ids(context + continuation)
-        split = len(self._ids(context.rstrip()))
+        return self.pairs([(context, continuation)])[0]
+
+    def pairs(self, texts: Sequence[tuple[str, str]]) -> list[EncodedPair | None]:
+        """Encode contexts and continuations as `pair` does, each distinct text once and all in one call."""
+        both = [
+            text for context, continuation in texts for text in (context + continuation, context.rstrip())
+        ]
+        distinct = [text for text in dict.fromkeys(both) if text]
+        found = self._tokenizer(distinct, add_special_tokens=False)["input_ids"] if distinct else []
+        ids = {"": [], **dict(zip(distinct, found, strict=True))}
+        return [self._split(ids[a], len(ids[b])) for a, b in zip(both[::2], both[1::2], strict=True)]
+
+    def _split(self, whole: list[int], split: int) -> EncodedPair | None:
         before, after = self._started(whole[:split]), whole[split:]
         if not split and after and after[0] == self.start:
             after = after[1:]
@@ -66,13 +77,20 @@ class Encoder:
         offsets = tuple((int(a), int(b)) for a, b in encoded["offset_mapping"]) if fast else None
         return EncodedPrompt(tuple(ids), starts, offsets) if ids else None
 
+    def rendered(self, text: str) -> EncodedPrompt | None:
+        """Encode a text that has all its special tokens in it, as a chat template writes it."""
+        ids = self._ids(text)
+        return EncodedPrompt(tuple(ids), 0, None) if ids else None
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Decode tokens, without the special ones."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+
     def decode_continuation(self, prompt: Sequence[int], new: Sequence[int]) -> str:
         """Decode generated tokens as they follow the prompt, so that a leading space is kept."""
-        before = self._tokenizer.decode(list(prompt), skip_special_tokens=True)
-        whole = self._tokenizer.decode([*prompt, *new], skip_special_tokens=True)
-        if whole.startswith(before):
-            return str(whole[len(before) :])
-        return str(self._tokenizer.decode(list(new), skip_special_tokens=True))
+        before = self.decode(prompt)
+        whole = self.decode([*prompt, *new])
+        return whole[len(before) :] if whole.startswith(before) else self.decode(new)
 
     def _started(self, ids: list[int]) -> list[int]:
         if self.start is not None and (self._always or not ids):

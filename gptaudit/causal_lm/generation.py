@@ -1,147 +1,247 @@
-"""Sampling completions whose randomness does not depend on the batch they are drawn in."""
+"""Drawing completions: each prompt is read once for all its samples, and a row that has ended makes place at once."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from gptaudit.batches import batches
-from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.padding import pad
+from gptaudit.causal_lm.encoding import Encoder
+from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget, empty_cache, is_out_of_memory
+from gptaudit.causal_lm.rows import CachedRows, Forward, RereadRows, Rows, compacted, keys_can_be_kept
+from gptaudit.causal_lm.sampling import choose, noise_source
 from gptaudit.records import NOT_FINITE, Completion, Failure, Sampling
+
+ROWS = 80
+"""Rows that grow together on a CPU, which has nothing from more; elsewhere the budget alone limits them."""
+
+REFILL = 8
+"""Prompts are read when an eighth of the places is free: reading few at a time is slow, and so are few rows."""
+
+KEPT = 8
+"""Tokens whose keys and values are kept for each token of the budget; one that is being computed takes more memory."""
+
+DECIMALS = 5
+"""Of a log-probability: more are noise in float32, and there is one for every token that is kept."""
+
+MARGIN = 4
+"""Tokens decoded before those that may hold a stop string, for decoders that look back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A completion to draw: its prompt, and the number from which alone its randomness comes."""
+    """A completion to draw: its prompt, and the number (of 128 bits) from which alone its randomness comes."""
 
-    prompt: EncodedPrompt
+    prompt: tuple[int, ...]
     noise_seed: int
 
 
-@torch.inference_mode()
-def complete(
-    model: Any,  # noqa: ANN401 - any causal language model of transformers
-    encoder: Encoder,
-    draws: Sequence[Draw],
-    sampling: Sampling,
-    *,
-    stop_tokens: frozenset[int],
-    token_budget: int,
-) -> list[Completion | Failure]:
-    """Draw one completion for each, up to the end token, a stop string or `max_new_tokens`."""
-    found: dict[int, Completion | Failure] = {}
-    lengths = [len(draw.prompt.ids) + sampling.max_new_tokens for draw in draws]
-    for batch in batches(lengths, token_budget):
-        rows = _Rows(encoder, [draws[i] for i in batch], sampling, stop_tokens)
-        _run(model, rows)
-        for row, i in enumerate(batch):
-            found[i] = rows.completion(row)
-    return [found[i] for i in range(len(draws))]
+@dataclass(slots=True, eq=False)
+class _Row:
+    """A completion while it grows."""
+
+    draw: Draw
+    noise: np.random.Generator = field(init=False)
+    tokens: list[int] = field(init=False)
+    logprobs: list[float] = field(init=False)
+    finish: Literal["stop", "length", "not-finite", "out-of-memory"] | None = None
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin, or begin again with the same to come."""
+        self.noise = noise_source(self.draw.noise_seed)
+        self.tokens, self.logprobs = [], []
 
 
-def _run(model: Any, rows: _Rows) -> None:  # noqa: ANN401
-    ids, mask = pad([draw.prompt.ids for draw in rows.draws], "left", model.device)
-    cache = None
-    for _ in range(rows.sampling.max_new_tokens):
-        out = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = out.past_key_values
-        ids = rows.advance(out.logits[:, -1].float()).to(model.device)[:, None]
-        mask = torch.cat([mask, torch.ones_like(ids)], dim=-1)
-        if rows.finished:
-            return
+@dataclass(slots=True, eq=False)
+class _Prompt:
+    """A prompt that was read, and the rows that are still to begin with it."""
+
+    number: int
+    read: Any
+    logits: Tensor
+    waiting: list[_Row]
 
 
-class _Rows:
-    """The completions of one batch while they grow."""
+class Generator:
+    """Draws completions from one model."""
 
     def __init__(
-        self, encoder: Encoder, draws: Sequence[Draw], sampling: Sampling, stop_tokens: frozenset[int]
+        self,
+        model: Any,  # noqa: ANN401 - any causal language model of transformers
+        encoder: Encoder,
+        stop_tokens: frozenset[int],
+        budget: TokenBudget,
     ) -> None:
-        self.draws = draws
-        self.sampling = sampling
-        self._encoder = encoder
-        self._stop_tokens = stop_tokens
-        self._noise = [torch.Generator().manual_seed(draw.noise_seed) for draw in draws]
-        self._tokens: list[list[int]] = [[] for _ in draws]
-        self._finish: list[Literal["stop", "length", "not-finite"] | None] = [None] * len(draws)
-        self._text: list[str] = [""] * len(draws)
+        self.encoder = encoder
+        self.stop_tokens = stop_tokens
+        self.budget = budget
+        self.keeps_keys = keys_can_be_kept(model)
+        """Whether a step reads one token a row, and not all of it."""
+        self._forward = Forward(model)
+        self.on_cpu = self._forward.device.type == "cpu"
 
-    @property
-    def finished(self) -> bool:
-        """Whether every row has come to its end."""
-        return all(self._finish)
+    def rows(self, count: int, longest: int) -> Rows:
+        """Return places for rows, none taken."""
+        if self.keeps_keys:
+            return CachedRows(self._forward, count, longest)
+        return RereadRows(self._forward, self.budget.tokens)
 
-    def advance(self, logits: Tensor) -> Tensor:
-        """Choose every row's next token from logits (rows, vocabulary); return the tokens (rows,)."""
-        chosen = choose(logits.cpu(), self.sampling, self._noise)
-        broken = (~logits.amax(-1).isfinite()).tolist()
-        for row, token in enumerate(chosen.tolist()):
-            if self._finish[row] is None and broken[row]:
-                self._finish[row] = "not-finite"
-            elif self._finish[row] is None:
-                self._append(row, token)
-        return chosen
+    @torch.inference_mode()
+    def complete(self, draws: Sequence[Draw], sampling: Sampling) -> list[Completion | Failure]:
+        """Draw one completion for each, up to the end token, a stop string or `max_new_tokens`."""
+        rows = [_Row(draw) for draw in draws]
+        if rows and sampling.max_new_tokens > 0:
+            _Run(self, sampling, rows).run()
+        return [self._answer(row, sampling.stop) for row in rows]
 
-    def completion(self, row: int) -> Completion | Failure:
-        """Return what a row has become."""
-        prompt = self.draws[row].prompt.ids
-        finish = self._finish[row] or "length"
-        if finish == "not-finite":
+    def text(self, row: _Row, stop: Sequence[str]) -> tuple[str, bool]:
+        """Decode what a row has become, up to the first stop string, and say whether there is one."""
+        text = self.encoder.decode_continuation(row.draw.prompt, row.tokens)
+        ends = [text.index(end) for end in stop if end in text]
+        return text[: min(ends, default=len(text))], bool(ends)
+
+    def _answer(self, row: _Row, stop: Sequence[str]) -> Completion | Failure:
+        if row.finish == "not-finite":
             return NOT_FINITE
-        return Completion(self._text[row], finish, len(self._tokens[row]), len(prompt))
+        if row.finish == "out-of-memory":
+            return OUT_OF_MEMORY
+        text, stopped = self.text(row, stop)
+        return Completion(
+            text,
+            "stop" if stopped or row.finish == "stop" else "length",
+            len(row.tokens),
+            len(row.draw.prompt),
+            tuple(row.logprobs),
+        )
 
-    def _append(self, row: int, token: int) -> None:
-        if token in self._stop_tokens:
-            self._finish[row] = "stop"
+
+class _Run:
+    """Rows with the same sampling, from the first to the last."""
+
+    def __init__(self, generator: Generator, sampling: Sampling, rows: Sequence[_Row]) -> None:
+        self._generator = generator
+        self._sampling = sampling
+        self._tail = MARGIN + max((len(stop.encode()) for stop in sampling.stop), default=0)
+        self._all = sorted(rows, key=lambda row: -len(row.draw.prompt))
+        self._begin()
+
+    def run(self) -> None:
+        """Draw until every row has ended; where memory runs out, begin the unfinished again, half as many at a time."""
+        while self._growing or self._prompts or self._waiting:
+            try:
+                self._admit()
+                self._grow()
+                continue
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Outside of the handler, whose traceback would hold the tensors of the failed step.
+            self._shrink()
+
+    def _begin(self, most: int | None = None) -> None:
+        """Put all unfinished rows in the queue, those of one prompt together and longest prompts first."""
+        if most is None:
+            most = ROWS if self._generator.on_cpu else len(self._all)
+        prompts: dict[tuple[int, ...], list[_Row]] = {}
+        for row in self._all:
+            if row.finish is None:
+                prompts.setdefault(row.draw.prompt, []).append(row)
+        self._waiting = deque(prompts.items())
+        self._prompts: deque[_Prompt] = deque()
+        self._growing: list[_Row] = []
+        self._longest = max(map(len, prompts), default=0) + self._sampling.max_new_tokens
+        kept = KEPT * self._generator.budget.tokens
+        self._places = max(1, min(most, len(self._all), kept // self._longest))
+        self._rows = self._generator.rows(self._places, self._longest)
+
+    def _shrink(self) -> None:
+        for row in self._all:
+            if row.finish is None:
+                row.restart()
+        if self._places > 1:
+            self._generator.budget.shrink(self._places * self._longest // KEPT)
+            self._begin(self._places // 2)
+        else:
+            empty_cache()
+            next(row for row in self._all if row.finish is None).finish = "out-of-memory"
+            self._begin()
+
+    def _admit(self) -> None:
+        """Let rows begin where enough places are free."""
+        room = self._places - len(self._growing)
+        if self._growing and room * REFILL < self._places:
             return
-        self._tokens[row].append(token)
-        text = self._encoder.decode_continuation(self.draws[row].prompt.ids, self._tokens[row])
-        ends = [text.index(stop) for stop in self.sampling.stop if stop in text]
-        if ends:
-            self._finish[row] = "stop"
-        elif len(self._tokens[row]) == self.sampling.max_new_tokens:
-            self._finish[row] = "length"
-        self._text[row] = text[: min(ends)] if ends else text
+        begun: list[tuple[_Prompt, list[_Row]]] = []
+        while room and (self._prompts or self._waiting):
+            if not self._prompts:
+                self._read(room)
+            prompt = self._prompts[0]
+            rows, prompt.waiting = prompt.waiting[:room], prompt.waiting[room:]
+            if not prompt.waiting:
+                self._prompts.popleft()
+            begun.append((prompt, rows))
+            room -= len(rows)
+        if not begun:
+            return
+        logits = torch.cat([prompt.logits.expand(len(rows), -1) for prompt, rows in begun])
+        self._extend([row for _, rows in begun for row in rows], logits)
+        for prompt, rows in begun:
+            growing = [row for row in rows if row.finish is None]
+            if growing:
+                self._rows.join(prompt.read, prompt.number, len(growing))
+                self._growing += growing
 
+    def _read(self, room: int) -> None:
+        """Read the next prompts: as many as the free places and the budget allow, at least one."""
+        prompts = [self._waiting.popleft()]
+        while (
+            self._waiting
+            and sum(len(rows) for _, rows in prompts) < room
+            and (len(prompts) + 1) * len(prompts[0][0]) <= self._generator.budget.tokens
+        ):
+            prompts.append(self._waiting.popleft())
+        logits, read = self._rows.read([prompt for prompt, _ in prompts])
+        for number, (_, rows) in enumerate(prompts):
+            self._prompts.append(_Prompt(number, read, logits[number], rows))
 
-def choose(logits: Tensor, sampling: Sampling, noise: Sequence[torch.Generator]) -> Tensor:
-    """Draw a token for each row of logits (rows, vocabulary), each row with its own source of noise.
+    def _grow(self) -> None:
+        """Draw a token for every growing row; those that end leave."""
+        if not self._growing:
+            return
+        self._extend(self._growing, self._rows.step([row.tokens[-1] for row in self._growing]))
+        kept = [place for place, row in enumerate(self._growing) if row.finish is None]
+        if len(kept) < len(self._growing):
+            order = compacted(kept)
+            self._rows.keep(order)
+            self._growing = [self._growing[place] for place in order]
 
-    The draw is `argmax(p / e)` with e ~ Exp(1), which is distributed as p (the Gumbel-max trick): the noise of a
-    row is the same in any batch. Temperature 0 takes the most likely token. Order: temperature, top-k, top-p.
-    """
-    if sampling.temperature == 0:
-        return logits.argmax(-1)
-    logits = _keep_top_p(_keep_top_k(logits / sampling.temperature, sampling.top_k), sampling.top_p)
-    exponential = torch.stack(
-        [torch.empty(logits.shape[-1]).exponential_(generator=generator) for generator in noise]
-    )
-    return (logits - exponential.log()).argmax(-1)
+    def _extend(self, rows: Sequence[_Row], logits: Tensor) -> None:
+        tokens, logprobs = choose(logits, self._sampling, [row.noise for row in rows])
+        for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
+            if not isfinite(logprob):
+                row.finish = "not-finite"
+            elif token in self._generator.stop_tokens:
+                row.finish = "stop"
+            else:
+                row.tokens.append(token)
+                row.logprobs.append(round(logprob, DECIMALS))
+                row.finish = self._finish(row)
 
-
-def _keep_top_k(logits: Tensor, k: int) -> Tensor:
-    if k <= 0 or k >= logits.shape[-1]:
-        return logits
-    return logits.masked_fill(logits < logits.topk(k, dim=-1).values[:, -1:], -torch.inf)
-
-
-def _keep_top_p(logits: Tensor, p: float) -> Tensor:
-    """Keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020)."""
-    if p >= 1:
-        return logits
-    ordered, order = logits.sort(dim=-1, descending=True)
-    probability = ordered.softmax(-1)
-    beyond = probability.cumsum(-1) - probability >= p
-    return logits.masked_fill(beyond.scatter(-1, order, beyond), -torch.inf)
+    def _finish(self, row: _Row) -> Literal["stop", "length"] | None:
+        """Say whether a row has ended; a stop string is looked for in the last tokens before all are decoded."""
+        if self._sampling.stop:
+            last = [*row.draw.prompt[-MARGIN:], *row.tokens][-self._tail :]
+            text = self._generator.encoder.decode(last)
+            likely = any(stop in text for stop in self._sampling.stop)
+            if likely and self._generator.text(row, self._sampling.stop)[1]:
+                return "stop"
+        return "length" if len(row.tokens) == self._sampling.max_new_tokens else None

@@ -1,43 +1,152 @@
-"""Log-likelihood of continuations, in batches."""
+"""Log-likelihood of continuations: each distinct prefix computed once, the vocabulary head only where it is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
-from gptaudit.batches import batches
 from gptaudit.causal_lm.encoding import EncodedPair
-from gptaudit.causal_lm.padding import pad
+from gptaudit.causal_lm.memory import TokenBudget
+from gptaudit.causal_lm.token_tree import Layout, Row, grow, lay_out, pack, read_tokens
+from gptaudit.records import Failure
+
+Logprobs: TypeAlias = tuple[float, ...]
+"""Of each token of a continuation."""
+
+LOGITS_PER_TOKEN = 32_768
+"""A batch has at most this many logits for each token of the budget."""
 
 
-@torch.inference_mode()
-def token_logprobs(
-    model: Any,  # noqa: ANN401 - any causal language model of transformers
-    pairs: Sequence[EncodedPair],
-    *,
-    token_budget: int,
-) -> list[tuple[float, ...]]:
-    """Return log P(token | all before it) of every continuation token, in nats.
+class Scorer:
+    """Scores continuations with one model.
 
-    The logits are taken at the places that predict a continuation token and normalised there alone, in float32.
+    Args:
+        model: Any causal language model of `transformers`.
+        batch_tokens: Tokens in a batch; halved when memory runs out.
+        widest_tree: The widest row in which the model computes a token tree right. Longer sequences are run
+            without merging, with the mask and positions that the model makes itself.
     """
-    rows = [[*pair.context, *pair.continuation][:-1] for pair in pairs]
-    found: list[tuple[float, ...]] = [()] * len(pairs)
-    for batch in batches([len(row) for row in rows], token_budget):
-        ids, mask = pad([rows[i] for i in batch], "right", model.device)
-        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits  # (B, T, V)
-        for row, i in enumerate(batch):
-            first = len(pairs[i].context) - 1
-            predicting = logits[row, first : first + len(pairs[i].continuation)].float()  # (tokens, V)
-            found[i] = tuple(_gather(predicting, pairs[i].continuation))
-    return found
+
+    def __init__(self, model: Any, *, batch_tokens: int, widest_tree: int) -> None:  # noqa: ANN401
+        self._model = model
+        self._budget = TokenBudget(batch_tokens)
+        self._widest_tree = widest_tree
+        self._vocabulary = int(model.config.get_text_config().vocab_size)
+
+    def token_logprobs(self, pairs: Sequence[EncodedPair]) -> list[Logprobs | Failure]:
+        """Return log P(token | all before it) of every continuation token, in nats.
+
+        Other pairs of the call change a value by rounding alone. A pair that does not fit into memory by itself
+        is a `Failure`.
+        """
+        found: dict[int, Logprobs | Failure] = {}
+        long = [i for i, pair in enumerate(pairs) if len(read_tokens(pair)) > self._widest_tree]
+        short = [i for i, pair in enumerate(pairs) if len(read_tokens(pair)) <= self._widest_tree]
+        for numbers, widest in ((long, 0), (short, self._widest_tree)):
+            trees = grow(pairs, numbers, min(widest, self._budget.tokens))
+            while trees:
+                tokens = self._budget.tokens
+                rows, trees = pack(trees, widest, tokens, tokens * LOGITS_PER_TOKEN // self._vocabulary)
+                found.update(self._run(pairs, rows, branching=widest > 0))
+        return [found[i] for i in range(len(pairs))]
+
+    def _run(
+        self, pairs: Sequence[EncodedPair], rows: Sequence[Row], *, branching: bool
+    ) -> Iterator[tuple[int, Logprobs | Failure]]:
+        """Run a batch and yield the number of each pair with what was found; what does not fit is run in parts."""
+        for row, found in zip(
+            rows, self._budget.run(rows, partial(self._compute, branching=branching)), strict=True
+        ):
+            numbers = [reading.pair for tree in row for reading in tree.readings]
+            if not isinstance(found, Failure):
+                yield from zip(numbers, found, strict=True)
+            elif len(numbers) == 1:
+                yield numbers[0], found
+            else:
+                self._budget.shrink(sum(map(len, row)))
+                parts = [[tree] for tree in row] if len(row) > 1 else [grow(pairs, [i], 0) for i in numbers]
+                yield from self._run(pairs, parts, branching=branching)
+
+    @torch.inference_mode()
+    def _compute(self, rows: Sequence[Row], *, branching: bool) -> list[list[Logprobs]]:
+        """Run rows as one batch; return what was found for each reading of each row."""
+        layout = lay_out(rows)
+        logits = self._logits(layout, branching=branching)
+        places = list(chain.from_iterable(reading.nodes for reading in layout.readings))
+        targets = list(chain.from_iterable(reading.targets for reading in layout.readings))
+        logprobs = iter(_logprobs(logits, places, targets))
+        return [
+            [tuple(islice(logprobs, len(reading.targets))) for tree in row for reading in tree.readings]
+            for row in rows
+        ]
+
+    def _logits(self, layout: Layout, *, branching: bool) -> Tensor:
+        """Return the logits at the nodes that predict, (nodes, vocabulary)."""
+        device = self._model.device
+        ids = torch.tensor(layout.ids, device=device)
+        nodes = torch.tensor(layout.nodes, device=device)
+        if branching:
+            inputs = {
+                "attention_mask": ancestor_mask(torch.tensor(layout.ends, device=device), self._model.dtype),
+                "position_ids": torch.tensor(layout.depths, device=device),
+            }
+        else:
+            place = torch.arange(ids.shape[1], device=device)
+            inputs = {"attention_mask": (place < torch.tensor(layout.lengths, device=device)[:, None]).long()}
+        with _head_at(self._model, nodes, ids.shape):
+            logits: Tensor = self._model(input_ids=ids, use_cache=False, **inputs).logits
+        # A model whose head is no module, or one that is fed otherwise, gives all of them.
+        selected = logits.shape[:2] != ids.shape
+        return logits[0] if selected else logits.flatten(0, 1)[nodes.to(logits.device)]
 
 
-def _gather(logits: Tensor, tokens: Sequence[int]) -> list[float]:
-    """Return the log-probability of each token under its own row of logits (tokens, vocabulary)."""
-    chosen = logits.gather(-1, torch.tensor(tokens, device=logits.device)[:, None]).squeeze(-1)
-    logprobs: list[float] = (chosen - logits.logsumexp(-1)).tolist()
-    return logprobs
+def ancestor_mask(ends: Tensor, dtype: torch.dtype) -> Tensor:
+    """What each node may attend to: 0 for its ancestors and itself, else the least number; (rows, 1, width, width).
+
+    `ends` (rows, width) says where the descendants of a node end, as in `Layout`. Additive, which every attention
+    of `transformers` takes.
+    """
+    place = torch.arange(ends.shape[1], device=ends.device)
+    follows = place[:, None] >= place
+    seen = follows & (place[:, None] < ends[:, None, :])  # (rows, query, key)
+    mask = torch.full(seen.shape, torch.finfo(dtype).min, dtype=dtype, device=ends.device)
+    return mask.masked_fill_(seen, 0)[:, None]
+
+
+@contextmanager
+def _head_at(model: Any, nodes: Tensor, shape: torch.Size) -> Iterator[None]:  # noqa: ANN401
+    """Run the vocabulary head at these nodes alone, as one row; what the model does after it stays as it is.
+
+    `shape` is that of the batch (rows, width), which the head's input must have.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        yield
+        return
+
+    def select(_: Any, args: tuple[Tensor, ...]) -> tuple[Tensor, ...]:  # noqa: ANN401
+        if not args or args[0].shape[:2] != shape:
+            return args
+        return (args[0].flatten(0, 1)[nodes.to(args[0].device)][None], *args[1:])
+
+    hook = head.register_forward_pre_hook(select)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _logprobs(logits: Tensor, places: Sequence[int], targets: Sequence[int]) -> list[float]:
+    """Return the log-probability of each target under the logits (nodes, vocabulary) at its place, in float32."""
+    logits = logits.float()
+    # In place, as a second tensor of this size would take longer to allocate than to compute.
+    logprobs = torch.log_softmax(logits, -1, out=logits if logits.device.type == "cpu" else None)
+    at = torch.tensor([places, targets], device=logits.device)
+    values: list[float] = logprobs[at[0], at[1]].tolist()
+    return values

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
+from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.options import TorchOptions
+from gptaudit.causal_lm.rough import RoughCausalLMBackend
 from gptaudit.errors import TargetError, first_line
 from gptaudit.records import PlantedFlaw
 from gptaudit.validation import read_text, validated
@@ -26,6 +30,12 @@ COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
 
 def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
     """Open a folder with config, safetensors weights and tokenizer; raise `TargetError` saying what is amiss."""
+    if options.device_map and options.device != "auto":
+        msg = f"device={options.device} and device_map={options.device_map}: give one of them"
+        raise TargetError(msg)
+    if options.precision == "auto" and options.dtype != "float32":
+        msg = f"precision=auto ends in float32; leave dtype={options.dtype} out"
+        raise TargetError(msg)
     _require_files(folder)
     if not trust_remote_code:
         _refuse_code(folder)
@@ -36,17 +46,21 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, trust_remote_code=trust_remote_code
         )
+        chat = _chat(tokenizer, options)
         model = _load_model(folder, options, trust_remote_code=trust_remote_code)
-        device = pick_device(options.device)
-        model = freeze(model.to(device))
+        if not options.device_map:
+            model = model.to(pick_device(options.device))
+        model = freeze(gather_for_head(fuse_activations(model)))
         _require_causal(model, folder)
         tokenizer.padding_side = "right"
-        return CausalLMBackend(
+        kind = RoughCausalLMBackend if options.precision == "auto" else CausalLMBackend
+        return kind(
             model,
             tokenizer,
-            fingerprint=fingerprint(folder, options.dtype),
+            fingerprint=fingerprint(folder, options),
             batch_tokens=options.batch_tokens,
             planted=_read_planted(folder),
+            chat=chat,
         )
     except TargetError:
         raise
@@ -56,18 +70,28 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
     raise TargetError(msg)
 
 
-def fingerprint(folder: Path, dtype: str) -> str:
-    """Hash all files of a folder, shards and code in folders below it too, and the dtype the model is run in.
+def fingerprint(folder: Path, options: TorchOptions) -> str:
+    """Hash all files of a folder, shards and code in folders below it too, and the options that decide an answer.
 
     `planted.json` is left out: it describes the model and decides no answer.
     """
-    whole = hashlib.sha256(dtype.encode())
+    rough = " precision auto" if options.precision == "auto" else ""
+    whole = hashlib.sha256(f"{options.dtype}{rough}".encode())
+    if options.chat:
+        whole.update(f" chat {options.system}".encode())
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PLANTED_FILE)
     for path in files:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"\n{path.relative_to(folder).as_posix()} {digest}".encode())
     return f"sha256:{whole.hexdigest()}"
+
+
+def _chat(tokenizer: Any, options: TorchOptions) -> Chat | None:  # noqa: ANN401
+    if options.system and not options.chat:
+        msg = "system: a system message is for a chat model; add chat=true"
+        raise TargetError(msg)
+    return Chat(tokenizer, options.system) if options.chat else None
 
 
 def _require_files(folder: Path) -> None:
@@ -105,6 +129,7 @@ def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool)
     model, info = loader.from_pretrained(
         folder,
         dtype=getattr(torch, options.dtype),
+        device_map=options.device_map or None,
         local_files_only=True,
         use_safetensors=True,
         trust_remote_code=trust_remote_code,
@@ -122,6 +147,30 @@ def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool)
             first = min(str(key) for key in keys)
             msg = f"{folder}: the weights do not fit config.json: {len(keys)} are {what}, such as {first}"
             raise TargetError(msg)
+    return model
+
+
+def fuse_activations(model: Any) -> Any:  # noqa: ANN401
+    """Replace GPT-2's GELU, spelled out in eight operations, by torch's own of the same formula.
+
+    They differ by rounding; a layer of GPT-2 is 5 % faster on a CPU.
+    """
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, nn.GELU(approximate="tanh"))
+    return model
+
+
+def gather_for_head(model: Any) -> Any:  # noqa: ANN401
+    """Hand the vocabulary head its input in one piece.
+
+    The last tokens of many prompts are a slice with gaps, for each row of which torch reads all the head's weights
+    again; reading short prompts is a third faster without the gaps.
+    """
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(lambda _, inputs: tuple(given.contiguous() for given in inputs))
     return model
 
 

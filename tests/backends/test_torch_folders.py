@@ -51,8 +51,9 @@ class TestAnswers:
         ]
 
         together = backend.generate(requests, seed=3)
+        alone = [backend.generate([request], seed=3)[0] for request in requests]
 
-        assert together == [backend.generate([request], seed=3)[0] for request in requests]
+        assert [(a.text, a.finish) for a in together] == [(a.text, a.finish) for a in alone]
 
     def test_the_run_seed_and_the_sample_number_change_a_sample(self, backend):
         """Randomness comes from seed, request and sample number."""
@@ -71,6 +72,16 @@ class TestAnswers:
         assert (scored[0].reason, generated.reason) == ("too-long", "too-long")
         assert "at most 64" in scored[0].message
         assert scored[1].logprob < 0
+
+    def test_what_was_found_out(self, backend):
+        """The backend says what it runs on and whether requests share their beginnings."""
+        assert backend.details == {
+            "device": "cpu",
+            "dtype": "float32",
+            "context": 64,
+            "shared_prefixes": True,
+            "kept_keys": True,
+        }
 
     def test_attribute_wants_single_tokens(self, backend):
         """A target of several tokens, or the same as the foil, is a failure."""
@@ -142,6 +153,11 @@ class TestRefused:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         with pytest.raises(TargetError):
             open_hf(str(folder), HuggingFaceOptions())
+
+    def test_device_and_device_map(self, gpt2_folder):
+        """A model is either on one device or spread over several."""
+        with pytest.raises(TargetError, match="device=cpu"):
+            open_hf(str(gpt2_folder), HuggingFaceOptions(device="cpu", device_map="auto"))
 
     def test_unknown_device(self, gpt2_folder):
         """A device that torch does not know is an error of the target."""
@@ -230,6 +246,17 @@ def test_bfloat16_is_run_in_bfloat16(gpt2_folder):
 
     assert exact.logprob != rough.logprob
     assert exact.logprob == pytest.approx(rough.logprob, rel=0.05)
+
+
+def test_device_map_places_the_model(gpt2_folder):
+    """A model that accelerate placed answers as one that was placed whole."""
+    requests = [ScoreRequest("", "The harbour was quiet."), ScoreRequest("The harbour", " closed")]
+    whole, spread = (
+        open_hf(str(gpt2_folder), HuggingFaceOptions(device_map=device_map)).score(requests)
+        for device_map in ("", "auto")
+    )
+
+    assert [answer.logprob for answer in spread] == pytest.approx([answer.logprob for answer in whole])
 
 
 def test_output_that_is_no_number_is_a_failure(folder):

@@ -55,6 +55,14 @@ class TestPair:
         assert pair.context == (0, *ids(llama_folder, "The harbour"))
         assert starting_encoder.pair("", "The harbour").context == (0,)
 
+    def test_many_at_once(self, encoder, starting_encoder):
+        """Pairs encoded in one call, some of them twice or empty, are those encoded one by one."""
+        texts = [("", "The harbour"), ("The harbour ", "was"), ("", ""), ("  ", "was"), ("", "The harbour")]
+
+        for each in (encoder, starting_encoder):
+            assert each.pairs(texts) == [each.pair(*text) for text in texts]
+            assert each.pairs([]) == []
+
     @pytest.mark.parametrize("continuation", ["", "<|endoftext|>"])
     def test_nothing_to_predict(self, encoder, continuation):
         """Without a token to predict there is no pair."""

@@ -1,98 +1,325 @@
-"""Sampling against transformers' own, and its independence of the batch."""
+"""Generation against transformers' own for many families, and its independence of the batch."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper
+import transformers
+from transformers import AutoTokenizer
 
+from gptaudit.causal_lm import generation, row_cache
 from gptaudit.causal_lm.encoding import Encoder
-from gptaudit.causal_lm.generation import Draw, choose, complete
-from gptaudit.records import Sampling
+from gptaudit.causal_lm.generation import Draw, Generator
+from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget
+from gptaudit.causal_lm.rows import compacted, keys_can_be_kept
+from gptaudit.decoder.model import DecoderConfig, DecoderForCausalLM
+from gptaudit.records import Completion, Sampling
 
-PROMPTS = ["The harbour", "She opened the window and he", "A", "A carpenter and a nurse shared their"]
+SMALL = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 128,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
+GROUPED = {**SMALL, "num_key_value_heads": 2}
+
+KEEPING = {
+    "GPT2": {**SMALL, "n_positions": 128},
+    "Llama": GROUPED,
+    "GPTNeoX": SMALL,
+    "OPT": {**SMALL, "ffn_dim": 64, "word_embed_proj_dim": 32},
+    "Gemma2": {**GROUPED, "head_dim": 8, "sliding_window": 5},
+    "Mistral": {**GROUPED, "sliding_window": 5},
+    "Qwen2": GROUPED,
+    "Bloom": SMALL,
+    "Phi": SMALL,
+    "GPTNeo": {**SMALL, "num_layers": 2, "attention_types": [[["global", "local"], 1]], "window_size": 5},
+    "DeepseekV3": {
+        **SMALL,
+        "num_key_value_heads": 4,
+        "q_lora_rank": 8,
+        "kv_lora_rank": 8,
+        "v_head_dim": 12,
+        "qk_rope_head_dim": 8,
+        "qk_nope_head_dim": 8,
+        "moe_intermediate_size": 16,
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+    },
+    "GptOss": {**GROUPED, "head_dim": 8, "sliding_window": 5, "num_local_experts": 4},
+}
+REREADING = {
+    "Mamba": {**SMALL, "state_size": 4},
+    "Lfm2": {**GROUPED, "layer_types": ["conv", "full_attention"], "block_multiple_of": 8},
+}
 
 
-@pytest.fixture(params=["gpt2_folder", "llama_folder"])
-def opened(request):
-    folder = request.getfixturevalue(request.param)
-    return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+PROMPTS = [(5, 6, 7, 8, 9, 10, 11, 12, 13), (20, 21, 22), (30,), (40, 41, 42), (50, 51, 52, 53, 54, 55)]
 
 
-def run(opened, prompts, sampling, seeds, budget=4096, stop_tokens=frozenset()):
-    model, tokenizer = opened
-    encoder = Encoder(tokenizer)
-    draws = [Draw(encoder.prompt(text), seed) for text, seed in zip(prompts, seeds, strict=True)]
-    return complete(model, encoder, draws, sampling, stop_tokens=stop_tokens, token_budget=budget)
+def build(family):
+    torch.manual_seed(7)
+    if family == "Decoder":
+        model = DecoderForCausalLM(DecoderConfig(**SMALL))
+    else:
+        config = getattr(transformers, f"{family}Config")(**{**KEEPING, **REREADING}[family])
+        name = f"{family}LMHeadModel" if family == "GPT2" else f"{family}ForCausalLM"
+        model = getattr(transformers, name)(config)
+    for parameter in model.parameters():
+        parameter.data.mul_(4)  # weights large enough to tell tokens apart
+    return model.eval().requires_grad_(requires_grad=False)
 
 
-def test_greedy_is_transformers_greedy(opened):
-    """At temperature 0 each completion is what `generate` gives for the prompt alone."""
-    model, tokenizer = opened
-    completions = run(opened, PROMPTS, Sampling(12, temperature=0), range(4))
+@pytest.fixture(scope="module")
+def gpt2():
+    return build("GPT2")
 
-    for text, completion in zip(PROMPTS, completions, strict=True):
-        ids = tokenizer(text, return_tensors="pt")["input_ids"]
-        expected = model.generate(
-            ids, do_sample=False, max_new_tokens=12, eos_token_id=None, attention_mask=torch.ones_like(ids)
+
+@pytest.fixture
+def encoder(gpt2_folder):
+    return Encoder(AutoTokenizer.from_pretrained(gpt2_folder))
+
+
+def draws(samples):
+    return [Draw(prompt, 100 * i + sample) for i, prompt in enumerate(PROMPTS) for sample in range(samples)]
+
+
+@pytest.fixture
+def generator(gpt2, encoder):
+    return Generator(gpt2, encoder, frozenset(), TokenBudget(4096))
+
+
+def calls(model, seen):
+    """Note the shape and the number of unmasked tokens of everything the model reads."""
+
+    def note(_, __, inputs):
+        ids, mask = inputs["input_ids"], inputs.get("attention_mask")
+        seen.append((tuple(ids.shape), int(mask.sum()) if mask is not None else ids.numel()))
+
+    return model.register_forward_pre_hook(note, with_kwargs=True)
+
+
+@pytest.mark.parametrize("family", [*KEEPING, "Decoder", *REREADING])
+def test_greedy_is_transformers_greedy(family, encoder, monkeypatch):
+    """In any batch of mixed lengths a greedy completion is what `generate` gives for its prompt alone."""
+    monkeypatch.setattr(generation, "ROWS", 4)
+    monkeypatch.setattr(row_cache, "SLACK", 3)
+    model = build(family)
+    drawer = Generator(model, encoder, frozenset(), TokenBudget(4096))
+    given = [Draw(prompt, 0) for prompt in PROMPTS for _ in range(2)]
+
+    found = drawer.complete(given, Sampling(12, temperature=0))
+
+    assert drawer.keeps_keys == (family not in REREADING)
+    for draw, completion in zip(given, found, strict=True):
+        ids = torch.tensor([draw.prompt])
+        out = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=12,
+            eos_token_id=None,
+            pad_token_id=0,
         )
-        whole, start = tokenizer.decode(expected[0], skip_special_tokens=True), tokenizer.decode(ids[0])
-        assert whole.endswith(completion.text)
-        assert completion.text == whole[len(start.replace("<|endoftext|>", "")) :]
+        assert completion.text == encoder.decode_continuation(
+            draw.prompt, out[0, len(draw.prompt) :].tolist()
+        )
+        assert (completion.tokens, completion.finish) == (12, "length")
 
 
-def test_samples_do_not_depend_on_the_batch(opened):
-    """A completion is the same in any batch, in any order."""
-    seeds = [11, 12, 13, 14]
-    sampling = Sampling(15, top_p=0.9)
-    together = run(opened, PROMPTS, sampling, seeds)
-    alone = run(opened, PROMPTS, sampling, seeds, budget=1)
-    backwards = run(opened, PROMPTS[::-1], sampling, seeds[::-1])[::-1]
+def test_cache_that_reads_other_columns_is_found_out():
+    """A model that takes no notice of padding is not given rows of mixed lengths."""
+    model = build("GPT2")
+    forward = model.forward
 
-    assert together == alone == backwards
+    def heedless(input_ids, attention_mask=None, **inputs):
+        return forward(input_ids, **{**inputs, "position_ids": None})
+
+    model.forward = heedless
+
+    assert not keys_can_be_kept(model)
 
 
-def test_another_seed_is_another_sample(opened):
+@pytest.mark.parametrize("sampling", [Sampling(15), Sampling(15, temperature=0.7, top_p=0.9, top_k=50)])
+@pytest.mark.parametrize("family", ["GPT2", "Llama", "Mistral", "Mamba"])
+def test_samples_do_not_depend_on_the_batch(family, sampling, encoder, monkeypatch):
+    """A completion is the same in any batch, in any order; its log-probabilities agree to a part in 10,000."""
+    drawer = Generator(build(family), encoder, frozenset(range(40)), TokenBudget(4096))
+    given = draws(3)
+    together = drawer.complete(given, sampling)
+    backwards = drawer.complete(given[::-1], sampling)[::-1]
+    monkeypatch.setattr(generation, "ROWS", 4)
+    few = drawer.complete(given, sampling)
+    alone = [drawer.complete([draw], sampling)[0] for draw in given]
+
+    assert len({completion.tokens for completion in together}) > 3  # rows do come and go
+    for other in (backwards, few, alone):
+        for a, b in zip(together, other, strict=True):
+            assert (a.text, a.finish, a.tokens) == (b.text, b.finish, b.tokens)
+            assert a.token_logprobs == pytest.approx(b.token_logprobs, rel=1e-4, abs=1e-4)
+
+
+def test_each_prompt_is_read_once_and_no_ended_row_is_computed(gpt2, encoder, monkeypatch):
+    """The tokens computed are those of the distinct prompts, and one for each token that another one follows."""
+    monkeypatch.setattr(generation, "ROWS", 4)
+    drawer = Generator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
+    seen = []
+    hook = calls(gpt2, seen)
+    found = drawer.complete(draws(6), Sampling(15))
+    hook.remove()
+
+    steps = [shape for shape, _ in seen if shape[1] == 1 and shape[0] > 1]
+    read = sum(tokens for shape, tokens in seen if shape[1] > 1)
+    assert all(rows <= 4 for rows, _ in steps)
+    assert read == sum(len(prompt) for prompt in PROMPTS if len(prompt) > 1)
+    last = sum(completion.finish == "length" for completion in found)
+    single = sum(shape == (1, 1) for shape, _ in seen) - 1  # one of them reads the prompt of one token
+    assert sum(rows for rows, _ in steps) + single == sum(c.tokens for c in found) - last
+
+
+def test_another_seed_is_another_sample(generator):
     """Samples of one prompt differ by their seed alone."""
-    first, second, again = run(opened, ["The harbour"] * 3, Sampling(15), [1, 2, 1])
+    first, second, again = generator.complete([Draw(PROMPTS[0], seed) for seed in (1, 2, 1)], Sampling(15))
 
     assert first == again
     assert first.text != second.text
 
 
-def test_stops(opened):
-    """A stop string ends the text before it; an end token ends it too; both are called a stop."""
-    (whole,) = run(opened, ["The harbour"], Sampling(15), [5])
-    stop = whole.text[4:6]
-    (cut,) = run(opened, ["The harbour"], Sampling(15, stop=(stop,)), [5])
-    (ended,) = run(opened, ["The harbour"], Sampling(15), [5], stop_tokens=frozenset(range(1000)))
-
-    assert whole.finish == "length"
-    assert (cut.text, cut.finish) == (whole.text[: whole.text.index(stop)], "stop")
-    assert (ended.text, ended.finish, ended.tokens) == ("", "stop", 0)
-
-
 @pytest.mark.parametrize(
-    ("sampling", "warpers"),
-    [
-        (Sampling(), []),
-        (Sampling(top_k=5), [TopKLogitsWarper(5)]),
-        (Sampling(top_p=0.7), [TopPLogitsWarper(0.7)]),
-        (Sampling(temperature=0.5, top_k=6, top_p=0.8), [TopKLogitsWarper(6), TopPLogitsWarper(0.8)]),
-    ],
+    "sampling", [Sampling(10), Sampling(10, temperature=0.5, top_k=5), Sampling(10, temperature=0)]
 )
-def test_tokens_are_drawn_from_the_filtered_distribution(sampling, warpers):
-    """The shares of 20,000 draws are the probabilities that transformers' own filters leave."""
-    logits = torch.randn(1, 12, generator=torch.Generator().manual_seed(3)) * 2
-    filtered = logits / sampling.temperature
-    for warper in warpers:
-        filtered = warper(None, filtered)
-    expected = filtered.softmax(-1)[0]
-    generators = [torch.Generator().manual_seed(seed) for seed in range(20_000)]
+def test_log_probabilities_are_the_models_own(gpt2, encoder, generator, sampling):
+    """Each token's log-probability is that of a pass over the whole text, whatever the temperature."""
+    found = generator.complete(draws(1), sampling)
 
-    drawn = choose(logits.expand(len(generators), -1), sampling, generators)
+    for draw, completion in zip(draws(1), found, strict=True):
+        # What was generated is found again by its log-probabilities: the decoded text may be encoded otherwise.
+        ids, logprobs = list(draw.prompt), []
+        for expected in completion.token_logprobs:
+            distribution = gpt2(torch.tensor([ids])).logits[0, -1].double().log_softmax(-1)
+            token = int((distribution - expected).abs().argmin())
+            logprobs.append(float(distribution[token]))
+            ids.append(token)
+        assert completion.token_logprobs == pytest.approx(logprobs, abs=1e-4)
+        assert encoder.decode_continuation(draw.prompt, ids[len(draw.prompt) :]) == completion.text
 
-    shares = torch.bincount(drawn, minlength=12) / len(generators)
-    standard_error = (expected * (1 - expected) / len(generators)).sqrt()
-    assert ((shares - expected).abs() <= 4.5 * standard_error + 1e-9).all()
+
+class TestStops:
+    def test_end_token(self, gpt2, encoder):
+        """An end token ends the text, and is no part of it."""
+        ending = Generator(gpt2, encoder, frozenset(range(400)), TokenBudget(4096))
+        (ended,) = ending.complete([Draw(PROMPTS[0], 5)], Sampling(15))
+
+        assert (ended.text, ended.finish, ended.tokens, ended.token_logprobs) == ("", "stop", 0, ())
+
+    @pytest.mark.parametrize("place", [0, 1, 5, 17])
+    @pytest.mark.parametrize("length", [1, 2, 7])
+    def test_stop_string_is_cut_exactly(self, generator, place, length):
+        """A stop string, wherever it lies across the tokens, ends the text before it."""
+        for draw in draws(2):
+            (whole,) = generator.complete([draw], Sampling(30))
+            stop = whole.text[place : place + length]
+            if "\ufffd" in stop:  # which is also what stands for the first half of a character
+                continue
+            (cut,) = generator.complete([draw], Sampling(30, stop=("never seen", stop)))
+
+            assert (cut.text, cut.finish) == (whole.text[: whole.text.index(stop)], "stop")
+            assert cut.tokens <= whole.tokens
+            assert cut.token_logprobs == whole.token_logprobs[: cut.tokens]
+
+    def test_generation_ends_with_the_stop_string(self, generator):
+        """No token is drawn after the one that completes the stop string."""
+        (whole,) = generator.complete([Draw(PROMPTS[0], 5)], Sampling(30))
+        stop = whole.text[:2]
+        (cut,) = generator.complete([Draw(PROMPTS[0], 5)], Sampling(30, stop=(stop,)))
+
+        assert cut.tokens <= 2
+
+    def test_stop_string_in_the_prompt_is_none(self, generator, encoder):
+        """What stands in the prompt does not stop what follows."""
+        prompt = encoder.prompt("The harbour was quiet.").ids
+        (whole,) = generator.complete([Draw(prompt, 3)], Sampling(10))
+        (same,) = generator.complete([Draw(prompt, 3)], Sampling(10, stop=(" quiet.",)))
+
+        assert " quiet." not in whole.text
+        assert same == whole
+
+
+def test_characters_of_several_tokens_come_out_whole(generator, encoder, monkeypatch):
+    """Text of many bytes a character is decoded as a whole, and stops work in it."""
+    text = " naïve 漢字 🙂 done"
+    script = encoder.prompt(text).ids
+    drawn = iter([*script, *script])
+
+    def scripted(logits, *_):
+        return torch.tensor([next(drawn)] * len(logits)), torch.zeros(len(logits))
+
+    monkeypatch.setattr(generation, "choose", scripted)
+    draw = Draw(encoder.prompt("The harbour").ids, 0)
+    (whole,) = generator.complete([draw], Sampling(len(script)))
+    drawn = iter(script)
+    (cut,) = generator.complete([draw], Sampling(len(script), stop=("🙂",)))
+
+    assert whole.text == text
+    assert (cut.text, cut.finish) == (" naïve 漢字 ", "stop")
+
+
+def test_nothing_to_generate(generator):
+    """No draws give no completions, and no tokens no text."""
+    (empty,) = generator.complete([Draw(PROMPTS[0], 0)], Sampling(0))
+
+    assert generator.complete([], Sampling()) == []
+    assert (empty.text, empty.finish, empty.tokens) == ("", "length", 0)
+
+
+class TestMemory:
+    @pytest.fixture
+    def crowded(self, encoder):
+        """A generator whose memory has room for two rows."""
+        model = build("GPT2")
+        drawer = Generator(model, encoder, frozenset(range(40)), TokenBudget(4096))
+
+        def refuse(_, __, inputs):
+            if len(inputs["input_ids"]) > 2:
+                raise torch.OutOfMemoryError
+
+        model.register_forward_pre_hook(refuse, with_kwargs=True)
+        return drawer
+
+    def test_out_of_memory_loses_nothing(self, crowded, gpt2, encoder):
+        """Where memory runs out, fewer rows at a time give the same completions."""
+        roomy = Generator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
+        expected = roomy.complete(draws(3), Sampling(15))
+
+        found = crowded.complete(draws(3), Sampling(15))
+
+        assert [c.text for c in found] == [c.text for c in expected]
+        assert crowded.budget.tokens < 4096
+
+    def test_row_that_does_not_fit_alone(self, crowded):
+        """A prompt that does not fit by itself is a failure, and the others are answered."""
+
+        def refuse(_, __, inputs):
+            if inputs["input_ids"].shape[1] > 6:
+                raise torch.OutOfMemoryError
+
+        crowded._forward._model.register_forward_pre_hook(refuse, with_kwargs=True)
+        found = crowded.complete(draws(2), Sampling(5))
+
+        assert found[:2] == [OUT_OF_MEMORY] * 2
+        assert all(isinstance(completion, Completion) for completion in found[2:])
+
+
+def test_rows_that_end_leave_few_moves():
+    """Rows beyond the new end fill the holes; all others stay."""
+    assert compacted([0, 2, 3]) == [0, 3, 2]
+    assert compacted([0, 1]) == [0, 1]
+    assert compacted([4, 5]) == [5, 4]
+    assert compacted([]) == []

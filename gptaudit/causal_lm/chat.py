@@ -1,0 +1,34 @@
+"""Prompts as messages to a chat model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import TemplateError
+
+from gptaudit.errors import TargetError, first_line
+
+
+class Chat:
+    """Puts a prompt into the chat template of a tokenizer, as the message of a user whom the model is to answer."""
+
+    def __init__(self, tokenizer: Any, system: str = "") -> None:  # noqa: ANN401 - transformers has no typed base
+        """Raise `TargetError` where the tokenizer has no template, or one that takes no system message."""
+        self._tokenizer = tokenizer
+        self._system = system
+        if not tokenizer.chat_template:
+            msg = "chat=true: the tokenizer has no chat template; leave chat out, or save the tokenizer with one"
+            raise TargetError(msg)
+        try:
+            self.render("a")
+        except TemplateError as error:
+            remedy = "; leave system out" if system else ""
+            msg = f"chat=true: the chat template takes no such messages: {first_line(error)}{remedy}"
+            raise TargetError(msg) from None
+
+    def render(self, prompt: str) -> str:
+        """Return the whole text the model reads, up to where its answer begins, start token included."""
+        system = [{"role": "system", "content": self._system}] if self._system else []
+        messages = [*system, {"role": "user", "content": prompt}]
+        rendered = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return str(rendered)

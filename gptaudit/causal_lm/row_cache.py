@@ -1,0 +1,116 @@
+"""Keys and values of rows that come and go while the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+KeysAndValues: TypeAlias = tuple[Tensor, Tensor]
+"""Of one layer, each (rows, heads, columns, width)."""
+
+SLACK = 64
+"""Columns beyond the longest row: the columns in use are moved to the front once in so many steps."""
+
+
+class RowLayer(CacheLayerMixin):
+    """One layer's keys and values, each (rows, heads, columns, width), written in place.
+
+    All rows end in the same column, `end`; a row that is shorter than the longest, which has `length` columns, begins
+    later. A model sees the last `length` columns of the first rows, as many as it has just computed. All columns are
+    kept where the model looks through a sliding window too: its mask hides the rest.
+    """
+
+    is_sliding = False
+
+    def __init__(self, keys: Tensor, values: Tensor, rows: int, columns: int) -> None:
+        """Make room for rows like those given, (any, heads, any, width)."""
+        super().__init__()
+        self.keys: Tensor = keys.new_empty(rows, keys.shape[1], columns, keys.shape[3])
+        self.values: Tensor = values.new_empty(rows, values.shape[1], columns, values.shape[3])
+        self.is_initialized = True
+        self.end = 0
+        self.length = 0
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Do nothing: the room is there from the start."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        """Append one column to the first rows; return all that these hold."""
+        if self.end == self.keys.shape[2]:
+            self._move_to_front()
+        rows = key_states.shape[0]
+        self.keys[:rows, :, self.end] = key_states[:, :, 0]
+        self.values[:rows, :, self.end] = value_states[:, :, 0]
+        self.end += 1
+        self.length += 1
+        return self.keys[:rows, :, self._used], self.values[:rows, :, self._used]
+
+    def resize(self, length: int) -> None:
+        """Go on with the last `length` columns: what the longest row has. With none, begin again."""
+        self.length = length
+        self.end = max(self.end, length) if length else 0
+
+    def join(self, rows: slice, keys: Tensor, values: Tensor) -> None:
+        """Write a prompt, (1, heads, tokens, width), into rows; the columns before its first become zero."""
+        start = self.end - keys.shape[2]
+        for held, given in ((self.keys, keys), (self.values, values)):
+            # A hidden column is multiplied by zero, which the NaN of an earlier row would survive.
+            held[rows, :, self.end - self.length : start] = 0
+            held[rows, :, start : self.end] = given
+
+    def move(self, sources: Tensor, places: Tensor) -> None:
+        """Copy rows to other places."""
+        for held in (self.keys, self.values):
+            held[places, :, self._used] = held[sources, :, self._used]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return the columns seen with the next tokens, and the first of them."""
+        return self.length + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Return the columns in use."""
+        return self.length
+
+    def get_max_length(self) -> int:
+        """Return -1: there is no limit that a model should know of."""
+        return -1
+
+    @property
+    def _used(self) -> slice:
+        return slice(self.end - self.length, self.end)
+
+    def _move_to_front(self) -> None:
+        for held in (self.keys, self.values):
+            held[:, :, : self.length] = held[:, :, self._used].clone()
+        self.end = self.length
+
+
+class RowCache(Cache):
+    """A cache of `rows` rows, each up to `longest` tokens, for layers with keys and values like those given."""
+
+    def __init__(self, like: Sequence[KeysAndValues], rows: int, longest: int) -> None:
+        self._rows = [RowLayer(keys, values, rows, longest + SLACK) for keys, values in like]
+        super().__init__(layers=list(self._rows))
+
+    def resize(self, length: int) -> None:
+        """Go on with the last `length` columns: what the longest row has."""
+        for layer in self._rows:
+            layer.resize(length)
+
+    def join(self, rows: slice, read: Sequence[KeysAndValues], prompt: int, tokens: int) -> None:
+        """Write one prompt of a left-padded batch, the last `tokens` of its columns, into rows."""
+        for layer, (keys, values) in zip(self._rows, read, strict=True):
+            one = slice(prompt, prompt + 1)
+            layer.join(rows, keys[one, :, -tokens:], values[one, :, -tokens:])
+
+    def move(self, sources: Sequence[int], places: Sequence[int]) -> None:
+        """Copy rows to other places."""
+        moved, to = (torch.tensor(rows, dtype=torch.long) for rows in (sources, places))
+        for layer in self._rows:
+            layer.move(moved.to(layer.keys.device), to.to(layer.keys.device))

@@ -1,0 +1,64 @@
+"""The models that benchmarks run: random weights in two published shapes, with a tokenizer of their own.
+
+`m1` is GPT-2's smallest (Radford et al. 2019; 124M parameters, 50,257 logits), `m2` a Llama of 8 layers of width 512
+(42M parameters). The byte-level BPE has 16,384 tokens and is trained on the public corpora, so that texts have about as
+many tokens as they have for a real model.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+VOCABULARY = 16_384
+
+
+def build(name: str) -> Any:
+    """Make the model, random but the same every time."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    if name == "m1":
+        return GPT2LMHeadModel(GPT2Config(bos_token_id=0, eos_token_id=0))
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1376,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        max_position_embeddings=1024,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    return LlamaForCausalLM(config)
+
+
+@contextmanager
+def saved(name: str, data: Path) -> Iterator[Path]:
+    """Give a folder with the model, for as long as the block runs."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = ByteLevelBPETokenizer()
+    texts = [str(path) for path in sorted(data.glob("corpus-*/*.txt"))]
+    bpe.train(texts, vocab_size=VOCABULARY, special_tokens=["<|endoftext|>"], show_progress=False)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer,
+        bos_token="<|endoftext|>",
+        eos_token="<|endoftext|>",
+        model_max_length=1024,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        build(name).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        yield Path(folder)
+
+
+def data_folder() -> Path:
+    """Return the folder of public data sets that GPTAUDIT_DATA names."""
+    return Path(os.environ["GPTAUDIT_DATA"])
