@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Literal, TypeAlias
 
-from scipy.stats import false_discovery_control
-
 from gptaudit.errors import DataError
 from gptaudit.pairing import Audit, Difference, Pair, Pairs, both_totals, columns
 from gptaudit.plan import digest
@@ -110,6 +108,8 @@ class Comparison:
 
 def compare(baseline: Audit, candidate: Audit, *, level: float = 0.95) -> Comparison:
     """Compare two audits. Raises `DataError` where they have no figure in common."""
+    from scipy.stats import false_discovery_control  # see `gptaudit.stats.paired`
+
     old = {probe.id: probe for probe in baseline.result.probes}
     probes = [
         _compare_probe(baseline, candidate, (probe, old.get(probe.id)), level)

@@ -89,13 +89,13 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Write all that is written inside, or nothing."""
-        self.rows("BEGIN IMMEDIATE")
-        try:
+        try:  # an interruption may come between any two of these
+            self.rows("BEGIN IMMEDIATE")
             yield
+            self.rows("COMMIT")
         except BaseException:
             self._db.rollback()
             raise
-        self.rows("COMMIT")
 
     @contextmanager
     def attached(self, path: Path, name: str) -> Iterator[None]:

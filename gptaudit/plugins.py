@@ -39,6 +39,7 @@ COMMANDS = (
 BUILT_IN = (
     "gptaudit.backends.decoder",
     "gptaudit.backends.hf",
+    "gptaudit.backends.openai",
     "gptaudit.backends.python",
     "gptaudit.backends.replay",
     "gptaudit.engine.local",

@@ -33,7 +33,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 
 Floats: TypeAlias = NDArray[np.float64]
 Bounds: TypeAlias = tuple[float | None, float | None]
@@ -155,7 +155,7 @@ def _wilson_clustered(sample: _Sample, level: float, least: float, greatest: flo
     left_out = sample.residuals / (sample.sizes.sum() - sample.sizes)  # mean - mean without the cluster
     variance = (1 - 1 / sample.groups) * float((left_out**2).sum()) / (greatest - least) ** 2
     share = (sample.mean - least) / (greatest - least)
-    quantile = float(stats.t.ppf((1 + level) / 2, _degrees_of_freedom(left_out)))
+    quantile = float(stdtrit(_degrees_of_freedom(left_out), (1 + level) / 2))
     low, high = _score_interval(share, share * (1 - share) / variance, quantile)
     return Interval(least + low * (greatest - least), least + high * (greatest - least), method)
 
@@ -247,4 +247,4 @@ def _score_interval(share: float, n: float, quantile: float) -> tuple[float, flo
 
 
 def _z(level: float) -> float:
-    return float(stats.norm.ppf((1 + level) / 2))
+    return float(ndtri((1 + level) / 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -25,7 +25,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def quantile(level: float, clusters: int) -> float:
     """Return the two-sided t quantile that an interval from so many clusters stands for."""
-    return float(stats.t.ppf((1 + level) / 2, max(clusters - 1, 1)))
+    return float(stdtrit(max(clusters - 1, 1), (1 + level) / 2))
 
 
 def p_value(distance: float, side: float, level: float, clusters: int) -> float:
@@ -38,4 +38,4 @@ def p_value(distance: float, side: float, level: float, clusters: int) -> float:
     """
     if side == 0:
         return 0.0
-    return float(2 * stats.t.sf(distance / side * quantile(level, clusters), max(clusters - 1, 1)))
+    return float(2 * stdtr(max(clusters - 1, 1), -distance / side * quantile(level, clusters)))

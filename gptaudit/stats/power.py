@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from scipy import stats
+from scipy.special import stdtrit
 
 MOST = 10**9
 
@@ -17,7 +17,7 @@ def decided_margin(error: float, clusters: int, *, level: float, power: float) -
     audits (Chow, Shao & Wang 2008, section 3.2): `(t[level] + t[power]) * error`.
     """
     freedom = max(clusters - 1, 1)
-    return float(stats.t.ppf((1 + level) / 2, freedom) + stats.t.ppf(power, freedom)) * error
+    return float(stdtrit(freedom, (1 + level) / 2) + stdtrit(freedom, power)) * error
 
 
 def needed_clusters(margin: float, error: float, clusters: int, *, level: float, power: float) -> int | None:

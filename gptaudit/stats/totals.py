@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from gptaudit.stats.intervals import FEWEST_CLUSTERS, Bounds, Floats, Interval, clipped, unseen
 
@@ -112,11 +112,11 @@ def exchange_test(new: Totals, old: Totals, formula: Figure, *, seed: int) -> fl
 def _bca_levels(value: float, drawn: Floats, left_out: Floats, level: float) -> Floats:
     """Return at which levels of the resamples the interval ends (Efron & Tibshirani 1993, equations 14.9-14.15)."""
     below = (np.count_nonzero(drawn < value) + np.count_nonzero(drawn == value) / 2) / len(drawn)
-    bias = stats.norm.ppf(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
+    bias = ndtri(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
     deviations = left_out.mean() - left_out
     acceleration = (deviations**3).sum() / (6 * ((deviations**2).sum()) ** 1.5)
-    z = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    ends: Floats = stats.norm.cdf(bias + z / (1 - acceleration * z))
+    z = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    ends: Floats = ndtr(bias + z / (1 - acceleration * z))
     return ends
 
 

@@ -41,7 +41,9 @@ class Pairs(Probe):
     def measure(self, answered: Answered) -> Scored:
         more, less = (likelihood.logprob for likelihood in answered.likelihoods)
         shown = Exchange("first", answered.case.requests[0].continuation)
-        return Scored({"rate": float(more > less), "gap": more - less}, Evidence((shown,), severity=more - less))
+        return Scored(
+            {"rate": float(more > less), "gap": more - less}, Evidence((shown,), severity=more - less)
+        )
 
 
 def peak() -> float:
@@ -61,7 +63,9 @@ def main() -> None:
     seconds = time.perf_counter() - begun
     assert result.scored == count // 2
     print(f"{count} requests in {seconds:.0f} s, {count / seconds:.0f} a second")
-    print(f"memory: {before:.0f} MiB after a small audit, {peak():.0f} MiB after this one: +{peak() - before:.0f} MiB")
+    print(
+        f"memory: {before:.0f} MiB after a small audit, {peak():.0f} MiB after this one: +{peak() - before:.0f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+"""Where the server is, and the secrets that open it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from gptaudit.errors import TargetError
+from gptaudit.validation import read_text
+
+if TYPE_CHECKING:
+    from gptaudit.remote.options import RemoteOptions
+
+URL_VARIABLE = "OPENAI_BASE_URL"
+KEY_VARIABLE = "OPENAI_API_KEY"
+
+SHORTEST_SECRET = 4
+"""Shorter ones stand in every text, and are no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's address without secrets, and the secrets apart from it."""
+
+    url: str
+    """Ends without a slash; has no user name and no password."""
+    authorization: str = field(default="", repr=False)
+    """The HTTP header of that name, or nothing."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What no message may show, as it is and as JSON may escape it."""
+
+    def redact(self, text: str) -> str:
+        """Replace every secret by stars: a server may send back what it was sent."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Address:
+    """Read the options and the environment; raise `TargetError` with the remedy."""
+    given = options.base_url or environment.get(URL_VARIABLE, "")
+    where = "-b base_url" if options.base_url else URL_VARIABLE
+    if not given:
+        msg = (
+            "openai: which server? Expected -b base_url=URL or OPENAI_BASE_URL, for example "
+            "http://127.0.0.1:8000/v1 for one of your own, or https://api.openai.com/v1"
+        )
+        raise TargetError(msg)
+    url, split = _url(given, where)
+    login = (unquote(split.username or ""), unquote(split.password or ""))
+    if any(login) and options.base_url:
+        msg = f"{where}: a user name and password must not stand on the command line; put the URL into {URL_VARIABLE}"
+        raise TargetError(msg)
+    key = _key(options, environment)
+    if any(login) and key:
+        msg = f"expected a key, or a user name and password in {URL_VARIABLE}; found both"
+        raise TargetError(msg)
+    if any(login):
+        basic = b64encode(":".join(login).encode()).decode()
+        return _address(url, f"Basic {basic}", (basic, login[1], split.password or ""))
+    return _address(url, f"Bearer {key}" if key else "", (key,))
+
+
+def _address(url: str, authorization: str, secrets: tuple[str, ...]) -> Address:
+    long = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    escaped = [form for s in long for form in (s, json.dumps(s)[1:-1], s.replace("/", "\\/"))]
+    return Address(url, authorization, tuple(dict.fromkeys(escaped)))
+
+
+def _url(given: str, where: str) -> tuple[str, SplitResult]:
+    """Part a URL from its user name and password; what is refused is not shown, it may hold them."""
+    try:
+        split = urlsplit(given.strip())
+        host, port = split.hostname, split.port
+    except ValueError:
+        host, port, split = None, None, urlsplit("")
+    if split.scheme not in {"http", "https"} or not host or split.query or split.fragment:
+        shown = "" if "@" in given else f", found {given!r}"
+        msg = f"{where}: expected http://HOST:PORT/v1 or https://HOST/v1, without a query{shown}"
+        raise TargetError(msg)
+    name = f"[{host}]" if ":" in host else host
+    return f"{split.scheme}://{name}{f':{port}' if port else ''}{split.path.rstrip('/')}", split
+
+
+def _key(options: RemoteOptions, environment: Mapping[str, str]) -> str:
+    if options.api_key_file:
+        where = f"-b api_key_file={options.api_key_file}"
+        key = read_text(Path(options.api_key_file).expanduser(), error=TargetError).strip()
+    else:
+        where, key = KEY_VARIABLE, environment.get(KEY_VARIABLE, "").strip()
+    if (options.api_key_file and not key) or not key.isascii() or not key.isprintable() or " " in key:
+        msg = f"{where}: expected a key of printable ASCII characters without spaces, alone"
+        raise TargetError(msg)
+    return key

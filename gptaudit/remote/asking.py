@@ -1,0 +1,119 @@
+"""Many calls at once, each tried until it is answered or given up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gptaudit.errors import BackendLostError
+from gptaudit.records import Answer, Failure, Request
+from gptaudit.remote.faults import Fault
+from gptaudit.remote.limits import Breaker, Level
+from gptaudit.remote.persistence import persist
+
+if TYPE_CHECKING:
+    from gptaudit.remote.background import Background
+    from gptaudit.remote.options import RemoteOptions
+
+T = TypeVar("T")
+
+ALIVE = frozenset({"refused-by-server", "context-overflow", "content-filter"})
+"""Faults of one request, by which a server shows that it is well."""
+
+LOST_WORDS = {
+    401: "the server refuses the key: mend OPENAI_API_KEY or -b api_key_file",
+    402: "the account has no credit left: mend it",
+    403: "the server refuses the key: mend OPENAI_API_KEY or -b api_key_file",
+    404: "the server does not know the model or the path: mend it",
+}
+
+
+class Attempts:
+    """Counts how attempts end, for the level and the breaker, and tries again."""
+
+    def __init__(self, url: str, options: RemoteOptions) -> None:
+        self._url = url
+        self._options = options
+        self._breaker = Breaker(url, options.give_up_after)
+        self.level = Level(options.concurrency)
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T | Failure:
+        """Return what a call returns in the end, or the `Failure` of its last attempt.
+
+        Raises `BackendLostError` for a fault that every other request would meet too.
+        """
+        try:
+            return await persist(lambda: self._attempt(call), self._options)
+        except Fault as fault:
+            return Failure(fault.reason, fault.message)
+
+    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+        sent = time.monotonic()
+        try:
+            found = await call()
+        except Fault as fault:
+            self._count(fault, sent)
+            raise
+        self._breaker.succeeded()
+        self.level.succeeded()
+        return found
+
+    def _count(self, fault: Fault, sent: float) -> None:
+        if fault.reason == "backend-lost":
+            remedy = LOST_WORDS.get(fault.status or 0, "the server has moved: mend -b base_url")
+            msg = f"{self._url}: expected an answer, got {fault}. It seems that {remedy}, then run again to go on"
+            raise BackendLostError(msg)
+        if fault.reason in ALIVE:
+            self._breaker.succeeded()
+            return
+        self.level.failed(fault, sent)
+        self._breaker.failed(fault, min(fault.wait or 0.0, self._options.max_wait))
+
+
+class Pump:
+    """Keeps as many requests under way as the level allows, and hands out the answers as they come.
+
+    Its methods belong to the caller's thread; what it starts runs in the background.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request], Coroutine[Any, Any, Answer]], level: Level, background: Background
+    ) -> None:
+        self._answer = answer
+        self._level = level
+        self._background = background
+        self._under_way = 0
+        self._finished: SimpleQueue[tuple[Request, Answer] | Exception] = SimpleQueue()
+
+    def fill(self, requests: Iterator[Request]) -> bool:
+        """Begin as many requests as there is room for; say whether any are under way."""
+        for request in islice(requests, max(0, int(self._level) - self._under_way)):
+            self._background.begin(self._run(request))
+            self._under_way += 1
+        return self._under_way > 0
+
+    def answered(self) -> Iterator[tuple[Request, Answer]]:
+        """Wait for an answer, and yield all that have come; then raise the error that ended a request, if one did."""
+        errors = []
+        for finished in self._all_finished():
+            self._under_way -= 1
+            if isinstance(finished, Exception):
+                errors.append(finished)
+            else:
+                yield finished
+        if errors:
+            raise errors[0]
+
+    def _all_finished(self) -> Iterator[tuple[Request, Answer] | Exception]:
+        yield self._finished.get()
+        while not self._finished.empty():
+            yield self._finished.get()
+
+    async def _run(self, request: Request) -> None:
+        try:
+            self._finished.put((request, await self._answer(request)))
+        except Exception as error:  # noqa: BLE001 - raised again where the answers are read
+            self._finished.put(error)

@@ -1,0 +1,154 @@
+"""A model behind an OpenAI-compatible server, as a backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gptaudit.backends.text import TextBackend
+from gptaudit.errors import TargetError
+from gptaudit.plan import digest
+from gptaudit.records import (
+    Answer,
+    Completion,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    Request,
+    ScoreRequest,
+    request_text,
+)
+from gptaudit.remote.address import Address, find_address
+from gptaudit.remote.asking import Attempts, Pump
+from gptaudit.remote.background import Background
+from gptaudit.remote.http import Client
+from gptaudit.remote.likelihood import likelihood_body, read_likelihood
+from gptaudit.remote.limits import Pacing
+from gptaudit.remote.probing import Abilities, Prober
+from gptaudit.remote.wire import PATHS, read_completion, sample_seed
+
+if TYPE_CHECKING:
+    from gptaudit.remote.options import RemoteOptions
+
+A = TypeVar("A", bound=Answer)
+
+CHARACTERS_A_TOKEN = 4
+"""Of English text, about; the server's own counts correct it."""
+
+
+def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
+    """Find out what the server can do, and return the backend; raise `TargetError` where it cannot be used."""
+    address = find_address(options, os.environ)
+    pacing = Pacing(options.requests_per_minute, options.tokens_per_minute)
+
+    async def probe() -> Abilities:
+        async with Client(address, options, pacing) as client:
+            return await Prober(client, address, model, options).run()
+
+    with Background() as background:
+        abilities = background.run(probe())
+    if abilities.findings["system_prompt"] == "ignored":
+        msg = f"{address.url}: the system prompt of -b system has no effect; leave it out, or ask with -b api=chat"
+        raise TargetError(msg)
+    return OpenAIBackend(address, options, pacing, abilities)
+
+
+class OpenAIBackend(TextBackend):
+    """Asks a server many things at once; opened by `open_backend`.
+
+    Each sample is one request with a seed of its own, so that it does not depend on which others are asked with it.
+    """
+
+    def __init__(
+        self, address: Address, options: RemoteOptions, pacing: Pacing, abilities: Abilities
+    ) -> None:
+        self._address = address
+        self._options = options
+        self._pacing = pacing
+        self._manner = abilities.manner
+        self._heeded = abilities.heeded
+        chat = {"chat"} if abilities.manner.api == "chat" else set()
+        self.capabilities = frozenset({"generate"} | chat | ({"score"} if abilities.scores else set()))
+        self.samples_as_asked = "temperature" in abilities.heeded
+        self.details = {"base_url": address.url, **abilities.findings}
+        identity = [
+            address.url,
+            self._manner.model,
+            self._manner.api,
+            options.system,
+            options.bos,
+            dict(abilities.server),
+        ]
+        self.fingerprint = f"sha256:{digest(identity)}"
+
+    def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:
+        """Return the completions in order; see `stream`."""
+        return self._in_order(requests, seed)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
+        """Return the log-likelihoods in order; see `stream`."""
+        return self._in_order(requests, 0)
+
+    def stream(self, requests: Iterable[Request], *, seed: int) -> Iterator[tuple[Request, Answer]]:
+        """Yield answers as they come; see `StreamingBackend.stream`.
+
+        Requests are taken when they can be sent, and in the caller's thread.
+        """
+        waiting = iter(requests)
+        attempts = Attempts(self._address.url, self._options)
+        client = Client(self._address, self._options, self._pacing)
+        with Background() as background, background.entered(client):
+            answer = partial(self._answer, client, attempts, seed)
+            pump = Pump(answer, attempts.level, background)
+            while pump.fill(waiting):
+                yield from pump.answered()
+
+    def _in_order(self, requests: Sequence[Any], seed: int) -> list[Any]:
+        answers = dict(self.stream(dict.fromkeys(requests), seed=seed))
+        return [answers[request] for request in requests]
+
+    async def _answer(self, client: Client, attempts: Attempts, seed: int, request: Request) -> Answer:
+        read: Callable[[Any], Answer]
+        match request:
+            case GenerateRequest():
+                if (lacking := self._lacking(request)) is not None:
+                    return lacking
+                path, most = PATHS[self._manner.api], request.sampling.max_new_tokens
+                body = self._manner.body(request.prompt, request.sampling, sample_seed(request, seed))
+                read = partial(read_completion, self._manner.api, stop=request.sampling.stop)
+            case ScoreRequest():
+                path, most, start = PATHS["completions"], 1, self._options.bos
+                body = likelihood_body(self._manner.model, request, start)
+                read = partial(read_likelihood, request=request, start_token=start)
+            case _:
+                raise AssertionError(request)
+        tokens = len(request_text(request)) / CHARACTERS_A_TOKEN + most
+
+        async def call() -> Answer:
+            found = read(await client.post(path, body, tokens))
+            self._pacing.correct(_used(found, tokens) - tokens)
+            return found
+
+        return await attempts(call)
+
+    def _lacking(self, request: GenerateRequest) -> Failure | None:
+        """Say which field of the sampling the server would not heed, where all others are drawn as asked."""
+        sampling = request.sampling
+        asked = {"top_k": sampling.top_k > 0, "top_p": sampling.top_p < 1}
+        lacking = [name for name, is_asked in asked.items() if is_asked and name not in self._heeded]
+        if not lacking or not self.samples_as_asked or sampling.temperature == 0:
+            return None
+        return Failure("unsupported-sampling", f"the server does not heed {' and '.join(lacking)}")
+
+
+def _used(answer: Answer, estimate: float) -> float:
+    """Return how many tokens an answer used, as far as it is known."""
+    match answer:
+        case Completion(tokens=int(written), prompt_tokens=int(read)):
+            return written + read
+        case Likelihood():
+            return answer.context_tokens + len(answer.token_logprobs) + 1
+        case _:
+            return estimate

@@ -1,0 +1,167 @@
+"""One call over HTTP: its deadlines, the limit of its size, and what its failure means."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from gptaudit.errors import first_line
+from gptaudit.remote.faults import Fault, NotHttpError, UnreachableError, of_status
+
+if TYPE_CHECKING:
+    from gptaudit.remote.address import Address
+    from gptaudit.remote.limits import Pacing
+    from gptaudit.remote.options import RemoteOptions
+
+MOST_BYTES = 4 * 2**20
+"""The longest answer that is read; 8,192 tokens with their log-probabilities are under 1 MiB."""
+
+KEEP_ALIVE = 30.0
+
+
+class Client:
+    """Keeps connections to one server open, and makes single calls.
+
+    Redirects are not followed, so that the key goes to no other host.
+    """
+
+    def __init__(self, address: Address, options: RemoteOptions, pacing: Pacing) -> None:
+        self._address = address
+        self._options = options
+        self._pacing = pacing
+        self.calls = 0
+
+    async def __aenter__(self) -> Self:
+        """Open the session; connections are made as they are needed."""
+        options = self._options
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if self._address.authorization:
+            headers["Authorization"] = self._address.authorization
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
+            timeout=aiohttp.ClientTimeout(total=options.read_timeout, sock_connect=options.connect_timeout),
+            headers=headers,
+            trust_env=options.trust_env,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what the server answers, as JSON; raise `Fault`."""
+        return await self._call("GET", path, None, 0)
+
+    async def post(self, path: str, body: Mapping[str, Any], tokens: float) -> Any:  # noqa: ANN401 - JSON
+        """Return what the server answers to `body`, as JSON; raise `Fault`. It uses about so many tokens."""
+        return await self._call("POST", path, body, tokens)
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, tokens: float) -> Any:  # noqa: ANN401
+        await self._pacing.take(tokens)
+        self.calls += 1
+        try:
+            async with self._session.request(
+                method, self._address.url + path, json=body, allow_redirects=False
+            ) as response:
+                raw = await _read(response)
+        except TimeoutError:
+            msg = f"no whole answer within {self._options.read_timeout:g} s"
+            raise Fault("timeout", msg) from None
+        except aiohttp.ClientPayloadError:
+            raise Fault("truncated-body", "the connection was closed within the answer") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unconnected(error) from None
+        return self._decoded(response, raw)
+
+    def _unconnected(self, error: Exception) -> Fault:
+        said = self._address.redact(first_line(error))
+        match error:
+            case aiohttp.ClientConnectorDNSError():
+                host = self._address.url.split("/")[2]
+                return UnreachableError("connection", f"no such host: {host}")
+            case aiohttp.ClientProxyConnectionError():
+                return UnreachableError("connection", "no connection to the proxy that the environment names")
+            case aiohttp.ClientSSLError():
+                return UnreachableError("connection", f"TLS failed: {said}")
+            case aiohttp.ClientConnectorError():
+                cause = os.strerror(error.os_error.errno) if error.os_error.errno else said
+                return UnreachableError("connection", f"no connection: {cause}")
+            case aiohttp.ClientResponseError():
+                return NotHttpError("connection", "what answers is no HTTP server")
+            case _:
+                return Fault("connection", "the connection was closed before an answer came")
+
+    def _decoded(self, response: aiohttp.ClientResponse, raw: bytes) -> Any:  # noqa: ANN401
+        text = self._address.redact(raw.decode("utf-8", "replace"))
+        if not 200 <= response.status < 300:
+            said, code, parameter = _error_words(text)
+            target = self._address.redact(_without_secrets(response.headers.get("Location", "")))
+            words = f"redirects to {target}" if 300 <= response.status < 400 else said
+            wait = _retry_after(response.headers.get("Retry-After", ""))
+            raise of_status(response.status, words, code=code, parameter=parameter, wait=wait)
+        if response.content_type == "text/html":
+            raise NotHttpError("not-json", "expected JSON, found a page in HTML")
+        try:
+            raw.decode("utf-8")
+            return json.loads(text)
+        except UnicodeDecodeError as error:
+            msg = f"expected UTF-8, found byte {raw[error.start]:#04x} at offset {error.start} of the answer"
+            raise Fault("invalid-utf8", msg) from None
+        except (ValueError, RecursionError) as error:
+            msg = f"expected JSON, found {text[:60]!r}: {first_line(error)}"
+            raise Fault("not-json", msg) from None
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Read a body, and no more of it than `MOST_BYTES`."""
+    raw = bytearray()
+    if (response.content_length or 0) <= MOST_BYTES:
+        async for chunk in response.content.iter_any():
+            raw += chunk
+            if len(raw) > MOST_BYTES:
+                break
+        else:
+            return bytes(raw)
+    response.close()
+    raise Fault("too-large", f"expected an answer of at most {MOST_BYTES // 2**20} MiB, found a longer one")
+
+
+def _error_words(text: str) -> tuple[str, str, str]:
+    """Return the message, code and parameter of an error in the forms that servers give it."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return " ".join(text.split()), "", ""
+    if isinstance(found, dict):
+        found = found.get("error") or found
+    if not isinstance(found, dict):
+        return str(found), "", ""
+    said = found.get("message") or found.get("detail") or ""
+    return str(said), f"{found.get('code')} {found.get('type')}", str(found.get("param") or "")
+
+
+def _without_secrets(url: str) -> str:
+    """Return a URL without user name, password and query."""
+    split = urlsplit(url)
+    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
+
+
+def _retry_after(value: str) -> float | None:
+    """Read the header Retry-After, a number of seconds or a date (RFC 9110, section 10.2.3)."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())

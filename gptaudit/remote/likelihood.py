@@ -1,0 +1,115 @@
+"""Log-likelihoods through `/completions`: the server repeats the prompt with the log-probability of each token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from gptaudit.records import Failure, Likelihood, ScoreRequest
+from gptaudit.remote.faults import Fault
+from gptaudit.remote.wire import Logprobs, TextReply, read_reply, typed
+
+_LOGPROBS: TypeAdapter[Logprobs] = TypeAdapter(Logprobs)
+
+
+def likelihood_body(model: str, request: ScoreRequest, start_token: str) -> dict[str, Any]:
+    """Write a request for the prompt's own log-probabilities.
+
+    One token is generated and dropped: not every server takes 0. The temperature is 1, since some apply it to the
+    log-probabilities.
+    """
+    prompt = _start(request, start_token) + request.context + request.continuation
+    return {
+        "model": model,
+        "prompt": prompt,
+        "max_tokens": 1,
+        "temperature": 1.0,
+        "logprobs": 1,
+        "echo": True,
+    }
+
+
+def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Likelihood | Failure:
+    """Return the log-likelihood of the continuation.
+
+    The continuation's tokens are those that begin at its first character or later, as the offsets say, where blanks
+    between the two count as the continuation's: the rule of local models. A prompt's first token has no
+    log-probability, since nothing stands before it; where it is a token of the continuation, the likelihood is not
+    known, unless the server puts its start token first.
+    """
+    start = _start(request, start_token)
+    tokens = prompt_tokens(body, start + request.context + request.continuation)
+    boundary = len(start + request.context.rstrip())
+    before = sum(token.begin < boundary for token in tokens)
+    logprobs = [token.logprob for token in tokens[before:]]
+    if not logprobs:
+        return Failure("no-tokens", "no token of the continuation begins after the context")
+    if before == 0:
+        msg = "nothing stands before the first token; give the model's start token: -b bos=TEXT"
+        return Failure("no-start-token", msg)
+    known = tuple(logprob for logprob in logprobs if logprob is not None and logprob <= 0)
+    if len(known) < len(logprobs):
+        raise Fault("wrong-schema", "token_logprobs: expected numbers of at most 0 after the first token")
+    return Likelihood(known, fsum(known), before)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptToken:
+    """A token that the server echoed."""
+
+    text: str
+    begin: int
+    """Where it begins in the prompt, in characters; -1 for a start token that the server added."""
+    logprob: float | None
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.begin + len(self.text)
+
+    def stands_in(self, prompt: str) -> bool:
+        """Whether it is found where it is said to begin; a part of a character is written as U+FFFD or `bytes:`."""
+        partial = "\N{REPLACEMENT CHARACTER}" in self.text or self.text.startswith("bytes:")
+        return self.begin >= 0 and (partial or prompt.startswith(self.text, self.begin))
+
+
+def prompt_tokens(body: object, prompt: str) -> list[PromptToken]:
+    """Return the tokens of the prompt, or raise `Fault`.
+
+    A start token that the server adds shifts the offsets by its length. Each token must stand in the prompt where it
+    begins, and the tokens must leave nothing out: else the server means something else by its offsets.
+    """
+    said = _logprobs(body)
+    added = not PromptToken(said.tokens[0], 0, None).stands_in(prompt)
+    shift = said.text_offset[min(1, len(said.tokens) - 1)] if added else 0
+    tokens = [
+        PromptToken(text, offset - shift, logprob)
+        for text, offset, logprob in zip(said.tokens, said.text_offset, said.token_logprobs, strict=True)
+        if offset - shift < len(prompt)
+    ][added:]
+    end = begin = 0
+    for token in tokens:
+        if not begin <= token.begin <= end or not token.stands_in(prompt):
+            msg = f"text_offset: the token {token.text[:40]!r} does not stand at {token.begin} of the prompt"
+            raise Fault("wrong-schema", msg)
+        begin, end = token.begin, max(end, token.end)
+    if end < len(prompt) or not tokens:
+        raise Fault("wrong-schema", "choices.0.logprobs: expected the tokens of the whole prompt")
+    return [PromptToken(said.tokens[0], -1, None), *tokens] if added else tokens
+
+
+def _start(request: ScoreRequest, start_token: str) -> str:
+    return "" if request.context.strip() else start_token
+
+
+def _logprobs(body: object) -> Logprobs:
+    reply = read_reply("completions", body)
+    if not isinstance(reply, TextReply) or reply.choices[0].logprobs is None:
+        raise Fault("wrong-schema", "choices.0.logprobs: expected log-probabilities, found none")
+    said = typed(_LOGPROBS, reply.choices[0].logprobs)
+    if not said.tokens or not len(said.tokens) == len(said.token_logprobs) == len(said.text_offset):
+        raise Fault("wrong-schema", "choices.0.logprobs: expected three lists of one length, not empty")
+    return said

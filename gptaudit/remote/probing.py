@@ -1,0 +1,187 @@
+"""What a server can do, found out by asking it: about eight short requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from gptaudit.records import Failure, Sampling, ScoreRequest
+from gptaudit.remote.faults import Fault, NotHttpError
+from gptaudit.remote.findings import SampledTexts, entry_of, ids_of
+from gptaudit.remote.likelihood import likelihood_body, prompt_tokens, read_likelihood
+from gptaudit.remote.opening import opening_error
+from gptaudit.remote.persistence import persist
+from gptaudit.remote.wire import PATHS, Api, Manner, Reply, choice_text, read_reply, used
+
+if TYPE_CHECKING:
+    from gptaudit.remote.address import Address
+    from gptaudit.remote.http import Client
+    from gptaudit.remote.options import RemoteOptions
+
+T = TypeVar("T")
+
+PROMPT: Final = "Once there was a lighthouse keeper who"
+GREEDY: Final = Sampling(max_new_tokens=12, temperature=0)
+WILD: Final = Sampling(max_new_tokens=12, temperature=2)
+ABOUT_TOKENS: Final = 24
+
+ODD: Final = frozenset({"invalid-utf8", "not-json", "wrong-schema", "too-large"})
+"""An audit counts these faults; a finding must not rest on one, so that they are tried again here."""
+
+OPTIONAL_RETRIES = 2
+OPTIONAL_BACKOFF = 0.1
+"""What a server need not be able to do is tried less often: most do not fail, but cannot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What was found out."""
+
+    manner: Manner
+    scores: bool
+    heeded: frozenset[str] = frozenset()
+    """Fields of sampling whose effect was seen."""
+    server: Mapping[str, Any] = field(default_factory=dict)
+    """What the server reports of the model, without what changes from call to call."""
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    """All of it in words, as JSON."""
+
+
+class Prober:
+    """Asks a server what it can do."""
+
+    def __init__(self, client: Client, address: Address, model: str, options: RemoteOptions) -> None:
+        self._client = client
+        self._address = address
+        self._model = model
+        self._options = options
+
+    async def run(self) -> Abilities:
+        """Return what was found out; raise `TargetError` where the server gives no completion at all."""
+        begun = time.monotonic()
+        first: Api = "completions" if self._options.api == "completions" else "chat"
+        listed, found, scored = await asyncio.gather(
+            self._optionally(lambda: self._client.get("/models")), self._greedy(first), self._scored()
+        )
+        chat = "not asked" if first == "completions" else _yes_or_why(found)
+        if isinstance(found, Fault) and self._options.api == "auto" and found.status not in {None, 401, 403}:
+            found = await self._greedy("completions")
+        if isinstance(found, Fault):
+            raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
+        manner, reply = found
+        sampling = await self._sampling(manner, choice_text(reply.choices[0]))
+        entry = entry_of(listed, self._model)
+        findings = {
+            "api": manner.api,
+            "chat": chat,
+            "log_probabilities": _yes_or_why(scored),
+            "likelihood_without_context": scored if isinstance(scored, str) else "no",
+            "system_prompt": await self._system_prompt(manner, reply),
+            **sampling,
+            "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
+            "answered_as": reply.model if isinstance(reply.model, str) else None,
+            "server": entry,
+        }
+        refused = {name for name, finding in sampling.items() if finding == "refused"}
+        manner = replace(manner, refused=manner.refused | refused)
+        heeded = frozenset(name for name, finding in sampling.items() if finding == "heeded")
+        return Abilities(manner, not isinstance(scored, Fault), heeded, entry, findings)
+
+    async def _greedy(self, api: Api) -> tuple[Manner, Reply] | Fault:
+        """Ask for a greedy completion, leaving out one by one the fields that the server does not take."""
+        manner = Manner(self._model, api, self._options.system)
+        while True:
+            asked = partial(self._complete, manner, GREEDY, 1)
+            try:
+                return manner, await self._persist(asked, self._options)
+            except Fault as fault:
+                other = manner.without_cause(fault)
+                if other is None:
+                    return fault
+                manner = other
+
+    async def _scored(self) -> str | Fault:
+        """Ask for the log-probabilities of a prompt; say whether a text without context has them."""
+        start = self._options.bos
+        request = ScoreRequest(PROMPT, " stood at the window")
+        body = likelihood_body(self._model, request, start)
+
+        async def call() -> str:
+            found = await self._client.post(PATHS["completions"], body, ABOUT_TOKENS)
+            likelihood = read_likelihood(found, request, start)
+            if isinstance(likelihood, Failure) or likelihood.logprob >= 0:
+                raise Fault("wrong-schema", "token_logprobs: expected numbers below 0")
+            added = prompt_tokens(found, request.context + request.continuation)[0].begin < 0
+            return "yes" if added or start else "no: the server shows no start token"
+
+        return await self._optionally(call)
+
+    async def _sampling(self, manner: Manner, greedy: str) -> dict[str, str]:
+        """Find out which fields of sampling have an effect: what is not seen is not claimed."""
+        stop = (greedy[len(greedy) // 2 :][:3],) if len(greedy) > 3 else ()
+        first, again, other, top_k, top_p, repeated = await asyncio.gather(
+            self._texts(manner, WILD, 1),
+            self._texts(manner, WILD, 1),
+            self._texts(manner, WILD, 2, n=2),
+            self._texts(manner, replace(WILD, top_k=1), 3),
+            self._texts(manner, replace(WILD, top_p=0.001), 4),
+            self._texts(manner, replace(GREEDY, stop=stop), 5),
+        )
+        n = "refused" if isinstance(other, Fault) else "heeded" if len(other) == 2 else "ignored"
+        if isinstance(other, Fault):
+            other = await self._texts(manner, WILD, 2)
+        refused = manner.refused
+        if isinstance(repeated, Fault) and stop:
+            refused, stop = refused | {"stop"}, ()
+            repeated = await self._texts(manner, GREEDY, 5)
+        texts = SampledTexts(greedy, stop, first, again, other, top_k, top_p, repeated)
+        return {"n": n, **texts.findings(refused)}
+
+    async def _texts(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> list[str] | Fault:
+        reply = await self._optionally(lambda: self._complete(manner, sampling, seed, **more))
+        return reply if isinstance(reply, Fault) else [choice_text(choice) for choice in reply.choices]
+
+    async def _system_prompt(self, manner: Manner, with_it: Reply) -> str:
+        """Find out whether the system prompt, where one is given, makes the prompt longer."""
+        if not manner.system_prompt:
+            return "not asked"
+        if manner.api != "chat":
+            return "ignored"
+        without = await self._optionally(lambda: self._complete(replace(manner, system_prompt=""), GREEDY, 1))
+        counts = [used(r.usage, "prompt_tokens") for r in (with_it, without) if not isinstance(r, Fault)]
+        if len(counts) < 2 or counts[0] is None or counts[1] is None:
+            return "unknown"
+        return "heeded" if counts[0] > counts[1] else "ignored"
+
+    async def _complete(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> Reply:
+        """Ask once for completions of the prompt."""
+        body = manner.body(PROMPT, sampling, seed, **more)
+        found = await self._client.post(PATHS[manner.api], body, ABOUT_TOKENS)
+        return read_reply(manner.api, found, most=more.get("n", 1))
+
+    async def _optionally(self, call: Callable[[], Awaitable[T]]) -> T | Fault:
+        options = self._options
+        fewer = replace(
+            options,
+            retries=min(options.retries, OPTIONAL_RETRIES),
+            backoff=min(options.backoff, OPTIONAL_BACKOFF),
+        )
+        try:
+            return await self._persist(call, fewer)
+        except Fault as fault:
+            return fault
+
+    async def _persist(self, call: Callable[[], Awaitable[T]], options: RemoteOptions) -> T:
+        return await persist(call, options, retried=_may_pass, seconds=options.give_up_after)
+
+
+def _may_pass(fault: Fault) -> bool:
+    return (fault.transient or fault.reason in ODD) and not isinstance(fault, NotHttpError)
+
+
+def _yes_or_why(found: object) -> str:
+    return f"no: {found.reason}: {found}" if isinstance(found, Fault) else "yes"

@@ -1,0 +1,202 @@
+"""Requests as JSON, and JSON as answers, in OpenAI's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from gptaudit.plan import request_key
+from gptaudit.records import Completion, Failure, GenerateRequest, Sampling
+from gptaudit.remote.faults import SHOWN, Fault
+
+T = TypeVar("T")
+
+Api: TypeAlias = Literal["chat", "completions"]
+
+PATHS: Final[Mapping[Api, str]] = {"chat": "/chat/completions", "completions": "/completions"}
+
+OPTIONAL: Final = ("seed", "temperature")
+"""Fields of every request that a server may refuse."""
+
+MOST_STOPS = 4
+"""OpenAI takes no more; `cut` heeds them all."""
+
+# --- what comes back --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a chat says."""
+
+    content: str | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChoice:
+    """One answer of a chat."""
+
+    message: Message
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReply:
+    """The body of `/chat/completions`."""
+
+    choices: list[ChatChoice]
+    usage: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logprobs:
+    """Log-probabilities of a text's tokens, the first of which has none."""
+
+    tokens: list[str]
+    token_logprobs: list[float | None]
+    text_offset: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TextChoice:
+    """One completion."""
+
+    text: str
+    finish_reason: str | None = None
+    logprobs: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextReply:
+    """The body of `/completions`."""
+
+    choices: list[TextChoice]
+    usage: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+
+
+Reply: TypeAlias = ChatReply | TextReply
+
+REPLIES: Final[Mapping[Api, TypeAdapter[Any]]] = {
+    "chat": TypeAdapter(ChatReply),
+    "completions": TypeAdapter(TextReply),
+}
+
+
+def typed(adapter: TypeAdapter[T], body: object) -> T:
+    """Return a body in its type, or raise `Fault` naming the first field that is wrong."""
+    try:
+        return adapter.validate_python(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the whole answer"
+        raise Fault("wrong-schema", f"{place}: {first['msg']}") from None
+
+
+def read_reply(api: Api, body: object, *, most: int = 1) -> Reply:
+    """Return the reply, or raise `Fault`; it has one choice, or as many as `most` where that is more."""
+    reply: Reply = typed(REPLIES[api], body)
+    if not 1 <= len(reply.choices) <= most:
+        msg = f"choices: expected {most}, found {len(reply.choices)}"
+        raise Fault("wrong-schema", msg)
+    return reply
+
+
+def choice_text(choice: ChatChoice | TextChoice) -> str:
+    """Return the text of a choice."""
+    return choice.text if isinstance(choice, TextChoice) else choice.message.content or ""
+
+
+def read_completion(api: Api, body: object, stop: tuple[str, ...]) -> Completion | Failure:
+    """Return the one completion of a body, cut at the first of the stop strings."""
+    reply = read_reply(api, body)
+    choice = reply.choices[0]
+    if choice.finish_reason == "content_filter":
+        return Failure("content-filter", "the server's filter withheld the answer")
+    if isinstance(choice, ChatChoice) and choice.message.refusal:
+        return Failure("refusal", choice.message.refusal[:SHOWN])
+    whole = choice_text(choice)
+    text = cut(whole, stop)
+    finish: Literal["stop", "length", "unknown"] = "unknown"
+    if choice.finish_reason == "stop" or text != whole:
+        finish = "stop"
+    elif choice.finish_reason == "length":
+        finish = "length"
+    return Completion(
+        text, finish, used(reply.usage, "completion_tokens"), used(reply.usage, "prompt_tokens")
+    )
+
+
+def cut(text: str, stop: tuple[str, ...]) -> str:
+    """End a text before the first stop string in it, whether or not the server did.
+
+    cut("one. two.", (".",)) == "one"
+    """
+    places = [place for string in stop if string and (place := text.find(string)) >= 0]
+    return text[: min(places)] if places else text
+
+
+def used(usage: object, name: str) -> int | None:
+    """Return a count of tokens that the server reports, or None."""
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and count >= 0 else None
+
+
+# --- what is asked ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How this server wants to be asked for a completion."""
+
+    model: str
+    api: Api
+    system_prompt: str = ""
+    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    refused: frozenset[str] = frozenset()
+    """Fields that the server does not take."""
+
+    def body(self, prompt: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Write a request; what has no effect is left out."""
+        drawn = sampling.temperature > 0
+        fields = {
+            "temperature": sampling.temperature,
+            "seed": seed,
+            **({"top_p": sampling.top_p} if drawn and sampling.top_p < 1 else {}),
+            **({"top_k": sampling.top_k} if drawn and sampling.top_k else {}),
+            **({"stop": sampling.stop[:MOST_STOPS]} if sampling.stop else {}),
+            **more,
+        }
+        return {
+            "model": self.model,
+            **self._prompt(prompt),
+            self.limit: sampling.max_new_tokens,
+            **{name: value for name, value in fields.items() if name not in self.refused},
+        }
+
+    def without_cause(self, fault: Fault) -> Manner | None:
+        """Return a manner without what the server refused, or None where it refused something else."""
+        if fault.reason != "refused-by-server":
+            return None
+        if "max_completion_tokens" in fault.message and self.limit == "max_tokens":
+            return replace(self, limit="max_completion_tokens")
+        named = (name for name in OPTIONAL if name == fault.parameter or name in fault.message)
+        name = next((name for name in named if name not in self.refused), None)
+        return replace(self, refused=self.refused | {name}) if name else None
+
+    def _prompt(self, prompt: str) -> dict[str, Any]:
+        if self.api == "completions":
+            return {"prompt": prompt}
+        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        return {"messages": [*system, {"role": "user", "content": prompt}]}
+
+
+def sample_seed(request: GenerateRequest, seed: int) -> int:
+    """Return the seed of one sample, of 31 bits, so that a server that heeds it repeats the sample."""
+    return int(request_key(request, seed)[:8], 16) >> 1

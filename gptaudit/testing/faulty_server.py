@@ -1,0 +1,249 @@
+"""A server that speaks OpenAI's protocol and fails as it is told, for tests of what talks to servers.
+
+    with FaultyServer(faults={"500": 0.1, "reset": 0.1}, latency=0.05) as server:
+        backend = open_openai(server.model, RemoteOptions(base_url=server.url))
+
+It runs in a thread of its own, answers with `gptaudit.testing.toy_model`, and counts what it sees. Which request
+meets which fault is decided by the seed, the request's content and how often it came before: a test meets the same
+faults again, however its requests overlap. `faults` and the other attributes may be changed while it runs.
+
+    python -m gptaudit.testing.faulty_server --latency 0.05 --fault 500=0.1
+
+serves until its standard input ends; it prints its address, and in the end what it counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ssl import SSLContext
+from typing import Any, Self
+
+from aiohttp import web
+
+from gptaudit.remote.background import Background
+from gptaudit.testing import toy_model
+from gptaudit.testing.protocol_faults import FAULTS
+
+HEEDED = frozenset({"temperature", "seed", "top_k", "top_p", "stop", "n"})
+KNOWN = HEEDED | {
+    "model",
+    "messages",
+    "prompt",
+    "max_tokens",
+    "max_completion_tokens",
+    "logprobs",
+    "echo",
+    "stream",
+}
+
+
+@dataclass
+class FaultyServer:
+    """A context manager; see the module's text. All that it can do and does wrong is an attribute."""
+
+    faults: Mapping[str, float] = field(default_factory=dict)
+    """Share of requests that meet each fault; the names are in `gptaudit.testing.protocol_faults.FAULTS`."""
+    fails_after: int = 0
+    """How many requests are answered well before the first fault."""
+    heals_after: int | None = None
+    """How many faults are met before all is well; None for no end."""
+    latency: float = 0.0
+    """Seconds before each answer."""
+    seed: int = 0
+    model: str = "toy"
+    listed: tuple[str, ...] | None = ("toy",)
+    """The models of `/models`; None has no listing."""
+    api_key: str = ""
+    """The key that it wants, or none."""
+    chat: bool = True
+    completions: bool = True
+    logprobs: bool = True
+    start_token: str = ""
+    """Stands before every prompt, and is shown in echoes."""
+    heeds: frozenset[str] = HEEDED
+    """Fields of sampling that have an effect."""
+    refuses: frozenset[str] = frozenset()
+    """Fields that are refused with status 400, by name."""
+    capacity: int | None = None
+    """Requests under way beyond which it says 503."""
+    retry_after: str = "1"
+    """The header of the fault `429-retry-after`."""
+    tls: SSLContext | None = None
+
+    def __post_init__(self) -> None:
+        self.requests: Counter[str] = Counter()
+        """How often each path was asked for."""
+        self.answers: Counter[str] = Counter()
+        """How often each prompt was answered well."""
+        self.met: Counter[str] = Counter()
+        """How often each fault was met."""
+        self.most_in_flight = 0
+        self._peers: set[Any] = set()
+        self._in_flight = 0
+        self._seen: Counter[bytes] = Counter()
+
+    @property
+    def url(self) -> str:
+        """The address, as for `-b base_url`."""
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made."""
+        return len(self._peers)
+
+    def __enter__(self) -> Self:
+        """Serve in a thread of its own."""
+        self._background = Background().__enter__()
+        self._background.run(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close all connections and end the thread."""
+        self._background.run(self._runner.cleanup())
+        self._background.__exit__()
+
+    async def _start(self) -> None:
+        self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1, handle_signals=False)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls).start()
+        self.port = int(self._runner.addresses[0][1])
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._peers.add(request.transport.get_extra_info("peername") if request.transport else None)
+        self.requests[request.path] += 1
+        self._in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self._in_flight)
+        try:
+            return await self._respond(request, await request.read())
+        finally:
+            self._in_flight -= 1
+
+    async def _respond(self, request: web.BaseRequest, raw: bytes) -> web.StreamResponse:
+        if self.capacity is not None and self._in_flight > self.capacity:
+            return error(503, "too many requests under way")
+        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            return error(401, f"expected the key, got {request.headers.get('Authorization')}")
+        fault = self._fault(request.path.encode() + raw)
+        await asyncio.sleep(self.latency)
+        if fault is not None:
+            return await FAULTS[fault](request, self)
+        return self._answer(request, raw)
+
+    def _fault(self, content: bytes) -> str | None:
+        """Draw the fault of a request; the same content meets another one when it comes again."""
+        if self.requests.total() <= self.fails_after:
+            return None
+        if self.heals_after is not None and self.met.total() >= self.heals_after:
+            return None
+        digest = hashlib.sha256(content).digest()
+        self._seen[digest] += 1
+        drawn = hashlib.sha256(b"%d %d " % (self.seed, self._seen[digest]) + digest).digest()
+        place = int.from_bytes(drawn[:8], "big") / 2**64
+        for fault, share in self.faults.items():
+            place -= share
+            if place < 0:
+                self.met[fault] += 1
+                return fault
+        return None
+
+    def _answer(self, request: web.BaseRequest, raw: bytes) -> web.Response:
+        path = request.path
+        if path == "/v1/models" and self.listed is not None:
+            entries = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.listed]
+            return web.json_response({"object": "list", "data": entries})
+        if path == "/v1/chat/completions" and self.chat:
+            return self._complete(json.loads(raw), chat=True)
+        if path == "/v1/completions" and self.completions:
+            return self._complete(json.loads(raw), chat=False)
+        return error(404, "Not Found")
+
+    def _complete(self, body: dict[str, Any], *, chat: bool) -> web.Response:
+        for name in sorted(body):
+            if name in self.refuses or name not in KNOWN:
+                remedy = ". Use 'max_completion_tokens' instead" if name == "max_tokens" else ""
+                return error(400, f"Unsupported parameter: {name!r}{remedy}", param=name)
+        if body["model"] != self.model:
+            return error(404, f"The model {body['model']!r} does not exist", code="model_not_found")
+        messages = [message["content"] for message in body.get("messages", ())]
+        prompt = self.start_token + ("\n".join(messages) if chat else body["prompt"])
+        self.answers[messages[-1] if chat else body["prompt"]] += 1
+        most = body.get("max_tokens", body.get("max_completion_tokens", 16))
+        heeded = {name: body[name] for name in self.heeds if name in body}
+        choices = []
+        for number in range(heeded.get("n", 1)):
+            written, finish = self._written(prompt, most, heeded, number)
+            choices.append(self._choice(number, prompt, written, finish, body, chat=chat))
+        usage = {"prompt_tokens": len(toy_model.tokens(prompt)), "completion_tokens": most * len(choices)}
+        return web.json_response({"model": self.model, "choices": choices, "usage": usage})
+
+    def _written(
+        self, prompt: str, most: int, heeded: Mapping[str, Any], number: int
+    ) -> tuple[list[str], str]:
+        """Write one choice, up to the first stop string."""
+        seed = None if "seed" not in heeded else f"{heeded['seed']} {number}"
+        how = {name: heeded[name] for name in ("temperature", "top_k", "top_p") if name in heeded}
+        words = toy_model.write(prompt, most, seed=seed, **how)
+        text = "".join(words)
+        places = [place for stop in heeded.get("stop", ()) if (place := text.find(stop)) >= 0]
+        return ([text[: min(places)]], "stop") if places else (words, "length")
+
+    def _choice(
+        self,
+        number: int,
+        prompt: str,
+        written: list[str],
+        finish: str,
+        body: Mapping[str, Any],
+        *,
+        chat: bool,
+    ) -> dict[str, Any]:
+        text = "".join(written)
+        if chat:
+            return {
+                "index": number,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": finish,
+            }
+        echoed = prompt.removeprefix(self.start_token) if body.get("echo") else ""
+        choice = {"index": number, "text": echoed + text, "finish_reason": finish, "logprobs": None}
+        if body.get("logprobs") and self.logprobs:
+            choice["logprobs"] = self._echo_logprobs(echoed, written)
+        return choice
+
+    def _echo_logprobs(self, echoed: str, written: list[str]) -> dict[str, Any]:
+        """Rate every token, as OpenAI does: offsets in characters, nothing for the first."""
+        found = [*([self.start_token] if self.start_token else []), *toy_model.tokens(echoed), *written]
+        offsets = [len("".join(found[:i])) for i in range(len(found))]
+        return {"tokens": found, "token_logprobs": toy_model.logprobs(found), "text_offset": offsets}
+
+
+def error(status: int, message: str, **more: str) -> web.Response:
+    """Return an error in OpenAI's form."""
+    return web.json_response({"error": {"message": message, "type": "error", **more}}, status=status)
+
+
+def main() -> None:
+    """Serve until the standard input ends; print the address first, and what was counted last."""
+    parser = argparse.ArgumentParser(prog="faulty_server", description=main.__doc__)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help=", ".join(FAULTS))
+    parser.add_argument("--fails-after", type=int, default=0, help="requests that are answered well at first")
+    given = parser.parse_args()
+    faults = {name: float(share) for name, _, share in (fault.partition("=") for fault in given.fault)}
+    with FaultyServer(faults=faults, latency=given.latency, fails_after=given.fails_after) as server:
+        print(server.url, flush=True)  # noqa: T201 - what the program is called for
+        sys.stdin.read()
+        counts = {"requests": server.requests.total(), "connections": server.connections}
+        print(json.dumps({**counts, "most_in_flight": server.most_in_flight}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A language model of one line, whose log-probabilities a test can compute for itself."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterable, Sequence
+from zlib import crc32
+
+WORDS = (
+    *(" harbour", " garden", " window", " letter", " morning", " bridge", " kettle", " lantern"),
+    *(" slept", " waited", " opened", " sang", " quietly", " again", " slowly", " today"),
+)
+"""What it writes; it can rate any text."""
+
+
+def tokens(text: str) -> list[str]:
+    """Part a text into words, each with the blanks before it, and marks: `"<s>a  b" -> ["<s>", "a", "  b"]`."""
+    return re.findall(r"<\w+>|\s*[^\s<]+|\s+|<", text)
+
+
+def logprob(previous: str, token: str) -> float:
+    """Return the log-probability of a token after another, in nats: between -4.5 and -0.5, by a checksum."""
+    return -0.5 - (crc32(f"{previous}\0{token}".encode()) % 4096) / 1024
+
+
+def logprobs(found: Sequence[str], start: str = "") -> list[float | None]:
+    """Return the log-probability of each token; the first has none where no start token stands before it."""
+    before = [start, *found[:-1]]
+    return [logprob(b, t) if b else None for b, t in zip(before, found, strict=True)]
+
+
+def write(
+    prompt: str,
+    most: int,
+    *,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: object = None,
+) -> list[str]:
+    """Write so many words after a prompt; temperature 0 takes the likeliest. Without a seed, by chance."""
+    drawn = random.Random(str(seed)) if seed is not None else random.Random()
+    previous = (tokens(prompt) or [""])[-1]
+    written: list[str] = []
+    for _ in range(most):
+        ranked = sorted(WORDS, key=lambda word: -logprob(previous, word))
+        if temperature > 0:
+            kept = ranked[:top_k] if top_k else ranked
+            weights = [math.exp(logprob(previous, word) / temperature) for word in kept]
+            kept = kept[: _nucleus(weights, top_p)]
+            previous = drawn.choices(kept, weights[: len(kept)])[0]
+        else:
+            previous = ranked[0]
+        written.append(previous)
+    return written
+
+
+def _nucleus(weights: Iterable[float], top_p: float) -> int:
+    """Return how many of the likeliest words together reach `top_p`."""
+    found = list(weights)
+    limit, total = top_p * sum(found), 0.0
+    for number, weight in enumerate(found, start=1):
+        total += weight
+        if total >= limit:
+            return number
+    return len(found)

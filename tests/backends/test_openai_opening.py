@@ -1,0 +1,338 @@
+"""Opening a server: what it can do is found out, and what is wrong with it is said in one sentence."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gptaudit.backends.openai import open_openai
+from gptaudit.errors import ExitCode, TargetError, TargetFailedError, UsageError
+from gptaudit.plugins import load_plugins
+from gptaudit.records import Completion, GenerateRequest, Sampling
+from gptaudit.remote.options import RemoteOptions
+from gptaudit.target import open_target
+from gptaudit.testing.faulty_server import HEEDED, FaultyServer
+
+KEY = "sk-a-key-for-tests-0123456789"
+QUICK = {"backoff": 0.01, "max_wait": 0.1, "read_timeout": 0.5, "give_up_after": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server():
+    with FaultyServer() as running:
+        yield running
+
+
+def opened(server, model=None, **options):
+    return open_openai(model or server.model, RemoteOptions(**{**QUICK, "base_url": server.url, **options}))
+
+
+class TestAbilities:
+    def test_a_server_that_can_do_all(self, server):
+        """What works is found out with few requests."""
+        backend = opened(server)
+
+        assert backend.capabilities == {"generate", "chat", "score"}
+        assert backend.samples_as_asked
+        assert not backend.verified
+        names = ("temperature", "seed", "top_k", "top_p", "stop", "n")
+        assert {name: backend.details[name] for name in names} == dict.fromkeys(names, "heeded")
+        assert backend.details["base_url"] == server.url
+        assert server.requests.total() <= 9
+        json.dumps(backend.details)
+
+    @pytest.mark.parametrize("field", sorted(HEEDED - {"temperature"}))
+    def test_what_is_ignored_is_found_out(self, server, field):
+        """A field of sampling without effect is recorded, and all others stay as they are."""
+        server.heeds = HEEDED - {field}
+        backend = opened(server)
+
+        assert backend.details[field] == "ignored"
+        assert all(backend.details[other] == "heeded" for other in HEEDED - {field})
+        assert backend.samples_as_asked
+
+    def test_a_server_that_ignores_temperature(self, server):
+        """Always drawing, or never, is not sampling as asked."""
+        server.heeds = HEEDED - {"temperature"}
+        drawing = opened(server)
+        with FaultyServer(heeds=frozenset()) as other:
+            unseeded = opened(other)
+
+        assert drawing.details["temperature"] == unseeded.details["temperature"] == "ignored"
+        assert not drawing.samples_as_asked
+        assert not unseeded.samples_as_asked
+
+    def test_a_server_that_never_draws(self, server, monkeypatch):
+        """Answers that are always the same show that the temperature is ignored."""
+        greedy = server._written
+        monkeypatch.setattr(
+            server,
+            "_written",
+            lambda prompt, most, how, n: greedy(prompt, most, {**how, "temperature": 0}, n),
+        )
+        backend = opened(server)
+
+        assert backend.details["temperature"] == "ignored"
+        assert backend.details["seed"] == "unknown"
+        assert not backend.samples_as_asked
+
+    @pytest.mark.parametrize("field", ["seed", "temperature", "max_tokens", "stop", "top_p", "n"])
+    def test_what_is_refused_is_left_out(self, server, field):
+        """A server that does not take a field is asked without it."""
+        server.refuses = frozenset({field})
+        backend = opened(server)
+
+        [answer] = backend.generate([GenerateRequest("p", Sampling(stop=("zzz",)))], seed=0)
+
+        assert isinstance(answer, Completion)
+        assert backend.samples_as_asked == (field != "temperature")
+        assert backend.details.get(field, "refused") == "refused"
+
+    def test_top_k_that_is_not_heeded(self, server):
+        """A request that a server would answer otherwise than asked is not sent to it."""
+        server.refuses = frozenset({"top_k"})
+        backend = opened(server)
+        requests = [
+            GenerateRequest("p", Sampling(top_k=k, temperature=t)) for k, t in ((0, 1), (5, 1), (5, 0))
+        ]
+
+        plain, restricted, greedy = backend.generate(requests, seed=0)
+
+        assert backend.details["top_k"] == "refused"
+        assert restricted.reason == "unsupported-sampling"
+        assert isinstance(plain, Completion)
+        assert isinstance(greedy, Completion)
+
+    @pytest.mark.parametrize(
+        ("lacking", "capabilities"),
+        [
+            ({"completions": False}, {"generate", "chat"}),
+            ({"logprobs": False}, {"generate", "chat"}),
+            ({"chat": False}, {"generate", "score"}),
+            ({"listed": None}, {"generate", "chat", "score"}),
+        ],
+    )
+    def test_capabilities(self, server, lacking, capabilities):
+        """A capability is what was seen to work."""
+        for name, value in lacking.items():
+            setattr(server, name, value)
+
+        assert opened(server).capabilities == capabilities
+
+    def test_a_base_url_without_chat_can_be_asked_for(self, server):
+        """`api` decides; the fingerprint tells the two apart."""
+        chat, text = opened(server, api="chat"), opened(server, api="completions")
+
+        assert "chat" in chat.capabilities
+        assert "chat" not in text.capabilities
+        assert chat.fingerprint != text.fingerprint == opened(server, api="completions").fingerprint
+
+    def test_system_prompt(self, server):
+        """A system prompt is sent with every chat, changes the fingerprint, and is refused where it has no effect."""
+        backend = opened(server, system="Be brief.")
+
+        assert backend.details["system_prompt"] == "heeded"
+        assert backend.fingerprint != opened(server).fingerprint
+        assert backend.generate([GenerateRequest("p")], seed=0) != opened(server).generate(
+            [GenerateRequest("p")], seed=0
+        )
+
+    def test_findings_survive_faults(self):
+        """With 30 % faults the same is found out as without."""
+        faults = dict.fromkeys(("500", "reset", "429", "not-json", "two-choices", "cut-body"), 0.05)
+        with FaultyServer() as calm, FaultyServer(faults=faults, seed=1) as stormy:
+            found = opened(calm, retries=8).details
+            assert {**opened(stormy, retries=8).details, "base_url": found["base_url"]} == found
+            assert stormy.met.total() > 0
+
+
+def refusal(server=None, error=TargetError, model="toy", **options):
+    options = {**QUICK, "base_url": server.url if server else "", **options}
+    with pytest.raises(error) as raised:
+        open_openai(model, RemoteOptions(**options))
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+class TestRefused:
+    def test_no_server(self):
+        """A port where nobody listens."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+            message = refusal(base_url=url)
+
+        assert message.startswith(f"{url}: no connection: Connection refused")
+
+    def test_another_protocol(self):
+        """A port where something else listens."""
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            threading.Thread(target=_greet, args=(listening,), daemon=True).start()
+            message = refusal(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
+
+        assert "what answers is no HTTP server" in message
+
+    def test_no_such_host(self):
+        """A name that no one has."""
+        assert "no such host: nowhere.invalid" in refusal(base_url="http://nowhere.invalid/v1")
+
+    def test_tls_that_cannot_be_trusted(self, certificate):
+        """A certificate of its own making, and TLS where there is none."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        with FaultyServer(tls=context) as server:
+            assert "TLS failed" in refusal(server)
+        with FaultyServer() as server:
+            assert "TLS failed" in refusal(base_url=server.url.replace("http:", "https:"))
+
+    @pytest.mark.parametrize(("key", "what"), [("", "to answer without a key"), ("sk-other", "the key")])
+    def test_key(self, server, monkeypatch, key, what):
+        """A key that is wrong or missing."""
+        server.api_key = KEY
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        message = refusal(server)
+
+        assert f"refuses {what}: status 401" in message
+        assert "OPENAI_API_KEY" in message
+        assert "sk-other" not in message
+
+    def test_unknown_model(self, server):
+        """The models that there are, with the nearest."""
+        server.listed = ("toy", "bear", "train")
+
+        assert "has no model 'tov' (status 404" in (message := refusal(server, model="tov"))
+        assert "Did you mean 'toy'?" in message
+        assert "Known: bear, toy, train" in refusal(server, model="zzz")
+
+    def test_a_page(self, server):
+        """A web page in the place of JSON."""
+        server.faults = {"html": 1.0}
+
+        assert "found a page in HTML. base_url usually ends in /v1" in refusal(server)
+
+    def test_a_path_too_few(self, server):
+        """A base URL without /v1."""
+        message = refusal(base_url=server.url.removesuffix("/v1"))
+
+        assert "status 404" in message
+        assert "base_url usually ends in /v1" in message
+
+    def test_redirect(self, server):
+        """A redirect is not followed; where it leads is said without what it carries."""
+        server.faults = {"redirect": 1.0}
+        message = refusal(server)
+
+        assert "redirects to http://elsewhere.invalid/v1. Give the final address" in message
+
+    @pytest.mark.parametrize("fault", ["500", "reset", "hang", "429-retry-after"])
+    def test_a_server_that_only_fails(self, server, fault):
+        """What only fails is given up in time, and exits with 4: the call is not to blame."""
+        server.faults = {fault: 1.0}
+        begun = time.monotonic()
+        message = refusal(server, error=TargetFailedError)
+
+        assert time.monotonic() - begun < 4
+        assert "expected an answer to a first request, got none" in message
+        assert TargetFailedError.exit_code == ExitCode.INCOMPLETE
+
+    def test_an_ignored_system_prompt(self, server, monkeypatch):
+        """A system prompt without effect would audit another thing than asked."""
+        whole = server._complete
+        monkeypatch.setattr(
+            server,
+            "_complete",
+            lambda body, chat: (
+                whole({**body, "messages": body["messages"][-1:]}, chat=True)
+                if chat
+                else whole(body, chat=False)
+            ),
+        )
+
+        assert "system prompt of -b system has no effect" in refusal(server, system="Be brief.")
+        assert "ask with -b api=chat" in refusal(server, system="Be brief.", api="completions")
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "127.0.0.1:8000",
+            "ftp://host/v1",
+            "http://",
+            "http://host:port/v1",
+            "http://host/v1?key=x",
+            "http://[x/v1",
+        ],
+    )
+    def test_addresses(self, url):
+        """What is no base URL is shown as it came."""
+        message = refusal(base_url=url)
+
+        assert repr(url) in message
+        assert "http://HOST:PORT/v1" in message
+
+    def test_no_address(self):
+        """Without an address nothing is sent anywhere."""
+        assert "-b base_url=URL or OPENAI_BASE_URL" in refusal()
+
+    @pytest.mark.parametrize("option", [{"concurrency": 0}, {"retries": -1}, {"read_timeout": 0}])
+    def test_options(self, option):
+        """Numbers that make no sense are named."""
+        [(name, value)] = option.items()
+        with pytest.raises(UsageError, match=f"{name} must be .* found {value}"):
+            open_target("openai:toy", {name: str(value)}, load_plugins())
+
+
+def _greet(listening):
+    for _ in range(3):
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(b"SSH-2.0-OpenSSH_9\r\n")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for this machine that no one vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    names = (str(folder / "certificate.pem"), str(folder / "key.pem"))
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    try:
+        subprocess.run([*command, "-out", names[0], "-keyout", names[1]], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return names
+
+
+def test_listing_loads_no_client():
+    """The options are listed without what sends requests."""
+    code = (
+        "import sys\nfrom gptaudit.plugins import load_plugins\nassert 'openai' in load_plugins().backends\n"
+        "print([m for m in ('aiohttp', 'tenacity', 'pydantic', 'asyncio') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"

@@ -1,0 +1,109 @@
+"""Keys and passwords: used where they belong, shown nowhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from gptaudit.backends.openai import open_openai
+from gptaudit.errors import TargetError, UsageError
+from gptaudit.plugins import load_plugins
+from gptaudit.remote.options import RemoteOptions
+from gptaudit.target import open_target
+from gptaudit.testing.faulty_server import FaultyServer
+
+KEY = "sk-a-key-for-tests-0123456789"
+QUICK = {"backoff": 0.01, "max_wait": 0.1, "read_timeout": 0.5, "give_up_after": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server():
+    with FaultyServer() as running:
+        yield running
+
+
+def opened(server, model=None, **options):
+    return open_openai(model or server.model, RemoteOptions(**{**QUICK, "base_url": server.url, **options}))
+
+
+def refusal(server=None, error=TargetError, model="toy", **options):
+    options = {**QUICK, "base_url": server.url if server else "", **options}
+    with pytest.raises(error) as raised:
+        open_openai(model, RemoteOptions(**options))
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def test_key_from_a_file(server, tmp_path, monkeypatch):
+    """A key file is read, before the environment's key."""
+    server.api_key = KEY
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-other-key")
+
+    assert opened(server, api_key_file=str(tmp_path / "key")).capabilities
+
+
+def test_login_from_the_environment(server, monkeypatch):
+    """User name and password of OPENAI_BASE_URL are used, and shown nowhere."""
+    login = server.url.replace("http://", "http://someone:pass%20word@")
+    monkeypatch.setenv("OPENAI_BASE_URL", login)
+    backend = open_openai("toy", RemoteOptions(**QUICK))
+
+    assert backend.details["base_url"] == server.url
+    assert "word" not in repr(vars(backend))
+    server.api_key = KEY
+    assert "word" not in (message := refusal())
+    assert "c29tZW9uZTpwYXNzIHdvcmQ=" not in message  # base64 of someone:pass word
+
+
+def test_login_on_the_command_line(server):
+    """A password on the command line is refused and not repeated."""
+    message = refusal(base_url="http://someone:password@host/v1")
+
+    assert "must not stand on the command line" in message
+    assert "someone" not in message
+    assert "password@" not in message
+
+
+@pytest.mark.parametrize("name", ["api_key", "api-key", "key"])
+def test_there_is_no_option_for_a_key(name):
+    """A key on the command line is refused, not repeated, and the remedy is named."""
+    with pytest.raises(UsageError) as raised:
+        open_target("openai:toy", {name: KEY}, load_plugins())
+
+    assert KEY not in str(raised.value)
+    assert "api_key_file" in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["two words", "schlüssel-0815", "line\nbreak-0815"])
+def test_keys_that_cannot_be_sent(server, monkeypatch, key):
+    """What no header can hold is refused and not repeated."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    message = refusal(server)
+
+    assert "OPENAI_API_KEY: expected a key of printable ASCII" in message
+    assert key not in message
+
+
+def test_a_server_that_repeats_the_key(server, monkeypatch):
+    """What a server sends back is shown without the key."""
+    server.api_key = KEY
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}x")
+    message = refusal(server)
+
+    assert "got Bearer ***" in message
+    assert KEY not in message
+
+
+def test_the_environment_s_proxy(server, monkeypatch):
+    """A proxy is used only where it is asked for."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+    assert opened(server).capabilities
+    assert "no connection to the proxy" in refusal(base_url="http://proxied.invalid/v1", trust_env=True)
