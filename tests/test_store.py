@@ -336,7 +336,9 @@ class TestPlan:
 class TestLocalEngine:
     def test_every_request_is_answered_once(self):
         """Kinds may be mixed and chunks may break anywhere."""
-        requests = [r for i in range(CHUNK + 3) for r in (ScoreRequest("", str(i)), GenerateRequest(str(i)))]
+        requests = [
+            r for i in range(CHUNK["score"] + 3) for r in (ScoreRequest("", str(i)), GenerateRequest(str(i)))
+        ]
         backend = ScriptedBackend(complete=lambda p, s: p + "!", score=lambda c, t: -float(t))
 
         answers = dict(local(Work(requests, 0, backend)))
@@ -363,12 +365,14 @@ class TestLocalEngine:
 
     def test_chunks_are_bounded_and_of_one_kind(self):
         """A call is of one kind, at most so many requests, and at most so much text beyond its first request."""
-        texts = ["x" * n for n in (1, 50_000, 9_000, 9_000, 9_000, 9_000, *[1] * 600)]
+        texts = ["x" * n for n in (1, 200_000, 50_000, 50_000, 50_000, 50_000, *[1] * 1600)]
         requests = [*map(GenerateRequest, texts), *(ScoreRequest("", t) for t in texts)]
 
         found = list(chunks(requests))
 
         assert [r for chunk in found for r in chunk] == requests
-        assert all(len({r.kind for r in chunk}) == 1 and len(chunk) <= CHUNK for chunk in found)
+        assert all(
+            len({r.kind for r in chunk}) == 1 and len(chunk) <= CHUNK[chunk[0].kind] for chunk in found
+        )
         lengths = [sum(len(request_text(r)) for r in chunk) for chunk in found]
         assert all(n <= CHUNK_CHARACTERS or len(chunk) == 1 for n, chunk in zip(lengths, found, strict=True))

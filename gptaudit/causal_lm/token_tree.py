@@ -7,6 +7,7 @@ is that of each sequence by itself (the tree attention of SpecInfer, Miao et al.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -93,32 +94,38 @@ def grow(pairs: Sequence[EncodedPair], numbers: Sequence[int], widest: int) -> l
 def _groups(lengths: Sequence[int], shared: Sequence[int], widest: int) -> list[range]:
     """Part sorted sequences into the groups, one a tree, that cost the least; `shared[i]` is with sequence i - 1.
 
-    A tree costs its nodes, and for each node what it attends to. The best parting of the first sequences is that of
-    fewer of them and one more group (dynamic programming).
+    The best parting of the first sequences is that of fewer of them and one more group (dynamic programming).
     """
-    cost = [0.0]
+    costs = [0.0]
     starts = [0]
     for stop in range(1, len(lengths) + 1):
-        found: list[tuple[float, int]] = []
+        best, best_start = math.inf, 0
         nodes = 0
         for start in range(stop - 1, -1, -1):
             nodes += lengths[start]
-            if found and nodes > (widest or nodes):
+            if nodes > (widest or nodes) and start < stop - 1:
                 break
-            found.append((cost[start] + nodes * (1 + ATTENTION * max(nodes, COMMON_WIDTH)), start))
-            # Without branches, a group goes on only while the sequence before begins this one.
-            if shared[start] < (1 if widest else lengths[start - 1]):
+            cost = costs[start] + _cost(nodes)
+            if cost < best:
+                best, best_start = cost, start
+            # Without branches, a group goes on only while the sequence before begins this one. And parting a larger
+            # group here would cost it at most what is shared, as `_cost` is convex: if that is too dear, so is it.
+            if shared[start] < (1 if widest else lengths[start - 1]) or cost > best + _cost(shared[start]):
                 break
             nodes -= shared[start]
-        best, start = min(found)
-        cost.append(best)
-        starts.append(start)
+        costs.append(best)
+        starts.append(best_start)
     groups = []
     stop = len(lengths)
     while stop:
         groups.append(range(starts[stop], stop))
         stop = starts[stop]
     return groups[::-1]
+
+
+def _cost(nodes: int) -> float:
+    """What a tree costs: its nodes, and for each what it attends to."""
+    return nodes * (1 + ATTENTION * max(nodes, COMMON_WIDTH))
 
 
 def _shared(a: Sequence[int], b: Sequence[int]) -> int:

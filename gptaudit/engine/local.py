@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from gptaudit.backends.protocol import Backend
 
-CHUNK = 256
-CHUNK_CHARACTERS = 32_768
-"""Requests in one call of the backend, and the length of their texts: what an interruption may cost."""
+CHUNK = {"score": 512, "generate": 256, "attribute": 16}
+"""Requests in one call of the backend, by kind: what an interruption may cost, and what may share its prefixes."""
+CHUNK_CHARACTERS = 131_072
+"""The length of their texts."""
 
 
 def local(work: Work) -> Generator[tuple[Request, Answer]]:
@@ -36,7 +37,7 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
     characters = 0
     for request in requests:
         length = len(request_text(request))
-        full = len(chunk) == CHUNK or characters + length > CHUNK_CHARACTERS
+        full = len(chunk) == CHUNK[request.kind] or characters + length > CHUNK_CHARACTERS
         if chunk and (full or request.kind != chunk[0].kind):
             yield chunk
             chunk, characters = [], 0

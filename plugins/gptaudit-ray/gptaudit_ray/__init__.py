@@ -1,0 +1,57 @@
+"""The engine `ray`: the requests of an audit, answered by many replicas of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gptaudit import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from gptaudit.engine.protocol import EngineType, Work
+    from gptaudit.records import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """Options of `--engine ray`, for `-b KEY=VALUE`."""
+
+    ray_address: str = ""
+    """HOST:PORT of a running cluster; without it, one is started on this machine for the time of the audit."""
+    ray_replicas: int | None = None
+    """How many; by default as many as there are processors (or GPUs) and memory for."""
+    ray_cpus: int = 1
+    """Processors, and so torch threads, of a replica."""
+    ray_gpus: float | None = None
+    """GPUs of a replica; by default one where the cluster has any, else none."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a number of which there cannot be a replica."""
+        if self.ray_cpus < 1:
+            msg = f"ray_cpus must be at least 1; found {self.ray_cpus}"
+            raise ValueError(msg)
+        if self.ray_replicas is not None and self.ray_replicas < 1:
+            msg = f"ray_replicas must be at least 1; found {self.ray_replicas}"
+            raise ValueError(msg)
+        if self.ray_gpus is not None and self.ray_gpus < 0:
+            msg = f"ray_gpus must not be negative; found {self.ray_gpus}"
+            raise ValueError(msg)
+
+
+def run(work: Work) -> Generator[tuple[Request, Answer]]:
+    """Answer the requests on replicas. See `gptaudit.engine.protocol.Engine`."""
+    from gptaudit_ray.engine import answers
+
+    return answers(work)
+
+
+@hookimpl
+def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
+    """Register the engine."""
+    from gptaudit.engine.protocol import EngineType
+
+    register(
+        EngineType("ray", "replicas of the model, in many processes or on many machines", run, RayOptions)
+    )
