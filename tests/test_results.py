@@ -32,7 +32,9 @@ from gptaudit.results import read_results, to_json, write_atomic
 PROBE_KEYS = (
     "id version suite title goal status reason cases scored unscored coverage data method metrics evidence"
 )
-METRIC_KEYS = "name value low high level n clusters interval ideal direction unit title slice why cases formula macro"
+METRIC_KEYS = (
+    "name value low high level n clusters interval ideal direction unit title slice why cases formula macro"
+)
 
 
 def make_audit(**metric_changes) -> AuditResult:

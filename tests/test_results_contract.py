@@ -38,9 +38,13 @@ METRIC = record(
         "unit": TEXT,
         "slice": {"type": "object", "additionalProperties": TEXT},
     },
-    {"title": TEXT, "why": {"type": ["string", "null"]}, "cases": {"type": ["integer", "null"]},
+    {
+        "title": TEXT,
+        "why": {"type": ["string", "null"]},
+        "cases": {"type": ["integer", "null"]},
         "formula": TEXT,
-        "macro": {"type": "boolean"},},
+        "macro": {"type": "boolean"},
+    },
 )
 PROBE = record(
     {
