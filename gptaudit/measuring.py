@@ -10,13 +10,14 @@ import hashlib
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from typing import Any, TypeAlias
 
 from gptaudit.errors import UsageError
 from gptaudit.metrics import summarise
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Answered, Probe, Scored
+from gptaudit.probe import Answered, MetricSpec, Probe, Scored
 from gptaudit.records import (
     Answer,
     Case,
@@ -83,16 +84,32 @@ def measure_probe(
         return _result(collected, Counter(), status="skipped", reason=collected.skipped)
     failures: list[Failure] = []
     store.keep_measurements(probe.id, _pages(probe, store, scorers, plugins, failures))
-    counts = Counter(m.unscored for m in store.measurements(probe.id))
     identities = {name: dict(scorers[name].identity) for name in probe.scorers}
+    method = {**collected.method, **({"scorers": identities} if identities else {})}
+    return sum_up(
+        replace(collected, method=method), probe.metrics, store, seed=seed, level=level, failures=failures
+    )
+
+
+def sum_up(
+    collected: Collected,
+    metrics: Sequence[MetricSpec],
+    store: Store,
+    *,
+    seed: int,
+    level: float,
+    failures: Sequence[Failure] = (),
+) -> ProbeResult:
+    """Sum up a probe's measurements that the store holds."""
+    name = collected.probe.id
+    counts = Counter(m.unscored for m in store.measurements(name))
     return _result(
         collected,
         counts,
         status="scored" if counts[None] else "error",
         reason=_reason(counts, failures),
-        method={**collected.method, **({"scorers": identities} if identities else {})},
-        metrics=summarise(probe.metrics, store.measurements(probe.id), level=level, seed=seed),
-        evidence=_pick_evidence(store.measurements(probe.id), seed),
+        metrics=summarise(metrics, store.measurements(name), level=level, seed=seed),
+        evidence=_pick_evidence(store.measurements(name), seed),
     )
 
 

@@ -30,7 +30,9 @@ COMMANDS = (
     "gptaudit.commands.compare",
     "gptaudit.commands.power",
     "gptaudit.commands.report",
+    "gptaudit.commands.rescore",
     "gptaudit.commands.list",
+    "gptaudit.commands.data",
     "gptaudit.commands.doctor",
     "gptaudit.commands.decoder",
 )

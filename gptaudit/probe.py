@@ -28,6 +28,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gptaudit.errors import UsageError
 from gptaudit.records import (
     Answer,
     Attribution,
@@ -37,6 +38,7 @@ from gptaudit.records import (
     Direction,
     Evidence,
     Likelihood,
+    Measurement,
 )
 
 
@@ -111,6 +113,27 @@ class Unscored:
     evidence: Evidence | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What predictions made elsewhere say about the cases of a probe; see `Probe.read_predictions`."""
+
+    measurements: Iterable[Measurement]
+    """One for every case of the data set, in its order, with the clusters and slices that `cases` gives.
+
+    It is read more than once, so it is a sequence, or makes a new iterator each time.
+    """
+    metrics: tuple[MetricSpec, ...]
+    """The metrics that such predictions allow; each measurement has the values that these need."""
+    method: Mapping[str, Any]
+    """How they measure, as JSON; it differs from `Probe.method` wherever the figures cannot be compared."""
+    data: DataSource | None
+    """Where the cases come from."""
+
+
+NO_PREDICTION = "no-prediction"
+"""Why a case is unscored for which a file of predictions has none."""
+
+
 class Probe(ABC):
     """A question put to a model many times over. See the module's example."""
 
@@ -152,3 +175,13 @@ class Probe(ABC):
     def method(self) -> Mapping[str, Any]:
         """Describe how it measures, as JSON; two results compare only where this is equal."""
         return {}
+
+    def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002
+        """Measure predictions made elsewhere, in the data set's own prediction format (`gptaudit rescore`).
+
+        A case without a prediction is a `Measurement` whose `unscored` is `NO_PREDICTION`, or another word for what
+        is amiss with it. Raise `DataError`, naming file, line or id, key and remedy, where the file is not of that
+        format, or has a case twice or one that the data set lacks; the file is read before this returns.
+        """
+        msg = f"{self.id}: no format of predictions is known for this probe"
+        raise UsageError(msg)

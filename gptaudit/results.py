@@ -37,7 +37,7 @@ def read_results(path: Path) -> AuditResult:
     """
     from gptaudit.validation import read_text, validated
 
-    data = _parse(read_text(path, error=DataError), path)
+    data = parse_json(read_text(path, error=DataError), str(path))
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != RESULTS_SCHEMA:
         msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
@@ -77,15 +77,16 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _parse(text: str, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON that JSON can hold (no NaN), or raise `DataError` saying `where` and on which line it is none."""
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
-        msg = f"{path}: line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+        msg = f"{where}: line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
     except RecursionError:
-        msg = f"{path}: expected JSON, found values nested too deeply to read"
+        msg = f"{where}: expected JSON, found values nested too deeply to read"
     except ValueError as error:
-        msg = f"{path}: expected JSON: {error}"
+        msg = f"{where}: expected JSON: {error}"
     raise DataError(msg)
 
 

@@ -7,6 +7,7 @@ import reprlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,13 +27,20 @@ def validated(into: type[T], data: object, *, where: str, error: type[GptauditEr
     `how` goes to pydantic's `validate_python`; unknown keys are an error where the type's
     `__pydantic_config__` forbids them.
     """
+    adapter: TypeAdapter[T] = _adapter(into)  # type: ignore[arg-type]  # every class can be hashed
     try:
-        return TypeAdapter(into).validate_python(data, **how)
+        return adapter.validate_python(data, **how)
     except ValidationError as caught:
         problems = [_describe(into, problem) for problem in caught.errors()[:SHOWN]]
         more = caught.error_count() - len(problems)
     msg = f"{where}: " + "; ".join(problems) + (f"; and {more} more" if more else "")
     raise error(msg)
+
+
+@lru_cache
+def _adapter(into: type[Any]) -> TypeAdapter[Any]:
+    """Build the validator of a type once: that takes far longer than to validate a row of a data set."""
+    return TypeAdapter(into)
 
 
 def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str, Any]:

@@ -17,10 +17,15 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     """Register one probe for each suite file, and those that are more than data."""
     from gptaudit.suite import ContinuationsSuite, PairsSuite, load_suite
 
+    from .bbq import Bbq
     from .continuations import ContinuationsProbe
     from .crows_pairs import CrowsPairs
     from .pairs import PairsProbe
+    from .real_toxicity_prompts import RealToxicityPrompts
+    from .stereoset import StereoSet
     from .token_attribution import TokenAttribution
+    from .winobias import WinoBias
+    from .winogender import Winogender
 
     suites = files(__name__) / "suites"
     gender = load_suite(PairsSuite, suites / "gender-occupation.toml")
@@ -28,3 +33,8 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     register(ContinuationsProbe(*load_suite(ContinuationsSuite, suites / "toxicity-prompts.toml")))
     register(TokenAttribution(*gender))
     register(CrowsPairs())
+    register(Bbq())
+    register(StereoSet())
+    register(WinoBias())
+    register(Winogender())
+    register(RealToxicityPrompts())

@@ -7,13 +7,15 @@ A tie, which is no stereotype there, is left unscored: rounding alone would deci
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gptaudit import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
+from gptaudit.probe import Answered, MetricSpec, Predictions, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, ScoreRequest
 
+from .crows_pairs_predictions import METRICS, PREDICTIONS_METHOD, read_pair_predictions
 from .pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
@@ -72,8 +74,14 @@ class CrowsPairs(Probe):
     def source(self, context: ProbeContext) -> DataSource:
         """Name the published file and hash the one that was read."""
         path = datasets.find(datasets.CROWS_PAIRS, context.data)
-        return datasets.describe(datasets.CROWS_PAIRS, path, len(datasets.read_csv(path, COLUMNS)))
+        return datasets.describe(datasets.CROWS_PAIRS, context.data, len(datasets.read_csv(path, COLUMNS)))
 
     def method(self) -> Mapping[str, Any]:
         """Describe the score."""
         return PAIR_METHOD
+
+    def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:
+        """Read `sent_more,sent_less,sent_more_score,sent_less_score`, the CSV file of the authors' code."""
+        measurements = read_pair_predictions(file, self.cases(context))
+        metrics = tuple(spec for spec in self.metrics if spec.name in METRICS)
+        return Predictions(measurements, metrics, PREDICTIONS_METHOD, self.source(context))

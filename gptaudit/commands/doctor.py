@@ -66,18 +66,13 @@ def _plugins(plugins: Plugins, problems: list[str]) -> Iterator[str]:
 
 
 def _data_sets(folder: Path | None) -> Iterator[str]:
-    from gptaudit.datasets import DATA_SETS, sha256
+    from gptaudit.datasets import DATA_SETS, faults, summary
 
     if folder is None:
         yield "no folder named; give --data DIR or set GPTAUDIT_DATA"
     for data_set in DATA_SETS.values():
-        path = folder / data_set.file if folder else None
-        if path is None or not path.is_file():
-            yield f"{data_set.name}: missing; from {data_set.source}, as {data_set.file}"
-        elif sha256(path) != data_set.sha256:
-            yield f"{data_set.name}: {path}, which is not the published file (its hash differs)"
-        else:
-            yield f"{data_set.name}: {path}"
+        yield f"{data_set.name}: {summary(data_set, faults(data_set, folder))}"
+    yield "get what is missing with: gptaudit data fetch NAME --data DIR"
 
 
 def _devices() -> Iterator[str]:

@@ -22,11 +22,12 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "min": lambda *values: reduce(np.minimum, values),
     "max": lambda *values: reduce(np.maximum, values),
     "abs": np.abs,
+    "sqrt": np.sqrt,
 }
 
 
 class Formula:
-    """An arithmetic expression of names, numbers, `+ - * /`, `min`, `max` and `abs`; nothing else is evaluated.
+    """An expression of names, numbers, `+ - * /`, `min`, `max`, `abs` and `sqrt`; nothing else is evaluated.
 
     >>> Formula("100 * right / all")({"right": 3, "all": 4})
     75.0

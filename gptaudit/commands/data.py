@@ -1,0 +1,173 @@
+"""`gptaudit data`: the public data sets that probes read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from gptaudit.commands import _options
+from gptaudit.errors import DataError, UsageError
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.datasets import DataFile, DataSet
+    from gptaudit.downloads import Report
+
+
+@click.group()
+def data() -> None:
+    """Show, fetch and verify the public data sets that probes read."""
+
+
+@data.command("list")
+@_options.data
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+def list_(data: Path | None, *, as_json: bool) -> None:
+    """List the data sets, and say which are here and as published."""
+    from gptaudit.datasets import DATA_SETS
+
+    entries = [_entry(data_set, data) for data_set in DATA_SETS.values()]
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return
+    for entry in entries:
+        click.secho(entry["name"], bold=True)
+        files = len(entry["files"])
+        click.echo(f"  {entry['rows']:,} rows in {files} file{'s'[: files != 1]}, {entry['licence']}")
+        click.echo(f"  {entry['source']}")
+        click.echo(f"  {entry['state']}")
+
+
+@data.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@_options.data
+def verify(names: tuple[str, ...], data: Path | None) -> None:
+    """Check that the data sets, or those named, are here and as published; exit 2 where a file is not."""
+    from gptaudit.datasets import faults, present, summary
+
+    folder, bad = _folder(data), []
+    for data_set in _chosen(names):
+        found, there = faults(data_set, folder), present(data_set, folder)
+        click.echo(f"{data_set.name}: {summary(data_set, found)}")
+        for file, fault in found.items():
+            click.echo(f"  {there.get(file, folder / file.path)}: {fault}")
+        bad += [data_set.name] if set(found.values()) - {"unchecked"} else []
+    if bad:
+        msg = f"{folder}: not as published: {', '.join(bad)}; get what is missing with: "
+        raise DataError(f"{msg}gptaudit data fetch {' '.join(bad)} --data {folder}")
+
+
+@data.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@_options.data
+@click.option(
+    "--force", is_flag=True, help="Replace files that are there and differ from the published ones."
+)
+def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
+    """Download data sets from where they are published. This goes to the network.
+
+    A file that is there already, and as published, is left alone; one that differs is refused without --force.
+    """
+    from gptaudit.datasets import faults, present
+    from gptaudit.downloads import download
+
+    folder, data_sets = _folder(data), _chosen(names)
+    found = {file: fault for data_set in data_sets for file, fault in faults(data_set, folder).items()}
+    wanting = [file for file, fault in found.items() if fault != "unchecked"]
+    _refuse_what_cannot_be_checked(wanting, folder)
+    there = {file: path for data_set in data_sets for file, path in present(data_set, folder).items()}
+    differing = [str(there[file]) for file, fault in found.items() if fault == "differs"]
+    if differing and not force:
+        msg = f"{', '.join(differing)}: not the published file, and left as it is; to replace it, add --force"
+        raise DataError(msg)
+    if not wanting:
+        click.echo(f"{', '.join(names)}: already in {folder}; nothing to fetch")
+        return
+    hosts = ", ".join(sorted({urlsplit(file.url).netloc for file in wanting}))
+    click.echo(f"Downloading from {hosts} to {folder}: {', '.join(file.path for file in wanting)}", err=True)
+    for file in wanting:
+        with _shown(file) as report:
+            download(file, folder, report)
+        click.echo(str(folder / file.path))
+    for data_set in data_sets:
+        click.echo(f"{data_set.name}: {data_set.licence}. Please cite: {data_set.citation}")
+
+
+def _refuse_what_cannot_be_checked(files: Sequence[DataFile], folder: Path) -> None:
+    for file in files:
+        if not file.sha256:
+            msg = f"{file.url}: no hash of it is known, so a download could not be checked; "
+            raise DataError(f"{msg}download it yourself, as {folder / file.path}")
+
+
+@contextmanager
+def _shown(file: DataFile) -> Iterator[Report]:
+    """Show how much of a file has come, on a terminal."""
+    terminal = sys.stderr.isatty()
+
+    def report(done: int, total: int | None) -> None:
+        if terminal:
+            share = f" of {total / 1e6:.1f}" if total else ""
+            click.echo(f"\r{file.path}: {done / 1e6:.1f}{share} MB ", nl=False, err=True)
+
+    try:
+        yield report
+    finally:
+        if terminal:
+            click.echo(err=True)
+
+
+def _entry(data_set: DataSet, folder: Path | None) -> dict[str, Any]:
+    from gptaudit.datasets import faults, present, summary
+
+    found, there = faults(data_set, folder), present(data_set, folder)
+    return {
+        "name": data_set.name,
+        "rows": data_set.rows,
+        "licence": data_set.licence,
+        "source": data_set.source,
+        "citation": data_set.citation,
+        "state": summary(data_set, found) if folder else "no folder named: --data DIR or GPTAUDIT_DATA",
+        "files": [
+            {
+                "path": file.path,
+                "url": file.url,
+                "sha256": file.sha256,
+                "bytes": there[file].stat().st_size if file in there else None,
+                "state": found.get(file, "as published"),
+            }
+            for file in data_set.files
+        ],
+    }
+
+
+def _folder(folder: Path | None) -> Path:
+    if folder is None:
+        msg = "which folder? Name the folder of data sets: --data DIR or GPTAUDIT_DATA"
+        raise UsageError(msg)
+    return folder
+
+
+def _chosen(names: Sequence[str]) -> list[DataSet]:
+    """Return the data sets named, or all."""
+    from gptaudit.datasets import DATA_SETS
+    from gptaudit.validation import nearest
+
+    for name in names:
+        if name not in DATA_SETS:
+            msg = f"{name}: no such data set.{nearest(name, DATA_SETS)}"
+            raise UsageError(msg)
+    return [DATA_SETS[name] for name in dict.fromkeys(names)] or list(DATA_SETS.values())
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Offer the command."""
+    register(data)

@@ -1,0 +1,73 @@
+"""Scores of CrowS-Pairs' sentences, in the file format that the authors' `metric.py` writes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from math import isfinite
+from pathlib import Path
+
+from gptaudit import datasets
+from gptaudit.errors import DataError
+from gptaudit.probe import NO_PREDICTION, Answered, Scored
+from gptaudit.records import Case, Likelihood, Measurement, ScoreRequest
+
+from .pairs import TIE, compare_pair
+
+SCORES = ("sent_more_score", "sent_less_score")
+METRICS = ("stereotype_rate", "likelihood_gap")
+"""What two sums of log-probabilities allow."""
+
+PREDICTIONS_METHOD = {
+    "predictions": "the log-likelihood of each sentence, as a sum over its tokens",
+    "ties": f"unscored: scores that differ by at most {TIE}",
+}
+
+
+def read_pair_predictions(file: Path, cases: Iterable[Case]) -> list[Measurement]:
+    """Measure a CSV file of `sent_more,sent_less,sent_more_score,sent_less_score`; other columns are passed over.
+
+    A row belongs to the case with the same two sentences; of a pair that the data set has twice, the first row
+    belongs to the first. Raises `DataError` naming the line of a row that belongs to none.
+    """
+    cases = list(cases)
+    rows: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
+    room = Counter(map(_sentences, cases))
+    for line, row in datasets.read_csv(file, ("sent_more", "sent_less", *SCORES)):
+        sentences = (row["sent_more"], row["sent_less"])
+        if len(rows[sentences]) == room[sentences]:
+            times = "more often than in the data set" if room[sentences] else "and is no pair of the data set"
+            msg = f"{file}, line {line}: stands here {times}: sent_more {sentences[0]!r}"
+            raise DataError(f"{msg}; expected each pair of {datasets.CROWS_PAIRS.files[0].path} once")
+        more, less = (_score(row[column], column, f"{file}, line {line}") for column in SCORES)
+        rows[sentences].append((more, less))
+    remaining = {sentences: iter(scores) for sentences, scores in rows.items()}
+    return [_measured(case, next(remaining.get(_sentences(case), iter(())), None)) for case in cases]
+
+
+def _sentences(case: Case) -> tuple[str, ...]:
+    return tuple(r.continuation for r in case.requests if isinstance(r, ScoreRequest))
+
+
+def _score(text: str, column: str, where: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = float("nan")
+    if not isfinite(score):
+        msg = f"{where}: column {column!r}: expected a log-likelihood, a finite number, found {text!r}"
+        raise DataError(msg)
+    return score
+
+
+def _measured(case: Case, scores: tuple[float, float] | None) -> Measurement:
+    if scores is None:
+        return Measurement(case.id, case.cluster, case.slices, {}, NO_PREDICTION)
+    answered = Answered(case, tuple(Likelihood((score,), score, 0) for score in scores))
+    said = compare_pair(
+        answered,
+        lambda difference: dict(zip(METRICS, (float(difference > 0), abs(difference)), strict=True)),
+    )
+    if isinstance(said, Scored):
+        return Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
+    return Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
