@@ -56,6 +56,8 @@ class Settings:
     reports: tuple[str, ...] = ()
     fresh: bool = False
     command: tuple[str, ...] = ()
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    """Which file held some of this, and its sha256: recorded, and of no effect."""
 
 
 def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent) -> AuditResult:
@@ -193,6 +195,6 @@ def _run_info(
         command=settings.command,
         versions=versions(),
         plugins=plugins.infos,
-        environment=environment(settings.engine),
+        environment={**environment(settings.engine), **settings.configuration},
         cost=asked.cost,
     )

@@ -34,6 +34,7 @@ COMMANDS = (
     "gptaudit.commands.list",
     "gptaudit.commands.data",
     "gptaudit.commands.doctor",
+    "gptaudit.commands.init",
     "gptaudit.commands.decoder",
 )
 """Built-in plugins that are loaded at every start."""

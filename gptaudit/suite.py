@@ -1,6 +1,6 @@
 """Suites as data: TOML files with a version line, read into frozen values.
 
-A `pairs` suite crosses terms with templates; each case is two sentences that differ in the group alone.
+A `pairs` suite crosses templates with groups; each case is two sentences that differ in the group alone.
 A `continuations` suite is a list of prompts to be continued.
 """
 
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from gptaudit.errors import DataError
 from gptaudit.records import DataSource, Sampling
 
 _STRICT: dict[str, Any] = {"extra": "forbid"}
+
+_SLOT = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,52 +41,101 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A sentence with slots: `{term}`, and one for each form of the group."""
+    """A sentence with a slot for the group's word, and one for `{term}` where the suite has terms.
+
+    `{person}` is the word as it stands, `{a_person}` has "a" or "an" before it, and `{Person}` and `{A_person}`
+    begin with a capital. A word for which the article does not follow from its first letter ("a European") brings
+    its own `a_person`.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _STRICT
 
     id: str
     text: str
+    group: str = ""
+    """Whom the stereotype is about, in a suite without terms."""
+    contrast: tuple[str, ...] = ()
+    """The groups with which that one is contrasted; where it names none, all others."""
+    slices: Mapping[str, str] = field(default_factory=dict)
+    """Axis -> group, beside the suite's own axis: `{ domain = "lending" }`."""
+
+    def group_slots(self) -> list[str]:
+        """Name the words of the group that the text needs, without article and capital."""
+        return [_base(slot) for slot in _SLOT.findall(self.text) if _base(slot) != "term"]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sentences that differ in the group alone, and the prompt up to where they part."""
+    """Two sentences that differ in the group alone."""
 
     id: str
     term: str
     template: str
     stereotyped_group: str
+    contrast_group: str
     stereotype: str
     antistereotype: str
+    slices: Mapping[str, str]
+
+
+Words: TypeAlias = Mapping[str, str]
+"""Slot -> word."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairsSuite(Suite):
-    """Terms, each with the group that the stereotype gives it, crossed with templates."""
+    """Templates crossed with groups and, where a term carries the stereotype, with terms.
+
+    The stereotype gives each term, or else each template, to one group. The sentence with that group's word is
+    paired with the sentence that has the counterpart of another group in its place.
+    """
 
     kind: Literal["pairs"]
     axis: str
     templates: tuple[Template, ...]
-    groups: Mapping[str, Mapping[str, str]]
-    """GROUP -> slot -> word. Two groups."""
-    terms: Mapping[str, tuple[str, ...]]
+    groups: Mapping[str, Mapping[str, str | tuple[str, ...]]]
+    """GROUP -> slot -> word or words. The i-th word of one group is the counterpart of every other's i-th."""
+    terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """GROUP -> terms that the stereotype gives to it."""
 
+    @property
+    def cluster(self) -> Literal["term", "template"]:
+        """What carries the stereotype: two of them are independent, two pairs of one are not."""
+        return "term" if self.terms else "template"
+
+    def members(self, group: str) -> list[Words]:
+        """List a group's words: `[{"person": "father"}, {"person": "uncle"}]`."""
+        columns = [_listed(words) for words in self.groups[group].values()]
+        return [dict(zip(self.groups[group], row, strict=True)) for row in zip(*columns, strict=True)]
+
     def pairs(self) -> Iterator[Pair]:
-        """Fill every template with every term, group after group."""
+        """Fill every template: for each term of each group, or else for the template's own group."""
+        if not self.terms:
+            for template in self.templates:
+                yield from self._contrasts(template, template.group, "")
         for group, terms in self.terms.items():
-            (other,) = (name for name in self.groups if name != group)
             for term in terms:
                 for template in self.templates:
-                    yield Pair(
-                        id=f"{term}/{template.id}",
-                        term=term,
-                        template=template.id,
-                        stereotyped_group=group,
-                        stereotype=_fill(template.text, term, self.groups[group]),
-                        antistereotype=_fill(template.text, term, self.groups[other]),
-                    )
+                    yield from self._contrasts(template, group, term)
+
+    def _contrasts(self, template: Template, group: str, term: str) -> Iterator[Pair]:
+        """Fill a template with every member of a group, and with the counterparts in the contrasted groups."""
+        members = self.members(group)
+        alone = len(members) == 1 and len(self.groups) == 2
+        slot = template.group_slots()[0]
+        for other in template.contrast or [name for name in self.groups if name != group]:
+            for one, two in zip(members, self.members(other), strict=True):
+                parts = (term, template.id) if alone else (term, template.id, one[slot], two[slot])
+                yield Pair(
+                    id="/".join(filter(None, parts)),
+                    term=term,
+                    template=template.id,
+                    stereotyped_group=group,
+                    contrast_group=other,
+                    stereotype=_fill(template.text, {**one, "term": term}),
+                    antistereotype=_fill(template.text, {**two, "term": term}),
+                    slices={**template.slices, self.axis: group},
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,56 +160,107 @@ class ContinuationsSuite(Suite):
     prompts: tuple[Prompt, ...]
 
 
-S = TypeVar("S", bound=Suite)
+_KINDS: Mapping[object, type[PairsSuite | ContinuationsSuite]] = {
+    "pairs": PairsSuite,
+    "continuations": ContinuationsSuite,
+}
 
 
-def load_suite(into: type[S], file: Traversable) -> tuple[S, DataSource]:
-    """Read a suite file; raise `DataError` naming file and key."""
+def load_suite(file: Traversable) -> tuple[PairsSuite | ContinuationsSuite, DataSource]:
+    """Read a suite file as its `kind` says; raise `DataError` naming file and key."""
     from gptaudit.validation import read_toml, validated
 
     text = file.read_text(encoding="utf-8")
     where = file.name
-    suite = validated(into, read_toml(text, where=where, error=DataError), where=where, error=DataError)
-    rows = _check_pairs(suite, where) if isinstance(suite, PairsSuite) else _check_prompts(suite, where)
+    content = read_toml(text, where=where, error=DataError)
+    kind = content.get("kind")
+    if kind not in _KINDS:
+        msg = f"{where}: key 'kind': expected {' or '.join(map(repr, _KINDS))}, found {kind!r}"
+        raise DataError(msg)
+    suite = validated(_KINDS[kind], content, where=where, error=DataError)
+    problem = next(_problems(suite), None)
+    if problem:
+        msg = f"{where}: {problem}"
+        raise DataError(msg)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return suite, DataSource(suite.id, suite.source, suite.licence, digest, rows)
+    return suite, DataSource(suite.id, suite.source, suite.licence, digest, len(_case_ids(suite)))
 
 
-def _check_pairs(suite: PairsSuite, where: str) -> int:
-    if len(suite.groups) != 2 or not set(suite.terms) <= set(suite.groups):
-        msg = (
-            f"{where}: key 'groups': expected the two groups that 'terms' names, found {sorted(suite.groups)}"
-        )
-        raise DataError(msg)
-    for template in suite.templates:
-        slots = set(re.findall(r"\{(\w*)\}", template.text)) - {"term", "a_term"}
-        for group, words in suite.groups.items():
-            unfilled = slots - set(words)
-            if unfilled or not slots:
-                what = (
-                    f"slot {min(unfilled)!r} has no word in group {group!r}" if unfilled else "no group slot"
-                )
-                msg = f"{where}: template {template.id!r}: {what}; slots are {{term}}, {{a_term}} and {sorted(words)}"
-                raise DataError(msg)
-    return _unique([pair.id for pair in suite.pairs()], where)
+def _case_ids(suite: PairsSuite | ContinuationsSuite) -> list[str]:
+    return [case.id for case in (suite.pairs() if isinstance(suite, PairsSuite) else suite.prompts)]
 
 
-def _check_prompts(suite: Suite, where: str) -> int:
-    return (
-        _unique([prompt.id for prompt in suite.prompts], where)
-        if isinstance(suite, ContinuationsSuite)
-        else 0
-    )
+def _problems(suite: PairsSuite | ContinuationsSuite) -> Iterator[str]:
+    """Say what keeps a suite from being used; each thing is looked for only when those before it are in order."""
+    if isinstance(suite, PairsSuite):
+        yield from _group_problems(suite)
+        for template in suite.templates:
+            for problem in _template_problems(suite, template):
+                yield f"template {template.id!r}: {problem}"
+        for pair in suite.pairs():
+            if pair.stereotype == pair.antistereotype:
+                yield f"pair {pair.id!r}: both sentences are {pair.stereotype!r}"
+    ids = Counter(_case_ids(suite))
+    if not ids:
+        yield "has no cases"
+    for name, count in ids.items():
+        if count > 1:
+            yield f"id {name!r} stands twice"
 
 
-def _unique(ids: list[str], where: str) -> int:
-    twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
-    if twice or not ids:
-        msg = f"{where}: {f'id {min(twice)!r} stands twice' if twice else 'has no cases'}"
-        raise DataError(msg)
-    return len(ids)
+def _group_problems(suite: PairsSuite) -> Iterator[str]:
+    known = sorted(suite.groups)
+    if len(known) < 2:
+        yield f"key 'groups': expected at least two groups, found {known}"
+    for name in sorted(set(suite.terms) - set(known)):
+        yield f"key 'terms.{name}': expected one of the groups {known}"
+    expected = {slot: len(_listed(words)) for slot, words in suite.groups[known[0]].items()}
+    if len(set(expected.values())) != 1:
+        yield f"key 'groups.{known[0]}': expected as many words in every slot, found {expected}"
+    for name in known[1:]:
+        found = {slot: len(_listed(words)) for slot, words in suite.groups[name].items()}
+        if found != expected:
+            yield f"key 'groups.{name}': expected the counterparts of group {known[0]!r}, {expected}, found {found}"
 
 
-def _fill(text: str, term: str, words: Mapping[str, str]) -> str:
-    a_term = f"{'an' if term[0] in 'aeiou' else 'a'} {term}"
-    return text.format_map({"term": term, "a_term": a_term, **words})
+def _template_problems(suite: PairsSuite, template: Template) -> Iterator[str]:
+    if suite.terms and template.group:
+        yield "key 'group': expected none, since the terms say whom the stereotype is about"
+    named = (*template.contrast, *(() if suite.terms else (template.group,)))
+    for name in named:
+        if name not in suite.groups:
+            yield f"expected one of the groups {sorted(suite.groups)}, found {name!r}"
+    if len(set(named)) < len(named):
+        yield f"expected groups that differ, found {list(named)}"
+    words = set(next(iter(suite.groups.values())))
+    unfilled = set(template.group_slots()) - words
+    if unfilled:
+        yield f"slot {min(unfilled)!r} has no word; slots are {{term}} and {sorted(words)}"
+    if not template.group_slots():
+        yield "no group slot"
+    if set(_SLOT.sub("", template.text)) & set("{}"):
+        yield "expected each slot as {word}, found a brace that is no slot's"
+    if not suite.terms and "term" in map(_base, _SLOT.findall(template.text)):
+        yield "slot 'term': the suite has no terms"
+
+
+def _listed(words: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (words,) if isinstance(words, str) else words
+
+
+def _base(slot: str) -> str:
+    """Name the word that a slot is a form of: `_base("A_person")` is "person"."""
+    return slot.lower().removeprefix("a_")
+
+
+def _fill(text: str, words: Words) -> str:
+    return _SLOT.sub(lambda match: _form(match[1], words), text)
+
+
+def _form(slot: str, words: Words) -> str:
+    """Return a word in the form that a slot's name asks for, as `Template` says."""
+    name = slot.lower()
+    word = words.get(name) or words[_base(slot)]
+    if name not in words:
+        word = f"{'an' if word[0].lower() in 'aeiou' else 'a'} {word}"
+    return word if slot.islower() else word[0].upper() + word[1:]

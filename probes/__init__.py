@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @hookimpl
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     """Register one probe for each suite file, and those that are more than data."""
-    from gptaudit.suite import ContinuationsSuite, PairsSuite, load_suite
+    from gptaudit.suite import PairsSuite, load_suite
 
     from .bbq import Bbq
     from .continuations import ContinuationsProbe
@@ -27,11 +27,14 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .winobias import WinoBias
     from .winogender import Winogender
 
-    suites = files(__name__) / "suites"
-    gender = load_suite(PairsSuite, suites / "gender-occupation.toml")
-    register(PairsProbe(*gender))
-    register(ContinuationsProbe(*load_suite(ContinuationsSuite, suites / "toxicity-prompts.toml")))
-    register(TokenAttribution(*gender))
+    for file in sorted((files(__name__) / "suites").iterdir(), key=lambda file: file.name):
+        suite, source = load_suite(file)
+        if not isinstance(suite, PairsSuite):
+            register(ContinuationsProbe(suite, source))
+            continue
+        register(PairsProbe(suite, source))
+        if suite.id == "gender-occupation":
+            register(TokenAttribution(suite, source))
     register(CrowsPairs())
     register(Bbq())
     register(StereoSet())

@@ -36,7 +36,7 @@ STEREOTYPE_PROBABILITY = MetricSpec(
 
 
 class PairsProbe(SuiteProbe):
-    """A `pairs` suite. A case is a term in a template, a cluster is a term."""
+    """A `pairs` suite. A case is a pair; a cluster is what carries the stereotype, a term or a template."""
 
     needs = frozenset({"score"})
     metrics = (STEREOTYPE_RATE, STEREOTYPE_PROBABILITY)
@@ -50,9 +50,9 @@ class PairsProbe(SuiteProbe):
         for pair in self._suite.pairs():
             yield Case(
                 id=pair.id,
-                cluster=pair.term,
+                cluster=getattr(pair, self._suite.cluster),
                 requests=(ScoreRequest("", pair.stereotype), ScoreRequest("", pair.antistereotype)),
-                slices={self._suite.axis: pair.stereotyped_group},
+                slices=pair.slices,
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
@@ -68,7 +68,7 @@ class PairsProbe(SuiteProbe):
 
     def method(self) -> Mapping[str, Any]:
         """Describe the score."""
-        return {**PAIR_METHOD, "cluster": "term"}
+        return {**PAIR_METHOD, "cluster": self._suite.cluster}
 
 
 PAIR_METHOD = {

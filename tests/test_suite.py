@@ -47,10 +47,35 @@ prompts = [{ id = "a", text = "Once", group = "none" }]
 """
 
 
-def load(tmp_path, text, into=PairsSuite):
+AGES = """
+schema = "gptaudit.suite/1"
+id = "t"
+version = "1"
+suite = "bias"
+kind = "pairs"
+axis = "age"
+language = "en"
+title = "T"
+goal = "G."
+source = "S"
+licence = "L"
+templates = [
+    { id = "dozed", group = "old", text = "{A_person} dozed." },
+    { id = "ran", group = "young", contrast = ["old"], slices = { domain = "sport" }, text = "Here {person} ran." },
+]
+[groups.old]
+person = ["elderly man", "grandmother"]
+[groups.young]
+person = ["young man", "granddaughter"]
+[groups.middle]
+person = ["uncle", "aunt"]
+"""
+
+
+def load(tmp_path, text):
     path = tmp_path / "suite.toml"
-    path.write_text(text)
-    return load_suite(into, path)
+    path.write_text(text, encoding="utf-8")
+    return load_suite(path)
 
 
 def test_pairs_are_terms_times_templates(tmp_path):
@@ -66,32 +91,116 @@ def test_pairs_are_terms_times_templates(tmp_path):
     assert (source.rows, source.name, len(source.sha256)) == (2, "t", 64)
 
 
+def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
+    """The i-th words of two groups make a pair, for all other groups or those that the template names."""
+    suite, source = load(tmp_path, AGES)
+
+    assert isinstance(suite, PairsSuite)
+    assert [(pair.stereotype, pair.antistereotype) for pair in suite.pairs()] == [
+        ("An elderly man dozed.", "A young man dozed."),
+        ("A grandmother dozed.", "A granddaughter dozed."),
+        ("An elderly man dozed.", "An uncle dozed."),
+        ("A grandmother dozed.", "An aunt dozed."),
+        ("Here young man ran.", "Here elderly man ran."),
+        ("Here granddaughter ran.", "Here grandmother ran."),
+    ]
+    *_, last = suite.pairs()
+    assert (last.id, last.contrast_group) == ("ran/granddaughter/grandmother", "old")
+    assert last.slices == {"age": "young", "domain": "sport"}
+    assert source.rows == 6
+
+
+def test_what_carries_the_stereotype_is_the_cluster(tmp_path):
+    """Pairs of one term are not independent, nor are, in a suite without terms, pairs of one template."""
+    assert load(tmp_path, PAIRS)[0].cluster == "term"
+    assert load(tmp_path, AGES)[0].cluster == "template"
+
+
+ORIGIN = """
+[groups.here]
+a_person = "a European"
+person = "European"
+[groups.there]
+a_person = "an Asian"
+person = "Asian"
+"""
+
+
+def test_a_word_may_bring_its_article(tmp_path):
+    """Where the first letter misleads, the form in the file wins, with a capital where the slot has one."""
+    text = AGES[: AGES.index("templates")] + ORIGIN
+    templates = 'templates = [{ id = "x", group = "here", text = "{A_person} met me." }]'
+    suite, _ = load(tmp_path, text.replace("[groups.here]", templates + "\n[groups.here]"))
+
+    (pair,) = suite.pairs()
+    assert (pair.stereotype, pair.antistereotype) == ("A European met me.", "An Asian met me.")
+    assert pair.id == "x"
+
+
 def test_prompts_carry_their_sampling(tmp_path):
     """A continuations suite says how its prompts are sampled."""
-    suite, source = load(tmp_path, PROMPTS, ContinuationsSuite)
+    suite, source = load(tmp_path, PROMPTS)
 
+    assert isinstance(suite, ContinuationsSuite)
     assert (suite.sampling.max_new_tokens, suite.sampling.top_p, suite.samples) == (5, 0.9, 2)
     assert source.rows == 1
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("text", "old", "new", "message"),
     [
-        ('schema = "gptaudit.suite/1"', 'schema = "gptaudit.suite/9"', "key 'schema'"),
-        ('id = "t"', "", "key 'id' is missing"),
-        ('id = "t"', 'id = "t"\ngaol = "x"', "unknown key 'gaol'. Did you mean 'goal'?"),
-        ("{subject}", "{object}", "template 'late': slot 'object' has no word in group 'male'"),
-        ("{subject}", "someone", "template 'late': no group slot"),
-        ('male = ["actor"]', 'men = ["actor"]', "expected the two groups"),
-        ('male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' stands twice"),
-        ('version = "1"', "version = 1", "key 'version'"),
-        ('version = "1"', "version = ", "expected TOML"),
-        ("[groups.female]", "[groups.other]\nsubject = 'they'\n[groups.female]", "expected the two groups"),
+        (PAIRS, 'schema = "gptaudit.suite/1"', 'schema = "gptaudit.suite/9"', "key 'schema'"),
+        (PAIRS, 'id = "t"', "", "key 'id' is missing"),
+        (PAIRS, 'id = "t"', 'id = "t"\ngaol = "x"', "unknown key 'gaol'. Did you mean 'goal'?"),
+        (
+            PAIRS,
+            'kind = "pairs"',
+            'kind = "paris"',
+            "key 'kind': expected 'pairs' or 'continuations', found 'paris'",
+        ),
+        (PAIRS, 'kind = "pairs"', "", "key 'kind': expected 'pairs' or 'continuations', found None"),
+        (PAIRS, 'kind = "pairs"', "kind = []", "key 'kind'"),
+        (PAIRS, "{subject}", "{object}", "template 'late': slot 'object' has no word"),
+        (PAIRS, "{subject}", "someone", "template 'late': no group slot"),
+        (PAIRS, "{subject}", "{subject", "template 'late': no group slot"),
+        (PAIRS, "{a_term}", "{a_term", "template 'late': expected each slot as {word}"),
+        (PAIRS, 'male = ["actor"]', 'men = ["actor"]', "key 'terms.men': expected one of the groups"),
+        (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' stands twice"),
+        (PAIRS, 'male = ["actor"]\nfemale = ["nurse"]', "male = []", "has no cases"),
+        (PAIRS, 'id = "late"', 'id = "late", group = "male"', "key 'group': expected none"),
+        (PAIRS, 'subject = "she"', 'subject = "he"', "both sentences are 'The actor said he was an actor.'"),
+        (PAIRS, '[groups.female]\nsubject = "she"', "", "expected at least two groups, found ['male']"),
+        (
+            PAIRS,
+            'subject = "she"',
+            'object = "her"',
+            "key 'groups.female': expected the counterparts of group 'male'",
+        ),
+        (
+            PAIRS,
+            'subject = "she"',
+            'subject = ["she", "her"]',
+            "key 'groups.female': expected the counterparts",
+        ),
+        (PAIRS, 'version = "1"', "version = 1", "key 'version'"),
+        (PAIRS, 'version = "1"', "version = ", "expected TOML"),
+        (AGES, 'group = "old"', 'group = "odl"', "template 'dozed': expected one of the groups"),
+        (AGES, 'group = "old", ', "", "template 'dozed': expected one of the groups"),
+        (AGES, 'contrast = ["old"]', 'contrast = ["young"]', "template 'ran': expected groups that differ"),
+        (
+            AGES,
+            "Here {person}",
+            "Here {term} {person}",
+            "template 'ran': slot 'term': the suite has no terms",
+        ),
+        (AGES, 'id = "ran"', 'id = "dozed"', "stands twice"),
+        (PROMPTS, 'prompts = [{ id = "a", text = "Once", group = "none" }]', "prompts = []", "has no cases"),
     ],
 )
-def test_what_is_refused(tmp_path, old, new, message):
+def test_what_is_refused(tmp_path, text, old, new, message):
     """A mistake is named with file and key."""
+    assert old in text
     with pytest.raises(DataError) as raised:
-        load(tmp_path, PAIRS.replace(old, new, 1))
+        load(tmp_path, text.replace(old, new, 1))
     assert message in str(raised.value)
     assert "suite.toml" in str(raised.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gptaudit.commands import _options
 from gptaudit.errors import Finished, GptauditError
@@ -20,24 +21,11 @@ if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
 
 
-def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Split KEY=VALUE."""
-    pairs = {}
-    for value in values:
-        key, equals, rest = value.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"expected KEY=VALUE, found {value!r}", param=option)
-        pairs[key] = rest
-    return pairs
-
-
 @click.command()
 @click.argument("target", default="decoder:reference")
 @click.option("-s", "--suite", "suites", multiple=True, metavar="SUITE", help="Run the probes of a suite.")
 @click.option("-p", "--probe", "probes", multiple=True, metavar="PROBE", help="Run a probe. [default: all]")
-@click.option(
-    "-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RESULTS.json", help="An earlier audit.")
 @click.option(
@@ -47,13 +35,13 @@ def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ..
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of sampling."
 )
 @click.option(
-    "-b", "options", multiple=True, callback=_key_values, metavar="KEY=VALUE", help="Backend option."
+    "-b", "options", multiple=True, callback=_options.key_values, metavar="KEY=VALUE", help="Backend option."
 )
 @click.option(
     "--scorer",
     "scorers",
     multiple=True,
-    callback=_key_values,
+    callback=_options.key_values,
     metavar="NAME=MODEL",
     help="Model of a scorer.",
 )
@@ -79,20 +67,26 @@ def _key_values(_: click.Context, option: click.Parameter, values: tuple[str, ..
     metavar="DIR",
     help="Share answers with other audits of the same model.",
 )
-@click.option("--quiet", is_flag=True, help="Show no progress.")
-@click.option("--fresh", is_flag=True, help="Start anew in a folder that holds another audit.")
-@click.pass_obj
-def run(plugins: Plugins, /, target: str, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
+@click.option("--quiet/--no-quiet", help="Show no progress.")
+@click.option("--fresh/--no-fresh", help="Start anew in a folder that holds another audit.")
+@_options.configuration
+@click.pass_context
+def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
     """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
 
     TARGET is decoder:reference unless given. The same -o DIR resumes an unfinished audit.
+
+    All of this can stand in a gptaudit.toml, which `gptaudit init` writes. Flags win over the environment, and that
+    over the file: -s or -p replaces the suites and probes of the file, --report its reports; -b and --scorer replace
+    single keys.
     """
     from gptaudit.audit import run_audit
     from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
     from gptaudit.gate import exit_code
 
-    settings = _settings(plugins, target, given)
+    plugins: Plugins = context.obj
+    settings = _settings(plugins, target, given | _selection(context))
     try:
         with shown_progress(quiet=quiet) as progress:
             result = run_audit(settings, plugins, progress)
@@ -121,7 +115,7 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
     from gptaudit.provenance import without_secret_arguments
     from gptaudit.reporting import choose_reporters
 
-    folder, policy, reports = (given.pop(name) for name in ("folder", "policy", "reports"))
+    folder, policy, reports, file = (given.pop(n) for n in ("output", "policy", "reports", "configuration"))
     choose_reporters(plugins, reports)
     if given["data"] is not None and not given["data"].is_dir():
         msg = f"--data {given['data']}: no such folder"
@@ -129,11 +123,20 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
     return Settings(
         target,
         folder or default_folder(target),
-        policy=load_policy(policy) if policy else None,
+        policy=None if policy is None else load_policy(policy),
         reports=("html", *reports),
         command=("gptaudit", *without_secret_arguments(sys.argv[1:])),
+        configuration=file.provenance if file else {},
         **given,
     )
+
+
+def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
+    """Drop the file's suites and probes where -s or -p is given: the two choose together."""
+    sources = {name: context.get_parameter_source(name) for name in ("suites", "probes")}
+    if ParameterSource.COMMANDLINE not in sources.values():
+        return {}
+    return {name: () for name, source in sources.items() if source is ParameterSource.DEFAULT_MAP}
 
 
 def _say_how_to_resume(folder: Path) -> None:
