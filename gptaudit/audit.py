@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from gptaudit.cache import Cache
 from gptaudit.engine.asking import Asked, Budget, Status, ask_missing
 from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import UsageError
-from gptaudit.folder import RESULTS, forget, prepared
+from gptaudit.folder import RESULTS, TRACEBACK, forget, prepared
 from gptaudit.gate import decide, read_audit
 from gptaudit.measuring import Scorers, measure_probe
 from gptaudit.options import split_options
@@ -31,6 +32,8 @@ from gptaudit.target import open_target
 from gptaudit.validation import nearest, validated
 
 DEFAULT_LEVEL = 0.95
+
+log = logging.getLogger("gptaudit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
             fresh=settings.fresh,
         )
         if settings.fresh:
-            forget(settings.folder)
+            forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         work = Work(
             (), settings.seed, backend, target=settings.target, options=options, settings=work_options
         )
@@ -109,6 +112,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     # results.json last: where it exists, the folder is whole.
     names = [name for name in settings.reports if name != "json"]
     write_reports(plugins, result, [*names, "json"], settings.folder)
+    (settings.folder / TRACEBACK).unlink(missing_ok=True)
     return result
 
 
@@ -154,11 +158,16 @@ def _ask(
     budget = Budget(settings.max_requests, settings.max_tokens, settings.max_seconds)
     if cache is None:
         return ask_missing(engine, work, store, probes, budget, progress)
-    store.borrow(cache, work.backend.fingerprint)
+    fingerprint = work.backend.fingerprint
+    store.borrow(cache, fingerprint)
     try:
         return ask_missing(engine, work, store, probes, budget, progress)
     finally:
-        store.lend(cache, work.backend.fingerprint)
+        try:
+            store.lend(cache, fingerprint)
+        except UsageError as error:  # the audit has its answers; only others go without them
+            log.warning("nothing is shared: %s", error)
+        cache.close()
 
 
 def _measure(

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import zlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gptaudit.database import Database
 from gptaudit.errors import UsageError
 
 FILE_NAME = "answers.sqlite"
+VERSION = "1"
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS cache.shared (
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
   fingerprint TEXT, key TEXT, answer TEXT NOT NULL, checksum INTEGER NOT NULL,
   PRIMARY KEY (fingerprint, key)) WITHOUT ROWID
+"""
+_FIND = """
+SELECT key, answer, checksum FROM answers
+WHERE fingerprint = ? AND key IN (SELECT value FROM json_each(?))
 """
 
 
@@ -22,35 +29,31 @@ class Cache:
     """A file of answers by fingerprint and request, which any number of audits use at the same time."""
 
     def __init__(self, folder: Path) -> None:
+        """Open or make the file; raise `UsageError` naming it where that cannot be done."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             msg = f"--cache {folder}: cannot be made: {error.strerror or error}"
             raise UsageError(msg) from None
-        self._path = folder / FILE_NAME
+        self._db = Database.shared(folder / FILE_NAME, _TABLES, version=VERSION)
 
-    def lend_to(self, db: Database, fingerprint: str) -> None:
-        """Copy the answers to requests that are not answered in a store."""
-        with self._attached(db), db.transaction():
-            db.rows(
-                "INSERT OR REPLACE INTO answers "
-                "SELECT key, shared.answer, shared.checksum, 0 FROM requests "
-                "JOIN cache.shared USING (key) LEFT JOIN answers USING (key) "
-                "WHERE fingerprint = ? AND coalesce(answers.failed, 1)",
-                (fingerprint,),
-            )
+    def answers(self, fingerprint: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (key, answer as JSON) of those there are; one that was changed on the way is left out."""
+        found = self._db.rows(_FIND, (fingerprint, json.dumps(keys)))
+        return [(key, answer) for key, answer, check in found if check == checksum(key, answer)]
 
-    def take_from(self, db: Database, fingerprint: str) -> None:
-        """Copy a store's answers, failures left out."""
-        with self._attached(db), db.transaction():
-            db.rows(
-                "INSERT OR IGNORE INTO cache.shared "
-                "SELECT ?, key, answer, checksum FROM answers WHERE NOT failed",
-                (fingerprint,),
-            )
+    def keep(self, fingerprint: str, answers: Iterable[tuple[str, str]]) -> None:
+        """Keep (key, answer as JSON)."""
+        with self._db.transaction():
+            for key, answer in answers:
+                row = (fingerprint, key, answer, checksum(key, answer))
+                self._db.rows("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
 
-    @contextmanager
-    def _attached(self, db: Database) -> Iterator[None]:
-        with db.attached(self._path, "cache"):
-            db.rows(_TABLE)
-            yield
+    def close(self) -> None:
+        """Close the file."""
+        self._db.disconnect()
+
+
+def checksum(key: str, answer: str) -> int:
+    """Tie an answer to its request, so that a changed byte of either is noticed."""
+    return zlib.crc32(f"{key}{answer}".encode())

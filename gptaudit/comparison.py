@@ -140,6 +140,8 @@ def _compare_probe(
     pairs = Pairs.of(candidate, baseline, (new, old))
     if pairs.unlike:
         return ProbeComparison(new.id, new.title, f"{' and '.join(pairs.unlike)} differ")
+    if not pairs.scored:
+        return ProbeComparison(new.id, new.title, "no case was scored in both")
     seed = candidate.result.run.seed
     changes = tuple(_changes((new, old), pairs, level, seed))
     means = [metric for metric in new.metrics if not metric.slice and not metric.formula]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +45,7 @@ def prepared(folder: Path, *, fresh: bool) -> Iterator[None]:
             folder.rmdir()
 
 
-def forget(folder: Path) -> None:
-    """Remove an earlier audit's results."""
-    for name in (RESULTS, TRACEBACK):
+def forget(folder: Path, reports: Iterable[str]) -> None:
+    """Remove an earlier audit's results, with the files of its reports."""
+    for name in (RESULTS, TRACEBACK, *reports):
         (folder / name).unlink(missing_ok=True)

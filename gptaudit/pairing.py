@@ -12,7 +12,7 @@ import numpy as np
 
 from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
 from gptaudit.stats.formula import parsed
-from gptaudit.stats.intervals import Interval, difference_interval
+from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
 Pair: TypeAlias = tuple[Measurement, Measurement]
@@ -98,6 +98,8 @@ class Difference:
         if not all(map(isfinite, figures)):
             why = f"it is not defined: {metric.formula} divides by zero"
             return cls(None, None, Interval(None, None, "none", why), **counts)
+        if all((new.parts[name] == old.parts[name]).all() for name in formula.names):
+            return cls(*figures, UNCHANGED, **counts)
         joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
 
         def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them

@@ -8,7 +8,7 @@ The core asks, scores, counts and aggregates. A probe says only what is its own:
         title = "Repeats the prompt"
         suite = "examples"
         needs = frozenset({"generate"})
-        metrics = (MetricSpec("echo_rate", ideal=0.0, direction="lower", unit="fraction"),)
+        metrics = (MetricSpec("echo_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
 
         def cases(self, context):
             yield Case("1", "1", (GenerateRequest("Hello"),))

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from gptaudit.text import well_formed
 
 Direction: TypeAlias = Literal["lower", "higher", "target"]
 """Where the ideal lies: as low or as high as possible, or at `ideal` itself."""
@@ -105,8 +107,7 @@ class Completion:
 
     def __post_init__(self) -> None:
         """Replace lone surrogates, which no file can hold, by U+FFFD."""
-        text = self.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "text", well_formed(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,11 @@ class Failure:
     reason: str
     message: str = ""
     kind: Literal["failure"] = "failure"
+
+    def __post_init__(self) -> None:
+        """Replace lone surrogates, which no file can hold, by U+FFFD."""
+        object.__setattr__(self, "reason", well_formed(self.reason))
+        object.__setattr__(self, "message", well_formed(self.message))
 
 
 NOT_FINITE = Failure("not-finite", "the model's output is not a finite number; another dtype may help")
@@ -185,6 +191,9 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What one case says: a value per metric, or the reason why it says nothing."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"ser_json_inf_nan": "constants"}
+    """NaN is kept as it is, so that it is found where figures are computed, and not taken for a damaged file."""
 
     case: str
     cluster: str
@@ -268,7 +277,11 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the audit asked of the model."""
+    """What the audit asked of the model.
+
+    Tokens and seconds are those of the process that finished it: of the `requests`, `requests_cached` had been
+    answered before.
+    """
 
     requests: int
     requests_cached: int

@@ -75,7 +75,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
             fresh=settings.fresh,
         )
         if settings.fresh:
-            forget(settings.folder)
+            forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         measured = _measured(probe, predictions, store, plugins, settings.seed)
     finally:
         store.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gptaudit.errors import DataError, UsageError
 from gptaudit.records import RESULTS_SCHEMA, AuditResult
+from gptaudit.text import well_formed
 
 if TYPE_CHECKING:
     from gptaudit.comparison import Comparison
@@ -42,7 +43,21 @@ def read_results(path: Path) -> AuditResult:
     if schema != RESULTS_SCHEMA:
         msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
         raise DataError(f"{msg}. Give the results.json of a gptaudit run")
-    return validated(AuditResult, data, where=str(path), error=DataError)
+    result = validated(AuditResult, data, where=str(path), error=DataError)
+    _check_formulas(result, path)
+    return result
+
+
+def _check_formulas(result: AuditResult, path: Path) -> None:
+    """Refuse a formula that is none before anything is computed by it."""
+    from gptaudit.stats.formula import parsed
+
+    for name, metric in result.metrics().items():
+        try:
+            parsed(metric.formula or "0")
+        except ValueError as error:
+            msg = f"{path}: {name}: {error}"
+            raise DataError(msg) from None
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -73,7 +88,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     return value
 
 

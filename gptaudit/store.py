@@ -2,15 +2,13 @@
 `evidence.sqlite`: cases, requests, answers and measurements of an audit, kept as soon as they exist.
 
 Nothing of the size of the audit is held in memory: cases and requests are read page by page. A kill at any moment
-loses at most the answer that is being written: a plan is written whole or not at all, and each answer before the
-next is taken.
+leaves a whole file: a plan is written whole or not at all, and each answer as the engine hands it over.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -20,8 +18,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from gptaudit.cache import Cache
-from gptaudit.database import ELSEWHERE, Database, InUseError, damaged, named
+from gptaudit.cache import Cache, checksum
+from gptaudit.database import ANEW, Database, InUseError
 from gptaudit.errors import DataError, UsageError
 from gptaudit.plan import ALIKE, REQUEST, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
@@ -54,12 +52,16 @@ WITH missing AS (
   SELECT request, json_extract(request, '$.kind') AS kind, coalesce(
     json_extract(request, '$.prompt'),
     json_extract(request, '$.context') || json_extract(request, '$.continuation')) AS text
-  FROM requests LEFT JOIN answers USING (key) WHERE failed IS NULL OR (failed AND ?))
+  FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL)
 SELECT request FROM missing
 ORDER BY kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
   substr(text, 1, {ALIKE}), text, request
 """  # noqa: S608 - a constant of the project
 
+_KEEP = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)"
+_MISSING = """
+SELECT key FROM requests LEFT JOIN answers USING (key) WHERE key > ? AND coalesce(failed, 1) ORDER BY key
+"""
 _DROP = "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key"
 _BY_PROBE = """
 SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?)) GROUP BY probe
@@ -128,29 +130,49 @@ class Store:
         )
         return {probe: Share(requests, answered) for probe, requests, answered in rows}
 
+    def forget_failures(self) -> None:
+        """Make requests that failed unanswered again."""
+        self._db.rows("DELETE FROM answers WHERE failed")
+
     def borrow(self, cache: Cache, fingerprint: str) -> None:
         """Take from a cache what it holds of the missing answers."""
-        cache.lend_to(self._db, fingerprint)
+        for page in self._db.paged(_MISSING):
+            found = cache.answers(fingerprint, [key for (key,) in page])
+            with self._db.transaction():
+                for key, answer in found:
+                    self._db.rows(_KEEP, (key, answer, checksum(key, answer), False))
 
     def lend(self, cache: Cache, fingerprint: str) -> None:
-        """Give all answers to a cache."""
-        cache.take_from(self._db, fingerprint)
+        """Give all answers to a cache, failures left out."""
+        for page in self._db.paged(
+            "SELECT key, answer FROM answers WHERE key > ? AND NOT failed ORDER BY key"
+        ):
+            cache.keep(fingerprint, page)
 
-    def unanswered(self, *, failed_too: bool = True) -> Iterator[Request]:
+    def missing(self) -> int:
+        """Count the requests that have neither an answer nor failed."""
+        ((count,),) = self._db.rows(
+            "SELECT count(*) FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL"
+        )
+        return int(count)
+
+    def unanswered(self) -> Iterator[Request]:
         """Yield what is still to be asked, in the order of `gptaudit.plan`."""
         self._db.rows("DROP TABLE IF EXISTS temp.queue")
-        self._db.rows(_QUEUE, (failed_too,))
+        self._db.rows(_QUEUE)
         for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
             yield from (REQUEST.validate_json(request) for _, request in page)
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
-        """Keep an answer; return the probe that asked first."""
+        """Keep an answer; return the probe that asked first. Raises `ValueError` for a request that nobody asked."""
         key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
-        row = (key, text, _checksum(key, text), isinstance(answer, Failure))
+        asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
+        if not asked:
+            msg = f"the engine answered a request that was not asked: {request}"
+            raise ValueError(msg)
         with self._db.transaction():
-            self._db.rows("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
-        ((probe,),) = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
-        return str(probe)
+            self._db.rows(_KEEP, (key, text, checksum(key, text), isinstance(answer, Failure)))
+        return str(asked[0][0])
 
     def answered(self, probe: str) -> Iterator[list[tuple[Case, tuple[Answer | None, ...]]]]:
         """Yield a probe's cases in order, page by page, each with its answers; None was not answered."""
@@ -206,15 +228,15 @@ class Store:
 
     def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
         """Keep a case; return the keys of its requests."""
+        if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
+            msg = f"probe {probe!r}: case id {case.id!r} stands twice"
+            raise ValueError(msg)
         keys = []
         for request in case.requests:
             key = request_key(request, seed)
             row = (key, probe, REQUEST.dump_json(request).decode())
             self._db.rows("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", row)
             keys.append(key)
-        if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
-            msg = f"probe {probe!r}: case id {case.id!r} stands twice"
-            raise ValueError(msg)
         body = _CASE.dump_json(replace(case, requests=())).decode()
         self._db.rows(
             "INSERT INTO cases VALUES (?, ?, ?, ?, ?)", (probe, position, case.id, body, json.dumps(keys))
@@ -225,20 +247,19 @@ class Store:
         kept = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
         if kept and kept != [(identity,)] and not fresh:
             what = "holds another audit (another model, seed, probe or number of cases)"
-            raise UsageError(f"{self._db.path.parent}: {what}. {ELSEWHERE}")
+            raise UsageError(f"{self._db.path.parent}: {what}. {ANEW}")
         self._db.rows("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (identity,))
 
     def _exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
         """Read requests and their answers, checked, by key."""
-        path = self._db.path
         found = {}
-        for key, request, answer, checksum in self._db.rows(
+        for key, request, answer, check in self._db.rows(
             _EXCHANGES,
             (json.dumps(list(keys)),),
         ):
-            if answer is not None and checksum != _checksum(key, answer):
-                raise damaged(path, f"answer {key} does not match its checksum")
-            with named(path):
+            if answer is not None and check != checksum(key, answer):
+                raise self._db.damaged(f"answer {key} does not match its checksum")
+            with self._db.named():
                 said = None if answer is None else _ANSWER.validate_json(answer)
                 found[key] = (REQUEST.validate_json(request), said)
         return found
@@ -277,11 +298,6 @@ def _answered_case(
 
 def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
     for page in db.paged(_MEASUREMENTS, probe):
-        with named(db.path):
+        with db.named():
             found = [_MEASUREMENT.validate_json(text) for _, text in page]
         yield from found
-
-
-def _checksum(key: str, answer: str) -> int:
-    """Tie an answer to its request, so that a changed byte of either is noticed."""
-    return zlib.crc32(f"{key}{answer}".encode())

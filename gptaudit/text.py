@@ -32,6 +32,11 @@ def _shown(code: int) -> str:
 _TABLE = _Visible()
 
 
+def well_formed(text: str) -> str:
+    """Replace lone surrogates, which no file can hold, by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def visible(text: str) -> str:
     r"""Show every character that would act on the reader's screen instead of appearing on it.
 

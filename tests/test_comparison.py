@@ -204,6 +204,7 @@ def test_the_command(gptaudit, tmp_path):
     for arguments, message in (
         (("clean/results.json", "nowhere.json"), "nowhere.json: cannot be read"),
         (("clean/results.json", "reference/results.json", "-o", "x.txt"), "ends in .html"),
+        (("clean/results.json", "reference/results.json", "-o", "clean/results.html"), "which is being read"),
     ):
         ran = gptaudit("compare", *arguments)
         assert ran.code == 2

@@ -229,3 +229,12 @@ class TestWriteAtomic:
 
         with pytest.raises(UsageError, match="Choose another folder with -o"):
             write_atomic(tmp_path / folder / "results.json", "new")
+
+
+def test_a_formula_that_is_none_is_refused(tmp_path):
+    """A results file from elsewhere cannot make the reader stumble later; the metric is named."""
+    path = tmp_path / "results.json"
+    path.write_text(to_json(make_audit(formula="__import__('os')")))
+
+    with pytest.raises(DataError, match=r"results.json: [\w.\-\[\]=]+: formula .* is not allowed"):
+        read_results(path)

@@ -88,7 +88,9 @@ def test_what_failed_is_asked_again(opened):
     failed = GenerateRequest("q")
 
     assert store.shares() == {"probe": Share(4, 3)}
-    assert list(store.unanswered()) == [failed]
+    assert (store.missing(), list(store.unanswered())) == (0, [])
+    store.forget_failures()
+    assert (store.missing(), list(store.unanswered())) == (1, [failed])
     store.keep(failed, Completion("text", "stop"), 0)
     assert list(store.unanswered()) == []
     assert pairs(store)[-1] == (CASES[-1], (Completion("text", "stop"),))
@@ -196,6 +198,22 @@ def test_a_lone_surrogate_does_not_stop_the_store(opened):
     assert pairs(store)[-1][1] == (Completion("a \ufffd b", "stop"),)
 
 
+def test_an_answer_to_no_question_is_a_bug_of_the_engine(opened):
+    """It is refused before it is kept."""
+    store = opened()
+    with pytest.raises(ValueError, match="the engine answered a request that was not asked"):
+        store.keep(GenerateRequest("never asked"), Completion("text", "stop"), 0)
+    assert store._db.rows("SELECT count(*) FROM answers") == [(0,)]
+
+
+def test_a_value_that_is_no_number_is_no_damage(opened):
+    """It comes back as it was, so that the probe is named where figures are computed."""
+    store = opened()
+    store.keep_measurements("probe", [[Measurement("a", "c", {}, {"rate": float("nan")})]])
+    (found,) = store.measurements("probe")
+    assert found.values["rate"] != found.values["rate"]
+
+
 def test_a_full_disk_is_named(opened):
     """Where no page can be added, the message says so, and that nothing is lost."""
     store = opened()
@@ -284,12 +302,35 @@ class TestCache:
 
         assert pairs(here)[-1][1] == (Completion("text", "stop"),)
 
-    def test_a_damaged_cache_is_named(self, opened, tmp_path):
-        """The error names the cache, not the run folder."""
+    def test_a_damaged_cache_is_named(self, tmp_path):
+        """The error names the cache and what to do with it, not the run folder; so does another version's."""
+        path = tmp_path / "cache" / "answers.sqlite"
+        Cache(path.parent).close()
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
+        with pytest.raises(
+            UsageError, match=r"another version of gptaudit. Delete the file, or leave --cache out"
+        ):
+            Cache(path.parent)
+        path.write_bytes(b"not a database, by any means at all" * 50)
+        with pytest.raises(UsageError, match=r"cache.answers\.sqlite: is damaged.*leave --cache out"):
+            Cache(path.parent)
+
+    def test_an_answer_that_was_changed_is_not_lent(self, opened, tmp_path):
+        """It is asked again, and the right one takes its place."""
         cache = Cache(tmp_path / "cache")
-        (tmp_path / "cache" / "answers.sqlite").write_bytes(b"not a database, by any means at all" * 50)
-        with pytest.raises(UsageError, match=r"cache.answers\.sqlite: is damaged"):
-            opened().borrow(cache, "f")
+        store, request = opened(), GenerateRequest("q")
+        store.keep(request, Completion("text", "stop"), 0)
+        store.lend(cache, "f")
+        cache._db.rows("UPDATE answers SET answer = replace(answer, 'text', 'test')")
+        fresh = opened(fresh=True)
+        fresh.borrow(cache, "f")
+        assert fresh.missing() == 4
+        fresh.keep(request, Completion("text", "stop"), 0)
+        fresh.lend(cache, "f")
+        again = opened(fresh=True)
+        again.borrow(cache, "f")
+        assert pairs(again)[-1][1] == (Completion("text", "stop"),)
 
 
 class TestPlan:

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from gptaudit.progress import Step, silent
+from gptaudit.text import visible
 
 LINE_SECONDS = 30.0
 """Between two lines where there is no terminal."""
@@ -51,7 +52,7 @@ class Lines:
 
 def line(step: Step, seconds: float) -> str:
     """Say how far a task is after so many seconds, in one line."""
-    text = f"{step.task}: {step.done} of {step.total}"
+    text = f"{visible(step.task)}: {step.done} of {step.total}"
     fresh = step.done - step.cached
     if seconds > 0 and fresh > 0:
         rate = fresh / seconds
@@ -63,7 +64,7 @@ def notes(step: Step) -> str:
     """Say what was there before, and what failed."""
     text = f", {step.cached} from before" if step.cached else ""
     failed = ", ".join(f"{reason} {count}" for reason, count in step.failures.items())
-    return text + (f", failed: {failed}" if failed else "")
+    return text + (f", failed: {visible(failed)}" if failed else "")
 
 
 class Bars:
@@ -72,12 +73,12 @@ class Bars:
     def __init__(self) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[notes]}"),
+            TextColumn("{task.fields[notes]}", markup=False),
             console=Console(stderr=True),
         )
         self._tasks: dict[str, tuple[TaskID, float]] = {}
@@ -94,7 +95,9 @@ class Bars:
         now = time.monotonic()
         if step.task not in self._tasks:
             # The bar's own clock takes what was there before for work, and would promise too much.
-            task = self._progress.add_task(step.task, total=step.total - step.cached, rate="", notes="")
+            task = self._progress.add_task(
+                visible(step.task), total=step.total - step.cached, rate="", notes=""
+            )
             self._tasks[step.task] = task, now
         task, begun = self._tasks[step.task]
         fresh = step.done - step.cached

@@ -50,6 +50,10 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float) ->
     if page.suffix != ".html":
         msg = f"-o {page}: expected a file that ends in .html"
         raise UsageError(msg)
+    for path in (page, page.with_suffix(".json")):
+        if path.resolve() in {baseline.resolve(), candidate.resolve()}:
+            msg = f"-o {page}: would replace {path}, which is being read; name another file"
+            raise UsageError(msg)
     found = comparing.compare(read_audit(baseline), read_audit(candidate), level=level)
     write_atomic(page, render(found))
     write_atomic(page.with_suffix(".json"), to_json(found))
@@ -59,13 +63,13 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float) ->
 
 def _show(found: Comparison) -> None:
     for probe in found.probes:
-        click.secho(f"\n{probe.id}", bold=True)
+        click.secho(f"\n{visible(probe.id)}", bold=True)
         if probe.why:
             click.echo(f"  not compared: {visible(probe.why)}")
         for change in probe.changes:
             if not change.slice:
                 click.secho(f"  {change.reading:<10}", fg=COLOURS[change.reading], nl=False)
-                click.echo(_line(change, found.level))
+                click.echo(visible(_line(change, found.level)))
         slices = [change for change in probe.changes if change.slice]
         if slices:
             counts = (f"{sum(c.reading == word for c in slices)} {word}" for word in COLOURS)

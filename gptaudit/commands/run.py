@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
@@ -57,9 +58,14 @@ if TYPE_CHECKING:
 @click.option(
     "--max-requests", type=click.IntRange(min=1), metavar="N", help="Ask at most N requests, then report."
 )
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Stop asking after N tokens.")
 @click.option(
-    "--max-seconds", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Stop after S seconds."
+    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Begin no request after N tokens."
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Begin no request after S seconds.",
 )
 @click.option(
     "--cache",
@@ -90,6 +96,7 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     try:
         with shown_progress(quiet=quiet) as progress:
             result = run_audit(settings, plugins, progress)
+        show_result(result, settings.folder, plugins)
     except GptauditError:
         raise
     except KeyboardInterrupt:
@@ -98,7 +105,6 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     except Exception:
         _keep_traceback(settings.folder)
         raise
-    show_result(result, settings.folder, plugins)
     code = exit_code(result, settings.policy)
     if result.run.status != "complete":
         click.echo(visible(f"The audit ended early: {result.run.why}."), err=True)
@@ -140,7 +146,10 @@ def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
 
 
 def _say_how_to_resume(folder: Path) -> None:
-    click.echo(f"What was answered is kept. To go on, run the same command with -o {folder}", err=True)
+    click.echo(
+        f"What was answered is kept. To go on, run the same command with -o {shlex.quote(str(folder))}",
+        err=True,
+    )
 
 
 def _keep_traceback(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import islice, takewhile
 from math import isfinite
 from typing import Literal, TypeAlias
 
@@ -48,6 +48,11 @@ class Budget:
             return f"--max-seconds {self.seconds:g} is spent"
         return None
 
+    def requests_spent(self, requests: int) -> str | None:
+        """Name the option that limits how many are asked, if so many reach it."""
+        limit = self.requests
+        return f"--max-requests {limit} is spent" if limit is not None and requests >= limit else None
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -72,27 +77,30 @@ def ask_missing(
 
     A spent budget and a model that is lost end the asking, and so does an interruption (Ctrl-C).
     """
+    store.forget_failures()
     tally = _Tally(store.shares())
     status: Status = "complete"
     why = None
     try:
         for part in _parts(work, store, probes, tally):
-            missing = islice(part.requests, budget.requests and budget.requests - tally.done.total())
+            allowed = islice(part.requests, budget.requests and budget.requests - tally.done.total())
+            # Nothing more is begun where a budget is spent; what is under way is waited for and kept.
+            missing = takewhile(lambda _: budget.spent(tally.tokens, tally.seconds) is None, allowed)
             with closing(ask(engine, replace(part, requests=missing))) as answers:
                 for request, answer in answers:
                     tally.count(store.keep(request, answer, work.seed), answer, progress)
-                    if why := budget.spent(tally.tokens, tally.seconds):
-                        break
-            if tally.left:
+            if store.missing():
                 break
     except BackendLostError as error:
         why = str(error)
     except KeyboardInterrupt:
         status, why = "interrupted", "interrupted"
-    if status == "complete" and tally.left:
+    left = store.missing()
+    if status == "complete" and left:
         status = "partial"
-        why = why or f"--max-requests {budget.requests} is spent"
-    return Asked(status, why if status != "complete" else None, tally.cost())
+        why = why or budget.spent(tally.tokens, tally.seconds) or budget.requests_spent(tally.done.total())
+        why = why or f"the engine ended with {left} requests unanswered"
+    return Asked(status, why if status != "complete" else None, tally.cost(left))
 
 
 def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
@@ -107,13 +115,13 @@ def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> 
     while tally.reopen(
         dropped for probe in probes if (dropped := store.reopen(probe.id, _is_open(probe), work.seed))
     ):
-        yield replace(work, requests=store.unanswered(failed_too=False))
+        yield replace(work, requests=store.unanswered())
 
 
 def _is_open(probe: Probe) -> Callable[[Case, Sequence[Answer | None]], bool]:
     def is_open(case: Case, answers: Sequence[Answer | None]) -> bool:
-        given = tuple(answer for answer in answers if answer is not None)
-        return probe.is_open(Answered(case, given))
+        given = tuple(a for a in answers if a is not None and not isinstance(a, Failure))
+        return len(given) == len(answers) and probe.is_open(Answered(case, given))
 
     return is_open
 
@@ -140,12 +148,6 @@ class _Tally:
     def seconds(self) -> float:
         return time.monotonic() - self.begun
 
-    @property
-    def left(self) -> int:
-        """How many requests were not asked."""
-        missing = sum(share.requests - share.answered for share in self.shares.values())
-        return missing + self.redone.total() - self.done.total()
-
     def reopen(self, dropped: Iterable[Counter[str]]) -> bool:
         """Note that answers were dropped; return whether there were any."""
         before = self.redone.total()
@@ -166,10 +168,11 @@ class _Tally:
         done, total = share.answered + self.done[probe], share.requests + self.redone[probe]
         progress(Step(probe, done, total, share.answered, failures))
 
-    def cost(self) -> Cost:
+    def cost(self, left: int) -> Cost:
+        """Sum up, with so many requests left that have no answer."""
         cached = sum(share.answered for share in self.shares.values())
         return Cost(
-            requests=cached + self.done.total() - self.redone.total(),
+            requests=sum(share.requests for share in self.shares.values()) - left,
             requests_cached=cached,
             input_tokens=None if self.uncounted else self.input_tokens,
             output_tokens=None if self.uncounted else self.output_tokens,
@@ -181,7 +184,9 @@ class _Tally:
 def _is_finite(answer: Answer) -> bool:
     match answer:
         case Likelihood():
-            return isfinite(sum(answer.token_logprobs) + answer.logprob)
+            return isfinite(sum(answer.token_logprobs) + answer.logprob + answer.error)
+        case Completion():
+            return isfinite(sum(answer.token_logprobs or ()))
         case Attribution():
             return isfinite(sum(answer.scores) + answer.contrast + answer.baseline_contrast + answer.delta)
         case _:

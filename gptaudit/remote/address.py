@@ -7,10 +7,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gptaudit.errors import TargetError
+from gptaudit.text import well_formed
 from gptaudit.validation import read_text
 
 if TYPE_CHECKING:
@@ -38,7 +39,17 @@ class Address:
         """Replace every secret by stars: a server may send back what it was sent."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        return text
+        return well_formed(text)
+
+    def cleaned(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Redact all texts of a JSON value, after its escapes were read."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if isinstance(value, list):
+            return [self.cleaned(item) for item in value]
+        if isinstance(value, dict):
+            return {self.redact(key): self.cleaned(item) for key, item in value.items()}
+        return value
 
 
 def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Address:

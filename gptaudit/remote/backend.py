@@ -80,6 +80,7 @@ class OpenAIBackend(TextBackend):
             options.system,
             options.bos,
             dict(abilities.server),
+            abilities.findings["answered_as"],
         ]
         self.fingerprint = f"sha256:{digest(identity)}"
 
@@ -127,11 +128,19 @@ class OpenAIBackend(TextBackend):
         tokens = len(request_text(request)) / CHARACTERS_A_TOKEN + most
 
         async def call() -> Answer:
-            found = read(await client.post(path, body, tokens))
+            reply = await client.post(path, body, tokens)
+            found = self._other_model(reply) or read(reply)
             self._pacing.correct(_used(found, tokens) - tokens)
             return found
 
         return await attempts(call)
+
+    def _other_model(self, reply: object) -> Failure | None:
+        """Refuse the answer of a model that calls itself otherwise than the one that was found at the beginning."""
+        named, expected = reply.get("model") if isinstance(reply, dict) else None, self.details["answered_as"]
+        if expected is None or not isinstance(named, str) or named == expected:
+            return None
+        return Failure("other-model", f"expected an answer of {expected}, got one of {named}")
 
     def _lacking(self, request: GenerateRequest) -> Failure | None:
         """Say which field of the sampling the server would not heed, where all others are drawn as asked."""

@@ -21,6 +21,7 @@ REASONS: Final[Mapping[str, str]] = {
     "context-overflow": "the server says that the prompt is longer than the model's context",
     "content-filter": "the server's filter withheld the prompt or the answer",
     "refusal": "the server put a refusal in the place of an answer",
+    "other-model": "the server answered as another model than at the beginning",
     "unsupported-sampling": "the request asks for top_k or top_p, which the server does not heed",
     "no-start-token": "a likelihood without context, which needs the model's start token",
     "no-tokens": "no token of the continuation begins after the context",

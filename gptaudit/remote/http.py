@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -103,7 +103,7 @@ class Client:
     def _decoded(self, response: aiohttp.ClientResponse, raw: bytes) -> Any:  # noqa: ANN401
         text = self._address.redact(raw.decode("utf-8", "replace"))
         if not 200 <= response.status < 300:
-            said, code, parameter = _error_words(text)
+            said, code, parameter = (self._address.redact(words) for words in _error_words(text))
             target = self._address.redact(_without_secrets(response.headers.get("Location", "")))
             words = f"redirects to {target}" if 300 <= response.status < 400 else said
             wait = _retry_after(response.headers.get("Retry-After", ""))
@@ -111,8 +111,7 @@ class Client:
         if response.content_type == "text/html":
             raise NotHttpError("not-json", "expected JSON, found a page in HTML")
         try:
-            raw.decode("utf-8")
-            return json.loads(text)
+            return self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
         except UnicodeDecodeError as error:
             msg = f"expected UTF-8, found byte {raw[error.start]:#04x} at offset {error.start} of the answer"
             raise Fault("invalid-utf8", msg) from None
@@ -133,6 +132,11 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             return bytes(raw)
     response.close()
     raise Fault("too-large", f"expected an answer of at most {MOST_BYTES // 2**20} MiB, found a longer one")
+
+
+def _refuse(number: str) -> NoReturn:
+    msg = f"{number} is no JSON"
+    raise ValueError(msg)
 
 
 def _error_words(text: str) -> tuple[str, str, str]:
@@ -161,7 +165,7 @@ def _retry_after(value: str) -> float | None:
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())

@@ -50,7 +50,6 @@ class ChatReply:
     choices: list[ChatChoice]
     usage: Any = None
     model: Any = None
-    system_fingerprint: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,6 @@ class TextReply:
     choices: list[TextChoice]
     usage: Any = None
     model: Any = None
-    system_fingerprint: Any = None
 
 
 Reply: TypeAlias = ChatReply | TextReply

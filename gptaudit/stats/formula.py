@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gptaudit.errors import first_line
+
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -25,6 +27,10 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sqrt": np.sqrt,
 }
 
+_ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,)}
+LONGEST = 500
+"""Characters: a formula that is longer is none, and might be deeper than Python can read."""
+
 
 class Formula:
     """An expression of names, numbers, `+ - * /`, `min`, `max`, `abs` and `sqrt`; nothing else is evaluated.
@@ -36,10 +42,13 @@ class Formula:
     def __init__(self, text: str) -> None:
         """Raise `ValueError` for what is no such expression."""
         self.text = text
+        if len(text) > LONGEST:
+            msg = f"formula of {len(text)} characters; at most {LONGEST} are allowed"
+            raise ValueError(msg)
         try:
             self._tree = ast.parse(text, mode="eval").body
-        except SyntaxError as error:
-            msg = f"formula {text!r}: {error.msg}"
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            msg = f"formula {text!r}: {first_line(error)}"
             raise ValueError(msg) from None
         self.names = tuple(dict.fromkeys(self._names(self._tree)))
 
@@ -52,13 +61,15 @@ class Formula:
         match node:
             case ast.Name(id=name):
                 return [name]
-            case ast.Constant(value=int() | float()):
+            case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
                 return []
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return [*self._names(left), *self._names(right)]
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return self._names(operand)
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS and args:
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if len(args) in _ARGUMENTS.get(
+                name, ()
+            ):
                 return [found for arg in args for found in self._names(arg)]
         msg = f"formula {self.text!r}: {ast.unparse(node)!r} is not allowed; only names, numbers, + - * /, "
         raise ValueError(f"{msg}{', '.join(_FUNCTIONS)}")

@@ -18,7 +18,7 @@ method serves which data was chosen by simulation (`tests/bench/interval_coverag
 Where no two clusters differ, a variance of zero says nothing. Then at most a share `z^2 / (G + z^2)` of all
 clusters can be different without one among `G` having shown it (Wilson's upper end for 0 of `G`), and the
 interval reaches to where such a share, at the bounds of the metric, would move the mean. A constant without
-bounds stays a constant.
+bounds has no interval.
 
 A skewed value whose rare high part no cluster has shown cannot be covered by any of these: 20 prompts do not
 tell about a completion that one prompt in 40 provokes, unless the metric is binary.
@@ -102,7 +102,13 @@ def difference_interval(
     sample = _Sample.of(differences, clusters)
     if binary and sample.groups >= 2:
         return _wilson_clustered(sample, level, -1.0, 1.0)
+    if differences and not any(differences):
+        return UNCHANGED
     return mean_interval(differences, clusters, level=level, seed=seed)
+
+
+UNCHANGED = Interval(0.0, 0.0, "unchanged")
+"""Of a difference where every case has the very same value twice."""
 
 
 def wilson(successes: float, n: float, level: float) -> Interval:
@@ -233,7 +239,9 @@ def unseen(value: float, groups: int, level: float, bounds: Bounds, method: str)
     """Return how far clusters that were not drawn could move a value on which all `groups` that were drawn agree."""
     least, greatest = bounds
     if least is None or greatest is None:
-        return Interval(value, value, method)
+        return Interval(
+            None, None, method, "all clusters agree, and a metric without bounds could be anything else"
+        )
     _, share = _score_interval(0.0, groups, _z(level))
     return Interval(value - share * (value - least), value + share * (greatest - value), method)
 

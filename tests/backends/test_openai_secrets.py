@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from gptaudit.backends.openai import open_openai
 from gptaudit.errors import TargetError, UsageError
 from gptaudit.plugins import load_plugins
+from gptaudit.records import Completion, Failure, GenerateRequest
+from gptaudit.remote.address import Address
+from gptaudit.remote.http import Client
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.target import open_target
 from gptaudit.testing.faulty_server import FaultyServer
@@ -107,3 +112,29 @@ def test_the_environment_s_proxy(server, monkeypatch):
 
     assert opened(server).capabilities
     assert "no connection to the proxy" in refusal(base_url="http://proxied.invalid/v1", trust_env=True)
+
+
+@pytest.mark.parametrize("escape", [str, lambda text: "".join(f"\\u{ord(c):04x}" for c in text)])
+def test_a_key_that_comes_back_is_starred_however_it_is_written(escape):
+    """JSON may write any character as its code; what is read from it holds no secret and no half character."""
+    address = Address("http://here", secrets=(KEY,))
+    key = escape(KEY)
+    body = json.loads('{"a": ["KEY", {"KEY": "b \\ud800"}], "n": 1}'.replace("KEY", key))
+
+    assert address.cleaned(body) == {"a": ["***", {"***": "b \ufffd"}], "n": 1}
+
+
+def test_an_answer_of_another_model_is_no_answer(server, monkeypatch):
+    """A server that changes its model in mid-run is noticed; what it says then is counted as a failure."""
+    backend = opened(server)
+    post = Client.post
+
+    async def swapped(self, path, body, tokens):
+        return {**await post(self, path, body, tokens), "model": "another"}
+
+    before = backend.generate([GenerateRequest("one")], seed=0)
+    monkeypatch.setattr(Client, "post", swapped)
+    (after,) = backend.generate([GenerateRequest("two")], seed=0)
+
+    assert isinstance(before[0], Completion)
+    assert after == Failure("other-model", "expected an answer of toy, got one of another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from itertools import pairwise
 
@@ -68,7 +69,7 @@ def test_progress_adds_up(store):
     [
         (Budget(requests=7), "--max-requests 7 is spent"),
         (Budget(tokens=9), "--max-tokens 9 is spent"),
-        (Budget(seconds=0.0), "--max-seconds 0 is spent"),
+        (Budget(seconds=0.01), "--max-seconds 0.01 is spent"),
     ],
 )
 def test_a_spent_budget_ends_the_asking(store, budget, why):
@@ -125,9 +126,49 @@ def test_a_budget_closes_the_engine(store):
         finally:
             closed.append(True)
 
-    asking(store, engine=engine, budget=Budget(seconds=0.0))
+    asking(store, engine=engine, budget=Budget(seconds=0.001))
 
     assert closed == [True]
+
+
+def test_what_was_computed_is_kept(store):
+    """A budget that is spent in the middle of a call loses none of its answers, and they are not asked again."""
+    asked = Counter()
+
+    def complete(prompt, sample):
+        asked[prompt] += 1
+        return prompt
+
+    for budget in (Budget(seconds=1e-9), Budget(tokens=1), UNLIMITED):
+        asking(store, backend=counting(complete), budget=budget)
+
+    assert set(asked.values()) == {1}
+    assert store.missing() == 0
+
+
+@pytest.mark.parametrize(
+    ("answered", "status", "why"),
+    [
+        (lambda requests: requests[:15], "partial", "the engine ended with 5 requests unanswered"),
+        (lambda requests: [*requests, *requests], "complete", None),
+        (
+            lambda requests: [requests[0], *requests[:-1]],
+            "partial",
+            "the engine ended with 1 requests unanswered",
+        ),
+    ],
+)
+def test_an_engine_is_not_trusted_to_count(store, answered, status, why):
+    """What decides is which requests have an answer: not how many answers came."""
+
+    def engine(work):
+        for request in answered(list(work.requests)):
+            yield request, Failure("x")
+
+    asked = asking(store, engine=engine)
+
+    assert (asked.status, asked.why) == (status, why)
+    assert asked.cost.requests == 20 - store.missing()
 
 
 def test_no_infinite_number_is_kept(store):
@@ -142,14 +183,15 @@ def test_no_infinite_number_is_kept(store):
     assert {a for page in store.answered("scores") for _, answers in page for a in answers} == {NOT_FINITE}
 
 
-def counting():
-    """A backend that counts its tokens."""
+def counting(complete=lambda prompt, sample: prompt):
+    """A backend that counts its tokens, and takes its time."""
 
     class Counting(ScriptedBackend):
         def generate(self, requests, *, seed):
-            return [Completion(r.prompt, "stop", tokens=2, prompt_tokens=1) for r in requests]
+            time.sleep(0.02)
+            return [Completion(complete(r.prompt, r.sample), "stop", 2, 1) for r in requests]
 
-    return Counting(complete=lambda p, s: p, score=lambda c, t: -1.0)
+    return Counting(complete=complete, score=lambda c, t: -1.0)
 
 
 class Rough(ScriptedBackend):

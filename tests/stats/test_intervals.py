@@ -196,9 +196,19 @@ class TestBootstrap:
         share = Z**2 / (20 + Z**2)
         assert (found.low, found.high) == pytest.approx((0.3 - share * 0.3, 0.3 + share * 0.7))
 
-    def test_an_unbounded_constant_is_constant(self):
+    def test_an_unbounded_constant_has_no_interval(self):
         """Without bounds nothing can be said about what was not seen."""
-        assert _mean([0.3] * 60, _clusters(20, 3)) == Interval(0.3, 0.3, "cluster-bootstrap-t")
+        found = _mean([0.3] * 60, _clusters(20, 3))
+
+        assert (found.low, found.high) == (None, None)
+        assert "without bounds" in found.why
+
+    def test_a_difference_of_nothing_is_nothing(self):
+        """Two audits in which every case has the same value differ by zero."""
+        values = [0.3, 0.9, 0.4] * 20
+        found = difference_interval(values, values, _clusters(20, 3), level=0.95, seed=0)
+
+        assert (found.low, found.high, found.method) == (0.0, 0.0, "unchanged")
 
     def test_four_clusters_are_too_few(self):
         """With so few clusters there is no interval, and it is said why."""

@@ -54,6 +54,11 @@ class TestFormula:
             "a = b",
             "",
             "a b",
+            "True",
+            "abs(a, b)",
+            "-" * 600 + "a",
+            "9" * 600,
+            "a\0",
         ],
     )
     def test_nothing_else_is_evaluated(self, text):

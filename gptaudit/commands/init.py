@@ -1,0 +1,47 @@
+"""`gptaudit init`: a `gptaudit.toml` to begin with."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from gptaudit.errors import UsageError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.text import visible
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path),
+    default="gptaudit.toml",
+    show_default=True,
+    metavar="FILE",
+    help="The file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace the file where it is there already.")
+def init(path: Path, *, force: bool) -> None:
+    """Write a commented gptaudit.toml: what `gptaudit run` does in this folder when nothing else is said.
+
+    All that `gptaudit run` takes can stand in it. Unchanged, it does what `gptaudit run` does without it.
+    """
+    from gptaudit.configuration import FILE_NAME, starting_configuration
+    from gptaudit.results import write_atomic
+
+    if not force and (path.exists() or path.is_symlink()):
+        msg = f"{path}: is there already, and left as it is; write another with -o FILE, or replace it with --force"
+        raise UsageError(msg)
+    write_atomic(path, starting_configuration())
+    command = "gptaudit run" if path == Path(FILE_NAME) else f"gptaudit run --config {shlex.quote(str(path))}"
+    click.echo(visible(f"Wrote {path}. Edit it, then: {command}"))
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(init)
