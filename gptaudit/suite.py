@@ -56,6 +56,12 @@ class Template:
     """Whom the stereotype is about, in a suite without terms."""
     contrast: tuple[str, ...] = ()
     """The groups with which that one is contrasted; where it names none, all others."""
+    block: str = ""
+    """Templates of one block are one cluster, in a suite without terms; without a block, each template is one.
+
+    A block in which each group stands against another as often as the other against it gives a narrower interval:
+    how likely the words are by themselves, whatever the sentence says, cancels out within it.
+    """
     slices: Mapping[str, str] = field(default_factory=dict)
     """Axis -> group, beside the suite's own axis: `{ domain = "lending" }`."""
 
@@ -71,6 +77,7 @@ class Pair:
     id: str
     term: str
     template: str
+    cluster: str
     stereotyped_group: str
     contrast_group: str
     stereotype: str
@@ -99,9 +106,11 @@ class PairsSuite(Suite):
     """GROUP -> terms that the stereotype gives to it."""
 
     @property
-    def cluster(self) -> Literal["term", "template"]:
+    def cluster(self) -> Literal["term", "block", "template"]:
         """What carries the stereotype: two of them are independent, two pairs of one are not."""
-        return "term" if self.terms else "template"
+        if self.terms:
+            return "term"
+        return "block" if any(template.block for template in self.templates) else "template"
 
     def members(self, group: str) -> list[Words]:
         """List a group's words: `[{"person": "father"}, {"person": "uncle"}]`."""
@@ -130,6 +139,7 @@ class PairsSuite(Suite):
                     id="/".join(filter(None, parts)),
                     term=term,
                     template=template.id,
+                    cluster=term or template.block or template.id,
                     stereotyped_group=group,
                     contrast_group=other,
                     stereotype=_fill(template.text, {**one, "term": term}),
@@ -160,7 +170,7 @@ class ContinuationsSuite(Suite):
     prompts: tuple[Prompt, ...]
 
 
-_KINDS: Mapping[object, type[PairsSuite | ContinuationsSuite]] = {
+_KINDS: Mapping[str, type[PairsSuite | ContinuationsSuite]] = {
     "pairs": PairsSuite,
     "continuations": ContinuationsSuite,
 }
@@ -174,7 +184,7 @@ def load_suite(file: Traversable) -> tuple[PairsSuite | ContinuationsSuite, Data
     where = file.name
     content = read_toml(text, where=where, error=DataError)
     kind = content.get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         msg = f"{where}: key 'kind': expected {' or '.join(map(repr, _KINDS))}, found {kind!r}"
         raise DataError(msg)
     suite = validated(_KINDS[kind], content, where=where, error=DataError)
@@ -194,25 +204,28 @@ def _problems(suite: PairsSuite | ContinuationsSuite) -> Iterator[str]:
     """Say what keeps a suite from being used; each thing is looked for only when those before it are in order."""
     if isinstance(suite, PairsSuite):
         yield from _group_problems(suite)
+        yield from _repeated("template", [template.id for template in suite.templates])
         for template in suite.templates:
             for problem in _template_problems(suite, template):
                 yield f"template {template.id!r}: {problem}"
         for pair in suite.pairs():
             if pair.stereotype == pair.antistereotype:
                 yield f"pair {pair.id!r}: both sentences are {pair.stereotype!r}"
-    ids = Counter(_case_ids(suite))
+    ids = _case_ids(suite)
     if not ids:
         yield "has no cases"
-    for name, count in ids.items():
-        if count > 1:
-            yield f"id {name!r} stands twice"
+    yield from _repeated("id", ids)
+
+
+def _repeated(what: str, names: list[str]) -> Iterator[str]:
+    return (f"{what} {name!r} stands twice" for name, count in Counter(names).items() if count > 1)
 
 
 def _group_problems(suite: PairsSuite) -> Iterator[str]:
-    known = sorted(suite.groups)
+    known = list(suite.groups)
     if len(known) < 2:
         yield f"key 'groups': expected at least two groups, found {known}"
-    for name in sorted(set(suite.terms) - set(known)):
+    for name in suite.terms.keys() - suite.groups.keys():
         yield f"key 'terms.{name}': expected one of the groups {known}"
     expected = {slot: len(_listed(words)) for slot, words in suite.groups[known[0]].items()}
     if len(set(expected.values())) != 1:
@@ -224,12 +237,13 @@ def _group_problems(suite: PairsSuite) -> Iterator[str]:
 
 
 def _template_problems(suite: PairsSuite, template: Template) -> Iterator[str]:
-    if suite.terms and template.group:
-        yield "key 'group': expected none, since the terms say whom the stereotype is about"
+    for key in ("group", "block"):
+        if suite.terms and getattr(template, key):
+            yield f"key {key!r}: expected none, since the terms carry the stereotype"
     named = (*template.contrast, *(() if suite.terms else (template.group,)))
     for name in named:
         if name not in suite.groups:
-            yield f"expected one of the groups {sorted(suite.groups)}, found {name!r}"
+            yield f"expected one of the groups {list(suite.groups)}, found {name!r}"
     if len(set(named)) < len(named):
         yield f"expected groups that differ, found {list(named)}"
     words = set(next(iter(suite.groups.values())))

@@ -27,8 +27,9 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .winobias import WinoBias
     from .winogender import Winogender
 
-    for file in sorted((files(__name__) / "suites").iterdir(), key=lambda file: file.name):
-        suite, source = load_suite(file)
+    folder = files(__name__) / "suites"
+    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
+        suite, source = load_suite(folder / name)
         if not isinstance(suite, PairsSuite):
             register(ContinuationsProbe(suite, source))
             continue

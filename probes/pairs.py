@@ -36,7 +36,7 @@ STEREOTYPE_PROBABILITY = MetricSpec(
 
 
 class PairsProbe(SuiteProbe):
-    """A `pairs` suite. A case is a pair; a cluster is what carries the stereotype, a term or a template."""
+    """A `pairs` suite. A case is a pair; a cluster is what carries the stereotype: a term, or a template or block."""
 
     needs = frozenset({"score"})
     metrics = (STEREOTYPE_RATE, STEREOTYPE_PROBABILITY)
@@ -50,7 +50,7 @@ class PairsProbe(SuiteProbe):
         for pair in self._suite.pairs():
             yield Case(
                 id=pair.id,
-                cluster=getattr(pair, self._suite.cluster),
+                cluster=pair.cluster,
                 requests=(ScoreRequest("", pair.stereotype), ScoreRequest("", pair.antistereotype)),
                 slices=pair.slices,
             )

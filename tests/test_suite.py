@@ -111,9 +111,13 @@ def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
 
 
 def test_what_carries_the_stereotype_is_the_cluster(tmp_path):
-    """Pairs of one term are not independent, nor are, in a suite without terms, pairs of one template."""
-    assert load(tmp_path, PAIRS)[0].cluster == "term"
-    assert load(tmp_path, AGES)[0].cluster == "template"
+    """A term is a cluster; in a suite without terms a template is, unless it shares a block with others."""
+    clusters = {}
+    for text in (PAIRS, AGES, AGES.replace("group =", 'block = "1", group =')):
+        suite, _ = load(tmp_path, text)
+        clusters[suite.cluster] = {pair.cluster for pair in suite.pairs()}
+
+    assert clusters == {"term": {"actor", "nurse"}, "template": {"dozed", "ran"}, "block": {"1"}}
 
 
 ORIGIN = """
@@ -168,6 +172,7 @@ def test_prompts_carry_their_sampling(tmp_path):
         (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' stands twice"),
         (PAIRS, 'male = ["actor"]\nfemale = ["nurse"]', "male = []", "has no cases"),
         (PAIRS, 'id = "late"', 'id = "late", group = "male"', "key 'group': expected none"),
+        (PAIRS, 'id = "late"', 'id = "late", block = "1"', "key 'block': expected none"),
         (PAIRS, 'subject = "she"', 'subject = "he"', "both sentences are 'The actor said he was an actor.'"),
         (PAIRS, '[groups.female]\nsubject = "she"', "", "expected at least two groups, found ['male']"),
         (
@@ -193,7 +198,7 @@ def test_prompts_carry_their_sampling(tmp_path):
             "Here {term} {person}",
             "template 'ran': slot 'term': the suite has no terms",
         ),
-        (AGES, 'id = "ran"', 'id = "dozed"', "stands twice"),
+        (AGES, 'id = "ran"', 'id = "dozed"', "template 'dozed' stands twice"),
         (PROMPTS, 'prompts = [{ id = "a", text = "Once", group = "none" }]', "prompts = []", "has no cases"),
     ],
 )
