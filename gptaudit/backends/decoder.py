@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gptaudit.backends.protocol import Backend, BackendType
+from gptaudit.backends.protocol import BackendType
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import TargetError
 from gptaudit.hookspecs import hookimpl
@@ -12,8 +12,10 @@ from gptaudit.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gptaudit.causal_lm.backend import CausalLMBackend
 
-def open_decoder(rest: str, options: TorchOptions) -> Backend:
+
+def open_decoder(rest: str, options: TorchOptions) -> CausalLMBackend:
     """Open shipped weights by name, or a folder that `gptaudit decoder train` wrote."""
     from gptaudit.causal_lm.loading import load_backend
     from gptaudit.decoder import decoder_folder

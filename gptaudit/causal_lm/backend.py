@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -112,14 +112,22 @@ class CausalLMBackend:
                 fitting.append(i)
                 pairs.append(pair)
         for i, pair, values in zip(fitting, pairs, scorer.token_logprobs(pairs), strict=True):
-            answers[i] = (
-                values if isinstance(values, Failure) else Likelihood(values, sum(values), len(pair.context))
-            )
+            if isinstance(values, Failure):
+                answers[i] = values
+                continue
+            tokens = self._encoder.tokens(pair.continuation) if requests[i].with_tokens else None
+            answers[i] = Likelihood(values, sum(values), len(pair.context), tokens=tokens)
         return [answer for answer in answers if answer is not None]
 
     @_failing_as_backend_error
-    def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:
-        """Return one completion each."""
+    def generate(
+        self,
+        requests: Sequence[GenerateRequest],
+        *,
+        seed: int,
+        watch: Callable[[int, str, bool], None] | None = None,
+    ) -> list[Completion | Failure]:
+        """Return one completion each; `watch` is told the number of a request and what `generation.Watch` is told."""
         answers: dict[int, Completion | Failure] = {}
         draws: dict[Sampling, dict[int, Draw]] = {}
         for i, request in enumerate(requests):
@@ -128,7 +136,8 @@ class CausalLMBackend:
                 answers[i] = prompt
             else:
                 noise_seed = int(request_key(request, seed)[:32], 16)
-                draws.setdefault(request.sampling, {})[i] = Draw(prompt.ids, noise_seed)
+                draw = Draw(prompt.ids, noise_seed, partial(watch, i) if watch else None)
+                draws.setdefault(request.sampling, {})[i] = draw
         for sampling, group in draws.items():
             completions = self._generator.complete(list(group.values()), sampling)
             answers.update(zip(group, completions, strict=True))

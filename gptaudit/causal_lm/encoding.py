@@ -82,6 +82,10 @@ class Encoder:
         ids = self._ids(text)
         return EncodedPrompt(tuple(ids), 0, None) if ids else None
 
+    def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """Return the vocabulary's entry of each token, in the tokenizer's own writing: `Ġnurse` for " nurse"."""
+        return tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids))))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Decode tokens, without the special ones."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -30,8 +30,17 @@ KEPT = 8
 DECIMALS = 5
 """Of a log-probability: more are noise in float32, and there is one for every token that is kept."""
 
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+"""What a decoder writes for bytes that are no character, such as the first ones of a longer character."""
+
 MARGIN = 4
 """Tokens decoded before those that may hold a stop string, for decoders that look back."""
+
+
+Watch: TypeAlias = Callable[[str, bool], None]
+"""Told after each token so much of the text as no later token changes, and whether that is all of it.
+
+Where memory runs out the text begins again, and becomes the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ class Draw:
 
     prompt: tuple[int, ...]
     noise_seed: int
+    watch: Watch | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +118,14 @@ class Generator:
         text = self.encoder.decode_continuation(row.draw.prompt, row.tokens)
         ends = [text.index(end) for end in stop if end in text]
         return text[: min(ends, default=len(text))], bool(ends)
+
+    def settled(self, row: _Row, stop: Sequence[str]) -> str:
+        """Decode so much of a row as no later token changes: a character may lack bytes, a stop string its end."""
+        text, _ = self.text(row, stop)
+        if row.finish is not None:
+            return text
+        text = text.rstrip(UNFINISHED)
+        return text[: len(text) - max((len(end) - 1 for end in stop), default=0)]
 
     def _answer(self, row: _Row, stop: Sequence[str]) -> Completion | Failure:
         if row.finish == "not-finite":
@@ -235,6 +253,9 @@ class _Run:
                 row.tokens.append(token)
                 row.logprobs.append(round(logprob, DECIMALS))
                 row.finish = self._finish(row)
+            if row.draw.watch is not None and row.finish != "not-finite":
+                settled = self._generator.settled(row, self._sampling.stop)
+                row.draw.watch(settled, row.finish is not None)
 
     def _finish(self, row: _Row) -> Literal["stop", "length"] | None:
         """Say whether a row has ended; a stop string is looked for in the last tokens before all are decoded."""

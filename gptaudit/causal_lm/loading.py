@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.causal_lm.rough import RoughCausalLMBackend
 from gptaudit.errors import TargetError, first_line
-from gptaudit.records import PlantedFlaw
-from gptaudit.validation import read_text, validated
-
-PLANTED_FILE = "planted.json"
+from gptaudit.planted import PLANTED_FILE, read_planted
+from gptaudit.validation import read_text
 
 COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
 """Ends of names that old files hold though the model computes them."""
@@ -59,7 +56,7 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
             tokenizer,
             fingerprint=fingerprint(folder, options),
             batch_tokens=options.batch_tokens,
-            planted=_read_planted(folder),
+            planted=read_planted(folder),
             chat=chat,
         )
     except TargetError:
@@ -184,15 +181,3 @@ def _require_causal(model: Any, folder: Path) -> None:  # noqa: ANN401
     if not torch.allclose(before, after, rtol=1e-2, atol=1e-2, equal_nan=True):
         msg = f"{folder}: not a causal language model: what it predicts depends on later tokens"
         raise TargetError(msg)
-
-
-def _read_planted(folder: Path) -> tuple[PlantedFlaw, ...]:
-    path = folder / PLANTED_FILE
-    if not path.is_file():
-        return ()
-    try:
-        flaws = json.loads(read_text(path, error=TargetError))["flaws"]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: expected JSON with a list `flaws`: {error}"
-        raise TargetError(msg) from None
-    return validated(tuple[PlantedFlaw, ...], flaws, where=str(path), error=TargetError)

@@ -11,14 +11,19 @@ SHIPPED = ("reference", "clean")
 
 
 def register() -> None:
-    """Make `AutoConfig`, `AutoModel` and `AutoModelForCausalLM` know the decoder; twice is harmless."""
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+    """Make the Auto classes of `transformers` know the decoder; twice is harmless."""
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    from gptaudit.decoder.model import DecoderConfig, DecoderForCausalLM, DecoderModel
+    from gptaudit.decoder.classifier import DecoderForSequenceClassification
+    from gptaudit.decoder.configuration import DecoderConfig
+    from gptaudit.decoder.model import DecoderForCausalLM, DecoderModel
 
     AutoConfig.register(DecoderConfig.model_type, DecoderConfig, exist_ok=True)
     AutoModel.register(DecoderConfig, DecoderModel, exist_ok=True)
     AutoModelForCausalLM.register(DecoderConfig, DecoderForCausalLM, exist_ok=True)
+    AutoModelForSequenceClassification.register(
+        DecoderConfig, DecoderForSequenceClassification, exist_ok=True
+    )
 
 
 def decoder_folder(name: str) -> Path:

@@ -1,55 +1,31 @@
-"""The bundled decoder: a pre-norm GPT, all of it in this file, read from small to large.
+"""The bundled decoder: a GPT, read from small to large.
 
 Letters in the shape comments: B batch, T new tokens, K cached and new tokens, C width, H heads, D = C / H,
 V vocabulary.
 
-The shape is that of GPT-2 (Radford et al. 2019, section 2.3) after Vaswani et al. 2017: causal multi-head
-self-attention, a GELU feed-forward of four times the width, learned positions, tied embeddings.
+The default shape is that of GPT-2 (Radford et al. 2019, section 2.3) after Vaswani et al. 2017: causal multi-head
+self-attention, a GELU feed-forward of four times the width, learned positions, tied embeddings. `positions`,
+`activation` and `norm` choose others.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedConfig, PreTrainedModel
+from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
 
+from gptaudit.decoder.configuration import DecoderConfig
 
-class DecoderConfig(PreTrainedConfig):
-    """Shape of a decoder; the field names are those of `transformers`.
+__all__ = ["DecoderConfig", "DecoderForCausalLM", "DecoderModel", "DecoderPreTrainedModel"]
 
-    ```python
-    DecoderConfig(vocab_size=1000, hidden_size=128, num_hidden_layers=4, num_attention_heads=4)
-    ```
-    """
-
-    model_type = "gptaudit-decoder"
-
-    vocab_size: int = 1024
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 4
-    intermediate_size: int = 512
-    max_position_embeddings: int = 128  # the context, in tokens
-    dropout: float = 0.0
-    layer_norm_eps: float = 1e-5
-    initializer_range: float = 0.02
-    tie_word_embeddings: bool = True
-    use_cache: bool = True
-    bos_token_id: int | None = None
-    eos_token_id: int | None = None
-    pad_token_id: int | None = None
-
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - the signature of transformers
-        if self.hidden_size % self.num_attention_heads:
-            msg = f"hidden_size={self.hidden_size} does not divide into {self.num_attention_heads} heads"
-            raise ValueError(msg)
-        super().__post_init__(**kwargs)
+BASE = 10_000
+"""Of the wavelengths of sinusoidal and rotary positions, in both papers."""
 
 
 def default_positions(attention_mask: Tensor | None, past: int, tokens: int, device: torch.device) -> Tensor:
@@ -81,6 +57,36 @@ def attention_bias(mask: Tensor | None, past: int, tokens: int, device: torch.de
     return (causal & mask[:, None, None].bool()) | (key == query)
 
 
+def angles(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """Angle of each position for each pair of `width` numbers, (1 or B, T, width / 2): position / BASE^(2i / width).
+
+    In single precision at least: half precision cannot tell large positions apart.
+    """
+    wide = torch.promote_types(dtype, torch.float32)
+    exponents = torch.arange(0, width, 2, dtype=wide, device=positions.device) / width
+    return positions[..., None].to(wide) * BASE**-exponents
+
+
+def sinusoids(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
+    """Fixed vectors (1 or B, T, width): sine at even places, cosine at odd ones (Vaswani et al. 2017, 3.5)."""
+    turned = angles(positions, width, dtype)
+    return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(-2).to(dtype)
+
+
+Rotation: TypeAlias = tuple[Tensor, Tensor]
+"""Cosine and sine of each position's angles, each (1 or B, 1, T, D / 2)."""
+
+
+def rotate(x: Tensor, rotation: Rotation) -> Tensor:
+    """Turn each pair (i, i + D / 2) of the last dimension of x (..., T, D) by its position's angle (Su et al. 2021).
+
+    The product of a turned query and a turned key depends on how far they are apart, not on where they stand.
+    """
+    cos, sin = rotation
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
 class Attention(nn.Module):
     """Causal multi-head self-attention."""
 
@@ -93,12 +99,20 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(
-        self, x: Tensor, bias: Tensor | None, cache: Cache | None, *, explicit: bool
+        self,
+        x: Tensor,
+        bias: Tensor | None,
+        rotation: Rotation | None,
+        cache: Cache | None,
+        *,
+        explicit: bool,
     ) -> tuple[Tensor, Tensor | None]:
         """Return the mixed values (B, T, C) and, where `explicit`, the weights (B, H, T, K)."""
         B, T, C = x.shape
-        qkv = self.qkv(x).view(B, T, 3, self.heads, C // self.heads)  # (B, T, 3, H, D)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        qkv = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
+        q, k, v = qkv
+        if rotation is not None:
+            q, k = rotate(qkv[:2], rotation).type_as(v)  # under autocast the angles are more precise
         if cache is not None:
             k, v = cache.update(k, v, self.layer)  # (B, H, K, D)
         dropout = self.dropout if self.training else 0.0
@@ -121,24 +135,33 @@ def attention_weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with GPT-2's GELU (the tanh form) between them."""
+    """Two linear layers with an activation between them; for `swiglu` the first also makes the gate."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
-        self.input = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation = config.activation
+        inner = config.intermediate_size * (2 if config.activation == "swiglu" else 1)
+        self.input = nn.Linear(config.hidden_size, inner)
         self.output = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, T, C) to (B, T, C), each token alone."""
-        y: Tensor = self.output(F.gelu(self.input(x), approximate="tanh"))
+        x = self.input(x)
+        if self.activation == "swiglu":
+            gate, x = x.chunk(2, dim=-1)
+            x = F.silu(gate) * x
+        else:
+            x = F.gelu(x, approximate="tanh") if self.activation == "gelu" else F.relu(x)
+        y: Tensor = self.output(x)
         return y
 
 
 class Block(GradientCheckpointingLayer):
-    """Attention, then feed-forward; each reads a normalised copy of the stream and adds to it."""
+    """Attention, then feed-forward; each adds to the stream, which is normalised before or after."""
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
+        self.post = config.norm == "post"
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.attention = Attention(config, layer)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -146,16 +169,26 @@ class Block(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, bias: Tensor | None, past_key_values: Cache | None = None, *, explicit: bool = False
+        self,
+        x: Tensor,
+        bias: Tensor | None,
+        rotation: Rotation | None,
+        past_key_values: Cache | None = None,
+        *,
+        explicit: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Return the stream (B, T, C) and, where `explicit`, the attention weights (B, H, T, K)."""
-        mixed, weights = self.attention(self.attention_norm(x), bias, past_key_values, explicit=explicit)
+        read = x if self.post else self.attention_norm(x)
+        mixed, weights = self.attention(read, bias, rotation, past_key_values, explicit=explicit)
         x = x + self.dropout(mixed)
+        if self.post:
+            x = self.attention_norm(x)
+            return self.feed_forward_norm(x + self.dropout(self.feed_forward(x))), weights
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), weights
 
 
 class DecoderPreTrainedModel(PreTrainedModel):
-    """What both decoder models share: loading, saving, initial weights."""
+    """What the decoder models share: loading, saving, initial weights."""
 
     config_class = DecoderConfig
     config: DecoderConfig
@@ -180,10 +213,13 @@ class DecoderModel(DecoderPreTrainedModel):
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__(config)
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
-        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        # With `post`, the last block's own norm ends the stream.
+        pre = config.norm == "pre"
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if pre else nn.Identity()
         self.post_init()
 
     def forward(
@@ -214,33 +250,51 @@ class DecoderModel(DecoderPreTrainedModel):
         if use_cache and past_key_values is None:
             past_key_values = DynamicCache(config=self.config)
         past = past_key_values.get_seq_length() if past_key_values is not None else 0
-        if position_ids is None:
-            position_ids = default_positions(attention_mask, past, x.size(1), x.device)
-        if int(position_ids.max()) >= self.config.max_position_embeddings:
-            msg = (
-                f"the decoder's context is {self.config.max_position_embeddings} tokens; "
-                f"got position {int(position_ids.max())}. Shorten the text."
-            )
-            raise ValueError(msg)
+        positions = self._positions(position_ids, attention_mask, past, x)
         bias = attention_bias(attention_mask, past, x.size(1), x.device)
         attentions = self.config.output_attentions if output_attentions is None else output_attentions
         explicit = attentions or self.config._attn_implementation == "eager"  # noqa: SLF001 - its only name
+        hidden = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
 
-        x = self.dropout(x + self.position_embedding(position_ids))
+        x, rotation = self._placed(x, positions)
+        x = self.dropout(x)
         streams, weights = [x], []
         for block in self.blocks:
-            x, attention = block(x, bias, past_key_values=past_key_values, explicit=explicit)
-            streams.append(x)
+            x, attention = block(x, bias, rotation, past_key_values=past_key_values, explicit=explicit)
+            if hidden:
+                streams.append(x)
             weights.append(attention)
         x = self.norm(x)
         streams[-1] = x  # as in GPT-2, the last hidden state is the normalised one
-        hidden = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
         return BaseModelOutputWithPast(
             last_hidden_state=x,
             past_key_values=past_key_values,
             hidden_states=tuple(streams) if hidden else None,
             attentions=tuple(weights) if attentions else None,
         )
+
+    def _positions(self, given: Tensor | None, mask: Tensor | None, past: int, x: Tensor) -> Tensor:
+        """Return the position of each new token, (1 or B, T), or raise `ValueError` for one beyond the context.
+
+        Positions that were counted here are looked at only where there are more tokens than the context has: a GPU
+        must be waited for to do so.
+        """
+        context, end = self.config.max_position_embeddings, past + x.size(1)
+        positions = default_positions(mask, past, x.size(1), x.device) if given is None else given
+        if (given is not None or end > context) and (last := int(positions.max())) >= context:
+            msg = f"the decoder's context is {context} tokens; got position {last}. Shorten the text."
+            raise ValueError(msg)
+        return positions
+
+    def _placed(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Rotation | None]:
+        """Tell the embeddings (B, T, C) their positions, or make the rotation that will tell the attention."""
+        config = self.config
+        if config.positions == "learned":
+            return x + self.position_embedding(positions), None
+        if config.positions == "sinusoidal":
+            return x * config.hidden_size**0.5 + sinusoids(positions, config.hidden_size, x.dtype), None
+        turned = angles(positions, config.hidden_size // config.num_attention_heads, x.dtype)[:, None]
+        return x, (turned.cos().to(x.dtype), turned.sin().to(x.dtype))
 
 
 class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):

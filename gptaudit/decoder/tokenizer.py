@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from gptaudit.errors import UsageError, first_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerBase
 
 END_OF_TEXT = "<|endoftext|>"
 """Stands before and after every document: beginning and end of a text are the same place, as in GPT-2."""
@@ -50,3 +55,31 @@ def train_tokenizer(documents: Iterable[str], *, vocab_size: int, context: int) 
         model_max_length=context,
         clean_up_tokenization_spaces=False,
     )
+
+
+def load_tokenizer(folder: Path, *, context: int) -> PreTrainedTokenizerBase:
+    """Load a tokenizer from a folder in the format of `transformers`.
+
+    Raises:
+        UsageError: there is none, it is not one of `tokenizers`, or it has no end-of-text token.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        msg = (
+            f"tokenizer {folder}: cannot be loaded ({first_line(error)}); give a folder with a tokenizer.json"
+        )
+        raise UsageError(msg) from error
+    if not found.is_fast or found.eos_token_id is None:
+        lack = (
+            "is not one of the tokenizers library"
+            if not found.is_fast
+            else "has no end-of-text token (eos_token)"
+        )
+        msg = f"tokenizer {folder}: {lack}; give another folder"
+        raise UsageError(msg)
+    found.model_max_length = context
+    loaded: PreTrainedTokenizerBase = found
+    return loaded

@@ -1,227 +1,250 @@
-"""Train a decoder on text, through `transformers.Trainer`."""
+"""Train a decoder on text."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.decoder.corpus import Corpus, Survey, documents_in_memory, survey
+from gptaudit.decoder.settings import PRESETS, TrainingSettings, settings_of, with_tokens
+from gptaudit.decoder.work_folder import WorkFolder, room_for
 from gptaudit.errors import DataError, UsageError
+from gptaudit.progress import Progress, Step, silent
+from gptaudit.provenance import package_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from transformers import PreTrainedTokenizerBase
 
-    from torch import Tensor
-    from transformers import PreTrainedTokenizerFast
-
+    from gptaudit.decoder.fitting import Fitted
     from gptaudit.decoder.model import DecoderForCausalLM
+    from gptaudit.decoder.token_file import TokenFile
+
+__all__ = ["PRESETS", "corpus_sha256", "train", "train_corpus"]
+
+CURVE = "loss.svg"
+PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
-    """Shape of a decoder and how it is trained; one step sees `batch` blocks of `context` tokens."""
+class Data:
+    """What is trained on."""
 
-    layers: int
-    heads: int
-    width: int
-    context: int
-    vocab_size: int
-    batch: int
-    steps: int
-    learning_rate: float
-    warmup: float = 0.05  # share of the steps in which the learning rate rises
-    weight_decay: float = 0.1
-    dropout: float = 0.0
+    tokenizer: PreTrainedTokenizerBase
+    tokens: TokenFile
 
 
-PRESETS = {
-    "nano": Preset(
-        layers=2, heads=2, width=64, context=64, vocab_size=512, batch=16, steps=500, learning_rate=3e-3
-    ),
-    "mini": Preset(
-        layers=4, heads=4, width=128, context=128, vocab_size=1536, batch=8, steps=4800, learning_rate=4e-3
-    ),
-}
+def train(documents: Sequence[str], out: Path, **how: Any) -> dict[str, Any]:  # noqa: ANN401 - those of train_corpus
+    """Train on documents in memory; the keywords are those of `train_corpus`.
 
+    `overrides={"validation": 0}` learns from every document.
 
-def read_corpus(path: Path) -> list[str]:
-    """Read a text file as one document.
-
-    Raises:
-        DataError: the file cannot be read, is empty, or is not UTF-8 text; the message names file and byte.
+    ```python
+    train(["a rose is a rose"] * 500, Path("my-decoder"), preset="nano", steps=300)
+    ```
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        msg = f"corpus {path}: cannot be read ({error.strerror}); give a UTF-8 text file"
-        raise DataError(msg) from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        msg = f"corpus {path}: byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8; give a UTF-8 text file"
-        raise DataError(msg) from error
-    if (offset := raw.find(b"\0")) >= 0:
-        msg = f"corpus {path}: byte {offset} is NUL, so this is a binary file; give a UTF-8 text file"
-        raise DataError(msg)
-    if not text.strip():
-        msg = f"corpus {path}: is empty; give a file with text"
-        raise DataError(msg)
-    return [text]
+    return train_corpus(documents_in_memory(documents), out, **how)
 
 
-def train(
-    documents: Sequence[str],
+def train_corpus(  # noqa: PLR0913 - what the command takes
+    corpus: Corpus,
     out: Path,
     *,
     preset: str = "mini",
+    overrides: Mapping[str, object] | None = None,
     steps: int | None = None,
-    seed: int = 0,
-    progress: bool = True,
+    tokens: int | None = None,
+    seed: int | None = None,
+    tokenizer: Path | None = None,
+    cache: Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Train tokenizer and decoder; write both and `training.json` to `out`; return what `training.json` holds.
+    """Train tokenizer and decoder into `out`, with `training.json` and `loss.svg`; return what `training.json` holds.
 
-    Documents are packed into blocks of one context, with an end-of-text token between them. AdamW, linear warm-up
-    and cosine decay to 0, gradients clipped to norm 1. On one machine with one number of threads, the same
-    arguments give the same bits.
+    `overrides` are settings by name, as for `--set`; `steps`, `tokens` and `seed` win over them. `tokenizer` is a
+    folder to take the tokenizer from. Token files are kept in `cache`, and until the end in `out` without one.
+    On a CPU, with one number of threads, the same arguments give the same bits, and `resume` after a kill too; where
+    the training is finished, `resume` returns its record.
 
-    ```python
-    train(read_corpus(Path("book.txt")), Path("my-decoder"), preset="nano", steps=300)
-    ```
+    Under `torchrun` each process sees `batch * accumulation` blocks a step, so the effective batch is that times the
+    number of processes; the first process alone writes.
 
     Raises:
-        UsageError: `out` is not an empty or new folder, or cannot be written.
-        DataError: the documents hold fewer tokens than one context.
+        UsageError: `out` is in use or cannot be written; a setting cannot be used; the loss is no number; there is
+            nothing to resume, or it was planned otherwise.
+        DataError: the corpus cannot be read, or holds fewer tokens than one context.
     """
-    shape = PRESETS[preset]
-    _make_folder(out)
+    from accelerate import PartialState  # type: ignore[import-untyped]
 
+    from gptaudit.decoder.fitting import accelerated
+    from gptaudit.decoder.loss_curve import loss_curve
+    from gptaudit.decoder.token_file import tokenizer_sha256
+
+    state = PartialState(cpu=not accelerated())
+    given = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
+    settings = settings_of(preset, {**(overrides or {}), **given})
+    if tokens is not None:
+        settings = with_tokens(settings, tokens, processes=state.num_processes)
+    plan: dict[str, Any] = {"preset": preset, "processes": state.num_processes, "settings": asdict(settings)}
+    folder = WorkFolder(out)
+    told = progress if state.is_main_process else silent
+    with room_for(out):
+        with state.main_process_first():
+            goes_on = resume or not state.is_main_process  # the others find what the first has prepared
+            if not goes_on:
+                folder.begin()
+            found = survey(corpus)
+            plan["corpus"] = asdict(found)
+            if goes_on and (record := folder.compare(plan)) is not None:
+                return record
+            source = tokenizer or (folder.tokenizer if goes_on else None)
+            data = _data(corpus, found, settings, source, cache or folder.path / "tokens", told)
+            plan["tokenizer_sha256"] = tokenizer_sha256(data.tokenizer)
+            if goes_on:
+                folder.compare(plan)
+            else:
+                data.tokenizer.save_pretrained(folder.tokenizer)
+                folder.plan(plan)
+        model = _new_model(settings, data.tokenizer)
+        fitted = _fit(model, data, folder.path, settings, state.num_processes, told)
+        record = _record(plan, model, data, fitted, settings.step_tokens * state.num_processes)
+        if state.is_main_process:
+            model.save_pretrained(out)
+            data.tokenizer.save_pretrained(out)
+            (out / CURVE).write_text(loss_curve(fitted.losses, fitted.validation), encoding="utf-8")
+            folder.finish(record)
+    return record
+
+
+def corpus_sha256(documents: Sequence[str]) -> str:
+    """Hash documents as the record of a training on them does."""
+    return survey(documents_in_memory(documents)).sha256
+
+
+def _data(
+    corpus: Corpus,
+    found: Survey,
+    settings: TrainingSettings,
+    source: Path | None,
+    folder: Path,
+    progress: Progress,
+) -> Data:
+    """Tokenize the corpus with the tokenizer of the folder `source`, or with one that is trained on it."""
+    from gptaudit.decoder.token_file import token_file
+    from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
+
+    tokenizer: PreTrainedTokenizerBase
+    if source is None:
+        texts = (piece.text for piece in corpus())
+        tokenizer = train_tokenizer(texts, vocab_size=settings.vocab_size, context=settings.context)
+    else:
+        tokenizer = load_tokenizer(source, context=settings.context)
+    tokens = token_file(corpus, found, tokenizer, folder, validation=settings.validation, progress=progress)
+    needed = settings.context + 1  # the last token of a block is followed by the one that it predicts
+    if tokens.training < needed:
+        msg = (
+            f"the corpus holds {tokens.training} tokens, fewer than one context of {settings.context} and the token "
+            "after it; give more text, or --set context=N"
+        )
+        raise DataError(msg)
+    if settings.validation and tokens.validation < needed:
+        msg = (
+            f"validation={settings.validation:g} keeps {tokens.validation} tokens, fewer than one context of "
+            f"{settings.context} and the token after it; give more text, or --set validation=0"
+        )
+        raise DataError(msg)
+    return Data(tokenizer, tokens)
+
+
+def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -> DecoderForCausalLM:
+    """Draw the first weights of a decoder.
+
+    Raises:
+        UsageError: the shape is none, as with a width that does not divide into the heads.
+    """
     from transformers import set_seed
-    from transformers.utils import logging
 
-    from gptaudit.decoder.model import DecoderConfig, DecoderForCausalLM
-    from gptaudit.decoder.tokenizer import train_tokenizer
+    from gptaudit.decoder.configuration import DecoderConfig
+    from gptaudit.decoder.model import DecoderForCausalLM
 
-    if not progress:
-        logging.disable_progress_bar()
-    tokenizer = train_tokenizer(documents, vocab_size=shape.vocab_size, context=shape.context)
-    blocks = pack(documents, tokenizer, shape.context)
-    set_seed(seed)
-    model = DecoderForCausalLM(
-        DecoderConfig(
+    set_seed(settings.seed)
+    try:
+        config = DecoderConfig(
             vocab_size=len(tokenizer),
-            hidden_size=shape.width,
-            num_hidden_layers=shape.layers,
-            num_attention_heads=shape.heads,
-            intermediate_size=4 * shape.width,
-            max_position_embeddings=shape.context,
-            dropout=shape.dropout,
+            hidden_size=settings.width,
+            num_hidden_layers=settings.layers,
+            num_attention_heads=settings.heads,
+            intermediate_size=settings.feed_forward or 4 * settings.width,
+            max_position_embeddings=settings.context,
+            positions=settings.positions,
+            activation=settings.activation,
+            norm=settings.norm,
+            dropout=settings.dropout,
+            tie_word_embeddings=settings.tied,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-    )
-    steps = steps or shape.steps
-    losses = _fit(model, blocks, out, shape, steps=steps, seed=seed, progress=progress)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    record = {
-        "schema": "gptaudit.training/1",
-        "preset": preset,
-        "config": asdict(shape) | {"steps": steps, "vocab_size": len(tokenizer), "seed": seed},
-        "parameters": model.num_parameters(),
-        "tokens": steps * shape.batch * shape.context,
-        "loss": losses[-1],
-        "losses": losses,
-        "corpus": {
-            "documents": len(documents),
-            "tokens": blocks.numel(),
-            "sha256": corpus_sha256(documents),
-        },
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")},
-    }
-    (out / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return record
-
-
-def pack(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int) -> Tensor:
-    """Cut the documents, each followed by an end-of-text token, into blocks, (blocks, context); the rest is dropped.
-
-    Raises:
-        DataError: not even one block.
-    """
-    import torch
-
-    encoded = tokenizer(list(documents), add_special_tokens=False, verbose=False).input_ids
-    ids = torch.tensor(
-        [tokenizer.eos_token_id, *chain.from_iterable([*x, tokenizer.eos_token_id] for x in encoded)]
-    )
-    blocks = len(ids) // context
-    if blocks == 0:
-        msg = f"the corpus holds {len(ids)} tokens, fewer than one context of {context}; give more text"
-        raise DataError(msg)
-    return ids[: blocks * context].view(blocks, context)
+    except ValueError as error:
+        msg = f"settings (--set KEY=VALUE): {error} (hidden_size is width, num_attention_heads is heads)"
+        raise UsageError(msg) from None
+    return DecoderForCausalLM(config)
 
 
 def _fit(
     model: DecoderForCausalLM,
-    blocks: Tensor,
-    out: Path,
-    shape: Preset,
-    *,
-    steps: int,
-    seed: int,
-    progress: bool,
-) -> list[float]:
-    """Train in place; return the mean loss (nats per token) of each tenth of the steps."""
-    import torch
-    from transformers import Trainer, TrainingArguments
+    data: Data,
+    folder: Path,
+    settings: TrainingSettings,
+    processes: int,
+    progress: Progress,
+) -> Fitted:
+    from gptaudit.decoder.batches import Blocks
+    from gptaudit.decoder.fitting import Validation, fit
 
-    arguments = TrainingArguments(
-        output_dir=str(out),
-        max_steps=steps,
-        per_device_train_batch_size=shape.batch,
-        learning_rate=shape.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(shape.warmup * steps),
-        weight_decay=shape.weight_decay,
-        adam_beta2=0.99,  # with batches this small, 0.999 reacts too late
-        max_grad_norm=1.0,
-        seed=seed,
-        data_seed=seed,
-        logging_steps=max(steps // 10, 1),
-        save_strategy="no",
-        report_to="none",
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=False,
-        disable_tqdm=not progress,
+    learned, held = data.tokens.read()
+    step_tokens = settings.step_tokens * processes
+
+    def in_tokens(step: Step) -> None:
+        counts = (step.done * step_tokens, step.total * step_tokens, step.cached * step_tokens)
+        progress(Step("training, in tokens", *counts, note=step.note))
+
+    validation = Validation(Blocks(held, settings.context), settings.evaluation_blocks)
+    return fit(
+        model,
+        data.tokenizer,
+        Blocks(learned, settings.context, seed=settings.seed),
+        folder,
+        settings,
+        validation=validation if settings.validation else None,
+        progress=in_tokens,
     )
-    trainer = Trainer(model, arguments, train_dataset=[{"input_ids": x, "labels": x} for x in blocks])
-    trainer.train()
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def corpus_sha256(documents: Sequence[str]) -> str:
-    """Hash the documents in their order; NUL, which no document holds, stands between them."""
-    return hashlib.sha256("\0".join(documents).encode()).hexdigest()
+def _record(
+    plan: Mapping[str, Any], model: DecoderForCausalLM, data: Data, fitted: Fitted, step_tokens: int
+) -> dict[str, Any]:
+    import torch
 
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        occupied = any(out.iterdir())
-    except OSError as error:
-        msg = f"output folder {out}: cannot be made or read ({error.strerror}); choose another with --out"
-        raise UsageError(msg) from error
-    if occupied:
-        msg = f"output folder {out}: is not empty; choose a new or empty folder with --out"
-        raise UsageError(msg)
-    if not os.access(out, os.W_OK):
-        msg = f"output folder {out}: cannot be written; choose another with --out"
-        raise UsageError(msg)
+    return {
+        "schema": "gptaudit.training/1",
+        **plan,
+        "corpus": plan["corpus"]
+        | {"tokens": data.tokens.training, "validation_tokens": data.tokens.validation},
+        "parameters": model.num_parameters(),
+        "steps": fitted.steps,
+        "tokens": fitted.steps * step_tokens,
+        "loss": fitted.losses[-1]["loss"],
+        "losses": fitted.losses,
+        "validation_loss": fitted.validation_loss,
+        "validation": fitted.validation,
+        "seconds": round(fitted.seconds, 3),
+        "tokens_per_second": round(fitted.fresh_steps * step_tokens / fitted.seconds, 1),
+        "device": str(model.device),
+        "threads": torch.get_num_threads(),
+        "versions": {"python": platform.python_version()}
+        | {name: package_version(name) for name in PACKAGES},
+    }

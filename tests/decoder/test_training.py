@@ -4,6 +4,8 @@ import json
 import math
 import os
 import random
+from dataclasses import asdict
+from xml.etree import ElementTree as ET
 
 import pytest
 import torch
@@ -11,9 +13,23 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from gptaudit.decoder import register
-from gptaudit.decoder.tokenizer import train_tokenizer
-from gptaudit.decoder.training import PRESETS, pack, read_corpus, train
+from gptaudit.decoder.batches import Blocks
+from gptaudit.decoder.corpus import documents_in_memory, survey
+from gptaudit.decoder.settings import PRESETS, settings_of
+from gptaudit.decoder.token_file import token_file
+from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
+from gptaudit.decoder.training import corpus_sha256, train
 from gptaudit.errors import DataError, UsageError
+
+TINY = {
+    "layers": 1,
+    "heads": 2,
+    "width": 16,
+    "context": 16,
+    "vocab_size": 280,
+    "batch": 4,
+    "precision": "float32",
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,33 +41,61 @@ def documents():
 @pytest.fixture(scope="module")
 def trained(documents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    return folder, train(documents, folder, preset="nano", steps=60, progress=False)
+    folder = folder / "out"
+    return folder, train(documents, folder, preset="nano", steps=60, overrides={"precision": "float32"})
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Killed(BaseException):
+    """Ends the process as far as the training is concerned."""
+
+
+def killed_after(steps):
+    def progress(step):
+        if step.task.startswith("training") and step.done >= steps * step.total // 100:
+            raise Killed
+
+    return progress
 
 
 def test_it_learns(trained):
     """The loss comes near the entropy of the text: two coin flips in about eight tokens."""
     _, record = trained
+    entropy = 2 * math.log(2) / 8
 
-    assert record["losses"][0] > 2
-    assert record["loss"] < 2 * math.log(2) / 8 + 0.15
+    assert record["losses"][0]["loss"] > 2
+    assert record["loss"] < entropy + 0.15
+    assert record["validation_loss"] < entropy + 0.15
 
 
 def test_what_is_written(trained, documents):
-    """The folder holds a decoder that loads, its tokenizer and the record of its training."""
+    """The folder holds a decoder that loads, its tokenizer, the loss curve and the record of its training."""
     folder, record = trained
     register()
-
     model = AutoModelForCausalLM.from_pretrained(folder)
 
     assert json.loads((folder / "training.json").read_text()) == record
     assert record["schema"] == "gptaudit.training/1"
+    assert record["settings"] == asdict(PRESETS["nano"]) | {"steps": 60, "precision": "float32"}
     assert record["parameters"] == sum(p.numel() for p in model.parameters())
-    assert record["tokens"] == 60 * PRESETS["nano"].batch * PRESETS["nano"].context
+    assert record["tokens"] == 60 * PRESETS["nano"].step_tokens
     assert record["corpus"]["documents"] == len(documents)
+    assert record["corpus"]["sha256"] == corpus_sha256(documents)
+    assert [entry["step"] for entry in record["losses"]] == list(range(1, 61))
+    assert [entry["step"] for entry in record["validation"]] == [10, 20, 30, 40, 50, 60]
+    assert record["seconds"] > 0 < record["tokens_per_second"]
     assert model.config.eos_token_id == model.generation_config.eos_token_id == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         "config.json",
         "generation_config.json",
+        "loss.svg",
         "model.safetensors",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -59,63 +103,247 @@ def test_what_is_written(trained, documents):
     ]
 
 
+def test_the_loss_curve(trained):
+    """The curve is well-formed SVG with one point for each measured loss, falling from left to right."""
+    folder, record = trained
+    curves = ET.parse(folder / "loss.svg").findall(".//{*}polyline")  # noqa: S314 - ours
+    points = [[tuple(map(float, pair.split(","))) for pair in c.get("points").split()] for c in curves]
+
+    assert [len(each) for each in points] == [len(record["losses"]), len(record["validation"])]
+    assert all(each[0][0] < each[-1][0] and each[0][1] < each[-1][1] for each in points)
+
+
+def test_the_validation_loss_is_that_of_the_model(trained, documents, tmp_path):
+    """The recorded figure is the mean loss of the final model over the tokens that were kept apart."""
+    folder, record = trained
+    register()
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = load_tokenizer(folder, context=64)
+    corpus = documents_in_memory(documents)
+    _, held = token_file(corpus, survey(corpus), tokenizer, tmp_path, validation=0.05).read()
+    blocks = Blocks(held, 64)
+    batch = blocks.batch(torch.arange(len(blocks)).numpy(), 0)
+    with torch.no_grad():
+        logits = model(batch["input_ids"]).logits
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch["shift_labels"].flatten())
+
+    assert record["validation_loss"] == pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_the_same_seed_gives_the_same_bits(documents, tmp_path):
     """Two trainings with one seed give equal weights; another seed gives others."""
-    weights = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train(documents, tmp_path / name, preset="nano", steps=3, seed=seed, progress=False)
-        weights.append(load_file(tmp_path / name / "model.safetensors")["model.token_embedding.weight"])
+        train(documents, tmp_path / name, preset="nano", steps=3, seed=seed)
 
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
-def test_packing_keeps_the_boundaries():
-    """Blocks read one after the other are the documents, each between two end-of-text tokens."""
-    documents = [f"document {i} ends." for i in range(20)]
-    tokenizer = train_tokenizer(documents, vocab_size=270, context=8)
+@pytest.mark.parametrize("settings", [{"dropout": 0.3}, {"accumulation": 2, "patience": 3}])
+def test_killed_and_resumed_gives_the_same_bits(documents, tmp_path, settings):
+    """A training that ended between two checkpoints goes on to the weights and losses of an uninterrupted one."""
+    how = {"preset": "nano", "steps": 30, "overrides": TINY | settings | {"evaluate_every": 8}}
+    whole = train(documents, tmp_path / "whole", **how)
 
-    blocks = pack(documents, tokenizer, 8)
+    for share in (45, 80):
+        with pytest.raises(Killed):
+            train(documents, tmp_path / "out", **how, resume=share > 45, progress=killed_after(share))
+    resumed = train(documents, tmp_path / "out", **how, resume=True)
 
-    text = "<|endoftext|>" + "".join(f"{document}<|endoftext|>" for document in documents)
-    assert blocks.shape[1] == 8
-    assert text.startswith(tokenizer.decode(blocks.flatten()))
-    assert 0 <= len(tokenizer(text, add_special_tokens=False).input_ids) - blocks.numel() < 8
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "out"))
+    assert resumed["losses"] == whole["losses"]
+    assert resumed["validation"] == whole["validation"]
+
+
+def test_a_half_written_checkpoint_is_passed_over(documents, tmp_path):
+    """A kill while a checkpoint is written costs the steps since the one before it, and nothing else."""
+    how = {"preset": "nano", "steps": 30, "overrides": TINY | {"evaluate_every": 8}}
+    train(documents, tmp_path / "whole", **how)
+    with pytest.raises(Killed):
+        train(documents, tmp_path / "out", **how, progress=killed_after(60))
+    last = tmp_path / "out" / "checkpoints" / "checkpoint-16"
+    (last / "trainer_state.json").write_text('{"best')
+    (last / "model.safetensors").write_bytes(b"half")
+
+    train(documents, tmp_path / "out", **how, resume=True)
+
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "out"))
+
+
+def test_resuming_what_is_finished(documents, tmp_path):
+    """A finished training is not trained again: its record comes back."""
+    how = {"preset": "nano", "steps": 3, "overrides": TINY}
+    record = train(documents, tmp_path / "out", **how)
+
+    assert train(documents, tmp_path / "out", **how, resume=True) == record
+    with pytest.raises(UsageError, match=r"settings.steps=3, this one has 4"):
+        train(documents, tmp_path / "out", **how | {"steps": 4}, resume=True)
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("changed", "key"),
     [
-        (b"", "is empty"),
-        (b" \n\t ", "is empty"),
-        (b"good text\xff\xfe", r"byte 9 \(0xff\) is not UTF-8"),
-        (b"good\0text", "byte 4 is NUL"),
-        (None, "No such file"),
+        ({"overrides": TINY | {"learning_rate": 1}}, r"settings.learning_rate=0.003, this one has 1.0"),
+        ({"seed": 5}, "settings.seed=0, this one has 5"),
+        ({"preset": "mini"}, "preset='nano', this one has 'mini'"),
+        ({"documents": ["other"] * 99}, "corpus.documents=600, this one has 99"),
     ],
 )
-def test_a_bad_corpus_is_named(tmp_path, content, message):
-    """A corpus that is no text is an error with the file and, where there is one, the byte."""
-    path = tmp_path / "corpus.txt"
-    if content is not None:
-        path.write_bytes(content)
+def test_another_plan_is_not_resumed(documents, tmp_path, changed, key):
+    """A folder that was begun with other settings or data is refused, and the key that differs is named."""
+    how = {"documents": documents, "preset": "nano", "steps": 8, "overrides": TINY}
+    with pytest.raises(Killed):
+        train(out=tmp_path / "out", **how, progress=killed_after(60))
 
-    with pytest.raises(DataError, match=message) as caught:
-        read_corpus(path)
-
-    assert str(path) in str(caught.value)
-
-
-def test_a_text_file_is_one_document(tmp_path):
-    """A file is read as it is, without its byte-order mark."""
-    (tmp_path / "a.txt").write_bytes("\ufeffé\n\nb\n".encode())
-
-    assert read_corpus(tmp_path / "a.txt") == ["é\n\nb\n"]
+    with pytest.raises(UsageError, match=key):
+        train(out=tmp_path / "out", **how | changed, resume=True)
+    with pytest.raises(UsageError, match=r"not empty.*--resume"):
+        train(out=tmp_path / "out", **how)
 
 
-def test_a_corpus_below_one_context_is_refused(tmp_path):
-    """Fewer tokens than one context is an error that says both numbers."""
-    with pytest.raises(DataError, match=r"\d+ tokens, fewer than one context of 64"):
-        train(["too short"], tmp_path / "out", preset="nano", progress=False)
+def test_there_must_be_something_to_resume(documents, tmp_path):
+    """Resuming in a new folder is an error; a kill before all was ready leaves a folder to begin in."""
+
+    def stop(step):
+        raise Killed
+
+    with pytest.raises(UsageError, match="holds no training to go on with"):
+        train(documents, tmp_path / "new", resume=True)
+    with pytest.raises(Killed):
+        train(documents, tmp_path / "out", overrides=TINY, steps=2, progress=stop)
+    assert train(documents, tmp_path / "out", overrides=TINY, steps=2)["steps"] == 2
+
+
+def test_a_loss_that_is_no_number_stops_the_training(documents, tmp_path):
+    """Training that diverges is stopped, says what to lower, and keeps the last checkpoint with finite weights."""
+    settings = TINY | {"learning_rate": 1e30, "clip": 0, "evaluate_every": 2, "warmup": 0, "report_every": 1}
+
+    with pytest.raises(
+        UsageError, match=r"is (nan|inf).* at step \d+.*lower learning_rate \(it is 1e\+30\)"
+    ) as caught:
+        train(documents, tmp_path / "out", preset="nano", steps=30, overrides=settings)
+
+    for checkpoint in (tmp_path / "out" / "checkpoints").glob("checkpoint-*"):
+        assert all(tensor.isfinite().all() for tensor in weights(checkpoint).values())
+        assert checkpoint.name in str(caught.value)
+
+
+def test_patience_keeps_the_best_weights(tmp_path):
+    """Where the validation loss rises, the training ends early and the weights are those of its lowest point."""
+    rng = random.Random(1)
+    documents = ["".join(rng.choice("abcdefgh") for _ in range(60)) for _ in range(40)]
+    settings = TINY | {"width": 64, "vocab_size": 258, "validation": 0.25, "learning_rate": 1e-2}
+    settings |= {"evaluate_every": 20, "patience": 3}
+
+    record = train(documents, tmp_path / "out", preset="nano", steps=2000, overrides=settings)
+
+    losses = [entry["loss"] for entry in record["validation"]]
+    assert record["steps"] < 2000
+    assert record["steps"] == 20 * (losses.index(min(losses)) + 1 + 3)
+    assert record["validation_loss"] == min(losses)
+
+
+def test_accumulation_is_a_larger_batch(documents, tmp_path):
+    """Two batches of four that are added up teach what one batch of eight does."""
+    settings = TINY | {"report_every": 1, "validation": 0}
+    one = train(documents, tmp_path / "a", steps=5, overrides=settings | {"batch": 8})
+    two = train(documents, tmp_path / "b", steps=5, overrides=settings | {"accumulation": 2})
+
+    for a, b in zip(one["losses"], two["losses"], strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    assert one["tokens"] == two["tokens"]
+
+
+def test_gradient_checkpointing_changes_nothing(documents, tmp_path):
+    """Computing the activations twice gives the same losses."""
+    losses = [
+        train(documents, tmp_path / str(on), steps=4, overrides=TINY | {"gradient_checkpointing": on})[
+            "losses"
+        ]
+        for on in (False, True)
+    ]
+
+    assert [a["loss"] for a in losses[0]] == pytest.approx([a["loss"] for a in losses[1]], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"positions": "rotary", "activation": "swiglu", "tied": "false"},
+        {"positions": "sinusoidal", "norm": "post"},
+    ],
+)
+def test_every_shape_can_be_set(documents, tmp_path, shape):
+    """The settings of the shape reach the model."""
+    train(documents, tmp_path / "out", steps=2, overrides=TINY | {"dropout": "0.1"} | shape)
+
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["dropout"] == 0.1
+    assert config["tie_word_embeddings"] == ("tied" not in shape)
+    assert all(config[key] == value for key, value in shape.items() if key != "tied")
+
+
+def test_a_given_tokenizer_is_used(documents, tmp_path):
+    """The tokenizer of a folder is taken as it is, and the model has its vocabulary."""
+    train_tokenizer(["something else"] * 5, vocab_size=262, context=8).save_pretrained(tmp_path / "mine")
+
+    train(documents, tmp_path / "out", steps=2, overrides=TINY, tokenizer=tmp_path / "mine")
+
+    given, used = ((tmp_path / name / "tokenizer.json").read_text() for name in ("mine", "out"))
+    assert used == given
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"] == 262
+    with pytest.raises(UsageError, match=r"tokenizer .*none: cannot be loaded"):
+        train(documents, tmp_path / "other", tokenizer=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "message"),
+    [
+        ("nano", {"learning_rte": "1"}, "unknown key 'learning_rte'. Did you mean 'learning_rate'?"),
+        ("nano", {"layers": "two"}, "key 'layers': .* found 'two'"),
+        ("nano", {"vocab_size": "257"}, "key 'vocab_size': .*258"),
+        ("nano", {"positions": "absolute"}, "key 'positions': .*'learned', 'sinusoidal' or 'rotary'"),
+        ("nano", {"learning_rate": "nan"}, "key 'learning_rate'"),
+        ("nano", {"patience": "3", "validation": "0"}, "patience .* validation=0"),
+        ("nanu", {}, "Did you mean 'nano'?"),
+    ],
+)
+def test_settings_are_checked(preset, given, message):
+    """An unknown setting is answered with the nearest one, a bad value with what is expected."""
+    with pytest.raises(UsageError, match=message.replace("?", r"\?")):
+        settings_of(preset, given)
+
+
+def test_a_shape_that_is_none_is_refused(documents, tmp_path):
+    """A width that does not divide into the heads is an error that names both."""
+    with pytest.raises(UsageError, match=r"16 does not divide into 3 heads"):
+        train(documents, tmp_path / "out", overrides=TINY | {"heads": 3})
+
+
+def test_the_small_preset_is_small():
+    """`small` has between 10 and 30 million parameters."""
+    shape = PRESETS["small"]
+    blocks = shape.layers * 12 * shape.width**2
+
+    assert 10e6 < blocks + shape.vocab_size * shape.width < 30e6
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["too short"], r"\d+ tokens, fewer than one context of 64"),
+        (
+            ["some text that is longer"] * 25,
+            r"validation=0.05 keeps \d+ tokens, fewer than one context of 64",
+        ),
+        ([" ", ""], "corpus is empty"),
+        (["ok", "a\0b"], "document 2: the text holds NUL"),
+    ],
+)
+def test_a_tiny_corpus_is_refused(tmp_path, given, message):
+    """A corpus that cannot fill one context is an error that says both numbers."""
+    with pytest.raises(DataError, match=message):
+        train(given, tmp_path / "out", preset="nano")
 
 
 def test_an_occupied_folder_is_refused(tmp_path, documents):
@@ -123,9 +351,9 @@ def test_an_occupied_folder_is_refused(tmp_path, documents):
     (tmp_path / "file").write_text("mine")
 
     with pytest.raises(UsageError, match="not empty"):
-        train(documents, tmp_path, preset="nano", progress=False)
+        train(documents, tmp_path, preset="nano")
     with pytest.raises(UsageError, match="cannot be made"):
-        train(documents, tmp_path / "file", preset="nano", progress=False)
+        train(documents, tmp_path / "file", preset="nano")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -133,42 +361,5 @@ def test_a_read_only_folder_is_refused(tmp_path, documents):
     """A folder that cannot be written is an error before any work."""
     tmp_path.chmod(0o500)
 
-    with pytest.raises(UsageError, match="cannot be written"):
-        train(documents, tmp_path, preset="nano", progress=False)
-
-
-def test_the_commands(gptaudit, tmp_path, documents):
-    """`decoder train` makes a folder from which `decoder generate` writes, equally for equal seeds."""
-    (tmp_path / "corpus.txt").write_text("\n".join(documents))
-
-    trained = gptaudit(
-        "decoder", "train", "--corpus", "corpus.txt", "--out", "out", "--preset", "nano", "--steps", 20
-    )
-    options = ("out", "--prompt", "The cat", "--max-new-tokens", 8, "--n", 3)
-    texts = [gptaudit("decoder", "generate", *options, "--seed", seed).out for seed in (1, 1, 2)]
-
-    assert trained.code == 0, trained.err
-    assert "loss" in trained.out
-    assert texts[0].count("The cat") >= 3
-    assert texts[0] == texts[1]
-    assert texts[0] != texts[2]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("train", "--corpus", "none.txt", "--out", "out"), "corpus none.txt: cannot be read"),
-        (("train", "--corpus", "none.txt"), "--out"),
-        (("train", "--corpus", "none.txt", "--out", "out", "--steps", "0"), "steps"),
-        (("generate", "nowhere", "--prompt", "x"), "nowhere"),
-        (("generate", "reference", "--prompt", "x", "--max-new-tokens", "1000"), "reads at most 128"),
-        (("generate", "reference", "--prompt", "x", "--top-p", "0"), "top-p"),
-    ],
-)
-def test_bad_arguments_exit_2(gptaudit, arguments, message):
-    """A bad argument ends with exit code 2 and one message that names it."""
-    ran = gptaudit("decoder", *arguments)
-
-    assert ran.code == 2
-    assert message in ran.err
-    assert "Traceback" not in ran.err
+    with pytest.raises(UsageError, match=r"cannot be (made|written)"):
+        train(documents, tmp_path, preset="nano")

@@ -1,0 +1,35 @@
+"""How a conversation is written as text: what instruct tuning trains on, and what a chat prompt becomes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}"
+    "{% for message in messages %}"
+    "{% if message.role == 'system' %}{{ 'System:\n' + message.content + '\n' }}"
+    "{% elif message.role == 'user' %}{{ 'User:\n' + message.content + '\n' }}"
+    "{% else %}{{ 'Assistant:\n' + message.content + eos_token }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
+)
+"""Jinja, for `tokenizer.chat_template`; special tokens are written out, so the text is encoded without adding any."""
+
+
+def render_prompt(prompt: str, start: str) -> str:
+    r"""Write a user's message up to where the answer begins, as `CHAT_TEMPLATE` does.
+
+    `start` is the tokenizer's start token. The answer follows without a space, and the end token follows it.
+
+    ```python
+    render_prompt("Hello", "<|endoftext|>")   # "<|endoftext|>User:\nHello\nAssistant:\n"
+    ```
+    """
+    return f"{start}User:\n{prompt}\nAssistant:\n"
+
+
+def encode_exchange(tokenizer: Any, prompt: str, response: str) -> tuple[list[int], list[int]]:  # noqa: ANN401
+    """Encode a prompt as the template writes it, and the response with the end token after it."""
+    before = tokenizer(render_prompt(prompt, tokenizer.bos_token), add_special_tokens=False).input_ids
+    after = tokenizer(response, add_special_tokens=False).input_ids
+    return list(before), [*after, tokenizer.eos_token_id]

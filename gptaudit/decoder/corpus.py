@@ -1,0 +1,210 @@
+"""Reading a corpus piece by piece: files, folders, and documents in memory."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple, TypeAlias
+
+from gptaudit.errors import DataError
+
+PIECE = 1 << 16
+"""Characters of the longest piece; a document of any size is read in this much memory."""
+KEY = "text"
+"""Where a line of a JSONL file holds its document."""
+
+_SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
+
+
+class Piece(NamedTuple):
+    """A stretch of a document's text, and whether the document ends with it."""
+
+    text: str
+    ends: bool
+
+
+Corpus: TypeAlias = Callable[[], Iterator[Piece]]
+"""Reads the corpus from its beginning, each time it is called; no document is without text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a corpus holds."""
+
+    documents: int
+    characters: int
+    sha256: str
+
+
+def survey(corpus: Corpus) -> Survey:
+    """Read a corpus once, and hash its documents in their order; NUL, which no document holds, stands between them.
+
+    Raises:
+        DataError: it holds no text.
+    """
+    digest, documents, characters, blank, between = hashlib.sha256(), 0, 0, True, b""
+    for text, ends in corpus():
+        digest.update(between + text.encode())
+        between = b"\0" if ends else b""
+        documents += ends
+        characters += len(text)
+        blank = blank and text.isspace()
+    if blank:
+        msg = "the corpus is empty; give a file with text"
+        raise DataError(msg)
+    return Survey(documents, characters, digest.hexdigest())
+
+
+def documents_in_memory(documents: Sequence[str]) -> Corpus:
+    """Take texts as a corpus of as many documents; empty ones are left out."""
+
+    def read() -> Iterator[Piece]:
+        for number, document in enumerate(documents, 1):
+            yield from _cut([_sound(document, f"document {number}")])
+
+    return read
+
+
+def corpus_files(paths: Iterable[Path]) -> Corpus:
+    """Take files and folders as a corpus.
+
+    A file is UTF-8 text and one document, or, named `*.jsonl`, a JSON object a line, `{"text": ...}`, each a
+    document. Both may be compressed (`*.gz`). Of a folder, `*.txt`, `*.jsonl` and these with `.gz` are read, in the
+    order of their paths.
+
+    Raises:
+        DataError: a file or folder is missing, cannot be read, or holds none of these files. Reading raises it where
+            a file is no UTF-8 text (with the byte), no such JSON (with the line), or damaged.
+    """
+    files = [file for path in paths for file in _files(path)]
+
+    def read() -> Iterator[Piece]:
+        for file in files:
+            jsonl = file.name.removesuffix(".gz").endswith(".jsonl")
+            yield from _jsonl_documents(file) if jsonl else _cut(_decoded(file))
+
+    return read
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        with _readable(path), path.open("rb"):
+            return [path]
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    with _readable(path):
+        found = [Path(folder, name) for folder, _, names in os.walk(path, onerror=refuse) for name in names]
+    endings = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
+    files = sorted(file for file in found if file.name.endswith(endings))
+    if not files:
+        msg = f"corpus {path}: the folder holds no *.txt, *.jsonl, *.txt.gz or *.jsonl.gz file"
+        raise DataError(msg)
+    return files
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what reading a file may raise into a `DataError` that names it."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        msg = f"corpus {path}: is damaged or no gzip file ({error}); make it again"
+    except OSError as error:
+        msg = f"corpus {path}: cannot be read ({error.strerror}); give UTF-8 text, JSONL, or a folder of them"
+    else:
+        return
+    raise DataError(msg)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    with _readable(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        yield file  # type: ignore[misc]  # a GzipFile reads as any binary file does
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    """Read a text file, without its byte-order mark, in stretches of at most `PIECE` characters."""
+    decoder, before = codecs.getincrementaldecoder("utf-8-sig")(), 0
+    with _opened(path) as file:
+        while True:
+            raw = file.read(PIECE)
+            kept = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(raw, final=not raw)
+            except UnicodeDecodeError as error:
+                at, byte = before - kept + error.start, error.object[error.start]
+                msg = f"corpus {path}: byte {at} (0x{byte:02x}) is not UTF-8; give a UTF-8 text file"
+                raise DataError(msg) from None
+            if (offset := raw.find(b"\0")) >= 0:
+                msg = f"corpus {path}: byte {before + offset} is NUL, so this is a binary file; give a text file"
+                raise DataError(msg)
+            before += len(raw)
+            if text:
+                yield text
+            if not raw:
+                return
+
+
+def _jsonl_documents(path: Path) -> Iterator[Piece]:
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                place = f"corpus {path}, line {number}"
+                yield from _cut([_sound(_text_of(line, place), place)])
+
+
+def _text_of(line: bytes, place: str) -> str:
+    try:
+        found: Any = json.loads(line)
+    except ValueError as error:
+        msg = f'{place}: is no JSON ({error}); give one object a line, {{"{KEY}": "..."}}'
+        raise DataError(msg) from None
+    text = found.get(KEY) if isinstance(found, dict) else None
+    if not isinstance(text, str):
+        came = f"the keys {', '.join(found) or 'none'}" if isinstance(found, dict) else type(found).__name__
+        if isinstance(found, dict) and KEY in found:
+            came = f"{type(found[KEY]).__name__} under it"
+        msg = f'{place}: expected a JSON object with its text under "{KEY}", found {came}'
+        raise DataError(msg)
+    return text
+
+
+def _sound(text: str, place: str) -> str:
+    """Refuse what no token stands for, and NUL, by which documents are told apart."""
+    if "\0" in text:
+        msg = f"{place}: the text holds NUL; remove it"
+        raise DataError(msg)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{place}: character {error.start} is half of a surrogate pair, which is no text; remove it"
+        raise DataError(msg) from None
+    return text
+
+
+def _cut(stretches: Iterable[str]) -> Iterator[Piece]:
+    """Cut one document into pieces where byte-level BPE cuts too, so that its tokens stay the same.
+
+    A single space between two words begins a token, whatever stands before it. Text without one is cut anywhere.
+    """
+    held = ""
+    for stretch in stretches:
+        held += stretch
+        while len(held) > PIECE:
+            spaces = [found.start() for found in _SINGLE_SPACE.finditer(held, PIECE // 2, PIECE)]
+            at = spaces[-1] if spaces else PIECE
+            yield Piece(held[:at], ends=False)
+            held = held[at:]
+    if held:
+        yield Piece(held, ends=True)

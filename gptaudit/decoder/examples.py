@@ -1,0 +1,135 @@
+"""Examples to fine-tune on: read from JSONL, turned into tokens, given out in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from gptaudit.datasets import read_json_lines
+from gptaudit.decoder.chat import encode_exchange
+from gptaudit.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+IGNORED = -100
+"""The label of a token whose prediction does not count, in torch and `transformers`."""
+
+KEYS = {"lm": ("text",), "instruct": ("prompt", "response"), "classify": ("text", "label")}
+"""What a line of each task's file holds."""
+
+Row: TypeAlias = dict[str, str]
+
+
+class Example(NamedTuple):
+    """Tokens, and what is to be predicted: a label for each, or one for all of them."""
+
+    ids: list[int]
+    labels: list[int] | int
+
+
+def read_rows(path: Path, task: str) -> list[Row]:
+    """Read a JSONL file with the keys of a task; others are allowed, and labels may be numbers.
+
+    Raises:
+        DataError: a line is malformed, lacks a key or has a blank text; the message names file, line and key.
+    """
+    rows = [_row(found, f"{path}, line {number}", KEYS[task]) for number, found in read_json_lines(path)]
+    if not rows:
+        msg = f"{path}: is empty; give one JSON object a line, with {_named(KEYS[task])}"
+        raise DataError(msg)
+    return rows
+
+
+def _row(found: object, place: str, keys: Sequence[str]) -> Row:
+    if not isinstance(found, dict):
+        msg = f"{place}: expected an object with {_named(keys)}, found {type(found).__name__}"
+        raise DataError(msg)
+    return {key: _text(found, key, place) for key in keys}
+
+
+def _text(found: dict[str, Any], key: str, place: str) -> str:
+    if key not in found:
+        msg = f"{place}: {key} is missing; found {_named(list(found)) or 'no key'}"
+        raise DataError(msg)
+    value = found[key]
+    if key == "label" and isinstance(value, int):
+        return str(value)
+    if not isinstance(value, str):
+        msg = f"{place}: {key}: expected a text, found {type(value).__name__}"
+        raise DataError(msg)
+    if not value.strip():
+        msg = f"{place}: {key} is blank; give a text, or leave the line out"
+        raise DataError(msg)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{place}: {key}: character {error.start} is half of a surrogate pair, which is no text; remove it"
+        raise DataError(msg) from None
+    return value
+
+
+def _named(keys: Sequence[str]) -> str:
+    return " and ".join(json.dumps(key) for key in keys)
+
+
+def encode_exchanges(rows: Sequence[Row], tokenizer: Any) -> list[Example]:  # noqa: ANN401
+    """Encode prompts and responses; the loss counts the response and the end token after it, not the prompt."""
+    examples = []
+    for row in rows:
+        prompt, response = encode_exchange(tokenizer, row["prompt"], row["response"])
+        examples.append(Example(prompt + response, [IGNORED] * len(prompt) + response))
+    return examples
+
+
+def encode_labelled(rows: Sequence[Row], tokenizer: Any, labels: Sequence[str]) -> list[Example]:  # noqa: ANN401
+    """Encode texts as whoever classifies them will, each with the number of its label."""
+    encoded = tokenizer([row["text"] for row in rows], verbose=False).input_ids
+    return [Example(ids, labels.index(row["label"])) for ids, row in zip(encoded, rows, strict=True)]
+
+
+def encode_documents(rows: Sequence[Row], tokenizer: Any) -> NDArray[np.uint32]:  # noqa: ANN401
+    """Encode texts one after the other, an end token before the first and after each, (tokens,)."""
+    import numpy as np
+
+    ids = [tokenizer.eos_token_id]
+    for row in rows:
+        ids += tokenizer(
+            row["text"], add_special_tokens=False, split_special_tokens=True, verbose=False
+        ).input_ids
+        ids.append(tokenizer.eos_token_id)
+    return np.array(ids, dtype=np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class Padded:
+    """Examples of different lengths, for `fitting.fit`; batches are padded on the right."""
+
+    examples: Sequence[Example]
+    padding: int
+    """The token that is put there, and masked."""
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def batch(self, numbers: Sequence[int] | NDArray[np.int64], epoch: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Stack examples as `input_ids` and `attention_mask`, (n, longest), and `labels`, (n, longest) or (n,)."""
+        taken = [self.examples[number] for number in numbers]
+        ids = [torch.tensor(example.ids) for example in taken]
+        mask = [torch.ones_like(one) for one in ids]
+        labels = [torch.tensor(example.labels) for example in taken]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=self.padding),
+            "attention_mask": pad_sequence(mask, batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED)
+            if labels[0].dim()
+            else torch.stack(labels),
+        }

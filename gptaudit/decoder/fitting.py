@@ -1,0 +1,248 @@
+"""Fit a model to examples through `transformers.Trainer`: any model that returns a loss, any examples."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import SequentialSampler
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
+from transformers.utils import logging
+
+from gptaudit.decoder.batches import EvenBatches, Examples, ShuffledBatches
+from gptaudit.errors import UsageError
+from gptaudit.progress import Progress, Step, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from gptaudit.decoder.settings import Fitting
+
+STATE = "trainer_state.json"
+"""What the Trainer writes last into a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Examples to validate with; at most `limit`, spread evenly over all of them."""
+
+    examples: Examples
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What was measured while the weights were fitted."""
+
+    steps: int
+    """Steps made; fewer than were asked for where there was no patience left."""
+    losses: list[dict[str, float]]
+    """`step`, and `loss`: the mean since the step before, in nats per target."""
+    validation: list[dict[str, float]]
+    """`step`, and the `loss` of the examples kept apart."""
+    validation_loss: float | None
+    """Of the weights as they were left."""
+    seconds: float
+    """Of these, since the training was begun or resumed."""
+    fresh_steps: int
+    """Steps made in those seconds."""
+
+
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Examples,
+    folder: Path,
+    settings: Fitting,
+    *,
+    validation: Validation | None = None,
+    progress: Progress = silent,
+) -> Fitted:
+    """Train `model` in place, and keep checkpoints in `folder`, each a whole model; go on from the last one there.
+
+    AdamW (fused where torch has it for the device), linear warm-up, cosine decay, clipped gradients. On a CPU, with
+    one number of threads, the same arguments give the same bits, whether or not the process was killed in between.
+    Under `torchrun` each process sees its own batches, so a step sees `batch * accumulation * processes` examples.
+
+    Raises:
+        UsageError: the loss is no number; the message says what to lower, and which checkpoint is good.
+    """
+    logging.disable_progress_bar()  # of each file that is written
+    arguments = _arguments(settings, folder, validates=validation is not None)
+    count = settings.steps * settings.accumulation * arguments.world_size
+    held = None
+    if validation is not None:
+        held = EvenBatches(validation.examples, size=settings.batch, limit=validation.limit)
+    watch = _Watch(settings, folder, progress if arguments.process_index == 0 else silent)
+    trainer = _Sequential(
+        model,
+        arguments,
+        data_collator=_only,
+        train_dataset=ShuffledBatches(examples, size=settings.batch, count=count, seed=settings.seed),
+        eval_dataset=held,
+        processing_class=tokenizer,
+        callbacks=[watch],
+    )
+    trainer.remove_callback(PrinterCallback)
+    if settings.patience is not None:
+        trainer.add_callback(EarlyStoppingCallback(settings.patience))
+    begun = time.perf_counter()
+    checkpoint = last_checkpoint(folder)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    history, best = trainer.state.log_history, trainer.state.best_metric
+    measured = _measured(history, "eval_loss")
+    return Fitted(
+        steps=trainer.state.global_step,
+        losses=_measured(history, "loss"),
+        validation=measured,
+        validation_loss=best if settings.patience else measured[-1]["loss"] if measured else None,
+        seconds=time.perf_counter() - begun,
+        fresh_steps=trainer.state.global_step - watch.begun_at,
+    )
+
+
+def accelerated() -> bool:
+    """Whether there is a device to train on other than the CPU."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Find the last checkpoint that was written whole."""
+    for path in sorted(folder.glob("checkpoint-*"), key=_step_of, reverse=True):
+        try:
+            json.loads((path / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _arguments(settings: Fitting, folder: Path, *, validates: bool) -> TrainingArguments:
+    """Say in the Trainer's words what the settings are."""
+    keeps_best = settings.patience is not None
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=1,  # an item of the data is a batch already
+        per_device_eval_batch_size=1,
+        gradient_accumulation_steps=settings.accumulation,
+        optim="adamw_torch_fused",
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": settings.final_rate},
+        warmup_steps=round(settings.warmup * settings.steps),
+        weight_decay=settings.weight_decay,
+        adam_beta1=settings.beta1,
+        adam_beta2=settings.beta2,
+        max_grad_norm=settings.clip,
+        activation_checkpointing=settings.gradient_checkpointing,
+        bf16=settings.precision == "bfloat16" or (settings.precision == "auto" and _has_bfloat16()),
+        seed=settings.seed,
+        logging_steps=settings.report_steps,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if validates else "no",
+        eval_steps=settings.evaluation_steps,
+        prediction_loss_only=True,
+        save_strategy="steps" if settings.checkpoint_steps else "no",
+        save_steps=settings.checkpoint_steps or settings.steps,
+        save_total_limit=2,
+        load_best_model_at_end=keeps_best,
+        restore_callback_states_from_checkpoint=keeps_best,
+        metric_for_best_model="loss" if keeps_best else None,
+        remove_unused_columns=False,  # the model takes all that the examples hold
+        report_to="none",
+        log_level="error",
+        use_cpu=not accelerated(),
+        dataloader_pin_memory=accelerated(),
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+    )
+
+
+def _has_bfloat16() -> bool:
+    """Whether the device that is trained on multiplies bfloat16 itself."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return not accelerated() and any(
+        torch.cpu.get_capabilities().get(f"{name}_bf16") for name in ("avx512", "amx")
+    )
+
+
+def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
+    (item,) = items
+    return item
+
+
+def _measured(history: list[dict[str, Any]], name: str) -> list[dict[str, float]]:
+    return [{"step": entry["step"], "loss": entry[name]} for entry in history if name in entry]
+
+
+class _Sequential(Trainer):
+    """A Trainer that takes the items in their order: they are shuffled batches."""
+
+    def _get_train_sampler(self, _: object = None) -> SequentialSampler:
+        return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]  # it has a length
+
+    def floating_point_ops(self, _: object) -> int:
+        """Count nothing: the Trainer would go through all weights at each step for a figure that is not used."""
+        return 0
+
+
+class _Watch(TrainerCallback):
+    """Tells the progress, and stops where the loss is no number, before that state is kept as a checkpoint."""
+
+    def __init__(self, settings: Fitting, folder: Path, progress: Progress) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._progress = progress
+        self._loss = ""
+        self.begun_at = 0
+
+    def on_train_begin(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - arguments, state, control
+        """Remember where the training goes on."""
+        self.begun_at = given[1].global_step
+
+    def on_step_end(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - as above
+        """Tell how far the training is, and have the loss looked at before a checkpoint is written."""
+        _, state, control = given
+        control.should_log = control.should_log or control.should_save or control.should_training_stop
+        done, total, before = state.global_step, self._settings.steps, self.begun_at
+        self._progress(Step("training", done, total, cached=before, note=self._loss))
+
+    def on_log(self, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as above
+        """Take note of the loss, and stop where it is no number."""
+        logs: Mapping[str, float] = more["logs"]
+        for name in ("loss", "grad_norm", "eval_loss"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise UsageError(self._diverged(name, logs[name], given[1].global_step))
+        if "loss" in logs:
+            self._loss = f"loss {logs['loss']:.3f}"
+
+    def _diverged(self, name: str, value: float, step: int) -> str:
+        named = {"loss": "loss", "grad_norm": "norm of the gradients", "eval_loss": "validation loss"}[name]
+        good = last_checkpoint(self._folder)
+        kept = (
+            "no checkpoint was written before it" if good is None else f"the last good weights are in {good}"
+        )
+        return (
+            f"the {named} is {value} at step {step}: the training has diverged, and was stopped; {kept}. Train anew "
+            f"with a lower learning_rate (it is {self._settings.learning_rate:g}), as --set learning_rate="
+            f"{self._settings.learning_rate / 3:.1g}"
+        )

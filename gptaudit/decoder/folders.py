@@ -1,0 +1,115 @@
+"""Model folders: opened with errors that say what is amiss, written where nothing stands yet."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from gptaudit.decoder import register
+from gptaudit.errors import UsageError, first_line
+from gptaudit.validation import read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DECODER = "gptaudit-decoder"
+"""`model_type` in the config.json of a decoder."""
+
+CLASSIFIER = "DecoderForSequenceClassification"
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+REMEDIES = {
+    DECODER: "give a folder that `gptaudit decoder train`, `finetune` or `import` wrote",
+    "gpt2": "give a folder that `GPT2LMHeadModel.save_pretrained` wrote, with its tokenizer",
+}
+
+
+def read_config(folder: Path, model_type: str = DECODER) -> dict[str, Any]:
+    """Read config.json of a folder that must hold a model of one type.
+
+    Raises:
+        UsageError: there is no such folder, or it holds something else; the message says what, and what to give.
+    """
+    remedy = REMEDIES[model_type]
+    if not folder.is_dir():
+        msg = f"{folder}: no such folder; {remedy}"
+        raise UsageError(msg)
+    path = folder / "config.json"
+    if not path.is_file():
+        msg = f"{folder}: not a model folder, as config.json is missing; {remedy}"
+        raise UsageError(msg)
+    try:
+        config = json.loads(read_text(path, error=UsageError))
+    except ValueError as error:
+        msg = f"{path}: expected JSON: {error}; {remedy}"
+        raise UsageError(msg) from None
+    found = config.get("model_type") if isinstance(config, dict) else None
+    if found != model_type:
+        msg = f"{path}: expected model_type {model_type!r}, found {found!r}; {remedy}"
+        raise UsageError(msg)
+    return dict(config)
+
+
+def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
+    """Load a causal language model and its tokenizer, from safetensors or from weights without code.
+
+    Raises:
+        UsageError: a file is missing or damaged, or the weights do not fit the configuration.
+    """
+    config = read_config(folder, model_type)
+    remedy = REMEDIES[model_type]
+    if CLASSIFIER in (config.get("architectures") or ()):
+        msg = f"{folder}: holds a classifier, which has no vocabulary head; give the decoder that it was made of"
+        raise UsageError(msg)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        msg = f"{folder}: the tokenizer is missing (tokenizer.json); {remedy}"
+        raise UsageError(msg)
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    register()
+    loader: Any = AutoModelForCausalLM
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model, info = loader.from_pretrained(
+            folder,
+            local_files_only=True,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are named below
+        )
+    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise whatever they meet in a bad file
+        msg = f"{folder}: cannot be opened: {type(error).__name__}: {first_line(error)}; {remedy}"
+        raise UsageError(msg) from None
+    # transformers fills what the file lacks with random numbers.
+    amiss = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]
+    if amiss:
+        first = f"{len(amiss)} are missing or of another shape, such as {min(amiss)}"
+        msg = f"{folder}: the weights do not fit config.json: {first}; {remedy}"
+        raise UsageError(msg)
+    return model, tokenizer
+
+
+def make_folder(out: Path) -> None:
+    """Make a new folder, or take an empty one.
+
+    Raises:
+        UsageError: it cannot be made or written, or is not empty.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        occupied = any(out.iterdir())
+    except OSError as error:
+        msg = f"output folder {out}: cannot be made or read ({error.strerror}); choose another with --out"
+        raise UsageError(msg) from error
+    if occupied:
+        msg = f"output folder {out}: is not empty; choose a new or empty folder with --out"
+        raise UsageError(msg)
+    if not os.access(out, os.W_OK):
+        msg = f"output folder {out}: cannot be written; choose another with --out"
+        raise UsageError(msg)
