@@ -16,9 +16,10 @@ from math import inf
 from typing import Literal, TypeAlias
 
 from gptaudit.errors import DataError
-from gptaudit.pairing import Audit, Difference, Pair, Pairs, both_totals, columns
+from gptaudit.pairing import Audit, Difference, Pair, Pairs, both_totals, columns, is_binary
 from gptaudit.plan import digest
 from gptaudit.records import Evidence, Measurement, Metric, ProbeResult, full_name
+from gptaudit.stats.effects import cohens_d, cohens_h
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.paired import mcnemar, sign_flips
 from gptaudit.stats.totals import exchange_test
@@ -27,6 +28,7 @@ COMPARISON_SCHEMA = "gptaudit.comparison/1"
 SHOWN = 6
 """Cases of a figure that are shown: those that changed most."""
 
+Effect: TypeAlias = Literal["cohens-h", "cohens-d"]
 Test: TypeAlias = Literal["mcnemar", "sign-flips", "exchanges"]
 Reading: TypeAlias = Literal["better", "worse", "crossed", "not shown"]
 """Nearer to the ideal, or further from it. `crossed` says that the ideal lies between the two values, as far from the
@@ -57,6 +59,9 @@ class Change:
     p_value: float
     adjusted: float
     reading: Reading
+    effect: Effect | None = None
+    """How `effect_size` is measured: h of two proportions, d of two means; None where the figure is no mean."""
+    effect_size: float | None = None
     why: str | None = None
 
 
@@ -158,12 +163,13 @@ def _changes(
     before = {full_name(old.id, metric): metric for metric in old.metrics}
     for metric in new.metrics:
         name = full_name(new.id, metric)
-        of_slice = pairs.of_slice(metric.slice)
-        found = Difference.of(of_slice, metric, level=level, seed=seed)
+        of_metric = pairs.of_metric(metric)
+        found = Difference.of(of_metric, metric, level=level, seed=seed)
         if found.candidate is None or found.baseline is None or name not in before:
             continue
-        test, p_value = _test(of_slice, metric, found, seed)
-        differences = [] if metric.formula else _differences(of_slice, metric)
+        test, p_value = _test(of_metric, metric, found, seed)
+        differences = [] if metric.formula else _differences(of_metric, metric)
+        effect, effect_size = _effect(of_metric, metric, found)
         yield Change(
             metric=name,
             title=metric.title,
@@ -184,6 +190,8 @@ def _changes(
             p_value=p_value,
             adjusted=p_value,
             reading=_meaning(metric, before[name], found.candidate, found.baseline),
+            effect=effect,
+            effect_size=effect_size,
             why=found.interval.why,
         )
 
@@ -191,10 +199,20 @@ def _changes(
 def _test(pairs: Sequence[Pair], metric: Metric, found: Difference, seed: int) -> tuple[Test, float]:
     if metric.formula:
         return "exchanges", exchange_test(*both_totals(pairs, metric), parsed(metric.formula), seed=seed)
-    if metric.interval.startswith("wilson") and found.clusters == found.n:
-        return "mcnemar", mcnemar(*columns(pairs, metric.name))
+    new, old = columns(pairs, metric.name)
+    if found.clusters == found.n and is_binary(metric, new, old):
+        return "mcnemar", mcnemar(new, old)
     clusters = [m.cluster for m, _ in pairs]
     return "sign-flips", sign_flips(_differences(pairs, metric), clusters, seed=seed)
+
+
+def _effect(pairs: Sequence[Pair], metric: Metric, found: Difference) -> tuple[Effect | None, float | None]:
+    if metric.formula or found.candidate is None or found.baseline is None:
+        return None, None
+    new, old = columns(pairs, metric.name)
+    if is_binary(metric, new, old):
+        return "cohens-h", cohens_h(found.candidate, found.baseline)
+    return "cohens-d", cohens_d(new, old)
 
 
 def _differences(pairs: Sequence[Pair], metric: Metric) -> list[float]:

@@ -146,6 +146,6 @@ class _Increase:
         """Return by how much the metric rose."""
         if missing := figure.missing or self.missing:
             return replace(figure, missing=missing)
-        found = Difference.of(self.pairs.of_slice(metric.slice), metric, level=self.level, seed=self.seed)
+        found = Difference.of(self.pairs.of_metric(metric), metric, level=self.level, seed=self.seed)
         low, high, why = found.interval.low, found.interval.high, found.interval.why
         return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.clusters)

@@ -9,9 +9,10 @@ from math import fsum, isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
-from gptaudit.stats.formula import parsed
+from gptaudit.stats.formula import OTHERS, parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -55,6 +56,12 @@ class Pairs:
         """Return the pairs of a slice; `{}` is the whole."""
         return [pair for pair in self.scored if slice_.items() <= pair[0].slices.items()]
 
+    def of_metric(self, metric: Metric) -> list[Pair]:
+        """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
+        if metric.formula and parsed(metric.formula).contrasts:
+            return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
+        return self.of_slice(metric.slice)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -84,7 +91,7 @@ class Difference:
         if metric.formula:
             return cls._of_totals(pairs, metric, level, seed, counts)
         new, old = columns(pairs, metric.name)
-        binary = metric.interval.startswith("wilson")
+        binary = is_binary(metric, new, old)
         interval = difference_interval(new, old, clusters, level=level, seed=seed, binary=binary)
         return cls(fsum(new) / len(new), fsum(old) / len(old), interval, **counts)
 
@@ -114,16 +121,31 @@ def columns(pairs: Sequence[Pair], name: str) -> tuple[list[float], list[float]]
     return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
 
 
+def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
+    """Whether a metric's values are 0 or 1: those of a binary metric are, and have Wilson's interval."""
+    return metric.interval.startswith("wilson") and {*new, *old} <= {0.0, 1.0}
+
+
 def both_totals(pairs: Sequence[Pair], metric: Metric) -> tuple[Totals, Totals]:
     """Return the totals of a metric's formula in the candidate and in the baseline."""
     names = parsed(metric.formula).names
     clusters = np.array([m.cluster for m, _ in pairs])
-    both = {name: columns(pairs, name) for name in names}
+    inside = [metric.slice.items() <= m.slices.items() for m, _ in pairs]
+    both = {name: _totalled(pairs, name, inside) for name in names}
     new, old = (
-        Totals.of({n: np.array(values[who]) for n, values in both.items()}, clusters, macro=metric.macro)
+        Totals.of({n: values[who] for n, values in both.items()}, clusters, macro=metric.macro)
         for who in (0, 1)
     )
     return new, old
+
+
+def _totalled(
+    pairs: Sequence[Pair], name: str, inside: Sequence[bool]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each case adds to a total in the candidate and in the baseline; see `OTHERS`."""
+    adds = np.array(inside) != name.startswith(OTHERS)
+    new, old = columns(pairs, name.removeprefix(OTHERS))
+    return np.array(new) * adds, np.array(old) * adds
 
 
 def _facts(probe: ProbeResult, cases: Sequence[str]) -> dict[str, object]:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gptaudit.comparison import Change, ChangedCase, Comparison, ProbeComparison, Reading, Side, Test
+from gptaudit.comparison import (
+    Change,
+    ChangedCase,
+    Comparison,
+    Effect,
+    ProbeComparison,
+    Reading,
+    Side,
+    Test,
+)
 from gptaudit.records import Evidence
 
 from . import charts, reading
@@ -26,6 +35,8 @@ TESTS: Mapping[Test, str] = {
     "sign-flips": "sign changes of clusters",
     "exchanges": "exchanges of clusters",
 }
+
+EFFECTS: Mapping[Effect, str] = {"cohens-h": "Cohen's h", "cohens-d": "Cohen's d"}
 
 
 def render(comparison: Comparison) -> str:
@@ -117,9 +128,16 @@ def _change(change: Change, axis: charts.Axis) -> View:
         "ideal": compact(change.ideal, unit),
         "p": number(change.adjusted, 4) if change.adjusted >= 0.0001 else "below 0.0001",
         "test": TESTS[change.test],
+        "effect": _effect(change),
         "cases": _cases(change),
         "bar": charts.bar(axis, label, figure, ideal=0.0),
     }
+
+
+def _effect(change: Change) -> str:
+    if change.effect is None or change.effect_size is None:
+        return ""
+    return f"{EFFECTS[change.effect]} {number(change.effect_size, 2)}"
 
 
 def _cases(change: Change) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from gate_builders import RATE, a_probe, a_result, measured_audit
+from statsmodels.stats.proportion import proportion_effectsize
 
 from gptaudit.comparison import compare
 from gptaudit.errors import DataError
@@ -50,6 +52,22 @@ def test_a_planted_change_is_found_where_it_is():
     assert (whole.rose, whole.fell, whole.test) == (30, 0, "mcnemar")
     assert whole.low < 0.15 < whole.high
     assert whole.p_value == mcnemar(now, WAS)
+    assert (whole.effect, whole.effect_size) == ("cohens-h", pytest.approx(proportion_effectsize(0.65, 0.5)))
+
+
+def test_scores_within_bounds_are_no_proportions():
+    """Scores of single cases have a proportion's interval, but neither McNemar's test nor Cohen's h."""
+    spec = MetricSpec("score", 0.0, "lower", "fraction", bounds=(0.0, 1.0))
+    was = np.random.default_rng(1).beta(2, 5, 60)
+    old, new = (of_values(spec, values) for values in (was, was + 0.1 * (1 - was)))
+    found = change(old, new, "probe.score")
+
+    now = was + 0.1 * (1 - was)
+    assert (found.test, found.effect) == ("sign-flips", "cohens-d")
+    assert found.effect_size == pytest.approx(
+        (now - was).mean() / np.sqrt((now.var(ddof=1) + was.var(ddof=1)) / 2)
+    )
+    assert 0 < found.low < found.difference < found.high
 
 
 def test_the_same_audit_twice_shows_nothing():

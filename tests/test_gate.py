@@ -173,17 +173,18 @@ class TestManyRules:
             decide_by(probe, Rule("probe.rate[group=*]", max=1), Rule("probe.rate[group=a]", max=0.5))
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("binary", [True, False])
     @pytest.mark.parametrize("clusters", [5, 12, 60])
-    def test_false_failures_stay_below_alpha(self, clusters):
-        """Ten rates exactly at their limits fail the gate at most once in twenty audits."""
+    def test_false_failures_stay_below_alpha(self, clusters, binary):
+        """Ten rates, or mean scores, exactly at their limits fail the gate at most once in twenty audits."""
         g = np.random.default_rng(clusters)
         names = [str(c) for c in range(clusters) for _ in range(6)]
-        specs = [replace(RATE, name=f"m{i}") for i in range(10)]
+        specs = [replace(RATE, name=f"m{i}", binary=binary, bounds=(0.0, 1.0)) for i in range(10)]
         rules = [Rule(f"probe.m{i}", max=0.3) for i in range(10)]
         failed, audits = 0, 500
         for _ in range(audits):
             chance = np.repeat(g.beta(0.3 * 4, 0.7 * 4, (clusters, 10)), 6, axis=0)
-            hits = g.random(chance.shape) < chance
+            hits = g.random(chance.shape) < chance if binary else chance
             cases = [
                 Measurement(str(k), c, {}, {f"m{i}": float(h) for i, h in enumerate(row)})
                 for k, (c, row) in enumerate(zip(names, hits, strict=True))

@@ -28,6 +28,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 _ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,)}
+OTHERS = "others_"
+"""Begins the names that are totals over the other groups of a slice's axis."""
 LONGEST = 500
 """Characters: a formula that is longer is none, and might be deeper than Python can read."""
 
@@ -51,6 +53,8 @@ class Formula:
             msg = f"formula {text!r}: {first_line(error)}"
             raise ValueError(msg) from None
         self.names = tuple(dict.fromkeys(self._names(self._tree)))
+        self.contrasts = any(name.startswith(OTHERS) for name in self.names)
+        """Whether it compares the group of a slice with the others of its axis, so that only slices have a figure."""
 
     def __call__(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a number, or an array like the values
         """Evaluate it for numbers, or for arrays of one shape; what is divided by zero is not a number."""

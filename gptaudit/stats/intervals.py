@@ -1,27 +1,26 @@
 """
 Intervals for means of clustered cases.
 
-Cases of one cluster (one template, one prompt) are alike, so the cluster is the unit that is sampled. Which
-method serves which data was chosen by simulation (`tests/bench/interval_coverage.py`):
+Cases of one cluster (one template, one prompt) are alike, so the cluster is the unit that is sampled. There is one
+method for each kind of data, chosen by simulation (`tests/bench/interval_coverage.py`):
 
 * `wilson`: binary values, one case per cluster (Wilson 1927);
-* `wilson-clustered`: binary values, several cases per cluster. Wilson's interval on the effective number of
-  cases `p (1 - p) / v` (Korn & Graubard 1998), where `v` is the jackknife variance over clusters, with a t
-  quantile;
-* `cluster-bootstrap-t`: any other values. Whole clusters are resampled and the resampled means studentised
-  (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore. Where so few
-  clusters differ that the bootstrap runs beyond the values' bounds, `wilson-clustered` takes its place: between
-  its bounds no variable varies more than a binary one of the same mean.
-* `cluster-t`: any other values of 20,000 clusters or more, where the means are as good as normal and resampling
+* `wilson-clustered`: any other values between two bounds. Wilson's interval on the effective number of cases
+  `p (1 - p) / v` (Korn & Graubard 1998; Dean & Pagano 2015), where `p` is the mean's place between the bounds and `v`
+  its cluster-robust variance CR2 (Bell & McCaffrey 2002), with a t quantile. Its degrees of freedom follow from the
+  kurtosis of what each cluster contributes: a variance that few clusters dominate is known badly. Values that crowd
+  at one bound, as most scores of toxicity do, may hide a rare high part that so few clusters cannot show; for those,
+  a fifth of one further cluster is taken to lie at the other bound;
+* `cluster-bootstrap-t`: values without bounds. Whole clusters are resampled and the resampled means studentised
+  (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore. Each end reaches at
+  least as far as that of the t interval with CR2 and the degrees of freedom above;
+* `cluster-t`: values without bounds of 20,000 clusters or more, where the means are as good as normal and resampling
   would show no more than a t interval with the cluster-robust standard error (Miller 2024).
 
 Where no two clusters differ, a variance of zero says nothing. Then at most a share `z^2 / (G + z^2)` of all
 clusters can be different without one among `G` having shown it (Wilson's upper end for 0 of `G`), and the
 interval reaches to where such a share, at the bounds of the metric, would move the mean. A constant without
 bounds has no interval.
-
-A skewed value whose rare high part no cluster has shown cannot be covered by any of these: 20 prompts do not
-tell about a completion that one prompt in 40 provokes, unless the metric is binary.
 """
 
 from __future__ import annotations
@@ -43,10 +42,14 @@ MANY_CLUSTERS = 20_000
 FEWEST_CLUSTERS = 5
 """With fewer, too many resamples consist of one cluster only, and the bootstrap has no upper end."""
 
+WILSON_CLUSTERED = "wilson-clustered"
+UNSEEN = 0.2
+"""Clusters that may lie at the far bound where all that were drawn crowd at the near one."""
+
 _BLOCK = 2_000_000
 """Resamples x clusters drawn at once; bounds the memory to some 50 MB."""
 _ROUNDING = 1e-12
-"""Relative to the values: differences below it are rounding."""
+"""Relative to the scale of the values: differences below it are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,12 @@ def mean_interval(
             "all cases belong to one cluster, which shows no spread" if len(values) else "no case was scored"
         )
         return Interval(None, None, "none", why)
-    if not binary:
-        return _bootstrap_t(sample, level, seed, bounds)
-    if sample.groups == len(values):
+    if binary and sample.groups == len(values):
         return wilson(fsum(values), len(values), level)
-    return _wilson_clustered(sample, level, 0.0, 1.0)
+    least, greatest = (0.0, 1.0) if binary else bounds
+    if least is None or greatest is None:
+        return _bootstrap_t(sample, level, seed, bounds)
+    return _wilson_clustered(sample, level, least, greatest, unseen=0.0 if binary else UNSEEN)
 
 
 def difference_interval(
@@ -101,7 +105,7 @@ def difference_interval(
     differences = [a - b for a, b in zip(candidate, baseline, strict=True)]
     sample = _Sample.of(differences, clusters)
     if binary and sample.groups >= 2:
-        return _wilson_clustered(sample, level, -1.0, 1.0)
+        return _wilson_clustered(sample, level, -1.0, 1.0, unseen=0.0)
     if differences and not any(differences):
         return UNCHANGED
     return mean_interval(differences, clusters, level=level, seed=seed)
@@ -149,32 +153,60 @@ class _Sample:
         return self.totals - self.mean * self.sizes
 
     @property
-    def constant(self) -> bool:
-        """Whether no cluster's mean differs from the whole mean."""
-        return bool((np.abs(self.residuals) <= _ROUNDING * self.largest * self.sizes).all())
+    def shifts(self) -> Floats:
+        """What each cluster contributes to the error of the mean, made larger for its share in the mean (CR2)."""
+        cases = float(self.sizes.sum())
+        shifts: Floats = self.residuals / (cases * np.sqrt(1 - self.sizes / cases))
+        return shifts
+
+    def constant(self, scale: float) -> bool:
+        """Whether no cluster's mean differs from the whole mean by more than rounding of numbers of that scale."""
+        return bool((np.abs(self.residuals) <= _ROUNDING * scale * self.sizes).all())
 
 
-def _wilson_clustered(sample: _Sample, level: float, least: float, greatest: float) -> Interval:
-    method = "wilson-clustered"
-    if sample.constant:
-        return unseen(sample.mean, sample.groups, level, (least, greatest), method)
-    left_out = sample.residuals / (sample.sizes.sum() - sample.sizes)  # mean - mean without the cluster
-    variance = (1 - 1 / sample.groups) * float((left_out**2).sum()) / (greatest - least) ** 2
-    share = (sample.mean - least) / (greatest - least)
-    quantile = float(stdtrit(_degrees_of_freedom(left_out), (1 + level) / 2))
-    low, high = _score_interval(share, share * (1 - share) / variance, quantile)
-    return Interval(least + low * (greatest - least), least + high * (greatest - least), method)
+def _wilson_clustered(
+    sample: _Sample, level: float, least: float, greatest: float, *, unseen: float
+) -> Interval:
+    """Return Wilson's interval on the effective number of cases; `unseen` clusters more may lie at the far bound."""
+    bounds = least, greatest
+    if sample.constant(greatest - least):
+        return agreed(sample.mean, sample.groups, level, bounds, WILSON_CLUSTERED)
+    shifts = sample.shifts
+    near, far = sorted((sample.mean - least, greatest - sample.mean))
+    crowding = min(1.0, sample.groups * float((shifts**2).sum()) / max(near, _ROUNDING) ** 2)
+    hidden = unseen * crowding * (far / sample.groups) ** 2
+    return effective(sample.mean, shifts, level, bounds, hidden=hidden)
 
 
-def _degrees_of_freedom(deviations: Floats) -> float:
-    """Return what a variance estimated from `deviations` (groups,) is worth.
+def effective(
+    value: float, shifts: Floats, level: float, bounds: tuple[float, float], *, hidden: float = 0.0
+) -> Interval:
+    """Return Wilson's interval for a value between two bounds, on as many cases as its variance is worth.
 
-    From `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df` of a normal sample: a
-    variance that a few clusters dominate, large ones or the only ones with an event, is known badly.
+    The variance is the sum of the squared `shifts` (groups,), what each cluster contributes to the value's error, and
+    of what is `hidden`.
     """
-    groups = len(deviations)
-    kurtosis = groups * float((deviations**4).sum()) / float((deviations**2).sum()) ** 2
-    return 2 / (2 / (groups - 1) + max(kurtosis - 3, 0.0) / groups)
+    least, reach = bounds[0], bounds[1] - bounds[0]
+    share = min(max((value - least) / reach, _ROUNDING), 1 - _ROUNDING)
+    variance = (float((shifts**2).sum()) + hidden) / reach**2
+    low, high = _score_interval(share, share * (1 - share) / variance, _t_quantile(shifts, level))
+    return Interval(min(least + low * reach, value), max(least + high * reach, value), WILSON_CLUSTERED)
+
+
+def _t_quantile(shifts: Floats, level: float) -> float:
+    """Return the t quantile for a variance that was estimated from `shifts` (groups,).
+
+    Its degrees of freedom follow from `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df` of
+    a normal sample: a variance that a few clusters dominate, large ones or the only ones with an event, is known
+    badly. The excess is corrected for its bias in small samples (Joanes & Gill 1998), for which four clusters are the
+    fewest.
+    """
+    groups = len(shifts)
+    excess = groups * float((shifts**4).sum()) / float((shifts**2).sum()) ** 2 - 3
+    if groups > 3:
+        excess = (groups - 1) / ((groups - 2) * (groups - 3)) * ((groups + 1) * excess + 6)
+    freedom = 2 / (2 / (groups - 1) + max(excess, 0.0) / groups)
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> Interval:
@@ -182,8 +214,8 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     if sample.groups < FEWEST_CLUSTERS:
         why = f"{sample.groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
         return Interval(None, None, method, why)
-    if sample.constant:
-        return unseen(sample.mean, sample.groups, level, bounds, method)
+    if sample.constant(sample.largest):
+        return agreed(sample.mean, sample.groups, level, bounds, method)
     error = sqrt(float((sample.residuals**2).sum())) / float(sample.sizes.sum())
     if sample.groups >= MANY_CLUSTERS:
         half = _z(level) * error  # of so many clusters, t is normal
@@ -191,11 +223,9 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
     upper, lower = (float(end) for end in np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf"))
-    low, high = sample.mean - max(lower, 0.0) * error, sample.mean - min(upper, 0.0) * error
-    least, greatest = bounds
-    within = (least is None or low > least) and (greatest is None or high < greatest)
-    if not within and least is not None and greatest is not None:
-        return _wilson_clustered(sample, level, least, greatest)
+    half = _t_quantile(sample.shifts, level) * float(np.linalg.norm(sample.shifts))
+    low = sample.mean - max(lower * error, half)
+    high = sample.mean + max(-upper * error, half)
     if not isfinite(low) or not isfinite(high):
         return Interval(None, None, method, "too few clusters differ from the others to bound the mean")
     return clipped(low, high, bounds, method)
@@ -235,7 +265,7 @@ def _draw(groups: int, count: int, generator: np.random.Generator) -> Floats:
     return times.reshape(count, groups).astype(np.float64)
 
 
-def unseen(value: float, groups: int, level: float, bounds: Bounds, method: str) -> Interval:
+def agreed(value: float, groups: int, level: float, bounds: Bounds, method: str) -> Interval:
     """Return how far clusters that were not drawn could move a value on which all `groups` that were drawn agree."""
     least, greatest = bounds
     if least is None or greatest is None:

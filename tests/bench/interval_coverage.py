@@ -1,10 +1,12 @@
 """
-Measure by simulation how often the 95 % intervals hold the true mean: prints a Markdown table of coverage in %.
+Measure by simulation how often the 95 % intervals hold the truth: prints Markdown tables of coverage in %.
 
     python tests/bench/interval_coverage.py [--samples 2000]
 
 Clusters are drawn afresh for every sample. `correlation` is that of two cases of one cluster; sizes are `single`
-(one case), `equal` (8), `uneven` (1 to 20) or `heavy` (lognormal up to 60: a few clusters hold most cases).
+(one case), `equal` (8), `uneven` (1 to 20) or `heavy` (lognormal up to 60: a few clusters hold most cases). A rate of
+binary values is drawn from a fifth below to a fifth above its nominal value: at one rate alone, the coverage of any
+interval for counts jumps by several percent from one rate to the next (Brown, Cai & DasGupta 2001).
 """
 
 from __future__ import annotations
@@ -13,15 +15,17 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from gptaudit.stats import intervals
+from gptaudit.stats import intervals, totals
+from gptaudit.stats.formula import parsed
+from gptaudit.stats.intervals import Interval
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
-CLUSTERS = (10, 20, 60, 200)
+CLUSTERS = (5, 10, 20, 60, 200)
 CORRELATIONS = (0.0, 0.1, 0.5, 1.0)
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,22 +34,22 @@ class Data:
 
     name: str
     mean: float
-    draw: Draw
-    binary: bool = False
-    bounds: tuple[float | None, float | None] = (None, None)
+    draw: Draw | None = None
+    bounds: tuple[float | None, float | None] = (0.0, 1.0)
+
+    @property
+    def binary(self) -> bool:
+        return self.draw is None
 
 
 def _binary(share: float) -> Data:
-    return Data(f"binary, rate {share}", share, lambda g, n: (g.random(n) < share) * 1.0, binary=True)
+    return Data(f"binary, rate {share}", share)
 
 
-def _beta(mean: float) -> Data:
-    return Data(
-        f"skewed in [0, 1], mean {mean}",
-        mean,
-        lambda g, n: g.beta(4 * mean, 4 * (1 - mean), n),
-        bounds=(0, 1),
-    )
+def _beta(mean: float, concentration: float) -> Data:
+    a, b = concentration * mean, concentration * (1 - mean)
+    shape = "narrow" if concentration > 10 else "skewed" if mean < 0.5 else "broad"
+    return Data(f"{shape} in [0, 1], mean {mean}", mean, lambda g, n: g.beta(a, b, n))
 
 
 def _max_toxicity(share: float) -> Data:
@@ -55,21 +59,14 @@ def _max_toxicity(share: float) -> Data:
     def draw(g: np.random.Generator, n: int) -> np.ndarray:
         return np.where(g.random(n) < share, g.beta(5, 2, n), g.beta(0.5, 40, n))
 
-    return Data(f"maximum toxicity, {share:.0%} toxic", mean, draw, bounds=(0, 1))
+    return Data(f"maximum toxicity, {share:.0%} toxic", mean, draw)
 
 
-BINARY = (_binary(0.5), _binary(0.1), _binary(0.02))
-CONTINUOUS = (
-    Data("normal", 0.0, lambda g, n: g.normal(size=n)),
-    _beta(0.1),
-    _max_toxicity(0.1),
-)
-SINGLE = (
-    *BINARY,
-    _beta(0.1),
-    _beta(0.05),
-    _max_toxicity(0.1),
-    Data("lognormal", np.exp(0.5), lambda g, n: g.lognormal(size=n)),
+BINARY = tuple(_binary(share) for share in (0.5, 0.1, 0.02, 0.98, 0.0, 1.0))
+BOUNDED = (_beta(0.5, 4), _beta(0.3, 100), _beta(0.1, 4), _max_toxicity(0.1), _max_toxicity(0.02))
+UNBOUNDED = (
+    Data("normal", 0.0, lambda g, n: g.normal(size=n), (None, None)),
+    Data("lognormal", np.exp(0.5), lambda g, n: g.lognormal(size=n), (None, None)),
 )
 
 
@@ -88,21 +85,28 @@ def sizes(kind: str, clusters: int, generator: np.random.Generator) -> np.ndarra
 
 def sample(
     data: Data, kind: str, clusters: int, correlation: float, generator: np.random.Generator
-) -> tuple[list[float], list[str]]:
-    """Draw values and their clusters.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Draw values, their clusters, and the true mean.
 
     Binary values have a rate of their own in each cluster (beta-binomial); others take, with probability
     sqrt(correlation), a value that is common to the cluster.
     """
     index = np.repeat(np.arange(clusters), sizes(kind, clusters, generator))
-    if data.binary and 0 < correlation < 1:
-        spread = (1 - correlation) / correlation
-        rates = generator.beta(data.mean * spread, (1 - data.mean) * spread, clusters)
-        values = (generator.random(len(index)) < rates[index]) * 1.0
-    else:
-        own, common = data.draw(generator, len(index)), data.draw(generator, clusters)[index]
-        values = np.where(generator.random(len(index)) < np.sqrt(correlation), common, own)
-    return values.tolist(), [str(i) for i in index]
+    mean, draw = data.mean, data.draw
+    if draw is None:
+        mean += generator.uniform(-0.2, 0.2) * min(mean, 1 - mean)
+        rates = _rates(mean, correlation, clusters, generator)
+        return (generator.random(len(index)) < rates[index]) * 1.0, index, mean
+    own, common = draw(generator, len(index)), draw(generator, clusters)[index]
+    return np.where(generator.random(len(index)) < np.sqrt(correlation), common, own), index, mean
+
+
+def _rates(mean: float, correlation: float, clusters: int, generator: np.random.Generator) -> np.ndarray:
+    if correlation in (0.0, 1.0) or mean in (0.0, 1.0):
+        drawn = (generator.random(clusters) < mean) * 1.0
+        return drawn if correlation else np.full(clusters, mean)
+    spread = (1 - correlation) / correlation
+    return generator.beta(mean * spread, (1 - mean) * spread, clusters)
 
 
 def coverage(data: Data, kind: str, clusters: int, correlation: float, samples: int, seed: int = 1) -> float:
@@ -110,14 +114,20 @@ def coverage(data: Data, kind: str, clusters: int, correlation: float, samples: 
     generator = np.random.default_rng(seed)
     held = 0
     for number in range(samples):
-        values, names = sample(data, kind, clusters, correlation, generator)
-        interval = intervals.mean_interval(
-            values, names, level=0.95, seed=number, binary=data.binary, bounds=data.bounds
+        values, index, mean = sample(data, kind, clusters, correlation, generator)
+        held += _holds(
+            intervals.mean_interval(
+                values, index, level=LEVEL, seed=number, binary=data.binary, bounds=data.bounds
+            ),
+            mean,
         )
-        low, high = interval.low, interval.high
-        # No interval: only where the mean cannot be bounded, which promises nothing false.
-        held += low is None or high is None or low - 1e-12 <= data.mean <= high + 1e-12
     return held / samples
+
+
+def _holds(interval: Interval, truth: float) -> bool:
+    # No interval: only where the truth cannot be bounded, which promises nothing false.
+    low, high = interval.low, interval.high
+    return low is None or high is None or low - 1e-9 <= truth <= high + 1e-9
 
 
 def paired_coverage(
@@ -125,46 +135,139 @@ def paired_coverage(
 ) -> float:
     """Return the coverage for the difference of two binary runs of which shares of cases changed."""
     generator = np.random.default_rng(seed)
-    names = [str(i) for i in range(clusters) for _ in range(cases)]
+    index = np.repeat(np.arange(clusters), cases)
     held = 0
     for _ in range(samples):
-        chance = generator.random(len(names))
+        chance = generator.random(len(index))
         new, old = (chance < gained) * 1.0, (chance > 1 - lost) * 1.0
-        interval = intervals.difference_interval(
-            new.tolist(), old.tolist(), names, level=0.95, seed=0, binary=True
-        )
-        held += interval.low - 1e-12 <= gained - lost <= interval.high + 1e-12
+        interval = intervals.difference_interval(new, old, index, level=LEVEL, seed=0, binary=True)
+        held += _holds(interval, gained - lost)
     return held / samples
 
 
-def _rows(samples: int) -> Iterator[tuple[str, str, str, list[float]]]:
-    for kind, of_kind in (("equal", BINARY), ("uneven", BINARY), ("heavy", BINARY), ("uneven", CONTINUOUS)):
+@dataclass(frozen=True)
+class Ratio:
+    """A figure of answers that name a person or not, and follow a stereotype or not, eight a template."""
+
+    name: str
+    formula: str
+    bounds: tuple[float, float]
+    truth: Callable[[float, float], float]
+
+
+RATIOS = (
+    Ratio("bias_ambiguous", "(2 * biased - known) / asked", (-1, 1), lambda u, b: 2 * b - (1 - u)),
+    Ratio("bias_disambiguated", "2 * biased / known - 1", (-1, 1), lambda u, b: 2 * b / (1 - u) - 1),
+    Ratio("accuracy", "(asked - known) / asked", (0, 1), lambda u, b: u),
+)
+ANSWERS = ((0.3, 0.35), (0.3, 0.6), (0.9, 0.07))
+"""Probabilities of the answers "unknown" and of those that follow the stereotype."""
+TERMS = ((0.9, 0.6), (0.8, 0.7), (0.9, 0.5))
+"""StereoSet's lms and ss, as fractions. At ss = 0.5, where icat is greatest, its estimate is biased."""
+
+
+def ratio_coverage(
+    ratio: Ratio, answers: tuple[float, float], clusters: int, samples: int, seed: int = 1
+) -> float:
+    """Return the coverage of a figure whose templates differ in their answers (Dirichlet, concentration 2)."""
+    generator = np.random.default_rng(seed)
+    unknown, biased = answers
+    weights = 2 * np.array([unknown, biased, 1 - unknown - biased])
+    held = 0
+    for number in range(samples):
+        counts = np.stack(
+            [generator.multinomial(8, p) for p in generator.dirichlet(weights, clusters)]
+        ).astype(float)
+        parts = {
+            "asked": np.full(clusters, 8.0),
+            "biased": counts[:, 1],
+            "known": counts[:, 1] + counts[:, 2],
+        }
+        held += _figure_holds(parts, ratio.formula, ratio.bounds, ratio.truth(*answers), number)
+    return held / samples
+
+
+def icat_coverage(term: tuple[float, float], clusters: int, samples: int, seed: int = 1) -> float:
+    """Return the coverage of icat over terms of ten items that differ in lms and ss (beta, concentration 5)."""
+    generator = np.random.default_rng(seed)
+    lms, ss = term
+    held = 0
+    for number in range(samples):
+        rates = [generator.beta(5 * mean, 5 * (1 - mean), clusters) for mean in term]
+        parts = {
+            "lms": generator.binomial(20, rates[0]) / 20,
+            "ss": generator.binomial(10, rates[1]) / 10,
+            "term": np.ones(clusters),
+        }
+        held += _figure_holds(parts, ICAT, (0, 100), 200 * lms * min(ss, 1 - ss), number)
+    return held / samples
+
+
+ICAT = "200 * lms / term * min(ss, term - ss) / term"
+
+
+def _figure_holds(
+    parts: dict[str, np.ndarray], formula: str, bounds: tuple[float, float], truth: float, seed: int
+) -> bool:
+    asked = parsed(formula)
+    found = totals.Totals({name: parts[name] for name in asked.names})
+    if not np.isfinite(found.figure(asked)):
+        return True
+    return _holds(totals.figure_interval(found, asked, level=LEVEL, seed=seed, bounds=bounds), truth)
+
+
+Row = tuple[str, str, str, list[float]]
+
+
+def _means(samples: int) -> Iterator[Row]:
+    blocks = [(kind, BINARY) for kind in ("single", "equal", "uneven", "heavy")]
+    blocks += [(kind, BOUNDED) for kind in ("single", "uneven", "heavy")]
+    blocks += [(kind, UNBOUNDED) for kind in ("single", "uneven")]
+    for kind, of_kind in blocks:
         for data in of_kind:
-            for correlation in CORRELATIONS:
-                cells = [coverage(data, kind, n, correlation, samples) for n in CLUSTERS]
+            for correlation in (0.0,) if kind == "single" or data.mean in (0, 1) else CORRELATIONS:
+                count = samples if data.bounds[0] is not None else samples // 4
+                cells = [coverage(data, kind, n, correlation, count) for n in CLUSTERS]
                 yield data.name, kind, f"{correlation:g}", cells
-    for data in SINGLE:
-        yield data.name, "single", "", [coverage(data, "single", n, 0.0, samples) for n in CLUSTERS]
+
+
+def _others(samples: int) -> Iterator[Row]:
     for gained, lost in ((0.02, 0.01), (0.05, 0.05), (0.2, 0.1)):
         name = f"paired binary, {gained:.0%} gained, {lost:.0%} lost"
         for kind, cases in (("single", 1), ("5 each", 5)):
-            measure = partial(paired_coverage, gained, lost, cases, samples=samples)
-            yield name, kind, "", [measure(clusters=n) for n in CLUSTERS]
+            yield name, kind, "", [paired_coverage(gained, lost, cases, n, samples) for n in CLUSTERS]
+    for ratio in RATIOS:
+        for answers in ANSWERS:
+            cells = [ratio_coverage(ratio, answers, n, samples // 4) for n in CLUSTERS]
+            yield (
+                f"{ratio.name}, answers {answers[0]:.0%} unknown, {answers[1]:.0%} biased",
+                "8 each",
+                "",
+                cells,
+            )
+    for term in TERMS:
+        cells = [icat_coverage(term, n, samples // 4) for n in CLUSTERS]
+        yield f"icat, lms {term[0]:.0%}, ss {term[1]:.0%}", "10 each", "", cells
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument(
-        "--samples", type=int, default=2000, help="per cell; the standard error is 0.5 at 2000"
+        "--samples",
+        type=int,
+        default=2000,
+        help="per cell, a quarter where clusters are resampled; the standard error is 0.5 at 2000",
     )
     samples = parser.parse_args().samples
-    intervals.RESAMPLES = 1000  # a tenth of what audits take; the coverage is the same, the time is not
+    # A tenth of what audits take, and a quarter; the coverage is the same, the time is not.
+    intervals.RESAMPLES, totals.RESAMPLES = 1000, 1000
     print("| values | clusters' sizes | correlation |", *(f"{n} clusters |" for n in CLUSTERS))
     print("|---|---|---|" + "---|" * len(CLUSTERS))
-    for name, kind, correlation, cells in _rows(samples):
-        print(f"| {name} | {kind} | {correlation} |", *(f"{100 * c:.1f} |" for c in cells))
-        sys.stdout.flush()
+    for rows in (_means, _others):
+        for name, kind, correlation, cells in rows(samples):
+            print(f"| {name} | {kind} | {correlation} |", *(f"{100 * c:.1f} |" for c in cells))
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from gptaudit.stats.formula import Formula, parsed
+from gptaudit.stats.intervals import mean_interval
 from gptaudit.stats.paired import sign_flips
 from gptaudit.stats.totals import Totals, exchange_test, figure_interval
 
@@ -101,7 +102,7 @@ class TestTotals:
     def test_what_cannot_have_an_interval_says_why(self):
         """Too few clusters; one cluster that alone has a denominator; never a number without a reason."""
         few = Totals({"right": np.array([1.0, 0.0]), "asked": np.ones(2)})
-        alone = Totals({"right": np.zeros(9), "asked": np.eye(9)[0]})
+        alone = Totals({"right": np.ones(9), "asked": np.eye(9)[0]})
 
         for totals, why in ((few, "2 clusters are too few"), (alone, "one cluster alone decides")):
             interval = figure_interval(totals, RATIO, level=0.95, seed=0)
@@ -127,6 +128,38 @@ class TestTotals:
         found = exchange_test(*both, parsed("x / one"), seed=0)
 
         assert found == pytest.approx(sign_flips(list(new - old), [str(n) for n in names], seed=1), abs=0.012)
+
+    def test_clusters_that_add_nothing_do_not_count(self):
+        """Templates without an answer that names a person say nothing about those that have one."""
+        g = np.random.default_rng(2)
+        parts = {"right": g.integers(1, 5, 12).astype(float), "asked": np.full(12, 8.0)}
+        padded = {name: np.concatenate([part, np.zeros(30)]) for name, part in parts.items()}
+
+        for bounds in ((None, None), (0.0, 1.0)):
+            found, expected = (
+                figure_interval(Totals(p), RATIO, level=0.95, seed=0, bounds=bounds) for p in (padded, parts)
+            )
+            assert found == expected
+
+    def test_a_bounded_ratio_of_few_clusters_is_the_bounded_mean(self):
+        """Where all clusters have as many cases, a ratio of totals is a mean, and has its interval."""
+        right = np.random.default_rng(4).integers(0, 9, 30).astype(float)
+        totals = Totals({"right": right, "asked": np.full(30, 8.0)})
+        values = np.concatenate([[1.0] * int(r) + [0.0] * (8 - int(r)) for r in right])
+
+        found = figure_interval(totals, RATIO, level=0.95, seed=0, bounds=(0.0, 1.0))
+
+        mean = mean_interval(values, np.repeat(np.arange(30), 8), level=0.95, seed=0, binary=True)
+        assert found.method == mean.method == "wilson-clustered"
+        assert (found.low, found.high) == pytest.approx((mean.low, mean.high))
+
+    @pytest.mark.parametrize(("clusters", "method"), [(499, "wilson-clustered"), (500, "cluster-bca")])
+    def test_many_clusters_are_resampled(self, clusters, method):
+        """From 500 clusters on, a bounded figure is resampled; without bounds it always is."""
+        totals = Totals.of(*grouped(clusters, np.random.default_rng(1)), macro=False)
+
+        assert figure_interval(totals, RATIO, level=0.95, seed=0, bounds=(0.0, 1.0)).method == method
+        assert figure_interval(totals, RATIO, level=0.95, seed=0).method == "cluster-bca"
 
     @pytest.mark.slow
     @pytest.mark.parametrize(("clusters", "least"), [(20, 0.90), (60, 0.925), (200, 0.935)])
