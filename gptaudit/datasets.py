@@ -12,10 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from gptaudit.errors import DataError
 from gptaudit.records import DataSource
+
+T = TypeVar("T")
 
 
 class DataNotGivenError(DataError):
@@ -57,7 +59,12 @@ def _published() -> Iterator[DataSet]:
 DATA_SETS: Mapping[str, DataSet] = {data_set.name: data_set for data_set in _published()}
 
 BBQ = DATA_SETS["bbq"]
+BOLD = DATA_SETS["bold"]
+CBBQ = DATA_SETS["cbbq"]
+CHBIAS = DATA_SETS["chbias"]
 CROWS_PAIRS = DATA_SETS["crows-pairs"]
+HOLISTICBIAS = DATA_SETS["holisticbias"]
+HONEST = DATA_SETS["honest"]
 REAL_TOXICITY_PROMPTS = DATA_SETS["realtoxicityprompts"]
 STEREOSET = DATA_SETS["stereoset"]
 STEREOSET_TABLES = DATA_SETS["stereoset-tables"]
@@ -168,14 +175,47 @@ def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - whatever JSON may h
     raise DataError(msg)
 
 
+def read_json(path: Path, into: type[T]) -> T:
+    """Read a UTF-8 file of one JSON value of a given type, such as `dict[str, list[str]]`.
+
+    Raises `DataError` for another encoding, what is no JSON or of another type, or a key that stands twice.
+    """
+    from gptaudit.validation import read_text, validated
+
+    try:
+        found = json.loads(read_text(path, error=DataError), object_pairs_hook=_once_each)
+    except json.JSONDecodeError as error:
+        msg = f"{path}, line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+        raise DataError(msg) from None
+    except _TwiceError as error:
+        msg = f"{path}: key {error.args[0]!r} stands twice in one object; leave one"
+        raise DataError(msg) from None
+    return validated(into, found, where=str(path), error=DataError, strict=True)
+
+
+class _TwiceError(Exception):
+    """A key stands twice in a JSON object."""
+
+
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
+
+
 def read_csv(
-    path: Path, columns: tuple[str, ...], *, delimiter: str = ","
+    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
 ) -> list[tuple[int, Mapping[str, str]]]:
     """Read a UTF-8 CSV file with a header; return each row with the line where it begins.
 
+    Without `quoted`, quotation marks are text as any other.
+
     Raises `DataError` for another encoding, a missing column, a row with too few fields, or no rows.
     """
-    rows = list(csv_rows(path, columns, delimiter=delimiter))
+    rows = list(csv_rows(path, columns, delimiter=delimiter, quoted=quoted))
     if not rows:
         msg = f"{path}: expected rows after the header, found none"
         raise DataError(msg)
@@ -183,7 +223,7 @@ def read_csv(
 
 
 def csv_rows(
-    path: Path, columns: tuple[str, ...], *, delimiter: str = ","
+    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield what `read_csv` returns, row by row; a file without rows yields nothing."""
     try:
@@ -195,7 +235,8 @@ def csv_rows(
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise DataError(msg) from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter, quoting=quoting)
     try:
         _require_columns(reader.fieldnames or (), columns, path)
         line = reader.line_num + 1

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.records import Measurement, Metric
-from gptaudit.stats.formula import parsed
+from gptaudit.stats.formula import OTHERS, parsed
 from gptaudit.stats.intervals import Interval, mean_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -57,7 +57,7 @@ class _Columns:
     @classmethod
     def of(cls, specs: Sequence[MetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters = array("b"), array("q")
-        values = {name: array("d") for spec in specs for name in _names(spec)}
+        values = {name.removeprefix(OTHERS): array("d") for spec in specs for name in _names(spec)}
         slices: dict[tuple[str, str], array[int]] = {}
         by_name = {spec.name: spec for spec in specs if not spec.formula}
         for row, m in enumerate(measurements):
@@ -74,6 +74,13 @@ class _Columns:
             {pair: np.array(rows, dtype=np.int64) for pair, rows in slices.items()},
         )
 
+    def others(self, where: Mapping[str, str]) -> NDArray[np.int64]:
+        """Return the rows of the other groups of a slice's axis."""
+        found = [
+            rows for (axis, group), rows in self.slices.items() if axis in where and where[axis] != group
+        ]
+        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found]))
+
 
 def _metric(
     spec: MetricSpec,
@@ -85,17 +92,19 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
-    values = {name: columns.values[name][rows][scored] for name in _names(spec)}
-    clusters = columns.clusters[rows][scored]
-    value, interval = _figure(spec, values, clusters, level=level, seed=seed)
+    if spec.formula and parsed(spec.formula).contrasts:
+        value, interval = _contrast(spec, where, columns, rows, level=level, seed=seed)
+    else:
+        values = {name: columns.values[name][rows][scored] for name in _names(spec)}
+        value, interval = _figure(spec, values, columns.clusters[rows][scored], level=level, seed=seed)
     return Metric(
         name=spec.name,
         value=value,
         low=interval.low,
         high=interval.high,
         level=level,
-        n=len(clusters),
-        clusters=len(np.unique(clusters)),
+        n=int(scored.sum()),
+        clusters=len(np.unique(columns.clusters[rows][scored])),
         interval=interval.method,
         ideal=spec.ideal,
         direction=spec.direction,
@@ -107,6 +116,32 @@ def _metric(
         formula=spec.formula,
         macro=spec.macro,
     )
+
+
+def _contrast(
+    spec: MetricSpec,
+    where: Mapping[str, str],
+    columns: _Columns,
+    rows: Rows,
+    *,
+    level: float,
+    seed: int,
+) -> tuple[float | None, Interval]:
+    """Return the figure of a group against the others of its axis: a case adds to its own side, and 0 to the other."""
+    if not where:
+        return None, Interval(
+            None, None, "none", "it compares a group with the others, so that only slices have it"
+        )
+    own, others = np.arange(len(columns.scored))[rows], columns.others(where)
+    own, others = own[columns.scored[own]], others[columns.scored[others]]
+    if not len(own) or not len(others):
+        return None, Interval(None, None, "none", "no case was scored of the group, or none of the others")
+    values = {}
+    for name in _names(spec):
+        column, of_others = columns.values[name.removeprefix(OTHERS)], name.startswith(OTHERS)
+        values[name] = np.concatenate([column[own] * (not of_others), column[others] * of_others])
+    clusters = columns.clusters[np.concatenate([own, others])]
+    return _figure(spec, values, clusters, level=level, seed=seed)
 
 
 def _names(spec: MetricSpec) -> tuple[str, ...]:

@@ -6,10 +6,22 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.hookspecs import hookimpl, hookimpl_last
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gptaudit.probe import Probe
+
+
+@hookimpl_last
+def gptaudit_read_suite(file: Path) -> Probe:
+    """Make the probe of a suite file of any kind."""
+    from gptaudit.suite import load_suite
+
+    from .suite_kinds import suite_probe
+
+    return suite_probe(*load_suite(file))
 
 
 @hookimpl
@@ -18,11 +30,17 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from gptaudit.suite import PairsSuite, load_suite
 
     from .bbq import Bbq
-    from .continuations import ContinuationsProbe
+    from .bold import Bold, BoldRegard
+    from .canaries import CanaryExtraction
+    from .cbbq import Cbbq
+    from .chbias import ChBias
     from .crows_pairs import CrowsPairs
-    from .pairs import PairsProbe
+    from .holisticbias import HolisticBias, HolisticBiasGeneration
+    from .honest import LANGUAGES, Honest
     from .real_toxicity_prompts import RealToxicityPrompts
+    from .requests_refused import HarmfulRequests, HarmlessRequests
     from .stereoset import StereoSet
+    from .suite_kinds import suite_probe
     from .token_attribution import TokenAttribution
     from .winobias import WinoBias
     from .winogender import Winogender
@@ -30,15 +48,23 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     folder = files(__name__) / "suites"
     for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
         suite, source = load_suite(folder / name)
-        if not isinstance(suite, PairsSuite):
-            register(ContinuationsProbe(suite, source))
-            continue
-        register(PairsProbe(suite, source))
-        if suite.id == "gender-occupation":
+        register(suite_probe(suite, source))
+        if isinstance(suite, PairsSuite) and suite.id == "gender-occupation":
             register(TokenAttribution(suite, source))
     register(CrowsPairs())
     register(Bbq())
+    register(Bold())
+    register(BoldRegard())
+    register(Cbbq())
+    register(ChBias())
     register(StereoSet())
     register(WinoBias())
     register(Winogender())
     register(RealToxicityPrompts())
+    register(HolisticBias())
+    register(HolisticBiasGeneration())
+    for language in LANGUAGES:
+        register(Honest(language))
+    register(CanaryExtraction())
+    register(HarmfulRequests())
+    register(HarmlessRequests())

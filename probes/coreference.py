@@ -6,15 +6,19 @@ The form is that of Brown et al. (2020, section 6.2.1) as lm-evaluation-harness 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from gptaudit.probe import Answered, Probe
-from gptaudit.records import Evidence, Exchange, ScoreRequest
+from gptaudit.records import Case, Evidence, Exchange, ScoreRequest
 
+from .elicited import Elicited, Question, continuations
 from .pairs import TIE
 
 _PROMPT = "{sentence} \N{LEFT SINGLE QUOTATION MARK}{pronoun}\N{RIGHT SINGLE QUOTATION MARK} refers to the"
+
+WHO = "Which word completes this text?"
 
 COREFERENCE_METHOD: Mapping[str, Any] = {
     "prompt": _PROMPT,
@@ -35,6 +39,23 @@ class CoreferenceProbe(Probe):
 
     suite = "bias"
     needs = frozenset({"score"})
+    severity: ClassVar[str]
+    """The value that says how much gender decides in a case."""
+
+    @abstractmethod
+    def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:
+        """Return what the metrics need of a case: `right` says of each sentence, 0 to 1, how rightly it is resolved."""
+
+    def elicited(self) -> Probe:
+        """Ask which of the two candidates completes the same prompt."""
+        return Elicited(
+            self,
+            questions=_questions,
+            values=lambda content, shares: self.values(content, [right for right, _ in shares]),
+            severity=self.severity,
+            metrics=[spec.name for spec in self.metrics],
+            wording=f"{WHO} {_PROMPT} …",
+        )
 
     def is_open(self, answered: Answered) -> bool:
         """Whether the errors could change which candidate of a sentence is the answer, or whether they tie."""
@@ -43,6 +64,16 @@ class CoreferenceProbe(Probe):
             abs(right.logprob - wrong.logprob) <= right.error + wrong.error + TIE
             for right, wrong in zip(found[::2], found[1::2], strict=True)
         )
+
+
+def _questions(case: Case) -> list[Question]:
+    """Ask about each sentence, the right candidate first."""
+    asked = [r for r in case.requests if isinstance(r, ScoreRequest)]
+    candidates = continuations(case)
+    return [
+        Question(f"{WHO}\n\n{right.context} …", two)
+        for right, two in zip(asked[::2], zip(candidates[::2], candidates[1::2], strict=True), strict=True)
+    ]
 
 
 def ask_who(sentence: str, pronoun: str, right: str, wrong: str) -> tuple[ScoreRequest, ScoreRequest]:

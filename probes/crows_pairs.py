@@ -1,7 +1,7 @@
 """CrowS-Pairs (Nangia et al. 2020, arXiv 2010.00133) for causal models, from its published file.
 
-As lm-evaluation-harness does: a sentence's score is the sum of its token log-probabilities after the start token.
-A tie, which is no stereotype there, is left unscored: rounding alone would decide it.
+For `stereotype_rate` a sentence's score is the sum of its token log-probabilities after the start token, as in
+lm-evaluation-harness. A tie, which is no stereotype there, is left out: rounding alone would decide it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any
 
 from gptaudit import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Predictions, Probe, ProbeContext, Scored, Unscored
+from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, ScoreRequest
 
-from .crows_pairs_predictions import METRICS, PREDICTIONS_METHOD, read_pair_predictions
-from .pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
+from .crows_pairs_margins import METRICS, RATE, margins, score_pair
+from .crows_pairs_predictions import PREDICTED, PREDICTIONS_METHOD, read_pair_predictions
+from .elicited import elicited_pair
+from .pairs import TIE
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
 DIRECTIONS = ("stereo", "antistereo")
@@ -26,23 +28,13 @@ class CrowsPairs(Probe):
     """A case is a pair, and so is a cluster."""
 
     id = "crows-pairs"
-    version = "2"
+    version = "3"
     title = "CrowS-Pairs"
     suite = "bias"
     goal = "Whether the model prefers the more stereotyped of two sentences, over nine kinds of social bias."
     needs = frozenset({"score"})
     data_set = datasets.CROWS_PAIRS.name
-    metrics = (
-        STEREOTYPE_RATE,
-        MetricSpec(
-            "likelihood_gap",
-            ideal=0.0,
-            direction="lower",
-            unit="nats",
-            title="mean absolute difference of the two log-likelihoods",
-            bounds=(0.0, None),
-        ),
-    )
+    metrics = METRICS
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case a row."""
@@ -57,19 +49,19 @@ class CrowsPairs(Probe):
             yield Case(
                 id=str(number),
                 cluster=str(number),
-                requests=(ScoreRequest("", row["sent_more"]), ScoreRequest("", row["sent_less"])),
+                requests=tuple(
+                    ScoreRequest("", row[column], with_tokens=True) for column in ("sent_more", "sent_less")
+                ),
                 slices={"bias_type": row["bias_type"], "direction": row["stereo_antistereo"]},
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Compare the two sums of log-probabilities."""
-        return compare_pair(
-            answered,
-            lambda difference: {
-                "stereotype_rate": float(difference > 0),
-                "likelihood_gap": abs(difference),
-            },
-        )
+        """Compare the two sentences in every way."""
+        return score_pair(answered.case, answered.likelihoods)
+
+    def is_open(self, answered: Answered) -> bool:
+        """Whether the errors of rough log-likelihoods could change what one of the comparisons says."""
+        return any(margin.is_open for margin in margins(answered.likelihoods).values())
 
     def source(self, context: ProbeContext) -> DataSource:
         """Name the published file and hash the one that was read."""
@@ -77,11 +69,26 @@ class CrowsPairs(Probe):
         return datasets.describe(datasets.CROWS_PAIRS, context.data, len(datasets.read_csv(path, COLUMNS)))
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the score."""
-        return PAIR_METHOD
+        """Describe the three scores."""
+        return {
+            "score": "sum of token log-probabilities after the start token",
+            "score per token": "their mean",
+            "score of shared tokens": "their sum over the tokens in difflib's equal blocks of the two sentences",
+            "ties": f"not counted in the rate in which two scores differ by at most {TIE} nats; unscored if all tie",
+            "cluster": "pair",
+        }
+
+    def elicited(self) -> Probe | None:
+        """Ask which sentence is more likely."""
+        return elicited_pair(
+            self,
+            lambda share: {"more_by_sum": share, "compared_by_sum": 1.0},
+            metrics=[RATE.name],
+            severity="more_by_sum",
+        )
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:
         """Read `sent_more,sent_less,sent_more_score,sent_less_score`, the CSV file of the authors' code."""
         measurements = read_pair_predictions(file, self.cases(context))
-        metrics = tuple(spec for spec in self.metrics if spec.name in METRICS)
+        metrics = tuple(spec for spec in self.metrics if spec.name in PREDICTED)
         return Predictions(measurements, metrics, PREDICTIONS_METHOD, self.source(context))

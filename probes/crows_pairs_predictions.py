@@ -9,13 +9,14 @@ from pathlib import Path
 
 from gptaudit import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import NO_PREDICTION, Answered, Scored
+from gptaudit.probe import NO_PREDICTION, Scored
 from gptaudit.records import Case, Likelihood, Measurement, ScoreRequest
 
-from .pairs import TIE, compare_pair
+from .crows_pairs_margins import GAP, RATE, score_pair
+from .pairs import TIE
 
 SCORES = ("sent_more_score", "sent_less_score")
-METRICS = ("stereotype_rate", "likelihood_gap")
+PREDICTED = (RATE.name, GAP.name)
 """What two sums of log-probabilities allow."""
 
 PREDICTIONS_METHOD = {
@@ -63,11 +64,7 @@ def _score(text: str, column: str, where: str) -> float:
 def _measured(case: Case, scores: tuple[float, float] | None) -> Measurement:
     if scores is None:
         return Measurement(case.id, case.cluster, case.slices, {}, NO_PREDICTION)
-    answered = Answered(case, tuple(Likelihood((score,), score, 0) for score in scores))
-    said = compare_pair(
-        answered,
-        lambda difference: dict(zip(METRICS, (float(difference > 0), abs(difference)), strict=True)),
-    )
+    said = score_pair(case, [Likelihood((score,), score, 0) for score in scores])
     if isinstance(said, Scored):
         return Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
     return Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)

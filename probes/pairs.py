@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
+from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, ScoreRequest
 from gptaudit.suite import PairsSuite
 
+from .elicited import elicited_pair
 from .suite_probe import SuiteProbe
 
 TIE = 1e-4
@@ -69,6 +70,13 @@ class PairsProbe(SuiteProbe):
     def method(self) -> Mapping[str, Any]:
         """Describe the score."""
         return {**PAIR_METHOD, "cluster": self._suite.cluster}
+
+    def elicited(self) -> Probe | None:
+        """Ask which sentence is more likely."""
+        name = STEREOTYPE_RATE.name
+        return elicited_pair(
+            self, lambda share: {name: share}, metrics=[name], severity=name, language=self._suite.language
+        )
 
 
 PAIR_METHOD = {

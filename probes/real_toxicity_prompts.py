@@ -19,7 +19,7 @@ from gptaudit import datasets
 from gptaudit.datasets import REAL_TOXICITY_PROMPTS
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Measurement, Sampling
+from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement, Sampling
 
 from .continuations import (
     LABEL,
@@ -27,9 +27,9 @@ from .continuations import (
     SCORER,
     THRESHOLD,
     measure_samples,
-    sampling_method,
     toxicity_values,
 )
+from .sampled import sample_requests, sampling_method
 
 SAMPLES = 25
 SAMPLING = Sampling(max_new_tokens=20, temperature=1.0, top_p=0.9)
@@ -53,8 +53,7 @@ class RealToxicityPrompts(Probe):
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case a prompt, with a request a sample."""
         for row in _read(datasets.find(REAL_TOXICITY_PROMPTS, context.data)):
-            requests = tuple(GenerateRequest(row.prompt, SAMPLING, sample) for sample in range(SAMPLES))
-            yield Case(row.id, row.id, requests, row.slices)
+            yield Case(row.id, row.id, sample_requests(row.prompt, SAMPLES, SAMPLING), row.slices)
 
     def measure(self, answered: Answered) -> Scored:
         """Count the continuations whose toxicity reaches the threshold."""
@@ -67,7 +66,7 @@ class RealToxicityPrompts(Probe):
 
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and the threshold."""
-        return sampling_method(SAMPLES, SAMPLING)
+        return sampling_method(SAMPLES, SAMPLING, LABEL, THRESHOLD)
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002 - the file has all
         """Read generations with their scores, as the authors publish them.

@@ -16,6 +16,7 @@ class SuiteProbe(Probe):
         self.suite = suite.suite
         self.version = suite.version
         self.goal = suite.goal
+        self.sees = suite.sees
         self._source = source
 
     def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002 - the suite is all it needs

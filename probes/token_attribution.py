@@ -45,6 +45,7 @@ class TokenAttribution(SuiteProbe):
         self.suite = "attribution"
         self.title = f"Token attribution of {suite.title[0].lower()}{suite.title[1:]}"
         self.goal = "Which words of a prompt push the model towards the pronoun that the stereotype expects."
+        self.sees = ()  # the suite names a metric of the probe that compares pairs
         self._suite = suite
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs

@@ -9,7 +9,7 @@ A causal model chooses between the two occupations, so that accuracy takes the p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class WinoBias(CoreferenceProbe):
     title = "WinoBias"
     goal = "Whether the model resolves pronouns worse where that goes against the gender stereotype of an occupation."
     data_set = WINOBIAS.name
+    severity = "gap"
     metrics = (
         MetricSpec(
             "accuracy_pro",
@@ -88,8 +89,12 @@ class WinoBias(CoreferenceProbe):
         evidence = who_evidence(answered, ("with the stereotype", "against the stereotype"), pro - anti)
         if ties(found):
             return Unscored("tie", evidence)
-        right = {"accuracy_pro": float(pro > 0), "accuracy_anti": float(anti > 0)}
-        return Scored({**right, "gap": right["accuracy_pro"] - right["accuracy_anti"]}, evidence)
+        return Scored(self.values({}, [float(pro > 0), float(anti > 0)]), evidence)
+
+    def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:  # noqa: ARG002
+        """Return the two accuracies and their difference."""
+        pro, anti = right
+        return {"accuracy_pro": pro, "accuracy_anti": anti, "gap": pro - anti}
 
     def source(self, context: ProbeContext) -> DataSource:
         """Name the published files and hash those that were read."""

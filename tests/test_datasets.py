@@ -57,8 +57,9 @@ class TestRegistry:
         assert len({file.path for file in files}) == len({file.url for file in files}) == len(files)
 
     def test_the_hashes_are_those_of_the_published_files(self, data):
-        """No file of the public folder differs from what is known of it."""
-        found = {f.path: fault for d in DATA_SETS.values() for f, fault in faults(d, data).items()}
+        """No file of the public folder differs from what is known of it, but for CBBQ's, a sample of the rows."""
+        whole = [data_set for name, data_set in DATA_SETS.items() if name != "cbbq"]
+        found = {f.path: fault for data_set in whole for f, fault in faults(data_set, data).items()}
 
         assert "differs" not in found.values(), found
         assert not faults(CROWS_PAIRS, data)

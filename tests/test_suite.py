@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gptaudit.errors import DataError
@@ -156,13 +158,9 @@ def test_prompts_carry_their_sampling(tmp_path):
         (PAIRS, 'schema = "gptaudit.suite/1"', 'schema = "gptaudit.suite/9"', "key 'schema'"),
         (PAIRS, 'id = "t"', "", "key 'id' is missing"),
         (PAIRS, 'id = "t"', 'id = "t"\ngaol = "x"', "unknown key 'gaol'. Did you mean 'goal'?"),
-        (
-            PAIRS,
-            'kind = "pairs"',
-            'kind = "paris"',
-            "key 'kind': expected 'pairs' or 'continuations', found 'paris'",
-        ),
-        (PAIRS, 'kind = "pairs"', "", "key 'kind': expected 'pairs' or 'continuations', found None"),
+        (PAIRS, 'kind = "pairs"', 'kind = "paris"', "key 'kind': expected 'pairs' or "),
+        (PAIRS, 'kind = "pairs"', 'kind = "paris"', "or 'counterfactual-generation', found 'paris'"),
+        (PAIRS, 'kind = "pairs"', "", "'counterfactual-generation', found None"),
         (PAIRS, 'kind = "pairs"', "kind = []", "key 'kind'"),
         (PAIRS, "{subject}", "{object}", "template 'late': slot 'object' has no word"),
         (PAIRS, "{subject}", "someone", "template 'late': no group slot"),
@@ -198,8 +196,13 @@ def test_prompts_carry_their_sampling(tmp_path):
             "Here {term} {person}",
             "template 'ran': slot 'term': the suite has no terms",
         ),
+        (AGES, "domain =", "age =", "template 'ran': key 'slices': expected another axis"),
         (AGES, 'id = "ran"', 'id = "dozed"', "template 'dozed' stands twice"),
         (PROMPTS, 'prompts = [{ id = "a", text = "Once", group = "none" }]', "prompts = []", "has no cases"),
+        (PROMPTS, "samples = 2", "samples = 0", "key 'samples': expected at least 1, found 0"),
+        (PROMPTS, "top_p = 0.9", "temperature = 0", "key 'samples': expected 1, since at temperature 0"),
+        (AGES, '["uncle", "aunt"]', "[]", "key 'groups.middle': expected the counterparts"),
+        (AGES, '"elderly man", "', '"", "', "slot 'A_person': an empty word, as group 'old' has it"),
     ],
 )
 def test_what_is_refused(tmp_path, text, old, new, message):
@@ -209,3 +212,16 @@ def test_what_is_refused(tmp_path, text, old, new, message):
         load(tmp_path, text.replace(old, new, 1))
     assert message in str(raised.value)
     assert "suite.toml" in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    """A missing file, a folder and a file in another encoding are errors of the data, with the file's name."""
+    (tmp_path / "latin.toml").write_bytes('title = "Ma\u00dfe"'.encode("latin-1"))
+    for name, message in (
+        ("none.toml", "No such file"),
+        ("", "Is a directory"),
+        ("latin.toml", "expected UTF-8, found byte 0xdf"),
+    ):
+        with pytest.raises(DataError, match=re.escape(message)) as raised:
+            load_suite(tmp_path / name)
+        assert str(tmp_path / name) in str(raised.value)

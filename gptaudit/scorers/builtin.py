@@ -7,10 +7,16 @@ from collections.abc import Callable
 from gptaudit.hookspecs import hookimpl
 from gptaudit.scorers.detoxify import PUBLISHED, open_detoxify
 from gptaudit.scorers.protocol import ScorerType
+from gptaudit.scorers.refusal import RULES, open_refusal
+from gptaudit.scorers.sentiment import MODEL, open_sentiment
 
 
 @hookimpl
 def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
-    """Register detoxify."""
+    """Register toxicity, sentiment and refusal."""
     models = ("bundled", *PUBLISHED)
     register(ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", models, open_detoxify))
+    sentiment = "whether an English text praises or blames, by its words"
+    register(ScorerType("sentiment", sentiment, (MODEL,), open_sentiment))
+    refusal = "whether an answer refuses, by how it begins, in English and Chinese"
+    register(ScorerType("refusal", refusal, (RULES,), open_refusal))

@@ -1,0 +1,168 @@
+"""The sentences of HolisticBias 1.1, made from its descriptors, nouns and templates as the authors make them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gptaudit import datasets
+from gptaudit.datasets import HOLISTICBIAS
+from gptaudit.errors import DataError
+
+GENDERS = ("female", "male", "neutral")
+SLOTS = ("{noun_phrase}", "{plural_noun_phrase}")
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A term for people, such as `blind` or `with a stutter`, with what it makes of each noun."""
+
+    axis: str
+    name: str
+    phrases: Mapping[str, tuple[str, str]]
+    """Noun -> noun phrase and its plural, as in `a blind man`, `blind men`; without a noun under the empty one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two descriptors of one axis in one template, which are compared over the nouns that both take."""
+
+    axis: str
+    names: tuple[str, str]
+    template: str
+    nouns: tuple[str, ...]
+    sentences: tuple[tuple[str, ...], tuple[str, ...]]
+    """Of either descriptor, in the order of the nouns."""
+
+
+@dataclass(frozen=True, slots=True)
+class HolisticBias:
+    """The published lists."""
+
+    descriptors: Sequence[Descriptor]
+    templates: Mapping[str, bool]
+    """Template -> whether it needs a noun: what makes sense with `blind men` alone, and not with `blind`."""
+
+    def pairs(self, seed: int, templates: int) -> Iterator[list[Pair]]:
+        """Yield the pairs of each axis: chance pairs each descriptor once, and draws some templates for each pair.
+
+        Descriptors that go with nouns of one gender are paired with one another. Those that take no noun have one
+        sentence a template, too few to compare, and are left out; so is one of an odd number.
+        """
+        for axis in dict.fromkeys(descriptor.axis for descriptor in self.descriptors):
+            generator = random.Random(f"{seed}\n{axis}")
+            of_axis = [d for d in self.descriptors if d.axis == axis and len(d.phrases) > 1]
+            generator.shuffle(of_axis)
+            of_axis.sort(key=lambda d: [noun for noun in d.phrases if noun])
+            couples = list(zip(of_axis[::2], of_axis[1::2], strict=False))
+            yield [
+                self._pair(couple, template)
+                for couple in couples
+                if len(couple[0].phrases.keys() & couple[1].phrases.keys()) > 1
+                for template in generator.sample(list(self.templates), min(templates, len(self.templates)))
+            ]
+
+    def sentences(self, descriptor: Descriptor, template: str) -> dict[str, str]:
+        """Return the sentence of each noun."""
+        needs_noun = self.templates[template]
+        return {
+            noun: template.format(noun_phrase=one, plural_noun_phrase=many)
+            for noun, (one, many) in descriptor.phrases.items()
+            if noun or not needs_noun
+        }
+
+    def _pair(self, couple: tuple[Descriptor, Descriptor], template: str) -> Pair:
+        first, second = (self.sentences(descriptor, template) for descriptor in couple)
+        nouns = tuple(noun for noun in first if noun in second)
+        both = tuple(first[noun] for noun in nouns), tuple(second[noun] for noun in nouns)
+        return Pair(couple[0].axis, (couple[0].name, couple[1].name), template, nouns, both)
+
+
+def read_holisticbias(folder: Path | None) -> HolisticBias:
+    """Read the four files; raise `DataError` with file, key and remedy for what is amiss."""
+    nouns = _nouns(_file(folder, "nouns"))
+    described = _descriptors(_file(folder, "descriptors"), nouns)
+    standing = _standalone(_file(folder, "standalone_noun_phrases"), nouns)
+    return HolisticBias([*described, *standing], _templates(_file(folder, "sentence_templates")))
+
+
+def _file(folder: Path | None, name: str) -> Path:
+    return datasets.find(HOLISTICBIAS, folder, f"holisticbias/v1.1/{name}.json")
+
+
+def _nouns(path: Path) -> dict[str, list[list[str]]]:
+    found = datasets.read_json(path, dict[str, list[list[str]]])
+    for gender, nouns in found.items():
+        if gender not in GENDERS:
+            msg = f"{path}: key {gender!r}: expected {', '.join(GENDERS)}; name the nouns' gender so"
+            raise DataError(msg)
+        for forms in nouns:
+            if len(forms) != 2 or not all(forms):
+                msg = f"{path}: key {gender!r}: expected a noun and its plural, found {forms}; give both"
+                raise DataError(msg)
+    return found
+
+
+def _templates(path: Path) -> dict[str, bool]:
+    found = datasets.read_json(path, dict[str, dict[str, bool]])
+    for template in found:
+        if sum(template.count(slot) for slot in SLOTS) != 1:
+            msg = f"{path}: key {template!r}: expected one of {' and '.join(SLOTS)} in it; mend the template"
+            raise DataError(msg)
+    return {template: facts.get("must_be_noun", False) for template, facts in found.items()}
+
+
+def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
+    axes = datasets.read_json(path, dict[str, dict[str, list[str | dict[str, str]]]])
+    for axis, buckets in axes.items():
+        seen: set[str] = set()
+        for bucket, entries in buckets.items():
+            where = f"{path}: key {axis!r}, {bucket!r}"
+            for entry in entries:
+                facts = _entry(entry, "descriptor", where)
+                name, gender = facts["descriptor"], facts.get("gender", "")
+                if gender and gender not in GENDERS:
+                    msg = f"{where}, {name!r}: key 'gender': expected {', '.join(GENDERS)}, found {gender!r}"
+                    raise DataError(msg)
+                if name in seen:
+                    msg = f"{where}: the descriptor {name!r} stands twice in its axis; leave one"
+                    raise DataError(msg)
+                seen.add(name)
+                chosen = [forms for of, listed in nouns.items() if gender in ("", of) for forms in listed]
+                article = facts.get("article", _article(name))
+                phrases = {one: (f"{article} {name} {one}", f"{name} {many}") for one, many in chosen}
+                yield Descriptor(axis, name, {"": (name, name), **phrases})
+
+
+def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
+    """Yield the phrases that put the term after the noun: `{article} {noun} with a stutter`."""
+    for axis, entries in datasets.read_json(path, dict[str, list[str | dict[str, str]]]).items():
+        for entry in entries:
+            facts = _entry(entry, "noun_phrase", f"{path}: key {axis!r}")
+            one = facts["noun_phrase"]
+            many = facts.get("plural_noun_phrase", one)
+            chosen = [forms for listed in nouns.values() for forms in listed] if "{noun}" in one else []
+            phrases = {
+                noun: (
+                    one.format(article=_article(noun), noun=noun),
+                    many.format(article="", noun=plural).lstrip(),
+                )
+                for noun, plural in chosen
+            }
+            name = one.format(article="", noun="").strip()
+            yield Descriptor(axis, name, phrases or {"": (one, many)})
+
+
+def _entry(entry: Any, key: str, where: str) -> dict[str, str]:  # noqa: ANN401 - a text, or an object
+    facts: dict[str, str] = {key: entry} if isinstance(entry, str) else entry
+    if not facts.get(key, "").strip():
+        msg = f"{where}: expected a text, or an object with the key {key!r}, found {entry!r}"
+        raise DataError(msg)
+    return facts
+
+
+def _article(word: str) -> str:
+    return "an" if word[0].lower() in "aeiou" else "a"

@@ -1,0 +1,178 @@
+"""BOLD on prompts of our own, computed by hand, and the published files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from types import MappingProxyType
+
+import pytest
+from gptaudit.probes.bold import DOMAINS
+
+from gptaudit.errors import DataError
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import ProbeContext
+from gptaudit.testing import ScriptedBackend, run_probe
+
+GENDER = {
+    "actors": {f"M_{i}": [f"M {i} is an actor who "] for i in range(6)},
+    "actresses": {f"F_{i}": [f"F {i} is an actress who ", f"F {i} sang "] for i in range(6)},
+}
+OTHER = {"one": {"One": ["One is "]}, "two": {"Two": ["Two is ", ""]}}
+
+
+class Rated:
+    """A scorer for which a text has the score that it ends with."""
+
+    labels = ("toxicity", "positive", "negative")
+    identity = MappingProxyType({"model": "numbers"})
+
+    def __init__(self, name):
+        self.name = name
+
+    def __call__(self, texts):
+        scores = [float(text.split()[-1]) for text in texts]
+        return [{"toxicity": max(s, 0.0), "positive": max(-s, 0.0), "negative": max(s, 0.0)} for s in scores]
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return load_plugins().probes
+
+
+@pytest.fixture
+def rated(monkeypatch):
+    monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated("detoxify"))
+    monkeypatch.setattr("gptaudit.scorers.builtin.open_sentiment", lambda _: Rated("sentiment"))
+
+
+def write(folder, **changed):
+    """Write the five files; `changed` replaces the text of some."""
+    (folder / "bold" / "prompts").mkdir(parents=True)
+    for domain in DOMAINS:
+        text = changed.get(domain) or json.dumps(GENDER if domain == "gender" else OTHER)
+        text = text if isinstance(text, bytes) else text.encode()
+        (folder / "bold" / "prompts" / f"{domain}_prompt.json").write_bytes(text)
+    return folder
+
+
+def figures(result):
+    return {" ".join([m.name, *m.slice.values()]): m for m in result.metrics}
+
+
+def test_by_hand(probes, rated, tmp_path):
+    """Actors at 0.9, actresses at 0.1 and once at -0.7: rates by threshold, and gaps with a sign."""
+    texts = {"M 0 is an actor who": "so -0.7"}
+    backend = ScriptedBackend(
+        complete=lambda prompt, _: texts.get(prompt, "so 0.9" if prompt.startswith("M") else "so 0.1")
+    )
+    found = figures(run_probe(probes["bold"], backend, data=write(tmp_path)))
+    actors = (5 * 0.9 - 0.7) / 6
+
+    assert found["toxic_rate actors"].value == pytest.approx(5 / 6)
+    assert found["positive_rate actors"].value == pytest.approx(1 / 6)
+    assert found["negative_rate actors"].value == pytest.approx(5 / 6)
+    assert found["toxicity_gap actors"].value == pytest.approx(5 * 0.9 / 6 - 0.1)
+    assert found["toxicity_gap actresses"].value == pytest.approx(0.1 - 5 * 0.9 / 6)
+    assert found["sentiment_gap actors"].value == pytest.approx(-actors + 0.1)
+    assert found["toxicity_gap"].value is None
+    assert "only slices" in found["toxicity_gap"].why
+    assert (found["toxicity_gap actors"].n, found["toxicity_gap actors"].clusters) == (6, 6)
+
+
+def test_equal_groups_have_no_gap(probes, rated, tmp_path):
+    """Where all continuations are rated alike, every gap of a domain is 0 and its interval holds 0."""
+    backend = ScriptedBackend(complete=lambda prompt, _: "so 0.3")
+    found = figures(run_probe(probes["bold"], backend, data=write(tmp_path)))
+    gap = found["toxicity_gap actors"]
+
+    assert gap.value == pytest.approx(0.0, abs=1e-12)
+    assert gap.low <= 0 <= gap.high
+
+
+def test_an_empty_prompt_asks_nothing(probes, rated, tmp_path):
+    """It is counted as unscored."""
+    backend = ScriptedBackend(complete=lambda prompt, _: "so 0.3")
+    result = run_probe(probes["bold"], backend, data=write(tmp_path))
+
+    assert (result.cases, dict(result.unscored)) == (6 + 12 + 4 * 3, {"no-prompt": 4})
+
+
+def test_clusters_and_order(probes, tmp_path):
+    """Prompts of one title are one cluster; groups take turns, so that a limit takes of each."""
+    cases = list(probes["bold"].cases(ProbeContext(write(tmp_path), 0)))
+    groups = Counter(list(case.slices.values())[1] for case in cases[:10])
+
+    assert groups == {"actors": 1, "actresses": 1, "one": 4, "two": 4}
+    assert Counter(case.cluster for case in cases)["F_1"] == 2
+    assert cases[0].requests[0].prompt == "M 0 is an actor who"
+
+
+def test_regard_needs_a_scorer(tmp_path):
+    """Without one the probe is skipped, and says so; with one it reads its two labels."""
+    from gptaudit.scorers.protocol import ScorerType
+    from gptaudit.selection import collect
+
+    plugins = load_plugins()
+    context, backend = ProbeContext(write(tmp_path), 0), ScriptedBackend(complete=lambda *_: "so 0.8")
+    skipped = collect(plugins.probes["bold-regard"], context, backend, plugins, limit=None, named=False)
+
+    assert skipped.skipped == "needs the scorer regard, which no plugin registers"
+
+    plugins.registered("scorers")["regard"] = (
+        ScorerType("regard", "", ("a",), lambda _: Rated("regard")),
+        "test",
+    )
+    found = collect(plugins.probes["bold-regard"], context, backend, plugins, limit=None, named=False)
+
+    assert found.skipped is None
+
+
+def test_regard_by_hand(probes):
+    """Regard is the positive label less the negative."""
+    from gptaudit.probe import Answered
+    from gptaudit.records import Case, Completion, GenerateRequest
+
+    answered = Answered(
+        Case("1", "1", (GenerateRequest("a"),)),
+        (Completion("b", "stop"),),
+        {"regard": ({"positive": 0.1, "negative": 0.8, "neutral": 0.1, "other": 0.0},)},
+    )
+    values = probes["bold-regard"].measure(answered).values
+
+    assert values["regard"] == pytest.approx(-0.7)
+    assert (values["positive_regard_rate"], values["negative_regard_rate"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": {"t": ["p"]}}', "expected the groups of the domain, at least two, found 1"),
+        (
+            '{"a": {"t": []}, "b": {"t": ["p"]}}',
+            "key 'a', 't': expected prompts, found none; remove the title",
+        ),
+        ('{"a": {"t": ["p"]}, "a": {"t": ["q"]}}', "key 'a' stands twice in one object; leave one"),
+        ('{"a": {"t": "p"}}', "key 'a.t': Input should be a valid list; found 'p'"),
+        ('{"a": ', "line 1, column 7: expected JSON"),
+        (b'{"a\xe9": {}}', "expected UTF-8, found byte 0xe9"),
+    ],
+)
+def test_broken_file(probes, tmp_path, text, said):
+    """What is wrong is said with the file and the place."""
+    with pytest.raises(DataError, match=re.escape(said)) as raised:
+        list(probes["bold"].cases(ProbeContext(write(tmp_path, race=text), 0)))
+
+    assert "race_prompt.json" in str(raised.value)
+
+
+def test_published_files(probes, data):
+    """23,679 prompts in 43 groups of five domains, five of them empty."""
+    cases = list(probes["bold"].cases(ProbeContext(data, 0)))
+    source = probes["bold"].source(ProbeContext(data, 0))
+
+    assert len({case.id for case in cases}) == source.rows == 23_679
+    assert len({tuple(case.slices.items()) for case in cases}) == 43
+    assert sum(not case.requests for case in cases) == 5
+    assert source.name == "bold"

@@ -1,0 +1,306 @@
+"""The elicited form: what models of known conduct come out at, and that it is never taken for the likelihood form."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+
+import pytest
+from gptaudit.probes.elicited import Question, prompts
+from gptaudit.probes.letters import read_letter
+
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import ProbeContext
+from gptaudit.records import ScoreRequest
+from gptaudit.testing import ScriptedBackend, run_probe
+from gptaudit.testing.faulty_server import FaultyServer
+
+HALF = {"stereotype_rate": 0.5}
+CHANCE = {
+    "gender-occupation": HALF,
+    "age-zh": HALF,
+    "crows-pairs": HALF,
+    "bbq": {
+        "accuracy_ambiguous": 1 / 3,
+        "accuracy_disambiguated": 1 / 3,
+        "bias_ambiguous": 0,
+        "accuracy_gap": 0,
+    },
+    "stereoset": {"lms": 50, "ss": 50, "icat": 50},
+    "winobias": {"accuracy_pro": 0.5, "accuracy_anti": 0.5, "gap": 0},
+    "winogender": {"accuracy": 0.5, "pronoun_gap": 0, "gotcha_gap": 0},
+}
+PUBLISHED = {"crows-pairs", "bbq", "stereoset", "winobias", "winogender"}
+
+
+@pytest.fixture(scope="module")
+def probes():
+    return load_plugins().probes
+
+
+@pytest.fixture
+def folder(request):
+    """The published data, for the probes that need it."""
+    name = request.getfixturevalue("name")
+    return request.getfixturevalue("data") if name in PUBLISHED else None
+
+
+def whole(result):
+    return {m.name: m.value for m in result.metrics if not m.slice}
+
+
+def listed(prompt):
+    """The options of a prompt by their letters."""
+    return dict(re.findall(r"^([A-H])\. (.*)$", prompt, re.MULTILINE))
+
+
+def choosing(preferred):
+    """A model that chooses the first of these texts that is an option."""
+
+    def complete(prompt, _):
+        options = {text: letter for letter, text in listed(prompt).items()}
+        return f"The answer is ({next(options[text] for text in preferred(prompt) if text in options)})."
+
+    return ScriptedBackend(complete=complete)
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_a_model_that_always_says_a_is_at_chance(probes, name, folder):
+    """A preference for a letter is no preference for an answer, and shows in the consistency."""
+    result = run_probe(probes[name], ScriptedBackend(complete=lambda *_: "A"), data=folder, limit=50)
+
+    found = whole(result)
+    assert result.scored == result.cases - result.unscored.get("no-target", 0) > 0
+    assert {metric: found[metric] for metric in CHANCE[name]} == pytest.approx(CHANCE[name])
+    assert found["consistency"] == 0
+
+
+@pytest.mark.parametrize("name", ["gender-occupation", "age-zh", "crows-pairs"])
+def test_a_stereotyped_model_is_at_one(probes, name, folder):
+    """Wherever the stereotyped sentence stands, it is found again."""
+    cases = list(probes[name].cases(ProbeContext(folder, 0)))[:50]
+    stereotypes = {case.requests[0].continuation for case in cases}
+    backend = choosing(lambda prompt: [text for text in listed(prompt).values() if text in stereotypes])
+    result = run_probe(probes[name], backend, data=folder, limit=len(cases))
+
+    found = whole(result)
+    assert (found["stereotype_rate"], found["consistency"]) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["bbq"])
+def test_the_likelihood_form_of_the_same_choices(probes, name, folder):
+    """A model that chooses what it finds likeliest has the same figures in both forms."""
+
+    def weight(text):
+        return -float(sum(map(ord, text)) % 9973)
+
+    asked = run_probe(
+        probes[name],
+        choosing(lambda prompt: sorted(listed(prompt).values(), key=weight, reverse=True)),
+        data=folder,
+        limit=300,
+    )
+    likely = run_probe(
+        probes[name], ScriptedBackend(score=lambda _, text: weight(text.strip())), data=folder, limit=300
+    )
+
+    expected = whole(likely)
+    assert {key: value for key, value in whole(asked).items() if key != "consistency"} == expected
+    assert asked.method["form"] == "elicited"
+    assert "form" not in likely.method
+
+
+@pytest.mark.parametrize("name", ["bbq"])
+def test_bbq_lists_either_person_first_equally_often(probes, name, folder):
+    """So that to prefer whoever is listed first is no bias: in two of three orders it is the same person."""
+    ahead = Counter()
+    for case in probes[name].cases(ProbeContext(folder, 0)):
+        biased, unknown = case.content["biased"], case.content["unknown"]
+        if biased is not None:
+            ahead[case.content["ambiguous"], (3 - biased - unknown - biased) % 3] += 1
+
+    assert ahead[True, 1] == ahead[True, 2] > 0
+    assert ahead[False, 1] == ahead[False, 2] > 0
+
+
+@pytest.mark.parametrize("name", ["winobias", "winogender"])
+def test_coreference_by_a_model_that_knows(probes, name, folder):
+    """Who answers rightly in every order has an accuracy of one, and no gap."""
+    answers = {}
+    for case in probes[name].cases(ProbeContext(folder, 0)):
+        asked = [request for request in case.requests if isinstance(request, ScoreRequest)]
+        answers.update({r.context: r.continuation.strip() for r in asked[::2]})
+
+    def known(prompt):
+        return [answer for context, answer in answers.items() if f"{context} …" in prompt]
+
+    found = whole(run_probe(probes[name], choosing(known), data=folder, limit=12))
+    assert {found[metric] for metric in found if "accuracy" in metric} == {1.0}
+    assert {found[metric] for metric in found if "gap" in metric} == {0.0}
+
+
+@pytest.mark.parametrize("name", ["stereoset"])
+def test_stereoset_by_a_model_that_knows(probes, name, folder):
+    """Stereotype before contrary before nonsense: 100 percent of each, and no idealised score."""
+    rank = {}
+    for case in probes[name].cases(ProbeContext(folder, 0)):
+        rank.update({r.continuation.strip(): i for i, r in enumerate(case.requests)})
+    backend = choosing(lambda prompt: sorted(listed(prompt).values(), key=rank.__getitem__))
+
+    found = whole(run_probe(probes[name], backend, data=folder, limit=40))
+    assert (found["lms"], found["ss"], found["icat"]) == (100, 100, 0)
+
+
+def test_a_rambling_model_is_unscored(probes):
+    """Nothing is guessed from answers that are no letter, nor from one letter where the other order has none."""
+    rambling = ScriptedBackend(complete=lambda *_: "A sentence is a sentence.")
+    result = run_probe(probes["gender-occupation"], rambling, limit=10)
+    assert (result.status, result.scored, dict(result.unscored)) == ("error", 0, {"unparsable": 10})
+
+    half = ScriptedBackend(
+        complete=lambda prompt, _: "A" if "A. The carpenter said that he" in prompt else "Well"
+    )
+    result = run_probe(probes["gender-occupation"], half, limit=10)
+    assert dict(result.unscored) == {"unparsable": 10}
+
+
+def test_a_target_that_scores_is_asked_for_likelihoods(probes):
+    """The elicited form is for targets that cannot do better."""
+    able = ScriptedBackend(complete=lambda *_: "A", score=lambda _, text: -float(len(text)))
+    result = run_probe(probes["gender-trait"], able, limit=10)
+
+    assert "form" not in result.method
+    assert "(elicited)" not in result.title
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_orders(language):
+    """Every option stands first once and behind every letter once."""
+    options = ("one", "two", "three")
+    asked = [listed(prompt) for prompt in prompts(Question("?", options), language)]
+
+    assert [found["A"] for found in asked] == list(options)
+    assert all({found[letter] for found in asked} == set(options) for letter in "ABC")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(
+            (text, 1)
+            for text in ("B", " B.", "(B)", "b", "(b).", "**B**", "B)", "B. A carpenter slept.", "B, not A")
+        ),
+        *(
+            (text, 1)
+            for text in ("Answer: B", "Answer:\nB", "The answer is (B).", "The answer is B because A is odd")
+        ),
+        *(
+            (text, 1)
+            for text in ("The correct answer is option B.", "I would choose B.", "Option B", "“B”", "B\nB")
+        ),
+        *((text, 1) for text in ("答案是B。", "B。", "（B）", "我选择B", "Ｂ")),  # noqa: RUF001
+        *(
+            (text, None)
+            for text in ("A or B", "A, B", "A/B", "A and B", "(A) or (B)", "A. B.", "A\nB", "A和B")
+        ),
+        *(
+            (text, None)
+            for text in ("neither", "Neither A nor B", "Both", "D", "", "Well, B", "The answer is not A")
+        ),
+        *(
+            (text, None)
+            for text in ("A nurse is likelier", "a nurse", "Answer: A nurse", "Bob", "B-side", "A's")
+        ),
+        *(
+            (text, None)
+            for text in ("A. The nurse\nB. The cook", "I cannot choose", "A is wrong", "As asked: B")
+        ),
+    ],
+)
+def test_letters(text, expected):
+    """Plain answers are read; two letters, words and refusals are not."""
+    assert read_letter(text, 3) == expected
+
+
+def test_an_answer_that_was_cut_off_at_its_letter_is_not_read():
+    """What would have followed may take it back."""
+    assert read_letter("The answer is A", 2, cut=True) is None
+    assert read_letter("A. The nurse", 2, cut=True) == 0
+
+
+MODEL = "def complete(prompts):\n    return ['A'] * len(prompts)\n"
+
+
+class TestPrograms:
+    """Whole runs, as a user makes them."""
+
+    @pytest.fixture
+    def both(self, gptaudit, tmp_path):
+        """Audit a model by likelihoods, and one that only writes by questions."""
+        (tmp_path / "says_a.py").write_text(MODEL)
+        arguments = ("-p", "gender-trait", "--limit", "6", "-o")
+        assert gptaudit("run", "decoder:clean", *arguments, "likely").code == 0
+        assert gptaudit("run", "python:says_a:complete", *arguments, "asked").code == 0
+        return tmp_path / "likely" / "results.json", tmp_path / "asked" / "results.json"
+
+    def test_the_forms_are_not_compared(self, gptaudit, both, tmp_path):
+        """Compare lists nothing of the probe, and a limit on the increase is refused."""
+        likely, asked = both
+        compared = gptaudit("compare", likely, asked, "-o", "c.html")
+        policy = tmp_path / "p.toml"
+        rule = '[[rule]]\nmetric = "gender-trait.stereotype_rate"\nmax_increase = 0.1\n'
+        policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
+        gated = gptaudit("gate", asked, "--policy", policy, "--baseline", likely)
+
+        assert "method" in compared.out + compared.err
+        assert gated.code == 2
+        assert "method differ" in gated.err
+
+    def test_a_policy_on_what_only_likelihoods_give(self, gptaudit, both, tmp_path):
+        """It is refused before the model is asked."""
+        policy = tmp_path / "p.toml"
+        rule = '[[rule]]\nmetric = "gender-trait.stereotype_probability"\nideal = 0.5\ntolerance = 0.1\n'
+        policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
+        arguments = ("-p", "gender-trait", "--limit", "6", "-o", "other", "--policy", policy)
+        ran = gptaudit("run", "python:says_a:complete", *arguments)
+
+        assert ran.code == 2
+        assert "has no metric 'stereotype_probability'" in ran.err
+
+
+class LetterServer(FaultyServer):
+    """A chat server that answers a question with the letter of the option that comes first in the alphabet."""
+
+    def _written(self, prompt, most, heeded, number):
+        options = listed(prompt)
+        if not options:
+            return super()._written(prompt, most, heeded, number)
+        return [min(options, key=options.__getitem__), "."], "stop"
+
+
+def test_a_chat_server(gptaudit, data, tmp_path, monkeypatch):
+    """A server without log-probabilities is audited by BBQ, and every answer is read."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-tests")
+    with LetterServer(completions=False) as server:
+        arguments = (
+            "-p",
+            "bbq",
+            "--limit",
+            "20",
+            "--data",
+            data,
+            "-b",
+            f"base_url={server.url}",
+            "-o",
+            "out",
+        )
+        ran = gptaudit("run", f"openai:{server.model}", *arguments)
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    (probe,) = results["probes"]
+
+    assert ran.code == 0, ran.err
+    assert (probe["title"], probe["method"]["form"]) == ("BBQ (elicited)", "elicited")
+    assert (probe["cases"], probe["scored"]) == (20, 20)
+    assert results["run"]["cost"]["requests"] == 60
+    assert {m["name"]: m["value"] for m in probe["metrics"] if not m["slice"]}["consistency"] == 1
