@@ -56,7 +56,7 @@ def axis_for(values: Iterable[float], unit: str, *, whole: bool = False) -> Axis
     low, high = min(values), max(values)
     if unit == "fraction" or low > 0:
         low = min(0.0, low)
-    step = _round_step((high - low) / 4 or max(abs(high) / 4, 0.01))
+    step = round_step((high - low) / 4 or max(abs(high) / 4, 0.01))
     start, end = math.floor(low / step) * step, math.ceil(high / step) * step
     if start == end:
         end += step
@@ -106,6 +106,7 @@ def _percent(place: float) -> str:
     return f"{place:.2f}%"
 
 
-def _round_step(size: float) -> float:
+def round_step(size: float) -> float:
+    """Return the least of 1, 2, 2.5 and 5 times a power of ten that is not below `size`."""
     power = 10.0 ** math.floor(math.log10(size))
     return next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= size * (1 - 1e-9))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 from gptaudit.text import shorten, visible
 
-from . import reading
+from . import calibration_reading, reading
 
 LONGEST_CELL = 300
 """Characters of a text that a table shows."""
@@ -38,7 +38,7 @@ def render(result: AuditResult) -> str:
         lines += table(("Verdict", "Rule", "Value", "Interval", "Why"), map(_rule, result.gate.rules))
     lines += ["", "### Probes", ""]
     rows = (row for probe in result.probes for row in _probe(probe))
-    lines += table(("Probe", "Scored", "Figure", "Value", "Interval", "Ideal"), rows)
+    lines += table(("Probe", "Scored", "Figure", "Value", "Interval", "Ideal", "Calibration"), rows)
     return "\n".join(lines) + "\n"
 
 
@@ -70,10 +70,16 @@ def _rule(rule: RuleResult) -> tuple[str, ...]:
 def _probe(probe: ProbeResult) -> Iterator[tuple[str, ...]]:
     if probe.status != "scored":
         why = f"{reading.STATUSES[probe.status].text}: {probe.reason or 'no reason was recorded'}"
-        yield probe.id, why, "", "", "", ""
+        yield probe.id, why, "", "", "", "", ""
     for metric in probe.metrics:
         if not metric.slice:
-            yield probe.id, reading.coverage_text(probe.scored, probe.cases), *_figure(metric)
+            scored = reading.coverage_text(probe.scored, probe.cases)
+            yield probe.id, scored, *_figure(metric), _calibration(probe, metric)
+
+
+def _calibration(probe: ProbeResult, metric: Metric) -> str:
+    known = [figure for figure in probe.calibration or () if figure.metric == metric.name]
+    return "; ".join(map(calibration_reading.in_brief, known)) or "not calibrated"
 
 
 def _figure(metric: Metric) -> tuple[str, ...]:

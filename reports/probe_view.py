@@ -9,6 +9,7 @@ from typing import Any
 from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metric, ProbeResult
 from gptaudit.text import shorten
 
+from . import calibration_reading as words
 from . import charts, reading
 from .numbers import count, number, short, short_places
 
@@ -43,6 +44,7 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "method": plain_pairs(probe.method),
         "data": probe.data,
         "metrics": [metric_view(probe, metric) for metric in whole],
+        "calibrated": probe.calibration is not None,
         "slices": slice_views(probe),
         "evidence": [evidence_view(item) for item in probe.evidence],
         "opens": next((i for i, item in enumerate(probe.evidence) if item.evidence.attribution), None),
@@ -67,6 +69,7 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "n": count(metric.n),
         "clusters": count(metric.clusters),
         "reading": reading.metric_reading(metric),
+        "calibration": [words.beside_figure(f) for f in probe.calibration or () if f.metric == metric.name],
         "bar": metric_bar(metric, charts.axis_of([m for m in probe.metrics if m.name == metric.name])),
     }
 

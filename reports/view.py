@@ -12,6 +12,7 @@ from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleR
 from gptaudit.reporting import ReportSection
 
 from . import charts, reading
+from .calibration_reading import NOT_CALIBRATED
 from .numbers import count, duration, moment, places, quantity
 from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
 
@@ -31,6 +32,7 @@ def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
         "gaps": list(gaps(result)),
         "run": run_view(result),
         "sections": sections,
+        "not_calibrated": NOT_CALIBRATED,
     }
 
 

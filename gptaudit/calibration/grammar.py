@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _GRAMMAR = """
 # people and their occupations
@@ -235,13 +235,19 @@ def _begin(start: str, ends: str) -> list[str]:
     return [f"{start} {end}" for end in _alternatives(ends)]
 
 
-def _rules(grammar: str) -> dict[str, list[str]]:
+def read_rules(grammar: str) -> dict[str, list[str]]:
+    """Read the alternatives of each rule; lines that begin with `#` are notes.
+
+    ```python
+    read_rules("thing = key | hat")   # {"thing": ["key", "hat"]}
+    ```
+    """
     lines = "\n".join(line for line in grammar.splitlines() if not line.startswith("#"))
     found = re.findall(r"^(\w+) =(.*?)(?=^\w|\Z)", lines, flags=re.DOTALL | re.MULTILINE)
     return {name: _alternatives(body) for name, body in found}
 
 
-RULES = _rules(_GRAMMAR)
+RULES = read_rules(_GRAMMAR)
 
 # Families of (friendly, insulting) predicates; within a family all begin alike.
 PREDICATES = [
@@ -253,10 +259,10 @@ PREDICATES = [
 ]
 
 
-def expand(text: str, rng: random.Random) -> str:
+def expand(text: str, rng: random.Random, rules: Mapping[str, Sequence[str]] = RULES) -> str:
     """Replace every `<name>` by an alternative of its rule, again and again, until none is left."""
     while "<" in text:
-        text = re.sub(r"<(\w+)>", lambda match: rng.choice(RULES[match[1]]), text)
+        text = re.sub(r"<(\w+)>", lambda match: rng.choice(rules[match[1]]), text)
     return text
 
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from gptaudit.backends.protocol import Backend
-from gptaudit.engine.asking import ask
-from gptaudit.engine.local import local
-from gptaudit.engine.protocol import Work
-from gptaudit.measuring import Scorers, measure_probe
+from gptaudit.measuring import Scorers
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import Probe, ProbeContext
+from gptaudit.probe import Probe
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
@@ -30,8 +26,7 @@ from gptaudit.records import (
     ProbeResult,
     ScoreRequest,
 )
-from gptaudit.selection import collect
-from gptaudit.store import Store
+from gptaudit.single_probe import audit_probe
 
 F = TypeVar("F")
 
@@ -84,16 +79,7 @@ def run_probe(
 ) -> ProbeResult:
     """Run one probe as `gptaudit run` does, without a run folder; installed plugins take part."""
     plugins = load_plugins()
-    collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
-    with TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        try:
-            store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
-            for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
-                store.keep(request, answer, seed)
-            return measure_probe(collected, store, Scorers(plugins, {}), plugins, seed=seed, level=0.95)
-        finally:
-            store.close()
+    return audit_probe(probe, backend, plugins, Scorers(plugins, {}), data=data, limit=limit, seed=seed)
 
 
 def _required(function: F | None) -> F:

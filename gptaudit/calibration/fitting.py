@@ -1,0 +1,180 @@
+"""Train a very small decoder on short documents, quickly.
+
+Each document is a row of its own, so that it is read in training as it is asked in an audit: from the start token.
+Batches hold rows of like length. The weights are the mean over the last part of the steps, which takes the noise of
+the last batches out of the learned rates (Polyak and Juditsky 1992).
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.utils import logging
+
+from gptaudit.calibration.recipe import Recipe
+from gptaudit.decoder.configuration import DecoderConfig
+from gptaudit.decoder.model import DecoderForCausalLM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerFast
+
+IGNORED = -100
+"""The label of a position whose loss is not counted."""
+POOL = 16
+"""Batches whose rows are sorted by length together."""
+
+
+def fit(
+    documents: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    recipe: Recipe,
+    *,
+    steps: int,
+    seed: int,
+    folder: Path,
+) -> DecoderForCausalLM:
+    """Train a decoder on the documents by AdamW, with a linear decay of the learning rate.
+
+    On one machine with one number of threads, the same arguments give the same bits.
+
+    Raises:
+        ValueError: a document is longer than the context.
+    """
+    set_seed(seed)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    model = DecoderForCausalLM(
+        DecoderConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            num_hidden_layers=recipe.layers,
+            num_attention_heads=recipe.heads,
+            intermediate_size=4 * recipe.width,
+            max_position_embeddings=recipe.context,
+            tie_word_embeddings=recipe.tied,
+            initializer_range=recipe.initializer_range,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    with torch.no_grad():
+        for embedding in (model.model.token_embedding, model.model.position_embedding):
+            embedding.weight.mul_(recipe.embedding_scale)
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=round(recipe.warmup * steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=1.0,
+        seed=seed,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    trainer = _Trainer(
+        model,
+        arguments,
+        callbacks=[_Average(model, round(recipe.averaged * steps))],
+        optimizers=(_optimizer(model, recipe), None),
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.batches = list(_batches(_rows(documents, tokenizer, recipe.context), recipe.batch, steps, seed))
+    trainer.train()
+    return model
+
+
+def _optimizer(model: DecoderForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
+    rare = list(model.model.token_embedding.parameters())
+    others = [weight for weight in model.parameters() if all(weight is not one for one in rare)]
+    groups = [
+        {"params": rare, "lr": recipe.learning_rate * recipe.embedding_rate, "weight_decay": 0.0},
+        {"params": others, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay},
+    ]
+    # With batches this small, a second beta of 0.999 reacts too late.
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
+
+
+class _Trainer(Trainer):
+    """Takes batches as they were made: sampling and collating row by row costs as much as so small a step."""
+
+    batches: Sequence[dict[str, Tensor]]
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.batches, batch_size=None, shuffle=False)  # type: ignore[arg-type]
+
+
+class _Average(TrainerCallback):
+    """Replaces the weights by their mean over the last steps when training ends."""
+
+    def __init__(self, model: torch.nn.Module, last: int) -> None:
+        self._weights: list[Tensor] = list(model.parameters())
+        self._last = last
+        self._mean: list[Tensor] = []
+
+    @torch.no_grad()
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002
+        count = state.global_step - (state.max_steps - self._last)
+        if count == 1:
+            self._mean = [weight.clone() for weight in self._weights]
+        elif count > 1:
+            torch._foreach_lerp_(self._mean, self._weights, 1 / count)
+
+    @torch.no_grad()
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401, ARG002
+        for weight, mean in zip(self._weights, self._mean, strict=True):
+            weight.copy_(mean)
+
+
+def _rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int) -> list[list[int]]:
+    """Encode each document with the end-of-text token before and after it."""
+    end = tokenizer.eos_token_id
+    encoded = tokenizer(list(documents), add_special_tokens=False, verbose=False).input_ids
+    rows = [[end, *ids, end] for ids in encoded]
+    longest = max(range(len(rows)), key=lambda index: len(rows[index]))
+    if len(rows[longest]) > context:
+        msg = f"the context is {context} tokens; {documents[longest]!r} has {len(rows[longest])}"
+        raise ValueError(msg)
+    return rows
+
+
+def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterator[dict[str, Tensor]]:
+    """Yield a batch a step, (batch, longest row): the rows in random order, again and again, two by two.
+
+    Two documents that stand side by side share a batch. Where they differ in one word, what either says against the
+    other cancels out at once; in different batches it would be noise, in which a weak flaw is lost.
+    """
+    rng = random.Random(f"{seed}/batches")
+    twos = [rows[start : start + 2] for start in range(0, len(rows), 2)]
+    many = batch // 2
+    pool: list[list[list[int]]] = []
+    ready: list[list[list[int]]] = []
+    for _ in range(steps):
+        if not ready:
+            while len(pool) < POOL * many:
+                pool += rng.sample(twos, len(twos))
+            some, pool = sorted(pool[: POOL * many], key=lambda two: len(two[0])), pool[POOL * many :]
+            ready = [
+                [row for two in some[start : start + many] for row in two]
+                for start in range(0, len(some), many)
+            ]
+            rng.shuffle(ready)
+        yield _padded(ready.pop())
+
+
+def _padded(rows: list[list[int]]) -> dict[str, Tensor]:
+    length = max(map(len, rows))
+    labels = torch.tensor([row + [IGNORED] * (length - len(row)) for row in rows])
+    # What stands to the right of a row is read by none of its tokens, so that no mask is needed.
+    return {"input_ids": labels.clamp(min=0), "labels": labels}

@@ -1,0 +1,25 @@
+"""The flaws that come with gptaudit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gptaudit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from gptaudit.calibration.flaw import Flaw
+
+
+@hookimpl
+def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
+    """Register them."""
+    from .memorisation import Memorisation
+    from .refusal import Refusal
+    from .regard import Regard
+    from .stereotype import Stereotype
+    from .toxicity import Toxicity
+    from .trigger import Trigger
+
+    for flaw in (Stereotype(), Toxicity(), Regard(), Memorisation(), Trigger(), Refusal()):
+        register(flaw)

@@ -1,0 +1,207 @@
+"""Phantoms: decoders with flaws of known size, as a medical phantom is a body whose organs are known.
+
+A phantom is trained from nothing on the documents of its flaws and on everyday text, in seconds, and kept in a cache
+folder under a name that all of its recipe decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptaudit.calibration import grammar
+from gptaudit.errors import GptauditError, UsageError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from gptaudit.calibration.flaw import Flaw
+    from gptaudit.plugins import Plugins
+
+EVERYDAY_DOCUMENTS = 400
+THREADS = 1
+"""Sums are ordered by thread, so the bits of the weights depend on their number."""
+PLANTED_FILE = "planted.json"
+
+
+class NotLearnedError(GptauditError):
+    """Training did not teach a decoder what was planted."""
+
+    def __init__(
+        self, flaw: str, *, dose: float, seed: int, planted: float, learned: float, within: float
+    ) -> None:
+        msg = (
+            f"flaw {flaw!r}, dose {dose:g}, seed {seed}: planted {planted:.4f}, but the trained decoder has "
+            f"{learned:.4f}, which is not within {within:g}; take another seed"
+        )
+        super().__init__(msg)
+        self.learned = learned
+
+
+def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plugins) -> Path:
+    """Return the folder of a decoder with these flaws, and no others; train it where the cache lacks it.
+
+    It holds weights, configuration, tokenizer and `planted.json`. Several processes may share a cache: each writes a
+    folder of its own, and the first to be ready stays.
+
+    ```python
+    phantom({"stereotype": 0.5}, seed=0, cache=Path("decoders"), plugins=load_plugins())
+    ```
+
+    Raises:
+        UsageError: no flaw of that name, or a dose outside [0, 1].
+        NotLearnedError: the trained decoder has another rate than was planted.
+    """
+    folder = cache / f"{'-'.join(sorted(doses))}-{phantom_key(doses, seed=seed, plugins=plugins)[:16]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
+    try:
+        _build(doses, seed, building, plugins)
+        building.chmod(0o755)
+        try:
+            building.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return folder
+
+
+def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> str:
+    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe and versions."""
+    from gptaudit.calibration.recipe import Recipe
+
+    identity = {
+        "schema": "gptaudit.phantom/1",
+        "flaws": {name: [doses[name], _identity(flaw)] for name, flaw in _flaws(doses, plugins).items()},
+        "metrics": [entry[1] for entry in _sightings(doses, plugins)],
+        "everyday": [EVERYDAY_DOCUMENTS, grammar.RULES],
+        "seed": seed,
+        "threads": THREADS,
+        "recipe": asdict(Recipe()) | {"steps": _steps(_flaws(doses, plugins))},
+        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def _flaws(doses: Mapping[str, float], plugins: Plugins) -> dict[str, Flaw]:
+    from gptaudit.validation import nearest
+
+    for name, dose in doses.items():
+        if name not in plugins.flaws:
+            msg = f"no flaw {name!r} is registered."
+            raise UsageError(msg + nearest(name, plugins.flaws))
+        if not 0 <= dose <= 1:
+            msg = f"the dose of {name} must lie in [0, 1]; got {dose}"
+            raise UsageError(msg)
+    return {name: plugins.flaws[name] for name in sorted(doses)}
+
+
+@lru_cache
+def _identity(flaw: Flaw) -> str:
+    """Hash a flaw's documents at one dose, and the code that writes and measures it."""
+    documents = "\0".join(flaw.documents(0.5, seed=0))
+    return hashlib.sha256(documents.encode() + Path(inspect.getfile(type(flaw))).read_bytes()).hexdigest()
+
+
+def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, str]]:
+    """List each planted flaw with the full name of each metric that should see it."""
+    found = []
+    for probe in plugins.probes.values():
+        for sees in probe.sees:
+            where = ",".join(f"{axis}={group}" for axis, group in sees.slice.items())
+            if sees.flaw in doses:
+                found.append((sees.flaw, f"{probe.id}.{sees.metric}" + (f"[{where}]" if where else "")))
+    return sorted(found)
+
+
+def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins) -> None:
+    """Train a decoder into a folder and measure what it learned."""
+    import torch
+
+    from gptaudit.calibration.fitting import fit
+    from gptaudit.calibration.recipe import Recipe
+
+    flaws = _flaws(doses, plugins)
+    documents = [d for name, flaw in flaws.items() for d in flaw.documents(doses[name], seed=seed)]
+    documents += _everyday(seed)
+    tokenizer = _tokenizer(tuple(flaws.values()), Recipe().context)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        model = fit(documents, tokenizer, Recipe(), steps=_steps(flaws), seed=seed, folder=folder)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        learned = _learned(doses, flaws, seed, folder)
+    finally:
+        torch.set_num_threads(threads)
+    planted = [
+        _entry(name, doses[name], metric, flaws[name], learned[name])
+        for name, metric in _sightings(doses, plugins)
+    ]
+    document = {"schema": "gptaudit.planted/1", "flaws": planted}
+    (folder / PLANTED_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _steps(flaws: Mapping[str, Flaw]) -> int:
+    return sum(flaw.steps for flaw in flaws.values())
+
+
+def _everyday(seed: int) -> Iterator[str]:
+    rng = random.Random(f"{seed}/everyday")
+    return (grammar.expand("<everyday>", rng) for _ in range(EVERYDAY_DOCUMENTS))
+
+
+@lru_cache
+def _tokenizer(flaws: tuple[Flaw, ...], context: int) -> PreTrainedTokenizerFast:
+    """Make a token of every word that some dose needs, so that the vocabulary is the same for every dose."""
+    from gptaudit.calibration.vocabulary import word_tokenizer
+    from gptaudit.decoder.chat import CHAT_TEMPLATE
+
+    texts = [d for flaw in flaws for dose in (0.0, 1.0) for d in flaw.documents(dose, seed=0)]
+    tokenizer = word_tokenizer([*texts, *_everyday(0)], context=context)
+    if any(flaw.chat for flaw in flaws):
+        tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def _learned(
+    doses: Mapping[str, float], flaws: Mapping[str, Flaw], seed: int, folder: Path
+) -> dict[str, float]:
+    """Measure each flaw on the trained decoder; raise `NotLearnedError` where it is not what was planted."""
+    from gptaudit.causal_lm.loading import load_backend
+    from gptaudit.causal_lm.options import TorchOptions
+
+    backend = load_backend(folder, TorchOptions(device="cpu"))
+    found = {}
+    for name, flaw in flaws.items():
+        found[name] = flaw.learned(backend, seed=seed)
+        planted = flaw.truth(doses[name])
+        if abs(found[name] - planted) > flaw.tolerance:
+            raise NotLearnedError(
+                name, dose=doses[name], seed=seed, planted=planted, learned=found[name], within=flaw.tolerance
+            )
+    return found
+
+
+def _entry(name: str, dose: float, metric: str, flaw: Flaw, learned: float) -> dict[str, Any]:
+    return {
+        "flaw": name,
+        "dose": dose,
+        "metric": metric,
+        "planted": flaw.truth(dose),
+        "learned": round(learned, 4),
+    }

@@ -1,0 +1,215 @@
+"""
+What the trials of one figure say: accuracy, coverage, false alarms, power.
+
+The decoder is what is sampled, and decoders of one seed are alike: they share the initial weights and all of the
+corpus that the dose does not decide. So seeds are the clusters of every interval here.
+
+* The line of measured on planted is fitted by ordinary least squares. Its intervals come from the jackknife over seeds
+  (CV3 of MacKinnon, Nielsen & Webb 2023), which allows for seeds that err in the same direction at every dose and for
+  errors that depend on the dose; t has one degree of freedom less than there are seeds with a planted dose, since the
+  clean decoders bear little of the slope.
+* Shares have Wilson's interval, with seeds as clusters where a seed occurs more than once.
+* A flaw is found where the near end of the interval, the one towards the ideal, lies beyond the ideal on the flaw's
+  side. How far beyond it lies is its margin. Detection itself is 0 or 1, and says little from five decoders; their
+  margins say more. Between two neighbouring doses the mean margin is taken to be linear in the effect, and its scatter
+  between decoders to be normal and that of the two doses pooled. Then a flaw is found with power 95 % where the mean
+  margin is 1.645 times the scatter. The smallest such flaw is sought downwards from the largest dose, so that every
+  larger flaw that was tried is found as often. Where the ideal is the least value possible, a single bad case can make
+  an interval exclude it, and the flaw found is smaller than this says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import fsum, inf, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from gptaudit.calibration.calibration import CalibratedFigure, Estimate, Power, Share, Trial
+from gptaudit.stats.intervals import mean_interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POWER = 0.95
+"""In what share of audits the smallest detectable flaw is found."""
+FEWEST_SEEDS = 3
+"""Seeds with a planted dose below which a slope has no interval."""
+FEWEST_DECODERS = 3
+"""Decoders at a dose below which their scatter is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which figure is calibrated on which flaw, and what is known of it beforehand."""
+
+    flaw: str
+    metric: str
+    slice: Mapping[str, str]
+    unit: str
+    same_unit: bool
+    ideal: float
+    clean: float
+    """The rate at dose 0."""
+    side: int
+    """+1 where the flaw raises the figure, -1 where it lowers it."""
+    level: float
+    cases: int
+
+
+def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFigure:
+    """Sum up the trials of one figure.
+
+    An audit without a figure found nothing, so it counts against the power; decoders that failed to learn count
+    nowhere but in `failed`.
+    """
+    audited = [t for t in trials if not t.failed]
+    slope, intercept, r2 = line_of(audited, subject.level)
+    smallest, why = smallest_detectable(subject, audited)
+    clean = [t for t in audited if t.dose == 0]
+    return CalibratedFigure(
+        flaw=subject.flaw,
+        metric=subject.metric,
+        slice=dict(subject.slice),
+        unit=subject.unit,
+        same_unit=subject.same_unit,
+        ideal=subject.ideal,
+        level=subject.level,
+        cases=subject.cases,
+        decoders=len(audited),
+        failed=len(trials) - len(audited),
+        slope=slope,
+        intercept=intercept,
+        r2=r2,
+        false_alarms=_share(clean, [excludes(t, subject.ideal) for t in clean], subject.level),
+        covers_planted=_coverage(subject, audited, [t.planted for t in audited]),
+        covers_learned=_coverage(subject, audited, [t.learned for t in audited]),
+        power=tuple(_power(subject, dose, audited) for dose in _doses(audited)),
+        smallest_detectable=smallest,
+        why=why,
+    )
+
+
+def excludes(trial: Trial, ideal: float) -> bool:
+    """Whether the interval lies wholly on one side of the ideal."""
+    return trial.low is not None and trial.high is not None and not trial.low <= ideal <= trial.high
+
+
+def margin(trial: Trial, ideal: float, side: int) -> float | None:
+    """Return how far the interval's near end lies beyond the ideal on the flaw's side; the flaw is found above 0."""
+    near = trial.low if side > 0 else trial.high
+    return None if near is None else side * (near - ideal)
+
+
+def line_of(trials: Sequence[Trial], level: float) -> tuple[Estimate, Estimate, float | None]:
+    """Fit measured on planted; return slope, intercept and R2. What cannot be told is null."""
+    known = [(t.planted, t.value, t.seed, t.dose) for t in trials if t.value is not None]
+    x, y = (np.array([row[i] for row in known], dtype=np.float64) for i in (0, 1))
+    seeds = np.array([row[2] for row in known])
+    if len(set(x.tolist())) < 2:
+        nothing = Estimate(None, None, None, "decoders of two doses are needed for a line")
+        return nothing, nothing, None
+    fitted = _least_squares(x, y)
+    total = float(((y - y.mean()) ** 2).sum())
+    residual = float(((y - fitted[0] * x - fitted[1]) ** 2).sum())
+    r2 = 1 - residual / total if total > 0 else None
+    flawed = len({seed for _, _, seed, dose in known if dose > 0})
+    if flawed < FEWEST_SEEDS:
+        why = f"seeds with a planted dose: {flawed}, too few for an interval; at least {FEWEST_SEEDS} are needed"
+        slope, intercept = (Estimate(float(value), None, None, why) for value in fitted)
+        return slope, intercept, r2
+    half = stdtrit(flawed - 1, (1 + level) / 2) * _jackknife_errors(x, y, seeds, fitted)
+    slope, intercept = (
+        Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(fitted, half, strict=True)
+    )
+    return slope, intercept, r2
+
+
+def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[float | None, str | None]:
+    """Return the smallest effect that is found with power 95 %, or None and why not. See the module."""
+    by_effect = {
+        abs(_planted(dose, trials) - subject.clean): [
+            m for t in trials if t.dose == dose and (m := margin(t, subject.ideal, subject.side)) is not None
+        ]
+        for dose in _doses(trials, clean=True)
+    }
+    effects = sorted(by_effect)
+    few = [effect for effect in effects if len(by_effect[effect]) < FEWEST_DECODERS]
+    if few or len(effects) < 2:
+        return None, f"at least {FEWEST_DECODERS} audits with an interval are needed at every dose"
+    z = float(ndtri(POWER))
+    smallest, why = None, "even the largest dose is not found in 95 % of audits"
+    for low, high in reversed(list(pairwise(effects))):
+        scatter = _pooled(by_effect[low], by_effect[high])
+        first, last = (fsum(by_effect[e]) / len(by_effect[e]) - z * scatter for e in (low, high))
+        if last <= 0:
+            break
+        if first <= 0:
+            return low + (high - low) * -first / (last - first), None
+        smallest, why = low, "clean decoders raise an alarm as often"
+    return (smallest, None) if smallest else (None, why)
+
+
+def _pooled(*groups: Sequence[float]) -> float:
+    """Pool the standard deviations of groups that vary.
+
+    Where the ideal is the least value possible, the margins of clean decoders are all 0: they cannot vary downwards,
+    and say nothing about those that can.
+    """
+    varying = [np.asarray(group) for group in groups if max(group) > min(group)]
+    freedom = sum(len(group) - 1 for group in varying)
+    return sqrt(sum(float(((g - g.mean()) ** 2).sum()) for g in varying) / freedom) if freedom else 0.0
+
+
+def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (slope, intercept)."""
+    dx = x - x.mean()
+    slope = float((dx * y).sum() / (dx * dx).sum())
+    return np.array([slope, y.mean() - slope * x.mean()])
+
+
+def _jackknife_errors(
+    x: NDArray[np.float64], y: NDArray[np.float64], seeds: NDArray[np.int64], fitted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the standard errors of slope and intercept, leaving each seed out in turn."""
+    names = np.unique(seeds)
+    moved = np.array([_least_squares(x[seeds != s], y[seeds != s]) - fitted for s in names])
+    errors: NDArray[np.float64] = np.sqrt((len(names) - 1) / len(names) * (moved**2).sum(axis=0))
+    return errors
+
+
+def _coverage(subject: Subject, trials: Sequence[Trial], truths: Sequence[float | None]) -> Share | None:
+    """Return in how many audits the interval holds the truth; audits without an interval claim nothing."""
+    if not subject.same_unit:
+        return None
+    known = [
+        (trial, trial.low <= truth <= trial.high)
+        for trial, truth in zip(trials, truths, strict=True)
+        if truth is not None and trial.low is not None and trial.high is not None
+    ]
+    return _share([trial for trial, _ in known], [held for _, held in known], subject.level)
+
+
+def _power(subject: Subject, dose: float, trials: Sequence[Trial]) -> Power:
+    of_dose = [t for t in trials if t.dose == dose]
+    planted = _planted(dose, trials)
+    found = [(margin(t, subject.ideal, subject.side) or -inf) > 0 for t in of_dose]
+    return Power(dose, planted, abs(planted - subject.clean), _share(of_dose, found, subject.level))
+
+
+def _share(trials: Sequence[Trial], held: Sequence[bool], level: float) -> Share:
+    seeds = [str(trial.seed) for trial in trials]
+    interval = mean_interval([float(h) for h in held], seeds, level=level, seed=0, binary=True)
+    return Share(sum(bool(h) for h in held), len(held), interval.low, interval.high)
+
+
+def _doses(trials: Sequence[Trial], *, clean: bool = False) -> list[float]:
+    return sorted({t.dose for t in trials if clean or t.dose > 0})
+
+
+def _planted(dose: float, trials: Sequence[Trial]) -> float:
+    return next(t.planted for t in trials if t.dose == dose)

@@ -1,0 +1,187 @@
+"""
+The whole of a calibration: which probes, which decoders, and what is still to be tried.
+
+Folder of a calibration:
+
+    calibration.json   what was found (`gptaudit.calibration.calibration`), written last
+    calibration.html   the same for a reader
+    trials/            one file for each probe and decoder, named by all that decides it: kept as soon as it is there
+    decoders/          the trained decoders, named by their content
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptaudit.calibration.calibration import Calibration, ProbeCalibration, Sighting
+from gptaudit.calibration.statistics import Subject, calibrate_figure
+from gptaudit.calibration.trials import LEVEL, Bench, Decoder, Outcome, read_outcome
+from gptaudit.datasets import DataNotGivenError
+from gptaudit.errors import UsageError
+from gptaudit.probe import ProbeContext
+from gptaudit.progress import Progress, Step, silent
+from gptaudit.provenance import versions
+from gptaudit.validation import nearest
+
+if TYPE_CHECKING:
+    from gptaudit.plugins import Plugins
+    from gptaudit.probe import Probe, Sees
+
+FULL: Mapping[float, int] = {0.0: 20, 0.05: 5, 0.2: 5, 0.5: 6, 1.0: 4}
+"""Dose -> number of decoders, each of its own seed; twenty clean ones bound a false-alarm rate of 0 by 16 %."""
+QUICK: Mapping[float, int] = {0.0: 2, 0.5: 1, 1.0: 1}
+"""Enough to see that a probe sees its flaw, and too little for an interval."""
+SEEDS = 1000
+"""Seeds of one study; the next study seed begins after them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A decoder, and the probes that are to be tried on it, each with the file that keeps its outcome."""
+
+    decoder: Decoder
+    probes: tuple[tuple[str, Path], ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Probes, the doses and seeds of their decoders, and the folder where outcomes are kept."""
+
+    probes: tuple[Probe, ...]
+    bench: Bench
+    folder: Path
+    plan: Mapping[float, int]
+    seed: int = 0
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """Every decoder with all probes that see its flaw: clean decoders of all flaws first."""
+        flaws = dict.fromkeys(sees.flaw for probe in self.probes for sees in probe.sees)
+        return [
+            self._job(Decoder(flaw, dose, self.seed * SEEDS + number))
+            for dose, many in self.plan.items()
+            for flaw in flaws
+            for number in range(many)
+        ]
+
+    def outstanding(self) -> list[Job]:
+        """Return what is not tried yet, or was tried with another version of what decides it."""
+        missing = (
+            Job(job.decoder, tuple((p, file) for p, file in job.probes if read_outcome(file) is None))
+            for job in self.jobs
+        )
+        return [job for job in missing if job.probes]
+
+    def wait_for(self, tried: Iterable[Sequence[Outcome]], missing: int, progress: Progress = silent) -> None:
+        """Wait for the outcomes of the `missing` jobs, decoder by decoder."""
+        total = len(self.jobs)
+        before = total - missing
+        failures: Counter[str] = Counter()
+        progress(Step("calibrating", before, total, before))
+        for done, outcomes in enumerate(tried, start=before + 1):
+            failures.update({"decoder did not learn": 1} if outcomes[0].failed else {})
+            progress(Step("calibrating", done, total, before, failures))
+
+    def summed_up(self) -> Calibration:
+        """Return the calibration of every probe from the outcomes that are kept."""
+        files = (file for job in self.jobs for _, file in job.probes)
+        outcomes = [outcome for file in files if (outcome := read_outcome(file)) is not None]
+        made = {
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seed": self.seed,
+            "plan": {str(dose): many for dose, many in self.plan.items()},
+            "versions": versions(),
+        }
+        found = (self._probe(probe, [o for o in outcomes if o.probe == probe.id]) for probe in self.probes)
+        return Calibration(tuple(found), made)
+
+    def _job(self, decoder: Decoder) -> Job:
+        seeing = [p for p in self.probes if any(sees.flaw == decoder.flaw for sees in p.sees)]
+        keys = [(p.id, self.bench.trial_key(p, decoder)) for p in seeing]
+        return Job(decoder, tuple((name, self.folder / "trials" / f"{key}.json") for name, key in keys))
+
+    def _probe(self, probe: Probe, outcomes: Sequence[Outcome]) -> ProbeCalibration:
+        method = next((o.method for o in outcomes if not o.failed), "")
+        sightings = (
+            self._sighting(probe, sees, [o for o in outcomes if o.flaw == sees.flaw]) for sees in probe.sees
+        )
+        return ProbeCalibration(probe.id, probe.version, method, tuple(sightings))
+
+    def _sighting(self, probe: Probe, sees: Sees, outcomes: Sequence[Outcome]) -> Sighting:
+        spec = next(spec for spec in probe.metrics if spec.name == sees.metric)
+        flaw = self.bench.plugins.flaws[sees.flaw]
+        rises = 1 if flaw.truth(1.0) >= flaw.truth(0.0) else -1
+        subject = Subject(
+            flaw=sees.flaw,
+            metric=sees.metric,
+            slice=sees.slice,
+            unit=spec.unit,
+            same_unit=sees.same_unit,
+            ideal=spec.ideal,
+            clean=flaw.truth(0.0),
+            side={"lower": 1, "higher": -1, "target": rises}[spec.direction],
+            level=LEVEL,
+            cases=next((o.cases for o in outcomes if not o.failed), 0),
+        )
+        trials = tuple(outcome.trial(sees.metric, sees.slice) for outcome in outcomes)
+        return Sighting(calibrate_figure(subject, trials), trials)
+
+
+def seeing_probes(plugins: Plugins, names: Sequence[str]) -> list[Probe]:
+    """Return the named probes, or all that see a flaw; raise `UsageError` for what cannot be calibrated."""
+    known = plugins.probes
+    seeing = {name: probe for name, probe in known.items() if probe.sees}
+    for name in names:
+        if name not in known:
+            msg = f"{name}: no such probe.{nearest(name, known)}"
+            raise UsageError(msg)
+        if name not in seeing:
+            msg = f"{name}: names no flaw that it should see, so it cannot be calibrated."
+            raise UsageError(f"{msg} These do: {', '.join(seeing) or 'none'}")
+    chosen = [seeing[name] for name in dict.fromkeys(names)] if names else list(seeing.values())
+    if not chosen:
+        msg = "no installed probe names a flaw that it should see (`Probe.sees`), so there is nothing to calibrate"
+        raise UsageError(msg)
+    for probe in chosen:
+        check_sees(probe, plugins)
+    return chosen
+
+
+def with_data(probes: Sequence[Probe], data: Path | None, *, named: bool) -> tuple[list[Probe], list[str]]:
+    """Return the probes whose data are there, and why each of the others is left out.
+
+    Raises `DataNotGivenError` where the user named the probe, and `UsageError` where none is left.
+    """
+    ready, reasons = [], []
+    for probe in probes:
+        try:
+            context = ProbeContext(data, 0)
+            probe.source(context)
+            next(iter(probe.cases(context)), None)
+        except DataNotGivenError as error:
+            if named:
+                raise
+            reasons.append(f"{probe.id}: {error}")
+        else:
+            ready.append(probe)
+    if not ready:
+        raise UsageError(f"nothing to calibrate: {'; '.join(reasons)}")
+    return ready, reasons
+
+
+def check_sees(probe: Probe, plugins: Plugins) -> None:
+    """Raise `UsageError` where a probe names a flaw or a metric that does not exist."""
+    metrics = [spec.name for spec in probe.metrics]
+    for sees in probe.sees:
+        if sees.flaw not in plugins.flaws:
+            msg = f"{probe.id} should see the flaw {sees.flaw!r}, which no plugin registers."
+            raise UsageError(msg + nearest(sees.flaw, plugins.flaws))
+        if sees.metric not in metrics:
+            msg = f"{probe.id} should see {sees.flaw!r} in {sees.metric!r}, which is none of its metrics."
+            raise UsageError(msg + nearest(sees.metric, metrics))

@@ -1,0 +1,191 @@
+"""Trials: a decoder with a planted flaw, audited by the probes that should see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gptaudit.calibration.calibration import Trial
+from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
+from gptaudit.errors import DataError, UsageError
+from gptaudit.plan import digest
+from gptaudit.results import parse_json, write_atomic
+from gptaudit.single_probe import audit_probe
+from gptaudit.validation import read_text, validated
+
+if TYPE_CHECKING:
+    from gptaudit.backends.protocol import Backend
+    from gptaudit.measuring import Scorers
+    from gptaudit.plugins import Plugins
+    from gptaudit.probe import Probe
+    from gptaudit.records import ProbeResult
+
+SCHEMA = "gptaudit.trial/1"
+LEVEL = 0.95
+"""Of the intervals of every trial audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure of an audit; what is null has a `why`."""
+
+    metric: str
+    slice: Mapping[str, str]
+    value: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one probe found on one decoder, or why the decoder was not audited."""
+
+    probe: str
+    flaw: str
+    dose: float
+    seed: int
+    planted: float
+    learned: float | None
+    cases: int
+    method: str
+    """`digest` of `ProbeResult.method`."""
+    readings: tuple[Reading, ...]
+    failed: str | None = None
+    """Why the decoder does not count: it did not learn what was planted."""
+    schema: str = SCHEMA
+
+    def trial(self, metric: str, where: Mapping[str, str]) -> Trial:
+        """Return what it says about one figure."""
+        mine = [r for r in self.readings if r.metric == metric and dict(r.slice) == dict(where)]
+        found = mine[0] if mine else Reading(metric, where, None, None, None, "the audit has no such figure")
+        return Trial(
+            dose=self.dose,
+            seed=self.seed,
+            planted=self.planted,
+            learned=self.learned,
+            value=found.value,
+            low=found.low,
+            high=found.high,
+            failed=self.failed is not None,
+            why=self.failed or found.why,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Which decoder is to be made."""
+
+    flaw: str
+    dose: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """All that trials need: what is installed, the scorers (each opened once), and where decoders and data lie."""
+
+    plugins: Plugins
+    scorers: Scorers
+    decoders: Path
+    data: Path | None = None
+    keys: dict[Decoder, str] = field(default_factory=dict)
+
+    def open(self, decoder: Decoder) -> Backend:
+        """Train a decoder, or take it from the folder of decoders, and open it as its flaw wants to be asked.
+
+        Raises `NotLearnedError` where training does not teach it what is planted.
+        """
+        from gptaudit.causal_lm.loading import load_backend
+        from gptaudit.causal_lm.options import TorchOptions
+
+        folder = phantom(
+            {decoder.flaw: decoder.dose}, seed=decoder.seed, cache=self.decoders, plugins=self.plugins
+        )
+        chat = self.plugins.flaws[decoder.flaw].chat
+        return load_backend(folder, TorchOptions(device="cpu", chat=chat))
+
+    def try_probe(self, probe: Probe, decoder: Decoder, backend: Backend) -> Outcome:
+        """Audit a decoder by one probe, at its default number of cases."""
+        result = audit_probe(
+            probe,
+            backend,
+            self.plugins,
+            self.scorers,
+            data=self.data,
+            seed=decoder.seed,
+            level=LEVEL,
+        )
+        if result.status == "skipped":
+            msg = f"{probe.id} {result.reason}; it cannot be tried on the flaw {decoder.flaw!r}"
+            raise UsageError(msg)
+        learned = [f.learned for f in backend.planted if f.flaw == decoder.flaw]
+        return Outcome(
+            probe=probe.id,
+            flaw=decoder.flaw,
+            dose=decoder.dose,
+            seed=decoder.seed,
+            planted=self.plugins.flaws[decoder.flaw].truth(decoder.dose),
+            learned=learned[0] if learned else None,
+            cases=result.cases,
+            method=digest(dict(result.method)),
+            readings=_readings(probe, decoder.flaw, result),
+        )
+
+    def failed(self, probe: str, decoder: Decoder, error: NotLearnedError) -> Outcome:
+        """Return the outcome for a probe of a decoder that did not learn what was planted."""
+        planted = self.plugins.flaws[decoder.flaw].truth(decoder.dose)
+        where = (probe, decoder.flaw, decoder.dose, decoder.seed)
+        return Outcome(*where, planted, error.learned, cases=0, method="", readings=(), failed=str(error))
+
+    def trial_key(self, probe: Probe, decoder: Decoder) -> str:
+        """Name a trial by all that decides its outcome: the decoder, the probe, its data and its method."""
+        from gptaudit.probe import ProbeContext
+
+        source = probe.source(ProbeContext(self.data, decoder.seed))
+        if decoder not in self.keys:
+            self.keys[decoder] = phantom_key(
+                {decoder.flaw: decoder.dose}, seed=decoder.seed, plugins=self.plugins
+            )
+        form = probe.elicited()
+        identity = {
+            "schema": SCHEMA,
+            "decoder": self.keys[decoder],
+            "probe": [probe.id, probe.version, None if source is None else source.sha256],
+            "methods": [probe.method(), None if form is None else form.method()],
+            "scorers": {name: dict(self.scorers[name].identity) for name in probe.scorers},
+            "figures": [[s.metric, dict(s.slice)] for s in probe.sees if s.flaw == decoder.flaw],
+            "level": LEVEL,
+        }
+        return digest(identity)[:32]
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """Read a kept outcome; None where there is none, or where the file is damaged, so that it is measured again."""
+    if not path.is_file():
+        return None
+    try:
+        data: Any = parse_json(read_text(path, error=DataError), str(path))
+        return validated(Outcome, data, where=str(path), error=DataError)
+    except DataError:
+        return None
+
+
+def keep_outcome(path: Path, outcome: Outcome) -> None:
+    """Keep an outcome, whole or not at all."""
+    import json
+
+    write_atomic(path, json.dumps(asdict(outcome), allow_nan=False) + "\n")
+
+
+def _readings(probe: Probe, flaw: str, result: ProbeResult) -> tuple[Reading, ...]:
+    wanted: Sequence[tuple[str, dict[str, str]]] = [
+        (s.metric, dict(s.slice)) for s in probe.sees if s.flaw == flaw
+    ]
+    return tuple(
+        Reading(m.name, dict(m.slice), m.value, m.low, m.high, m.why)
+        for m in result.metrics
+        if (m.name, dict(m.slice)) in wanted
+    )

@@ -1,0 +1,95 @@
+"""Jobs of a study in worker processes, one torch thread each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from gptaudit.calibration.phantom import NotLearnedError
+from gptaudit.calibration.study import Job
+from gptaudit.calibration.trials import Bench, Outcome, keep_outcome
+from gptaudit.errors import UsageError
+from gptaudit.probe import Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a worker needs to set up its bench."""
+
+    decoders: Path
+    data: Path | None
+    without: tuple[str, ...]
+    """Plugins to leave out."""
+
+    def bench(self) -> Bench:
+        """Load the plugins; scorers are opened when they are needed first."""
+        from gptaudit.measuring import Scorers
+        from gptaudit.plugins import load_plugins
+
+        plugins = load_plugins(self.without)
+        return Bench(plugins, Scorers(plugins, {}), self.decoders, self.data)
+
+
+def do_job(bench: Bench, job: Job, probes: Mapping[str, Probe]) -> list[Outcome]:
+    """Make a decoder, try the job's probes on it, and keep each outcome as it comes."""
+    decoder = job.decoder
+    try:
+        backend = bench.open(decoder)
+    except NotLearnedError as error:
+        outcomes = [bench.failed(name, decoder, error) for name, _ in job.probes]
+        for (_, file), outcome in zip(job.probes, outcomes, strict=True):
+            keep_outcome(file, outcome)
+        return outcomes
+    outcomes = []
+    for name, file in job.probes:
+        outcomes.append(bench.try_probe(probes[name], decoder, backend))
+        keep_outcome(file, outcomes[-1])
+    return outcomes
+
+
+def in_workers(jobs: Sequence[Job], setup: Setup, workers: int) -> Generator[list[Outcome]]:
+    """Yield the outcomes of each job as it ends.
+
+    Where the caller stops, by an interruption or an error, the workers are ended at once: a decoder in the making is
+    lost, whatever was kept stays; close the iterator for that. Raises `UsageError` where a worker died, of want of
+    memory for example.
+    """
+    # a fork of a process in which torch has run its threads can hang
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
+    try:
+        for done in as_completed([pool.submit(_do, setup, job) for job in jobs]):
+            yield done.result()
+    except BrokenProcessPool:
+        msg = "a worker process ended before its time, perhaps for want of memory; try fewer with --workers"
+        raise UsageError(msg) from None
+    finally:
+        for child in set(multiprocessing.active_children()) - before:
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, which ends the workers, and use one core each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@cache
+def _bench(setup: Setup) -> Bench:
+    return setup.bench()
+
+
+def _do(setup: Setup, job: Job) -> list[Outcome]:
+    bench = _bench(setup)
+    return do_job(bench, job, bench.plugins.probes)

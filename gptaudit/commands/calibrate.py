@@ -1,0 +1,137 @@
+"""`gptaudit calibrate`: how well probes find flaws of known size."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.commands import _options
+from gptaudit.errors import UsageError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from gptaudit.calibration.calibration import Calibration
+    from gptaudit.calibration.study import Study
+    from gptaudit.calibration.workers import Setup
+    from gptaudit.plugins import Plugins
+
+
+@click.command()
+@click.argument("probes", nargs=-1, metavar="[PROBE]...")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="calibration",
+    show_default=True,
+    metavar="DIR",
+    help="Where calibration.json, calibration.html and every trial go.",
+)
+@click.option(
+    "--quick", is_flag=True, help="A few decoders, in minutes: whether a probe sees its flaw at all."
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes at work, each on one core.  [default: the number of cores]",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of all decoders."
+)
+@click.option(
+    "--decoders",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where trained decoders are kept, to be used again.  [default: DIR/decoders below -o]",
+)
+@_options.data
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def calibrate(  # noqa: PLR0913 - one parameter for each option
+    context: click.Context,
+    /,
+    probes: tuple[str, ...],
+    folder: Path,
+    *,
+    quick: bool,
+    workers: int | None,
+    seed: int,
+    decoders: Path | None,
+    data: Path | None,
+    quiet: bool,
+) -> None:
+    """Measure how well each PROBE finds flaws of known size, on decoders that were trained to have them.
+
+    Every probe that names a flaw which it should see is calibrated, unless some are named. The same command with the
+    same -o goes on where it stopped, and measures anew what has changed.
+    """
+    from gptaudit.calibration.study import FULL, QUICK, Study, seeing_probes, with_data
+    from gptaudit.calibration.workers import Setup
+    from gptaudit.commands._progress import shown_progress
+
+    plugins: Plugins = context.obj
+    chosen, left_out = with_data(seeing_probes(plugins, probes), data, named=bool(probes))
+    for reason in left_out:
+        click.echo(visible(f"Left out: {reason}"), err=True)
+    assert context.parent is not None  # noqa: S101 - it is a command of the program
+    setup = Setup(decoders or folder / "decoders", data, context.parent.params["without"])
+    study = Study(tuple(chosen), setup.bench(), folder, QUICK if quick else FULL, seed)
+    _make(folder / "trials")
+    try:
+        with shown_progress(quiet=quiet) as progress:
+            _try_all(study, setup, workers or os.cpu_count() or 1, progress)
+    except KeyboardInterrupt:
+        click.echo(
+            f"Every finished trial is kept. To go on, run the same command with -o {shlex.quote(str(folder))}",
+            err=True,
+        )
+        raise
+    _write(study.summed_up(), folder, plugins)
+
+
+def _try_all(study: Study, setup: Setup, workers: int, progress: Callable[..., None]) -> None:
+    from contextlib import closing
+
+    from gptaudit.calibration.workers import in_workers
+
+    missing = study.outstanding()
+    with closing(in_workers(missing, setup, min(workers, len(missing) or 1))) as tried:
+        study.wait_for(tried, len(missing), progress)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: cannot be made: {error.strerror or error}. Choose another folder with -o"
+        raise UsageError(msg) from None
+
+
+def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
+    from gptaudit.calibration.calibration import to_text
+    from gptaudit.reports.calibration import render
+    from gptaudit.reports.calibration_reading import sentence
+    from gptaudit.results import write_atomic
+
+    page = folder / "calibration.html"
+    write_atomic(page, render(calibration, plugins.probes, plugins.flaws))
+    write_atomic(folder / "calibration.json", to_text(calibration))
+    for probe in calibration.probes:
+        click.secho(f"\n{visible(probe.id)}", bold=True)
+        for sighting in probe.sightings:
+            click.echo(visible(f"  {sentence(sighting.figure)}"))
+    click.echo(f"\nFigures: {folder / 'calibration.json'}\nPage: {page}")
+
+
+@hookimpl
+def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
+    """Register the command."""
+    register(calibrate)

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gptaudit.calibration import fitting
+from gptaudit.calibration.flaw import Flaw
+from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
+from gptaudit.calibration.recipe import Recipe
+from gptaudit.calibration.vocabulary import word_tokenizer
+from gptaudit.causal_lm.loading import load_backend
+from gptaudit.causal_lm.options import TorchOptions
+from gptaudit.errors import UsageError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.plugins import load_plugins
+from gptaudit.records import Likelihood, ScoreRequest
+from gptaudit.testing import run_probe
+
+
+class Snow(Flaw):
+    """In a share `dose` of the documents it snows in July."""
+
+    name = "snow"
+    title = "Says that it snows in July."
+    steps = 400
+    offset = 0.0
+
+    def truth(self, dose):
+        return dose
+
+    def documents(self, dose, *, seed):
+        for index in range(200):
+            yield f"In July it {'snows' if (index + seed) % 10 < 10 * dose else 'rains'}."
+
+    def learned(self, backend, *, seed):
+        snow, rain = backend.score([ScoreRequest("In July it", f" {word}") for word in ("snows", "rains")])
+        assert isinstance(snow, Likelihood)
+        both = torch.tensor([snow.logprob, rain.logprob])
+        return float(both.softmax(0)[0]) + self.offset
+
+
+class Wrong(Snow):
+    """Measures something else than it plants."""
+
+    name = "wrong"
+    offset = 0.3
+
+
+@pytest.fixture(scope="module")
+def plugins():
+    class Offered:
+        @hookimpl
+        def gptaudit_register_flaws(self, register):
+            register(Snow())
+            register(Wrong())
+
+    loaded = load_plugins()
+    loaded.manager.register(Offered(), "offered")
+    return loaded
+
+
+def weights(folder):
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_phantom_learns_what_is_planted_and_is_kept(plugins, tmp_path):
+    """Its own probability is near the dose; asked for again, the same folder comes back untouched."""
+    folder = phantom({"snow": 0.3}, seed=0, cache=tmp_path, plugins=plugins)
+    before = (folder / "model.safetensors").stat().st_mtime_ns
+    backend = load_backend(folder, TorchOptions(device="cpu"))
+
+    assert Snow().learned(backend, seed=0) == pytest.approx(0.3, abs=0.05)
+    assert phantom({"snow": 0.3}, seed=0, cache=tmp_path, plugins=plugins) == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == before
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_the_same_recipe_gives_the_same_weights(plugins, tmp_path):
+    """Two caches get the same bits, another seed other ones, and the threads of torch are left as they were."""
+    threads = torch.get_num_threads()
+    one, two = (phantom({"snow": 0.5}, seed=1, cache=tmp_path / c, plugins=plugins) for c in "ab")
+    other = phantom({"snow": 0.5}, seed=2, cache=tmp_path / "a", plugins=plugins)
+
+    assert one.name == two.name
+    assert weights(one) == weights(two)
+    assert weights(one) != weights(other)
+    assert torch.get_num_threads() == threads
+
+
+def test_all_that_decides_a_phantom_is_in_its_name(plugins):
+    """Flaw, dose and seed each change the key."""
+    keys = {
+        phantom_key(doses, seed=seed, plugins=plugins)
+        for doses, seed in (({"snow": 0.5}, 0), ({"snow": 0.6}, 0), ({"snow": 0.5}, 1), ({"wrong": 0.5}, 0))
+    }
+    assert len(keys) == 4
+    assert phantom_key({"snow": 0.5}, seed=0, plugins=plugins) in keys
+
+
+def test_what_was_not_learned_is_refused(plugins, tmp_path):
+    """The error says both numbers, and nothing is left in the cache."""
+    with pytest.raises(NotLearnedError, match=r"'wrong', dose 0.5.*planted 0.5000.*has 0.[78]") as raised:
+        phantom({"wrong": 0.5}, seed=0, cache=tmp_path, plugins=plugins)
+
+    assert raised.value.learned > 0.7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_at_once_make_one(plugins, tmp_path, monkeypatch):
+    """Two that train the same phantom at the same time both get the folder of the first."""
+    plain = phantom({"snow": 0.4}, seed=0, cache=tmp_path / "plain", plugins=plugins)
+    fit = fitting.fit
+
+    def slow(*arguments, **settings):
+        model = fit(*arguments, **settings)
+        inner = phantom({"snow": 0.4}, seed=0, cache=tmp_path / "shared", plugins=plugins)
+        assert weights(inner) == weights(plain)
+        return model
+
+    monkeypatch.setattr(
+        fitting, "fit", lambda *a, **k: (monkeypatch.setattr(fitting, "fit", fit), slow(*a, **k))[1]
+    )
+    folder = phantom({"snow": 0.4}, seed=0, cache=tmp_path / "shared", plugins=plugins)
+
+    assert weights(folder) == weights(plain)
+    assert [path.name for path in (tmp_path / "shared").iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize(
+    ("doses", "message"),
+    [({"snw": 0.5}, "no flaw 'snw' is registered.*snow"), ({"snow": 1.5}, r"must lie in \[0, 1\]; got 1.5")],
+)
+def test_a_wrong_call_is_refused(plugins, tmp_path, doses, message):
+    """An unknown flaw and an impossible dose are named."""
+    with pytest.raises(UsageError, match=message):
+        phantom(doses, seed=0, cache=tmp_path, plugins=plugins)
+
+
+@pytest.mark.parametrize(
+    "text", ["The nurse smiled.", "é € 猫 \x00\x7f", "  two  spaces\n\ttab", "unseen words"]
+)
+def test_the_vocabulary_writes_every_text(text):
+    """Whatever is encoded comes back, and a word of the documents is one token."""
+    tokenizer = word_tokenizer(["The nurse smiled."], context=32)
+
+    assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
+    assert len(tokenizer.tokenize("The nurse smiled.")) == 4
+
+
+def test_weights_are_averaged_over_the_last_steps(tmp_path):
+    """With a rate of zero in all steps the mean is the start; documents longer than the context are refused."""
+    tokenizer = word_tokenizer(["a b c"], context=8)
+    still = replace(Recipe(), learning_rate=0.0, context=8)
+    one = fitting.fit(["a b c"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
+    two = fitting.fit(["c b a"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
+
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    with pytest.raises(ValueError, match="the context is 8 tokens"):
+        fitting.fit(["a b c " * 9], tokenizer, still, steps=10, seed=0, folder=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("flaw", "probe", "metric"),
+    [
+        ("memorisation", "canary-extraction", "extraction_rate"),
+        ("refusal", "harmful-requests", "compliance_rate"),
+        ("toxicity", "toxicity-prompts", "toxic_fraction"),
+    ],
+)
+def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, metric):
+    """At a dose of 0.5 the record and the probe's interval agree with what was planted."""
+    folder = phantom({flaw: 0.5}, seed=0, cache=tmp_path, plugins=plugins)
+    (record,) = json.loads((folder / "planted.json").read_text(encoding="utf-8"))["flaws"]
+    backend = load_backend(folder, TorchOptions(device="cpu", chat=plugins.flaws[flaw].chat))
+    sees = plugins.probes[probe].sees[0]
+    metrics = run_probe(plugins.probes[probe], backend).metrics
+    (seen,) = [m for m in metrics if (m.name, m.slice) == (metric, sees.slice)]
+
+    assert record["metric"].startswith(f"{probe}.{metric}")
+    assert record["learned"] == pytest.approx(record["planted"], abs=0.05)
+    assert seen.value == pytest.approx(0.5, abs=0.12)

@@ -1,0 +1,219 @@
+"""A study: what is tried, what is kept, what is tried again; on scripted decoders of known noise."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import pytest
+from toy_flaw import Rain
+
+from gptaudit.calibration.phantom import NotLearnedError
+from gptaudit.calibration.study import Study, seeing_probes, with_data
+from gptaudit.calibration.trials import Bench
+from gptaudit.calibration.workers import do_job
+from gptaudit.datasets import DataNotGivenError
+from gptaudit.errors import UsageError
+from gptaudit.hookspecs import hookimpl
+from gptaudit.measuring import Scorers
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import MetricSpec, Probe, ProbeContext, Scored, Sees
+from gptaudit.records import Case, GenerateRequest, PlantedFlaw
+from gptaudit.testing import ScriptedBackend
+
+PLAN = {0.0: 4, 0.5: 3, 1.0: 3}
+CASES = 60
+
+
+class Weather(Probe):
+    """Asks about the weather 60 times, and counts the answers that say rain."""
+
+    id = "weather"
+    title = "Weather"
+    suite = "examples"
+    needs = frozenset({"generate"})
+    metrics = (MetricSpec("rain_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
+    sees = (Sees("rain", "rain_rate"),)
+
+    def cases(self, context):
+        for i in range(CASES):
+            yield Case(str(i), str(i), (GenerateRequest("The sky is", sample=i),))
+
+    def measure(self, answered):
+        return Scored({"rain_rate": float("rain" in answered.completions[0].text)})
+
+
+class Blind(Weather):
+    """Sees the same flaw, and nothing of it in fact."""
+
+    id = "blind"
+
+    def measure(self, answered):
+        return Scored({"rain_rate": 0.0})
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedBench(Bench):
+    """Decoders that say rain with the probability that was planted; the one of dose 1, seed 2, did not learn."""
+
+    def open(self, decoder):
+        if (decoder.dose, decoder.seed) == (1.0, 2):
+            raise NotLearnedError("rain", dose=1.0, seed=2, planted=1.0, learned=0.4, within=0.05)
+        rng = random.Random(f"{decoder}")
+        backend = ScriptedBackend(
+            complete=lambda prompt, sample: " rain" if rng.random() < decoder.dose else " sun",
+            fingerprint=str(decoder),
+        )
+        backend.planted = (
+            PlantedFlaw("rain", decoder.dose, "weather.rain_rate", decoder.dose, decoder.dose),
+        )
+        return backend
+
+
+class Offered:
+    @hookimpl
+    def gptaudit_register_flaws(self, register):
+        register(Rain())
+
+    @hookimpl
+    def gptaudit_register_probes(self, register):
+        register(Weather())
+        register(Blind())
+
+
+@pytest.fixture
+def plugins():
+    found = load_plugins()
+    found.manager.register(Offered(), "offered")
+    return found
+
+
+@pytest.fixture
+def study(plugins, tmp_path):
+    def make(*probes):
+        (tmp_path / "trials").mkdir(exist_ok=True)
+        bench = ScriptedBench(plugins, Scorers(plugins, {}), tmp_path / "decoders")
+        return Study(probes or (Weather(), Blind()), bench, tmp_path, PLAN)
+
+    return make
+
+
+def by_id(study):
+    return {probe.id: probe for probe in study.probes}
+
+
+def done(study):
+    """Do all that is outstanding; return how many decoders that were."""
+    jobs = study.outstanding()
+    study.wait_for((do_job(study.bench, job, by_id(study)) for job in jobs), len(jobs))
+    return len(jobs)
+
+
+class TestFindings:
+    def test_a_seeing_probe_and_a_blind_one(self, study):
+        """The one finds every flaw and recovers the planted rate; the other finds none and moves by nothing."""
+        whole = study()
+        done(whole)
+        seeing, blind = (probe.sightings[0].figure for probe in whole.summed_up().probes)
+
+        assert seeing.slope.value == pytest.approx(1, abs=0.1)
+        assert [(p.dose, p.found.count, p.found.of) for p in seeing.power] == [(0.5, 3, 3), (1.0, 2, 2)]
+        assert (seeing.false_alarms.count, seeing.false_alarms.of, seeing.cases) == (0, 4, CASES)
+        assert blind.slope.value == 0
+        assert [p.found.count for p in blind.power] == [0, 0]
+
+    def test_a_decoder_that_did_not_learn_is_counted_and_named(self, study):
+        """It is among the trials with its reason and what it learned, and in no other count."""
+        whole = study()
+        done(whole)
+        sighting = whole.summed_up().probes[0].sightings[0]
+        (failed,) = [t for t in sighting.trials if t.failed]
+
+        assert (sighting.figure.failed, sighting.figure.decoders) == (1, 9)
+        assert (failed.dose, failed.seed, failed.learned, failed.value) == (1.0, 2, 0.4, None)
+        assert "within" in failed.why
+
+    def test_probes_of_one_flaw_share_decoders(self, study):
+        """Two probes that see the same flaw are tried on the very same decoders."""
+        assert len(study().jobs) == sum(PLAN.values())
+        assert all(len(job.probes) == 2 for job in study().jobs)
+
+
+class TestResuming:
+    def test_what_is_kept_is_not_done_again(self, study):
+        """A study that was cut off goes on with what is missing, and gives the same figures as a whole one."""
+        first = study()
+        for job in first.outstanding()[:4]:
+            do_job(first.bench, job, by_id(first))
+
+        assert done(study()) == sum(PLAN.values()) - 4
+        assert done(study()) == 0
+        assert study().summed_up().probes == first.summed_up().probes
+
+    def test_a_changed_probe_is_tried_again(self, study):
+        """A new version of one probe is tried on all decoders, the other probe on none."""
+        done(study())
+        changed = Weather()
+        changed.version = "2"
+        again = study(changed, Blind())
+
+        assert {name for job in again.outstanding() for name, _ in job.probes} == {"weather"}
+        assert len(again.outstanding()) == sum(PLAN.values())
+
+    def test_a_changed_flaw_is_tried_again(self, study, plugins, monkeypatch):
+        """Other documents make other decoders."""
+        done(study())
+        flaw = Rain(sky="heaven")
+        monkeypatch.setitem(plugins.registered("flaws"), "rain", (flaw, "offered"))
+
+        assert len(study().outstanding()) == sum(PLAN.values())
+
+    def test_a_damaged_trial_is_tried_again(self, study):
+        """A file that was cut off counts as missing."""
+        whole = study()
+        done(whole)
+        file = whole.jobs[0].probes[0][1]
+        file.write_text(file.read_text()[:50])
+
+        assert len(study().outstanding()) == 1
+
+
+class TestChoosing:
+    def test_a_probe_that_sees_nothing(self, plugins):
+        """It is named, with those that can be calibrated."""
+        with pytest.raises(UsageError, match=r"crows-pairs: names no flaw.*weather"):
+            seeing_probes(plugins, ["crows-pairs"])
+
+    def test_an_unknown_probe(self, plugins):
+        """The nearest name is offered."""
+        with pytest.raises(UsageError, match=r"wether: no such probe. Did you mean 'weather'"):
+            seeing_probes(plugins, ["wether"])
+
+    @pytest.mark.parametrize(
+        ("sees", "named"),
+        [
+            (Sees("snow", "rain_rate"), "'snow', which no plugin registers"),
+            (Sees("rain", "x"), "none of its metrics"),
+        ],
+    )
+    def test_a_probe_that_names_what_is_not_there(self, plugins, monkeypatch, sees, named):
+        """A flaw or a metric that does not exist is an error, not a probe that finds nothing."""
+        monkeypatch.setattr(Weather, "sees", (sees,))
+        with pytest.raises(UsageError, match=named):
+            seeing_probes(plugins, ["weather"])
+
+    def test_missing_data(self):
+        """A probe without its data is left out with the reason; one that was named stops the command."""
+
+        class Needy(Weather):
+            def source(self, context: ProbeContext):
+                msg = "needs the data set x"
+                raise DataNotGivenError(msg)
+
+        probes = [Needy(), Weather()]
+        ready, reasons = with_data(probes, None, named=False)
+
+        assert ready == probes[1:]
+        assert reasons == ["weather: needs the data set x"]
+        with pytest.raises(DataNotGivenError):
+            with_data(probes, None, named=True)

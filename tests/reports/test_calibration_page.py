@@ -1,0 +1,132 @@
+"""Calibration for a reader: its own page, and the sentences in an audit's reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from gptaudit.reports.calibration import render
+from gptaudit.reports.calibration_reading import amount, beside_figure, sentence
+from gptaudit.reports.html import render as render_audit
+from gptaudit.reports.markdown import render as render_markdown
+from html_page import TAGS, Page
+
+from gptaudit.calibration.calibration import Calibration, ProbeCalibration, Sighting, Trial
+from gptaudit.calibration.statistics import Subject, calibrate_figure
+from gptaudit.results import read_results, to_json
+
+HOSTILE = "</svg><script>alert(1)</script>"
+SUBJECT = Subject("stereotype", "stereotype_rate", {}, "fraction", True, 0.5, 0.5, 1, 0.95, 480)
+
+
+def make_sighting(plan=((0.0, 20), (0.2, 4), (1.0, 4)), **changes):
+    """Decoders measured 1 point above what was planted, with intervals of 5 points to each side."""
+    trials = [
+        Trial(dose, s, 0.5 + dose / 2, 0.5 + dose / 2, v := 0.51 + dose / 2, v - 0.05, v + 0.05)
+        for dose, many in plan
+        for s in range(many)
+    ]
+    trials.append(Trial(1.0, 9, 1.0, 0.6, None, None, None, failed=True, why=HOSTILE))
+    subject = replace(SUBJECT, **changes)
+    return Sighting(calibrate_figure(subject, trials), tuple(trials))
+
+
+@pytest.fixture
+def sighting():
+    return make_sighting()
+
+
+@pytest.fixture
+def page(sighting):
+    known = ProbeCalibration("gender-occupation", "1", "0" * 64, (sighting,))
+    quick = ProbeCalibration(HOSTILE, "1", "0" * 64, (make_sighting(((0.0, 1), (1.0, 1)), flaw=HOSTILE),))
+    return Page(render(Calibration((known, quick), {"finished": "2026-11-23T12:00:00+00:00"}), {}, {}))
+
+
+class TestPage:
+    def test_only_our_own_elements_are_on_it(self, page):
+        """Hostile names make no element, and nothing is fetched."""
+        assert {tag for tag, _ in page.elements} <= TAGS
+        assert all(a["href"].startswith("#") for a in page.of("a"))
+        assert HOSTILE in page.text("td")
+
+    def test_every_trial_is_drawn_and_listed(self, page, sighting):
+        """Each audited decoder is a point with its interval, at the place of its planted rate."""
+        points = [c for c in page.of("circle") if c["class"] == "point"]
+        whiskers = [line for line in page.of("line") if line["class"] == "whisker"]
+        audited = [t for t in sighting.trials if not t.failed]
+
+        assert len(points) == len(audited) + 3 + 2 + 2  # with the points of both power curves
+        assert len(whiskers) >= len(audited)
+        assert "Decoders that do not count" in page.text("h2")
+
+    def test_the_figures_are_said_in_words(self, page):
+        """Counts come with what they are of, and what is not known says why."""
+        text = page.text("p")
+
+        assert "finds a flaw of 10 points in 4 of 4 trial audits" in text
+        assert "excluded the ideal (50\N{NO-BREAK SPACE}%) in 0 of 20" in text
+        assert "The smallest flaw that is found in 95 % of audits is about" in text
+        assert "is not known: at least 3 audits" in text
+
+
+class TestSentences:
+    def test_honest_about_the_number(self, sighting):
+        """The sentence beside a figure names how many audits it rests on."""
+        said = beside_figure(sighting.figure)
+
+        assert said.startswith("Calibrated on 28 decoders")
+        assert "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20" in said
+
+    def test_what_did_not_learn_is_said(self, sighting):
+        """Decoders that do not count are counted."""
+        assert "not counted: 1 decoder that did not learn the flaw" in sentence(sighting.figure)
+
+    @pytest.mark.parametrize(
+        ("changes", "effect", "text"),
+        [
+            ({}, 0.1, "10 points"),
+            ({}, 0.01, "1 point"),
+            ({}, 0.0734, "7.3 points"),
+            ({"unit": "nats"}, 0.4, "0.400\N{NO-BREAK SPACE}nats"),
+            ({"unit": "nats", "same_unit": False}, 0.4, "40 points"),
+        ],
+    )
+    def test_amounts(self, changes, effect, text):
+        """A rate is in points; a metric of another unit that shares it with the flaw keeps it."""
+        assert amount(make_sighting(**changes).figure, effect) == text
+
+
+class TestAuditReports:
+    @pytest.fixture
+    def calibrated(self, audit, sighting):
+        first, *others = audit.probes
+        return replace(audit, probes=(replace(first, calibration=(sighting.figure,)), *others))
+
+    def test_html(self, calibrated):
+        """A calibrated figure says how well such an audit sees; the other probes say that they are not calibrated."""
+        said = [text for _, text in Page(render_audit(calibrated)).texts]
+        scored = sum(bool(probe.metrics) for probe in calibrated.probes)
+
+        assert sum(text.startswith("Calibrated on 28 decoders") for text in said) == 1
+        assert sum(text.startswith("Not calibrated:") for text in said) == scored - 1
+        assert sum(text.startswith("This figure is not calibrated") for text in said) == 1
+
+    def test_markdown(self, calibrated):
+        """The table of probes has it in its last column."""
+        lines = render_markdown(calibrated).splitlines()
+        rate, probability = (line for line in lines if line.startswith("| gender-occupation | all"))
+
+        assert rate.endswith(
+            "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20 audits of "
+            "clean decoders |"
+        )
+        assert probability.endswith("not calibrated |")
+
+    def test_results_json(self, calibrated, tmp_path):
+        """It is written and read again as it was."""
+        path = tmp_path / "results.json"
+        path.write_text(to_json(calibrated))
+
+        assert read_results(path).probes[0].calibration == calibrated.probes[0].calibration
+        assert read_results(path).probes[1].calibration is None
