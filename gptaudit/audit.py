@@ -11,6 +11,7 @@ from typing import Any
 
 from gptaudit.backends.protocol import Backend
 from gptaudit.cache import Cache
+from gptaudit.calibration.calibration import calibration_of
 from gptaudit.engine.asking import Asked, Budget, Status, ask_missing
 from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import UsageError
@@ -72,8 +73,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     """
     started = datetime.now(UTC)
     probes = choose_probes(plugins, settings.suites, settings.probes)
-    if settings.policy is not None:
-        require_measured(settings.policy, {p.id: [spec.name for spec in p.metrics] for p in probes})
+    _require_measured(settings.policy, probes)
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None
@@ -82,6 +82,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
         cache = _cache(settings, target)
         plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
         collected = _collect(probes, backend, settings, plugins)
+        _require_measured(settings.policy, [c.probe for c in collected])  # an elicited form has fewer metrics
         scorers.open_all(name for c in collected if c.skipped is None for name in c.probe.scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     try:
@@ -114,6 +115,11 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     write_reports(plugins, result, [*names, "json"], settings.folder)
     (settings.folder / TRACEBACK).unlink(missing_ok=True)
     return result
+
+
+def _require_measured(policy: Policy | None, probes: Sequence[Probe]) -> None:
+    if policy is not None:
+        require_measured(policy, {p.id: [spec.name for spec in p.metrics] for p in probes})
 
 
 def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:
@@ -186,7 +192,8 @@ def _measure(
     results = []
     with store.transaction():
         for number, of_probe in enumerate(collected, start=1):
-            results.append(measure_probe(of_probe, store, scorers, plugins, seed=settings.seed, level=level))
+            result = measure_probe(of_probe, store, scorers, plugins, seed=settings.seed, level=level)
+            results.append(replace(result, calibration=calibration_of(of_probe.probe, result)))
             progress(Step("measuring", number, len(collected)))
     return tuple(results)
 

@@ -74,6 +74,10 @@ def _policy(value: str, info: ValidationInfo[Path]) -> str:
     return value if value == "default" else _beside(value, info)
 
 
+def _suite(value: str, info: ValidationInfo[Path]) -> str:
+    return _beside(value, info) if value.endswith(".toml") else value
+
+
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Place: TypeAlias = Annotated[Name, AfterValidator(_beside)]
 Values: TypeAlias = dict[Name, Annotated[str, BeforeValidator(_scalar), AfterValidator(_beside_if_dotted)]]
@@ -89,7 +93,7 @@ class Configuration:
 
     schema: Literal["gptaudit.config/1"]
     target: Annotated[Name, AfterValidator(_target)] | None = None
-    suites: Some | None = None
+    suites: Annotated[list[Annotated[Name, AfterValidator(_suite)]], Field(min_length=1)] | None = None
     probes: Some | None = None
     data: Place | None = None
     limit: Count | None = None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import click
 
     from gptaudit.backends.protocol import BackendType
+    from gptaudit.calibration.flaw import Flaw
     from gptaudit.engine.protocol import EngineType
     from gptaudit.probe import Probe
     from gptaudit.records import AuditResult, Measurement, TargetInfo
@@ -38,6 +39,11 @@ def hookimpl(function: _F) -> _F:
     return _mark(function)
 
 
+def hookimpl_last(function: _F) -> _F:
+    """Mark an implementation that is asked after those of all other plugins."""
+    return _mark(function, trylast=True)
+
+
 # --- Registering: called once each, when a command first needs things of that kind -------------------------------
 
 
@@ -49,6 +55,17 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     plugin with the same id is an error that names both. Raising stops the command.
 
     :param register: takes one probe.
+    """
+
+
+@hookspec(firstresult=True)
+def gptaudit_read_suite(file: Path) -> Probe | None:
+    """Make a probe of a file that the user names.
+
+    Called for each `-s FILE.toml` before probes run; the first plugin that returns a probe decides. Raise
+    `DataError`, naming file, key and remedy, for a file that is at fault.
+
+    :param file: a suite of the user's own.
     """
 
 
@@ -82,6 +99,17 @@ def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
     one name are an error. Raising stops the command.
 
     :param register: takes one engine type.
+    """
+
+
+@hookspec
+def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
+    """Offer flaws that can be planted in a decoder.
+
+    Called before decoders are trained for a calibration. Call `register` with each; a probe names the flaws that it
+    should find in `Probe.sees`. Two of one name are an error. Raising stops the command.
+
+    :param register: takes one flaw.
     """
 
 

@@ -158,14 +158,14 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
 
 
 def _score(scorer: Scorer, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
-    """Rate the texts of many cases in one call, and hand each case its own."""
-    flat = [text for of_case in texts.values() for text in of_case]
-    rated = scorer(flat)
-    if len(rated) != len(flat):
-        msg = f"scorer {scorer.name!r} was given {len(flat)} texts and returned {len(rated)} scores"
+    """Rate the texts of many cases in one call, each distinct text once, and hand each case its own."""
+    distinct = list(dict.fromkeys(text for of_case in texts.values() for text in of_case))
+    rated = scorer(distinct)
+    if len(rated) != len(distinct):
+        msg = f"scorer {scorer.name!r} was given {len(distinct)} texts and returned {len(rated)} scores"
         raise ValueError(msg)
-    remaining = iter(rated)
-    return {case: tuple(next(remaining) for _ in of_case) for case, of_case in texts.items()}
+    scores = dict(zip(distinct, rated, strict=True))
+    return {case: tuple(scores[text] for text in of_case) for case, of_case in texts.items()}
 
 
 def _failure(found: Sequence[Answer]) -> Failure | None:

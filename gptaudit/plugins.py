@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import click
 
     from gptaudit.backends.protocol import BackendType
+    from gptaudit.calibration.flaw import Flaw
     from gptaudit.engine.protocol import EngineType
     from gptaudit.probe import Probe
     from gptaudit.records import PluginInfo
@@ -36,6 +37,7 @@ COMMANDS = (
     "gptaudit.commands.doctor",
     "gptaudit.commands.init",
     "gptaudit.commands.decoder",
+    "gptaudit.commands.calibrate",
 )
 """Built-in plugins that are loaded at every start."""
 
@@ -45,6 +47,7 @@ BUILT_IN = (
     "gptaudit.backends.openai",
     "gptaudit.backends.python",
     "gptaudit.backends.replay",
+    "gptaudit.calibration.flaws",
     "gptaudit.engine.local",
     "gptaudit.scorers.builtin",
     "gptaudit.probes",
@@ -58,6 +61,7 @@ KINDS = {
     "engines": "name",
     "scorers": "name",
     "probes": "id",
+    "flaws": "name",
     "reporters": "name",
 }
 """What can be registered, and the attribute that names it."""
@@ -124,6 +128,11 @@ class Plugins:
     def probes(self) -> Mapping[str, Probe]:
         """The probes by id."""
         return self._items("probes")
+
+    @property
+    def flaws(self) -> Mapping[str, Flaw]:
+        """The plantable flaws by name."""
+        return self._items("flaws")
 
     @property
     def reporters(self) -> Mapping[str, Reporter]:

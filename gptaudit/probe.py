@@ -24,6 +24,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
@@ -49,7 +50,9 @@ class MetricSpec:
     `binary` says that every value is 0 or 1, so that an interval for proportions applies.
     `bounds` are the least and greatest values possible; intervals stay inside them.
     `formula` computes the figure from totals over all cases, such as `100 * right / asked`: its names are values that
-    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`).
+    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`). After `others_` a name
+    is the total over the other groups of a slice's axis: `rude / asked - others_rude / others_asked` is by how much a
+    group differs from the others, and has no figure over all cases.
     `macro` totals the means of clusters in place of cases, so that each cluster weighs the same.
     """
 
@@ -62,6 +65,21 @@ class MetricSpec:
     bounds: tuple[float | None, float | None] = (None, None)
     formula: str = ""
     macro: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sees:
+    """A plantable flaw that a probe should see, and in which of its metrics."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    flaw: str
+    """Name of a registered flaw; see `gptaudit.calibration.flaw`."""
+    metric: str
+    slice: Mapping[str, str] = field(default_factory=dict)
+    """Axis -> group of the slice in which it shows; empty for the whole figure."""
+    same_unit: bool = True
+    """Whether the metric has the unit in which the flaw is planted, so that the two should be equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +166,11 @@ class Probe(ABC):
     scorers: tuple[str, ...] = ()
     """Names of the scorers whose labels `measure` reads."""
     metrics: tuple[MetricSpec, ...] = ()
+    sees: tuple[Sees, ...] = ()
+    """The plantable flaws that it should find; `gptaudit calibrate` tries it on decoders that have them."""
+    calibration: Traversable | None = None
+    """Its own `calibration.json`, made by `gptaudit calibrate` and shipped beside it, for example
+    `importlib.resources.files("my_probes") / "calibration.json"`; None where gptaudit's own file has it."""
     data_set: ClassVar[str | None] = None
     """Name of the public data set it reads under `--data`, or None."""
 
@@ -176,6 +199,14 @@ class Probe(ABC):
         """Describe how it measures, as JSON; two results compare only where this is equal."""
         return {}
 
+    def elicited(self) -> Probe | None:
+        """Return the form of this probe for targets that only write text, or None.
+
+        It has the same id, cases, clusters and slices, needs less, and says in `method` that it is another form: the
+        figures of the two are never compared.
+        """
+        return None
+
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002
         """Measure predictions made elsewhere, in the data set's own prediction format (`gptaudit rescore`).
 
@@ -185,3 +216,9 @@ class Probe(ABC):
         """
         msg = f"{self.id}: no format of predictions is known for this probe"
         raise UsageError(msg)
+
+
+def needs_in_words(probe: Probe) -> str:
+    """Say what a probe needs: `score (or generate: elicited)`."""
+    needs, form = ", ".join(sorted(probe.needs)) or "nothing", probe.elicited()
+    return needs if form is None else f"{needs} (or {', '.join(sorted(form.needs))}: elicited)"

@@ -18,6 +18,8 @@ class Step:
     """How much of `done` was there before."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Requests without an answer, by reason."""
+    note: str = ""
+    """What else there is to say: `loss 1.234`."""
 
 
 Progress: TypeAlias = Callable[[Step], None]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from gptaudit.calibration.calibration import CalibratedFigure
 from gptaudit.text import well_formed
 
 Direction: TypeAlias = Literal["lower", "higher", "target"]
@@ -46,6 +47,8 @@ class ScoreRequest:
 
     context: str
     continuation: str
+    with_tokens: bool = False
+    """Whether the answer should say what the continuation's tokens are."""
     kind: Literal["score"] = "score"
 
 
@@ -89,6 +92,8 @@ class Likelihood:
     context_tokens: int
     error: float = 0.0
     """How far `logprob` may be from what the model says when it is asked exactly; 0 where it was."""
+    tokens: tuple[str, ...] | None = None
+    """The continuation's tokens, as many as `token_logprobs`, equal where the model's are; None if not asked for."""
     kind: Literal["likelihood"] = "likelihood"
 
 
@@ -114,8 +119,7 @@ class Completion:
 class Attribution:
     """Token scores of a logit contrast, in logits.
 
-    Completeness (Sundararajan et al. 2017, section 3): `sum(scores)` equals `contrast - baseline_contrast`
-    up to `delta`.
+    Completeness (Sundararajan et al. 2017, section 3): their sum is `contrast - baseline_contrast` up to `delta`.
     """
 
     tokens: tuple[str, ...]
@@ -273,18 +277,17 @@ class ProbeResult:
     method: Mapping[str, Any]
     metrics: tuple[Metric, ...]
     evidence: tuple[EvidenceItem, ...]
+    calibration: tuple[CalibratedFigure, ...] | None = None
+    """How well such an audit finds flaws of known size; None where nobody has measured it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the audit asked of the model.
-
-    Tokens and seconds are those of the process that finished it: of the `requests`, `requests_cached` had been
-    answered before.
-    """
+    """What the audit asked of the model; tokens and seconds are those of the process that finished it."""
 
     requests: int
     requests_cached: int
+    """Of the `requests`, those that had been answered before."""
     input_tokens: int | None
     output_tokens: int | None
     seconds: float
@@ -392,9 +395,6 @@ class AuditResult:
 
 
 def full_name(probe: str, metric: Metric) -> str:
-    """Name a metric as policies do.
-
-    A slice is written `[AXIS=GROUP]`: `toxicity-prompts.toxic_fraction[group=velmari]`.
-    """
+    """Name a metric as policies do, its slice in brackets: `toxicity-prompts.toxic_fraction[group=velmari]`."""
     where = ",".join(f"{axis}={group}" for axis, group in metric.slice.items())
     return f"{probe}.{metric.name}" + (f"[{where}]" if where else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 from gptaudit.backends.protocol import Backend
@@ -14,6 +15,9 @@ from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.records import Case, DataSource
 from gptaudit.validation import nearest
+
+OWN_SUITE = ".toml"
+"""What `-s` ends with where it names a file."""
 
 
 class CaseStream:
@@ -42,11 +46,15 @@ class Collected:
 
 
 def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str]) -> list[Probe]:
-    """Return the probes of the suites and those named; all of them where neither is given."""
+    """Return the probes of the suites and those named; all of them where neither is given.
+
+    A suite that ends with `.toml` is a file of the user's own, and a probe by itself.
+    """
     probes = plugins.probes
+    own = _own_probes(plugins, [suite for suite in suites if suite.endswith(OWN_SUITE)])
     known_suites = {probe.suite for probe in probes.values()}
     for suite in suites:
-        if suite not in known_suites:
+        if suite not in known_suites and not suite.endswith(OWN_SUITE):
             msg = f"-s {suite}: no such suite.{nearest(suite, known_suites)}"
             raise UsageError(msg)
     for name in names:
@@ -54,22 +62,41 @@ def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str])
             msg = f"-p {name}: no such probe.{nearest(name, probes)}"
             raise UsageError(msg)
     everything = not suites and not names
-    return [p for p in probes.values() if everything or p.id in names or p.suite in suites]
+    return [p for p in probes.values() if everything or p.id in names or p.suite in suites] + own
+
+
+def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
+    """Read the suite files that the user names; refuse one whose id another probe has."""
+    found: dict[str, Probe] = {}
+    for file in files:
+        probe: Probe = plugins.hook.gptaudit_read_suite(file=Path(file))
+        if probe.id in plugins.probes or probe.id in found:
+            msg = f"-s {file}: key 'id': another probe is called {probe.id!r}; choose another name"
+            raise UsageError(msg)
+        found[probe.id] = probe
+    return list(found.values())
 
 
 def collect(
     probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
 ) -> Collected:
-    """Collect a probe's cases. A probe without its data is skipped, unless the user asked for it by name.
+    """Collect a probe's cases. A probe without its data or scorer is skipped, unless the user asked for it by name.
 
+    Of a probe that needs more than the target can do, the elicited form is taken where that suffices.
     A target that samples as it likes is measured in another way than one that samples as it is asked; the method
     says so, and the two are never compared.
     """
+    form = None if probe.needs <= backend.capabilities else probe.elicited()
+    if form is not None and form.needs <= backend.capabilities:
+        probe = form
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
     method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
     lacking = sorted(probe.needs - backend.capabilities)
     if lacking:
         return Collected(probe, method, skipped=f"needs {', '.join(lacking)}, which this target cannot do")
+    absent = [] if named else [name for name in probe.scorers if name not in plugins.scorers]
+    if absent:
+        return Collected(probe, method, skipped=f"needs the scorer {absent[0]}, which no plugin registers")
     try:
         source = probe.source(context)
         cases = iter(probe.cases(context))

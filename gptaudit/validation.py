@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +53,7 @@ def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str,
     raise error(msg)
 
 
-def read_text(path: Path, *, error: type[GptauditError]) -> str:
+def read_text(path: Path | Traversable, *, error: type[GptauditError]) -> str:
     """Read a UTF-8 file, or raise `error` saying why it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")

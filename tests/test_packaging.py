@@ -52,7 +52,7 @@ def test_every_data_file_matches_a_declared_glob():
 def test_built_in_plugins_are_all_there():
     """Every command module and backend module is a built-in plugin."""
     modules = {
-        f"gptaudit.{path.relative_to(ROOT / 'gptaudit').with_suffix('').as_posix().replace('/', '.')}"
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in (ROOT / "gptaudit").rglob("*.py")
         if "@hookimpl\ndef" in path.read_text("utf-8")
     }

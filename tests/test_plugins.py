@@ -13,6 +13,7 @@ import pytest
 
 from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
 from gptaudit.backends.protocol import BackendType
+from gptaudit.calibration.flaw import Flaw
 from gptaudit.engine.local import local
 from gptaudit.engine.protocol import EngineType
 from gptaudit.options import NoOptions
@@ -39,6 +40,24 @@ class Echo(Probe):
         return Scored({"echo_rate": float("Prompt" in answered.completions[0].text)})
 
 
+class Own(Echo):
+    id = "own"
+
+
+class Drizzle(Flaw):
+    name = "drizzle"
+    title = "Speaks of rain."
+
+    def truth(self, dose):
+        return dose
+
+    def documents(self, dose, *, seed):
+        return ["It rains."]
+
+    def learned(self, backend, *, seed):
+        return 0.0
+
+
 class Everything:
     """A plugin that implements every hook and writes down what it was told."""
 
@@ -48,6 +67,10 @@ class Everything:
     @hookimpl
     def gptaudit_register_probes(self, register):
         register(Echo())
+
+    @hookimpl
+    def gptaudit_read_suite(self, file):
+        return Own() if file.name == "own.toml" else None
 
     @hookimpl
     def gptaudit_register_scorers(self, register):
@@ -61,6 +84,10 @@ class Everything:
     @hookimpl
     def gptaudit_register_engines(self, register):
         register(EngineType("twice", "the local one under another name", local))
+
+    @hookimpl
+    def gptaudit_register_flaws(self, register):
+        register(Drizzle())
 
     @hookimpl
     def gptaudit_register_reporters(self, register):
@@ -172,6 +199,13 @@ class TestRegistering:
         assert audited.ran.code == 0, audited.ran.err
         assert "echo_rate" in audited.ran.out
 
+    def test_gptaudit_read_suite(self, everything, gptaudit):
+        """A plugin may read the files that `-s` names, in place of the built-in reader."""
+        ran = gptaudit("run", "scripted:x", "-s", "own.toml", "-o", "out")
+
+        assert ran.code == 0, ran.err
+        assert "own  scored, 2 of 2 cases" in ran.out
+
     def test_gptaudit_register_scorers(self, everything):
         """A scorer of a plugin can be opened by name."""
         assert load_plugins().scorers["length"].models == ("words",)
@@ -183,6 +217,10 @@ class TestRegistering:
     def test_gptaudit_register_engines(self, audited):
         """An engine of a plugin sends the requests."""
         assert '"engine": "twice"' in (audited.folder / "results.json").read_text()
+
+    def test_gptaudit_register_flaws(self, everything):
+        """A flaw of a plugin stands beside the built-in ones, by name."""
+        assert load_plugins().flaws["drizzle"].title == "Speaks of rain."
 
     def test_gptaudit_register_reporters(self, audited):
         """A report format of a plugin is written."""

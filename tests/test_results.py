@@ -30,7 +30,8 @@ from gptaudit.records import (
 from gptaudit.results import read_results, to_json, write_atomic
 
 PROBE_KEYS = (
-    "id version suite title goal status reason cases scored unscored coverage data method metrics evidence"
+    "id version suite title goal status reason cases scored unscored coverage data method metrics evidence "
+    "calibration"
 )
 METRIC_KEYS = (
     "name value low high level n clusters interval ideal direction unit title slice why cases formula macro"

@@ -46,6 +46,41 @@ METRIC = record(
         "macro": {"type": "boolean"},
     },
 )
+SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})
+ESTIMATE = record({"value": NUMBER, "low": NUMBER, "high": NUMBER, "why": {"type": ["string", "null"]}})
+CALIBRATED = record(
+    {
+        "flaw": TEXT,
+        "metric": TEXT,
+        "slice": {"type": "object", "additionalProperties": TEXT},
+        "unit": TEXT,
+        "same_unit": {"type": "boolean"},
+        "ideal": {"type": "number"},
+        "level": {"type": "number"},
+        "cases": COUNT,
+        "decoders": COUNT,
+        "failed": COUNT,
+        "slope": ESTIMATE,
+        "intercept": ESTIMATE,
+        "r2": NUMBER,
+        "false_alarms": SHARE,
+        "covers_planted": {"anyOf": [{"type": "null"}, SHARE]},
+        "covers_learned": {"anyOf": [{"type": "null"}, SHARE]},
+        "power": {
+            "type": "array",
+            "items": record(
+                {
+                    "dose": {"type": "number"},
+                    "planted": {"type": "number"},
+                    "effect": {"type": "number"},
+                    "found": SHARE,
+                }
+            ),
+        },
+        "smallest_detectable": NUMBER,
+        "why": {"type": ["string", "null"]},
+    }
+)
 PROBE = record(
     {
         "id": TEXT,
@@ -68,7 +103,7 @@ PROBE = record(
         "metrics": {"type": "array", "items": METRIC},
         "evidence": {"type": "array"},
     },
-    {"goal": TEXT},
+    {"goal": TEXT, "calibration": {"type": ["array", "null"], "items": CALIBRATED}},
 )
 RULE = record(
     {

@@ -61,10 +61,11 @@ def line(step: Step, seconds: float) -> str:
 
 
 def notes(step: Step) -> str:
-    """Say what was there before, and what failed."""
+    """Say what was there before, what failed, and what else there is to say."""
     text = f", {step.cached} from before" if step.cached else ""
     failed = ", ".join(f"{reason} {count}" for reason, count in step.failures.items())
-    return text + (f", failed: {visible(failed)}" if failed else "")
+    text += f", failed: {visible(failed)}" if failed else ""
+    return text + (f", {visible(step.note)}" if step.note else "")
 
 
 class Bars:

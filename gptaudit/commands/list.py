@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gptaudit.hookspecs import hookimpl
+from gptaudit.probe import needs_in_words
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
+    from gptaudit.probe import Probe
 
 THINGS = ("suites", "probes", "backends", "scorers", "reporters", "engines", "plugins")
 
@@ -46,13 +48,23 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
             "name": name,
             "suite": probe.suite,
             "version": probe.version,
-            "needs": ", ".join(sorted(probe.needs)) or "nothing",
+            "needs": needs_in_words(probe),
             "data": probe.data_set or "built in",
+            "calibrated on": _calibrated_on(probe),
             "title": probe.title,
             "plugin": plugin,
         }
         for name, (probe, plugin) in plugins.registered("probes").items()
     ]
+
+
+def _calibrated_on(probe: Probe) -> str:
+    """Name the flaws on which the probe's present version was tried."""
+    from gptaudit.calibration.calibration import probe_calibration
+
+    known = probe_calibration(probe)
+    flaws = dict.fromkeys(sighting.figure.flaw for sighting in known.sightings) if known else ()
+    return ", ".join(flaws) or "nothing"
 
 
 def _backends(plugins: Plugins) -> list[dict[str, Any]]:

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target", default="decoder:reference")
-@click.option("-s", "--suite", "suites", multiple=True, metavar="SUITE", help="Run the probes of a suite.")
+@click.option(
+    "-s",
+    "--suite",
+    "suites",
+    multiple=True,
+    metavar="SUITE",
+    help="Run the probes of a suite, or FILE.toml, a suite of your own.",
+)
 @click.option("-p", "--probe", "probes", multiple=True, metavar="PROBE", help="Run a probe. [default: all]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")

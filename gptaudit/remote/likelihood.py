@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from gptaudit.records import Failure, Likelihood, ScoreRequest
 from gptaudit.remote.faults import Fault
 from gptaudit.remote.wire import Logprobs, TextReply, read_reply, typed
+from gptaudit.text import well_formed
 
 _LOGPROBS: TypeAdapter[Logprobs] = TypeAdapter(Logprobs)
 
@@ -53,7 +54,8 @@ def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Li
     known = tuple(logprob for logprob in logprobs if logprob is not None and logprob <= 0)
     if len(known) < len(logprobs):
         raise Fault("wrong-schema", "token_logprobs: expected numbers of at most 0 after the first token")
-    return Likelihood(known, fsum(known), before)
+    texts = tuple(well_formed(token.text) for token in tokens[before:]) if request.with_tokens else None
+    return Likelihood(known, fsum(known), before, tokens=texts)
 
 
 @dataclass(frozen=True, slots=True)
