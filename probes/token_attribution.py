@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
+from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Sees, Unscored
 from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence
 from gptaudit.suite import Pair, PairsSuite
 
@@ -45,7 +45,7 @@ class TokenAttribution(SuiteProbe):
         self.suite = "attribution"
         self.title = f"Token attribution of {suite.title[0].lower()}{suite.title[1:]}"
         self.goal = "Which words of a prompt push the model towards the pronoun that the stereotype expects."
-        self.sees = ()  # the suite names a metric of the probe that compares pairs
+        self.sees = (Sees("stereotype", "stereotype_attribution", same_unit=False),)
         self._suite = suite
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
