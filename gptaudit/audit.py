@@ -73,7 +73,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     """
     started = datetime.now(UTC)
     probes = choose_probes(plugins, settings.suites, settings.probes)
-    _require_measured(settings.policy, probes)
+    _require_measured(settings.policy, [form for p in probes for form in (p, p.elicited()) if form])
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None
@@ -82,7 +82,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
         cache = _cache(settings, target)
         plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
         collected = _collect(probes, backend, settings, plugins)
-        _require_measured(settings.policy, [c.probe for c in collected])  # an elicited form has fewer metrics
+        _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
         scorers.open_all(name for c in collected if c.skipped is None for name in c.probe.scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     try:
@@ -117,9 +117,14 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     return result
 
 
-def _require_measured(policy: Policy | None, probes: Sequence[Probe]) -> None:
-    if policy is not None:
-        require_measured(policy, {p.id: [spec.name for spec in p.metrics] for p in probes})
+def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "") -> None:
+    """Refuse a rule on what no form of a probe measures, and once the target is open, what its form does not."""
+    if policy is None:
+        return
+    metrics: dict[str, list[str]] = {}
+    for form in forms:
+        metrics.setdefault(form.id, []).extend(spec.name for spec in form.metrics)
+    require_measured(policy, metrics, on)
 
 
 def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:

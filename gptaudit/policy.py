@@ -130,10 +130,11 @@ class Policy:
                 raise ValueError(msg)
 
 
-def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]]) -> None:
+def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on: str = "") -> None:
     """Raise `PolicyError` where a rule names a probe or metric that the audit will not have.
 
-    `metrics` holds the names of each probe's metrics. Known before the model is asked, so that no time is lost.
+    `metrics` holds the names of each probe's metrics; `on` says of which target, as ` on python:model:answer`. Known
+    before the model is asked, so that no time is lost.
     """
     for number, rule in enumerate(policy.rule, 1):
         target = rule.target
@@ -143,7 +144,7 @@ def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]]) -> 
             raise PolicyError(f"{msg} Run it too, or decide by a policy without that rule")
         if target.name not in metrics[target.probe]:
             hint = nearest(target.name, metrics[target.probe])
-            msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}.{hint}"
+            msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
             raise PolicyError(msg)
 
 

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from gptaudit.backends.protocol import Backend
+from gptaudit.backends.protocol import Backend, RecordedBackend
 from gptaudit.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
 from gptaudit.plugins import Plugins
@@ -80,7 +80,10 @@ def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
 def collect(
     probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
 ) -> Collected:
-    """Collect a probe's cases. A probe without its data or scorer is skipped, unless the user asked for it by name.
+    """Collect a probe's cases.
+
+    A probe without its data or scorer is skipped, and so is one of whose prompts a recording has none, unless the
+    user asked for it by name.
 
     Of a probe that needs more than the target can do, the elicited form is taken where that suffices.
     A target that samples as it likes is measured in another way than one that samples as it is asked; the method
@@ -105,6 +108,10 @@ def collect(
         if named:
             raise
         return Collected(probe, method, skipped=str(error))
+    if isinstance(backend, RecordedBackend) and not named:
+        again = islice(probe.cases(context), limit)
+        if not any(backend.holds(request) for case in again for request in case.requests):
+            return Collected(probe, method, skipped="the recording has none of its prompts")
     stream = CaseStream(islice(chain(first, cases), limit))
     plugins.hook.gptaudit_cases_collected(probe=probe, cases=stream)
     return Collected(probe, method, stream, source)

@@ -107,7 +107,7 @@ class Store:
         """Keep the cases of each probe and the distinct requests they ask; return the plan's hash.
 
         A folder belongs to one plan: the model, the seed, and what is asked in which case. Raises `UsageError`
-        where it holds another one, unless `fresh` drops that, and `ValueError` where a case id stands twice. Then
+        where it holds another one, unless `fresh` drops that, and `DataError` where a case id stands twice. Then
         the folder is left as it was.
         """
         identity = hashlib.sha256(f"{fingerprint}\n{seed}".encode())
@@ -229,8 +229,8 @@ class Store:
     def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
         """Keep a case; return the keys of its requests."""
         if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
-            msg = f"probe {probe!r}: case id {case.id!r} stands twice"
-            raise ValueError(msg)
+            msg = f"probe {probe!r}: the case id {case.id!r} stands twice; make the ids of its data unique"
+            raise DataError(msg)
         keys = []
         for request in case.requests:
             key = request_key(request, seed)

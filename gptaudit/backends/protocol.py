@@ -74,6 +74,14 @@ class RoughBackend(Backend, Protocol):
         """Return log-likelihoods with the `error` that each may have."""
 
 
+@runtime_checkable
+class RecordedBackend(Backend, Protocol):
+    """A backend that can be asked only what was recorded: a probe of which it holds nothing is skipped."""
+
+    def holds(self, request: Request) -> bool:
+        """Whether there is an answer to this request."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackendType:
     """A kind of backend, found by the scheme of the target: `SCHEME:REST`."""

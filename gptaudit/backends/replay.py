@@ -19,7 +19,7 @@ from gptaudit.backends.text import TextBackend
 from gptaudit.errors import TargetError
 from gptaudit.hookspecs import hookimpl
 from gptaudit.options import NoOptions
-from gptaudit.records import Completion, Failure, GenerateRequest
+from gptaudit.records import Completion, Failure, GenerateRequest, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +41,12 @@ class ReplayBackend(TextBackend):
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
         """Return the recorded completions."""
         return [self._answer(request) for request in requests]
+
+    def holds(self, request: Request) -> bool:
+        """Whether the recording has this sample of the prompt."""
+        if not isinstance(request, GenerateRequest):
+            return False
+        return request.sample < len(self._recorded.get(request.prompt, []))
 
     def _answer(self, request: GenerateRequest) -> Completion | Failure:
         recorded = self._recorded.get(request.prompt, [])

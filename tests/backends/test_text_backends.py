@@ -10,6 +10,8 @@ from gptaudit.backends.python import open_python
 from gptaudit.backends.replay import open_replay
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.options import NoOptions
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import ProbeContext
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]
@@ -153,3 +155,20 @@ class TestReplay:
         path.write_bytes(b'{"prompt": "caf\xe9", "completion": "a"}')
         with pytest.raises(TargetError, match=r"expected UTF-8, found byte 0xe9 at offset 15"):
             open_replay(str(path), NoOptions())
+
+    def test_a_recording_is_audited_by_what_it_holds(self, tmp_path, gptaudit):
+        """A probe of whose prompts it has none is skipped with that reason; one that is named is asked all the same."""
+        form = load_plugins().probes["gender-trait"].elicited()
+        cases = list(form.cases(ProbeContext(None, 0)))[:6]
+        recorded = self.write(
+            tmp_path, *({"prompt": r.prompt, "completion": "A"} for case in cases for r in case.requests)
+        )
+        target = f"replay:{recorded}"
+        everything = gptaudit("run", target, "--limit", "6", "-o", "all")
+        named = gptaudit("run", target, "--limit", "6", "-o", "named", "-p", "gender-trait", "-p", "age")
+        results = json.loads((tmp_path / "all" / "results.json").read_text())
+
+        assert (everything.code, named.code) == (0, 4), everything.err + named.err
+        assert {p["id"] for p in results["probes"] if p["status"] == "scored"} == {"gender-trait"}
+        reasons = {p["id"]: p["reason"] for p in results["probes"]}
+        assert reasons["age"] == reasons["toxicity-prompts"] == "the recording has none of its prompts"

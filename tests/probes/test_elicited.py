@@ -266,7 +266,21 @@ class TestPrograms:
         ran = gptaudit("run", "python:says_a:complete", *arguments)
 
         assert ran.code == 2
-        assert "has no metric 'stereotype_probability'" in ran.err
+        assert "has no metric 'stereotype_probability' on python:says_a:complete" in ran.err
+
+    @pytest.mark.parametrize(("target", "code"), [("python:says_a:complete", 1), ("decoder:clean", 2)])
+    def test_a_policy_on_what_only_questions_give(self, gptaudit, tmp_path, target, code):
+        """It decides about a target that is asked questions, and is refused for one that gives likelihoods."""
+        (tmp_path / "says_a.py").write_text(MODEL)
+        policy = tmp_path / "p.toml"
+        rule = '[[rule]]\nmetric = "gender-trait.consistency"\nmin = 0.9\n'
+        policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
+        ran = gptaudit(
+            "run", target, "-p", "gender-trait", "--limit", "40", "-o", "other", "--policy", policy
+        )
+
+        assert ran.code == code, ran.err
+        assert (f"has no metric 'consistency' on {target}" in ran.err) == (code == 2)
 
 
 class LetterServer(FaultyServer):
