@@ -25,7 +25,7 @@ from transformers import (
 
 from gptaudit.causal_lm.encoding import EncodedPair
 from gptaudit.causal_lm.likelihood import Scorer
-from gptaudit.causal_lm.loading import fuse_activations
+from gptaudit.causal_lm.loading import fuse_activations, turn_weights
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY
 from gptaudit.causal_lm.token_tree import grow
 from gptaudit.causal_lm.tree_support import widest_tree
@@ -275,4 +275,20 @@ def test_fused_activation_is_the_same_function():
         before, after = model(ids).logits, fuse_activations(model)(ids).logits
 
     assert any(isinstance(module, torch.nn.GELU) for module in model.modules())
+    assert torch.allclose(before, after, atol=2e-5)
+
+
+def test_turned_weights_are_the_same_function():
+    """Linear layers laid out input by input compute what they did, to rounding; the head and bfloat16 stay."""
+    model = build(FAMILIES["llama"][0])
+    ids = torch.arange(40)[None]
+    with torch.no_grad():
+        before, after = model(ids).logits, turn_weights(model)(ids).logits
+    linear = [module.weight for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    half = turn_weights(build(FAMILIES["llama"][0]).to(torch.bfloat16))
+
+    assert [weight.t().is_contiguous() for weight in linear] == [True] * (len(linear) - 1) + [False]
+    assert all(
+        module.weight.is_contiguous() for module in half.modules() if isinstance(module, torch.nn.Linear)
+    )
     assert torch.allclose(before, after, atol=2e-5)

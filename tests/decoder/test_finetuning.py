@@ -313,3 +313,6 @@ def test_bad_arguments_exit_2(tmp_path, base, gptaudit, gpt2_folder):
     for arguments, message in calls.items():
         ran = gptaudit("decoder", "finetune", *arguments, "--task", "classify")
         assert (ran.code, message in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
+    for command in (("decoder", "generate", "c", "--prompt", "x"), ("run", "decoder:c"), ("run", "hf:c")):
+        ran = gptaudit(*command)
+        assert (ran.code, "c: holds a classifier" in ran.err) == (2, True), ran.err
