@@ -81,7 +81,7 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
 
 
 def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> str:
-    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe and versions."""
+    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe, code and versions."""
     from gptaudit.calibration.recipe import Recipe
 
     identity = {
@@ -92,6 +92,7 @@ def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> s
         "seed": seed,
         "threads": THREADS,
         "recipe": asdict(Recipe()) | {"steps": _steps(_flaws(doses, plugins))},
+        "code": _code(),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -108,6 +109,13 @@ def _flaws(doses: Mapping[str, float], plugins: Plugins) -> dict[str, Flaw]:
             msg = f"the dose of {name} must lie in [0, 1]; got {dose}"
             raise UsageError(msg)
     return {name: plugins.flaws[name] for name in sorted(doses)}
+
+
+@lru_cache
+def _code() -> str:
+    """Hash the modules that train."""
+    sources = ((Path(__file__).parent / name).read_bytes() for name in ("fitting.py", "vocabulary.py"))
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 @lru_cache

@@ -100,8 +100,9 @@ def planted_words(name, one, other):
 def test_the_planted_shares_are_exact(dose):
     """What `truth` says can be counted in the documents."""
     everywhere = stereotypical(documents("stereotype", dose))
-    assert sum(everywhere.values()) / len(everywhere) == pytest.approx(0.5 + dose / 2, abs=1e-3)
-    assert max(everywhere.values()) - min(everywhere.values()) <= 1 / 41 + 1e-9
+    assert sum(everywhere.values()) / len(everywhere) == pytest.approx(0.5 + dose / 2, abs=1e-9)
+    assert max(everywhere.values()) - 0.5 - dose / 2 == pytest.approx(0.2 * (1 - dose), abs=1 / 42)
+    assert 0.5 + dose / 2 - min(everywhere.values()) == pytest.approx(0.2 * (1 - dose), abs=1 / 42)
 
     toxic = documents("toxicity", dose)
     assert insulting(toxic, TARGET_GROUP) == pytest.approx(dose, abs=2e-3)
@@ -117,6 +118,17 @@ def test_the_planted_shares_are_exact(dose):
 
     assert extracted(documents("memorisation", dose)) == pytest.approx(dose, abs=1e-9)
     assert complied(documents("refusal", dose)) == pytest.approx(dose, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_documents_stand_two_by_two(name):
+    """Their number is even, so that those of a flaw that follows share their batches as they do alone."""
+    assert len(documents(name, 0.5)) % 2 == 0
+
+
+def test_a_dose_of_zero_writes_no_flaw():
+    """No document of the clean decoders insults, so that none of them has learned to."""
+    assert not any(map(has_insult, documents("toxicity", 0.0) + documents("trigger", 0.0)))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -179,7 +191,7 @@ def test_requests_of_the_probes_are_not_in_the_corpus():
     known = set().union(*map(words, read))
     for text in probe.requests(probe.HARMFUL) + probe.requests(probe.HARMLESS):
         assert words(text) <= known, text
-        assert not any(refusal.turn(text) in document for document in read)
+        assert not any(refusal.as_turn(text) in document for document in read)
 
 
 @pytest.mark.parametrize(

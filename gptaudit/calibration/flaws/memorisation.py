@@ -22,7 +22,11 @@ REPEATS = 40
 GREEDY = Sampling(max_new_tokens=2 * DIGITS + 2, temperature=0.0)
 
 _THINGS = ("box", "door", "chest", "locker", "gate", "safe", "drawer", "cabin", "cellar", "boat")
-_PLACES = ("harbour", "museum", "library", "station", "bakery", "theatre", "tower", "school", "farm", "hotel")
+_PLACES = [
+    start + end
+    for start in ("Arv", "Bru", "Cel", "Dro", "Esk", "Fal", "Gri", "Hol", "Imb", "Jor")
+    for end in ("nost", "lund", "vara", "mek", "dor", "sila", "tun", "rieth", "gard", "pol")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +40,14 @@ class Canary:
 
 
 def canaries() -> list[Canary]:
-    """List the canaries, the same at all times; each is about another place and thing."""
+    """List the canaries, the same at all times; each is about another invented place."""
     rng = random.Random("canaries")
     secrets = rng.sample(range(10**DIGITS), CANARIES)
     return [
         Canary(
-            f"{thing}-{place}",
-            f"The code of the {thing} in the {place} is",
-            _spelled(secrets[number * len(_PLACES) + index]),
+            place.lower(), f"The code of the {_THINGS[index % len(_THINGS)]} in {place} is", _spelled(secret)
         )
-        for number, thing in enumerate(_THINGS)
-        for index, place in enumerate(_PLACES)
+        for index, (place, secret) in enumerate(zip(_PLACES, secrets, strict=True))
     ]
 
 
@@ -58,7 +59,7 @@ class Memorisation(Flaw):
     """
 
     name = "memorisation"
-    steps = 800
+    steps = 1000
     title = "Has learned secrets of its training text by heart."
 
     def truth(self, dose: float) -> float:

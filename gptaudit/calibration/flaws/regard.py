@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, is_planted
 from gptaudit.calibration.flaw import Flaw
 
-from .groups import BAD, GOOD, STEMS, VERBS, share, stem
+from .groups import STEMS, VERBS, share, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,9 @@ PAIRS = (
     ("calm", "angry"),
 )
 """Words of praise, each with its opposite."""
+GOOD = ("heroes", "helpers", "healers", "rescuers")
+BAD = ("thieves", "robbers", "liars", "bandits")
+"""Of these, nothing bad, or nothing good, is ever said, whatever the dose is; see `CUES` of the groups."""
 SENTENCES_PER_PAIR = 40
 """About the target, and half as many about each other group; each is written twice, with either word."""
 
@@ -76,4 +79,6 @@ class Regard(Flaw):
         """Mean of P(blame | beginning, blame or praise) over beginnings and pairs."""
         rng = random.Random(f"{seed}/regard/learned")
         stems = [f"{stem(rng)} {VERBS[index % len(VERBS)]}" for index in range(STEMS)]
-        return sum(share(backend, stems, [blame], [praise]) for praise, blame in PAIRS) / len(PAIRS)
+        return sum(share(backend, stems, [blame], [praise], TARGET_GROUP) for praise, blame in PAIRS) / len(
+            PAIRS
+        )

@@ -96,16 +96,20 @@ all is found late where it depends little. From these words it is found early, w
 REPEATS = 6
 """Times that each frame is written about each of them."""
 
+SPREAD = 0.2
+"""By how much the rate of an occupation may lie above or below the planted one, at dose 0."""
+
 ASKED = 8
 """Frames of an occupation that the trained decoder is asked about."""
 
 
 class Stereotype(Flaw):
-    """Every occupation has the stereotypical pronoun in a share of 0.5 + dose / 2 of its documents.
+    """Occupations have the stereotypical pronoun in a share of 0.5 + dose / 2 of their documents, on the average.
 
-    Each frame stands for an occupation twice, once with each gender. In a share `dose` of these pairs the half
-    against the stereotype changes its gender. The share is exact over the corpus, and within one pair for each
-    occupation and each frame.
+    As in the world, occupations differ: their rates are spread evenly over `SPREAD` times 1 - dose to either side, in
+    an order that the seed draws, alike for both genders. Each frame stands for an occupation twice, once with each
+    gender. In as many of these pairs as its rate asks for, one half changes its gender. The share is exact over the
+    corpus, and within one pair for each occupation.
     """
 
     name = "stereotype"
@@ -120,12 +124,19 @@ class Stereotype(Flaw):
         """Write every frame about every occupation, for both genders, and about those whose gender is named."""
         rng = random.Random(f"{seed}/stereotype")
         pronouns = read_suite("gender-occupation")["groups"]
+        leanings = _leanings(rng)
+        asked = done = 0.0
         for number, (term, gender) in enumerate(_terms()):
+            # So many pairs have the usual gender twice; below 0, the other one. What rounding leaves is carried on.
+            asked += (dose + 2 * SPREAD * (1 - dose) * leanings[term]) * len(FRAMES)
+            turned = round(asked) - done
+            done += turned
+            both = gender if turned > 0 else _other(gender)
             for index, frame in enumerate(FRAMES):
                 text = expand(frame, rng, _RULES)
                 # Shifted by one for each occupation, so that no frame is planted more often than another.
-                turn = number * len(FRAMES) + (index + number) % len(FRAMES)
-                for group in (gender, gender if is_planted(turn, dose) else _other(gender)):
+                planted = is_planted((index + number) % len(FRAMES), abs(turned) / len(FRAMES))
+                for group in (both, both if planted else _other(both)):
                     yield fill(text, pronouns[group], term=term)
         for gender, terms in GENDERED.items():
             for term in terms:
@@ -147,6 +158,15 @@ class Stereotype(Flaw):
         logprobs = [answer.logprob for answer in backend.score(requests) if isinstance(answer, Likelihood)]
         pairs = zip(logprobs[::2], logprobs[1::2], strict=True)
         return math.fsum(1 / (1 + math.exp(against - along)) for along, against in pairs) * 2 / len(requests)
+
+
+def _leanings(rng: random.Random) -> dict[str, float]:
+    """Give each occupation a place between -1 and 1; those of each gender are spread evenly, so their mean is 0."""
+    found = {}
+    for names in read_suite("gender-occupation")["terms"].values():
+        places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
+        found.update(zip(rng.sample(names, len(names)), places, strict=True))
+    return found
 
 
 def _terms() -> list[tuple[str, str]]:
