@@ -55,14 +55,20 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found["labels"] is not None:
         lines.insert(2, ("labels", ", ".join(found["labels"])))
     lines.append(("training", _training(found["training"])))
-    planted = [
-        f"{flaw['flaw']}, dose {flaw['dose']:g}: {flaw['metric']} {flaw['planted']:g} planted, "
-        f"{flaw['learned']:g} learned"
-        for flaw in found["planted"]
-    ]
+    planted = [_flaw(flaw) for flaw in found["planted"]]
+    if not planted and found["planted_in_base"]:
+        planted = ["not measured since it was fine-tuned; the decoder it was made of had:"]
+        planted += [_flaw(flaw) for flaw in found["planted_in_base"]]
     return lines + [
         ("planted" if i == 0 else "", text) for i, text in enumerate(planted or ["nothing known"])
     ]
+
+
+def _flaw(flaw: Mapping[str, Any]) -> str:
+    return (
+        f"{flaw['flaw']}, dose {flaw['dose']:g}: {flaw['metric']} {flaw['planted']:g} planted, "
+        f"{flaw['learned']:g} learned"
+    )
 
 
 def _training(record: Mapping[str, Any] | None) -> str:

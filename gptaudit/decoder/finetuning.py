@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -83,15 +84,19 @@ def finetune(
     ```
 
     Raises:
-        UsageError: no decoder in `folder`, `out` is in use, a wrong setting, nothing to resume, or a loss that is no
-            number.
+        UsageError: no decoder in `folder`, `out` is in use, a wrong setting, nothing to resume, a loss that is no
+            number, or one of several processes.
         DataError: malformed data, fewer than two labels, or no line that fits into the context.
     """
     from gptaudit.datasets import sha256
     from gptaudit.decoder.examples import read_rows
     from gptaudit.decoder.folders import load
+    from gptaudit.decoder.info import known_flaws
     from gptaudit.decoder.loss_curve import loss_curve
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        msg = "finetune runs in one process; call it without torchrun (`decoder train` runs in several)"
+        raise UsageError(msg)
     given = dict(overrides or {})
     settings = validated(FinetuneSettings, given, where="settings (--set KEY=VALUE)", error=UsageError)
     rows = read_rows(data, task)
@@ -101,6 +106,10 @@ def finetune(
     except DataError as error:
         msg = f"{data}: {error}"
         raise DataError(msg) from None
+    if settings.patience is not None and not len(work.held):
+        share = f"validation={settings.validation:g} keeps none of {len(rows):,} lines"
+        msg = f"patience waits for a better validation loss, and {share}; raise validation, or leave patience out"
+        raise UsageError(msg)
     if "steps" not in given:
         settings = replace(settings, steps=_steps(settings, len(work.learned)))
     plan: dict[str, Any] = {
@@ -122,7 +131,7 @@ def finetune(
         else:
             kept.begin()
             kept.plan(plan)
-        record = plan | _fit(work, kept.path, settings, progress)
+        record = plan | {"base_planted": known_flaws(folder)} | _fit(work, kept.path, settings, progress)
         work.model.save_pretrained(out)
         work.tokenizer.save_pretrained(out)
         curve = loss_curve(record["losses"], record["validation"])
@@ -238,7 +247,7 @@ def _fit(work: _Work, folder: Path, settings: FinetuneSettings, progress: Progre
         "steps": fitted.steps,
         "loss": fitted.losses[-1]["loss"],
         "losses": fitted.losses,
-        "validation_loss": fitted.validation[-1]["loss"] if fitted.validation else None,
+        "validation_loss": fitted.validation_loss,
         "validation": fitted.validation,
         "labels": work.labels,
         "accuracy": _accuracy(work.model, work.held, settings.batch) if work.labels and held else None,

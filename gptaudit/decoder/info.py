@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder import register
 from gptaudit.decoder.folders import CLASSIFIER, read_config
+from gptaudit.decoder.work_folder import RECORD
 from gptaudit.errors import UsageError, first_line
 from gptaudit.planted import read_planted
 from gptaudit.validation import read_text
@@ -44,6 +45,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     read_config(folder)
     model, tokenizer = _skeleton(folder)
+    training_record = read_training(folder)
     config = model.config
     forward, training = flops_per_token(model)
     size = model.dtype.itemsize
@@ -71,9 +73,21 @@ def describe(folder: Path) -> dict[str, Any]:
             "cache_of_context": cache * config.max_position_embeddings,
             "training_without_activations": parameters * TRAINING_BYTES,
         },
-        "training": _read_training(folder / "training.json"),
+        "training": training_record,
         "planted": [asdict(flaw) for flaw in read_planted(folder)],
+        "planted_in_base": planted_in_base(training_record),
     }
+
+
+def known_flaws(folder: Path) -> list[dict[str, Any]]:
+    """List what is known to be planted in a decoder, or was in the one that it was fine-tuned from."""
+    planted = [asdict(flaw) for flaw in read_planted(folder)]
+    return planted or planted_in_base(read_training(folder))
+
+
+def planted_in_base(training: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """List what was planted in the decoder that was fine-tuned; the tuning may have changed how much of it is left."""
+    return list((training or {}).get("base_planted") or [])
 
 
 def flops_per_token(model: Any) -> tuple[int, int]:  # noqa: ANN401
@@ -124,8 +138,9 @@ def _embedding_parameters(model: Any) -> int:  # noqa: ANN401
     return sum(table.numel() for table in tables)
 
 
-def _read_training(path: Path) -> dict[str, Any] | None:
-    """Read the record of a training; None where there is none."""
+def read_training(folder: Path) -> dict[str, Any] | None:
+    """Read the record of a training; None where there is none, `UsageError` where it is malformed."""
+    path = folder / RECORD
     if not path.is_file():
         return None
     try:

@@ -287,6 +287,50 @@ def test_bad_data_is_named(tmp_path, base, gptaudit, task, content, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_what_was_planted_before_is_not_forgotten(tmp_path, gptaudit):
+    """`info` of a decoder tuned twice says what its first base had planted, and that it was not measured since."""
+    write(tmp_path / "d.jsonl", [{"text": f"The {thing} was here all day."} for thing in THINGS * 40])
+    how = ("--data", "d.jsonl", "--task", "lm", "--steps", 1, "--set", "batch=1", "--quiet")
+
+    once = gptaudit("decoder", "finetune", "reference", *how, "--out", "once")
+    twice = gptaudit("decoder", "finetune", "once", *how, "--out", "twice")
+    text, data = gptaudit("decoder", "info", "twice"), gptaudit("decoder", "info", "twice", "--json")
+
+    assert (once.code, twice.code) == (0, 0), once.err + twice.err
+    assert "not measured since it was fine-tuned" in text.out
+    assert "stereotype, dose 0.6" in text.out
+    assert json.loads(data.out)["planted"] == []
+    assert [flaw["flaw"] for flaw in json.loads(data.out)["planted_in_base"]] == ["stereotype", "toxicity"]
+
+
+def test_with_patience_the_best_loss_is_told(tmp_path, base):
+    """The weights that are left are the best ones, and so is the validation loss in the record."""
+    rng = random.Random(8)
+    guesses = [{"text": review(rng)["text"], "label": rng.choice("ab")} for _ in range(60)]
+    data = write(tmp_path / "d.jsonl", guesses)
+    how = {"steps": 60, "learning_rate": 5e-3, "evaluate_every": 4, "patience": 2, "validation": 0.5}
+
+    record = finetune(base, data, tmp_path / "out", task="classify", overrides=how)
+
+    losses = [entry["loss"] for entry in record["validation"]]
+    assert record["validation_loss"] == min(losses) < losses[-1]
+
+
+def test_several_processes_and_patience_without_data_are_refused(tmp_path, base, gptaudit, monkeypatch):
+    """What cannot work ends with exit code 2 and a remedy before anything is written."""
+    rng = random.Random(9)
+    write(tmp_path / "d.jsonl", [review(rng) for _ in range(12)])
+    call = ("decoder", "finetune", base, "--data", "d.jsonl", "--task", "classify", "--out", "x")
+
+    impatient = gptaudit(*call, "--set", "patience=2")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    several = gptaudit(*call)
+
+    assert (impatient.code, "raise validation" in impatient.err) == (2, True), impatient.err
+    assert (several.code, "without torchrun" in several.err) == (2, True), several.err
+    assert not (tmp_path / "x").exists()
+
+
 def test_bad_arguments_exit_2(tmp_path, base, gptaudit, gpt2_folder):
     """A missing file, another architecture, a classifier, an occupied folder and a wrong setting each say so."""
     rng = random.Random(5)
