@@ -56,8 +56,16 @@ def line(step: Step, seconds: float) -> str:
     fresh = step.done - step.cached
     if seconds > 0 and fresh > 0:
         rate = fresh / seconds
-        text += f", {rate:.1f} a second, {(step.total - step.done) / rate:.0f} s left"
+        text += f", {rate_text(rate)}, {(step.total - step.done) / rate:.0f} s left"
     return text + notes(step)
+
+
+def rate_text(rate: float) -> str:
+    """Say how fast it goes, in the unit that has a figure before the point: `0.05` a second is `3.0 a minute`."""
+    for unit, seconds in (("second", 1), ("minute", 60)):
+        if rate * seconds >= 1:
+            return f"{rate * seconds:.1f} a {unit}"
+    return f"{rate * 3600:.1f} an hour"
 
 
 def notes(step: Step) -> str:
@@ -102,5 +110,5 @@ class Bars:
             self._tasks[step.task] = task, now
         task, begun = self._tasks[step.task]
         fresh = step.done - step.cached
-        rate = f"{fresh / (now - begun):.1f}/s" if now > begun else ""
+        rate = rate_text(fresh / (now - begun)) if now > begun and fresh else ""
         self._progress.update(task, completed=fresh, rate=rate, notes=notes(step).removeprefix(", "))

@@ -16,6 +16,16 @@ def test_a_line_says_all_there_is_to_say():
     assert shown.line(Step("bias", 200, 1000, cached=200), 0.0) == "bias: 200 of 1000, 200 from before"
 
 
+def test_slow_work_has_a_rate_too():
+    """What takes minutes is told by the minute or the hour, not as 0.0 a second."""
+    assert [shown.rate_text(rate) for rate in (2.0, 1.0, 0.05, 0.01)] == [
+        "2.0 a second",
+        "1.0 a second",
+        "3.0 a minute",
+        "36.0 an hour",
+    ]
+
+
 def test_lines_come_every_thirty_seconds(monkeypatch, capsys):
     """A thousand steps in a minute and a half write three lines to standard error, and none to standard output."""
     now = [0.0]
