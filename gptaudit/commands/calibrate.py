@@ -76,6 +76,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     from gptaudit.calibration.study import FULL, QUICK, Study, seeing_probes, with_data
     from gptaudit.calibration.workers import Setup
     from gptaudit.commands._progress import shown_progress
+    from gptaudit.decoder.work_folder import room_for
 
     plugins: Plugins = context.obj
     chosen, left_out = with_data(seeing_probes(plugins, probes), data, named=bool(probes))
@@ -85,16 +86,15 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     setup = Setup(decoders or folder / "decoders", data, context.parent.params["without"])
     study = Study(tuple(chosen), setup.bench(), folder, QUICK if quick else FULL, seed)
     _make(folder / "trials")
-    try:
-        with shown_progress(quiet=quiet) as progress:
-            _try_all(study, setup, workers or os.cpu_count() or 1, progress)
-    except KeyboardInterrupt:
-        click.echo(
-            f"Every finished trial is kept. To go on, run the same command with -o {shlex.quote(str(folder))}",
-            err=True,
-        )
-        raise
-    _write(study.summed_up(), folder, plugins)
+    again = f"run the same command with -o {shlex.quote(str(folder))}"
+    with room_for(folder, f"every finished trial is kept. Free space, then {again}"):
+        try:
+            with shown_progress(quiet=quiet) as progress:
+                _try_all(study, setup, workers or os.cpu_count() or 1, progress)
+        except KeyboardInterrupt:
+            click.echo(f"Every finished trial is kept. To go on, {again}", err=True)
+            raise
+        _write(study.summed_up(), folder, plugins)
 
 
 def _try_all(study: Study, setup: Setup, workers: int, progress: Callable[..., None]) -> None:
@@ -113,6 +113,9 @@ def _make(folder: Path) -> None:
     except OSError as error:
         msg = f"{folder}: cannot be made: {error.strerror or error}. Choose another folder with -o"
         raise UsageError(msg) from None
+    if not os.access(folder, os.W_OK):
+        msg = f"{folder}: cannot be written. Choose another folder with -o"
+        raise UsageError(msg)
 
 
 def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:

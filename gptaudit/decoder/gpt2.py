@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder.folders import load, make_folder
+from gptaudit.decoder.work_folder import room_for
 from gptaudit.errors import UsageError
 from gptaudit.planted import PLANTED_FILE
 
@@ -169,7 +170,8 @@ def _fold_scales(model: Any, gpt2: Any) -> None:  # noqa: ANN401
 def _save(model: Any, tokenizer: Any, folder: Path, out: Path) -> None:  # noqa: ANN401
     """Write model, tokenizer and what is known to be planted in the model."""
     make_folder(out)
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
-    if (folder / PLANTED_FILE).is_file():
-        shutil.copyfile(folder / PLANTED_FILE, out / PLANTED_FILE)
+    with room_for(out, "free space, remove the folder, and try again"):
+        model.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+        if (folder / PLANTED_FILE).is_file():
+            shutil.copyfile(folder / PLANTED_FILE, out / PLANTED_FILE)

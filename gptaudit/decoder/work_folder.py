@@ -58,6 +58,10 @@ class WorkFolder:
         """Whether all was ready to be trained."""
         return (self.path / PLAN).exists()
 
+    def unprepared(self) -> bool:
+        """Whether a training was begun here and ended before all was ready."""
+        return self.path.exists() and not self.planned() and not (self.out / RECORD).exists()
+
     def plan(self, plan: Mapping[str, Any]) -> None:
         """Write down what decides the weights."""
         write_json(self.path / PLAN, plan)
@@ -110,9 +114,12 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
     part.replace(path)
 
 
+RESUME = "checkpoints that were whole are kept. Free space, then go on with --resume"
+
+
 @contextmanager
-def room_for(out: Path) -> Iterator[None]:
-    """Say in plain words that a file could not be written, whichever library wrote it.
+def room_for(out: Path, remedy: str = RESUME) -> Iterator[None]:
+    """Say in plain words that a file could not be written, whichever library wrote it, and what to do.
 
     Raises:
         UsageError: the disk is full, or the file larger than the system allows.
@@ -127,10 +134,7 @@ def room_for(out: Path) -> Iterator[None]:
             raise
     else:
         return
-    msg = (
-        f"output folder {out}: a file could not be written ({why}); checkpoints that were whole are kept. Free space, "
-        "then go on with --resume"
-    )
+    msg = f"output folder {out}: a file could not be written ({why}); {remedy}"
     raise UsageError(msg)
 
 

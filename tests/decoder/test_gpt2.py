@@ -230,6 +230,30 @@ def test_other_folders_are_refused(tmp_path, gpt2_folder, llama_folder, gptaudit
         assert (ran.code, message in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kibibytes", [1, 40])
+def test_a_full_disk_is_named(tmp_path, gpt2_folder, kibibytes):
+    """Where a file cannot be written, the message says so and what to do, and the code is 2."""
+    call = (
+        sys.executable,
+        "-m",
+        "gptaudit",
+        "decoder",
+        "import",
+        str(gpt2_folder),
+        "--out",
+        str(tmp_path / "out"),
+    )
+    limited = ("/bin/bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "-", *call)
+
+    ran = subprocess.run(limited, check=False, capture_output=True, text=True, timeout=200)
+
+    assert ran.returncode == 2, ran.stderr
+    assert "could not be written" in ran.stderr
+    assert "free space, remove the folder, and try again" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_the_commands(gptaudit, gpt2_folder):
     """`decoder import` and `decoder export` say how many parameters they wrote, and where."""
     imported = gptaudit("decoder", "import", gpt2_folder, "--out", "decoder")
