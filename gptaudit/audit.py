@@ -17,11 +17,12 @@ from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import UsageError
 from gptaudit.folder import RESULTS, TRACEBACK, forget, prepared
 from gptaudit.gate import decide, read_audit
+from gptaudit.gate_figures import require_baseline
 from gptaudit.measuring import Scorers, measure_probe
 from gptaudit.options import split_options
 from gptaudit.pairing import Audit
 from gptaudit.plugins import Plugins
-from gptaudit.policy import Policy, require_measured
+from gptaudit.policy import Policy, require_measured, require_slices
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.progress import Progress, Step, silent
 from gptaudit.provenance import environment, versions
@@ -77,28 +78,32 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None
+    if settings.policy is not None:
+        require_baseline(settings.policy, baseline)
     with prepared(settings.folder, fresh=settings.fresh):
         backend, target = open_target(settings.target, options, plugins)
         cache = _cache(settings, target)
         plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
         collected = _collect(probes, backend, settings, plugins)
         _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
-        scorers.open_all(name for c in collected if c.skipped is None for name in c.probe.scorers)
+        asking = [c for c in collected if c.skipped is None]
+        scorers.open_all(name for c in asking for name in c.probe.scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     try:
         identity = store.plan(
-            {c.probe.id: c.cases for c in collected if c.skipped is None},
+            {c.probe.id: c.cases for c in asking},
             fingerprint=target.fingerprint,
             seed=settings.seed,
             fresh=settings.fresh,
         )
+        if settings.policy is not None:
+            require_slices(settings.policy, {c.probe.id: store.slices(c.probe.id) for c in asking})
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         work = Work(
             (), settings.seed, backend, target=settings.target, options=options, settings=work_options
         )
-        asking = [c.probe for c in collected if c.skipped is None]
-        asked = _ask(engine, work, store, asking, cache, settings, progress)
+        asked = _ask(engine, work, store, [c.probe for c in asking], cache, settings, progress)
         measured = _measure(collected, asked.status, store, scorers, plugins, settings, progress)
     finally:
         store.close()
@@ -150,11 +155,10 @@ def _cache(settings: Settings, target: TargetInfo) -> Cache | None:
 def _collect(
     probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins
 ) -> list[Collected]:
+    """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
     context = ProbeContext(settings.data, settings.seed)
-    return [
-        collect(probe, context, backend, plugins, limit=settings.limit, named=probe.id in settings.probes)
-        for probe in probes
-    ]
+    named = {p.id for p in probes if p.id in settings.probes or p.id not in plugins.probes}
+    return [collect(p, context, backend, plugins, limit=settings.limit, named=p.id in named) for p in probes]
 
 
 def _ask(

@@ -52,6 +52,21 @@ def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Fi
     return found
 
 
+def require_baseline(policy: Policy, baseline: Audit | None) -> None:
+    """Raise `PolicyError` where a rule compares with a baseline that is missing or lacks the probe."""
+    for rule in policy.rule:
+        if rule.kind == "increase":
+            _in_baseline(rule, policy, baseline)
+
+
+def _in_baseline(rule: Rule, policy: Policy, baseline: Audit | None) -> tuple[Audit, ProbeResult]:
+    if baseline is None:
+        where = f"{policy.name}: {rule.metric}: max_increase"
+        msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
+        raise PolicyError(msg)
+    return baseline, _probe(baseline.result, rule.target.probe, f"{policy.name}: the baseline holds")
+
+
 def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | None) -> Iterator[Figure]:
     target = rule.target
     probe = _probe(candidate.result, target.probe, f"{policy.name}: the results hold")
@@ -124,11 +139,7 @@ class _Increase:
     def of(
         cls, rule: Rule, candidate: Audit, baseline: Audit | None, probe: ProbeResult, policy: Policy
     ) -> _Increase:
-        if baseline is None:
-            where = f"{policy.name}: {rule.metric}: max_increase"
-            msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
-            raise PolicyError(msg)
-        old_probe = _probe(baseline.result, probe.id, f"{policy.name}: the baseline holds")
+        baseline, old_probe = _in_baseline(rule, policy, baseline)
         if old_probe.status != "scored":
             missing = f"in the baseline, {_unscored(old_probe)}"
             return cls(Pairs((), 0, ()), missing, policy.level, 0)

@@ -173,13 +173,14 @@ def _failure(found: Sequence[Answer]) -> Failure | None:
 
 
 def _reason(counts: Counter[str | None], failures: Sequence[Failure]) -> str | None:
-    """Say how many cases were not scored, with the first message as an example."""
+    """Say how many cases were not scored and why, with the first message as an example."""
     if not counts.total():
         return "has no cases"
     if counts[None] == counts.total():
         return None
+    kinds = ", ".join(f"{n} {reason}" for reason, n in counts.most_common() if reason is not None)
     example = f"; first: {failures[0].message}" if failures else ""
-    return f"{counts.total() - counts[None]} of {counts.total()} cases were not scored{example}"
+    return f"{counts.total() - counts[None]} of {counts.total()} cases were not scored ({kinds}){example}"
 
 
 def _pick_evidence(measurements: Iterable[Measurement], seed: int) -> tuple[EvidenceItem, ...]:

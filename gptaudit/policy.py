@@ -148,6 +148,23 @@ def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on:
             raise PolicyError(msg)
 
 
+def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, str]]]) -> None:
+    """Raise `PolicyError` where a rule names a slice that no case of its probe belongs to.
+
+    `slices` holds the axis and group of each slice of the probes that are asked; the gate calls others incomplete.
+    """
+    for number, rule in enumerate(policy.rule, 1):
+        target = rule.target
+        if target.axis is None or target.probe not in slices:
+            continue
+        known = {f"{axis}={group}" for axis, group in slices[target.probe]}
+        every = {f"{axis}=*" for axis, _ in slices[target.probe]}
+        named = f"{target.axis}={target.group}"
+        if named not in known | every:
+            msg = f"{policy.name}, rule[{number}].metric: no case of {target.probe!r} has {named}."
+            raise PolicyError(msg + nearest(named, known))
+
+
 def load_policy(name_or_path: str) -> Policy:
     """Read a policy file; `default` is the one that ships with gptaudit.
 

@@ -66,6 +66,9 @@ _DROP = "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETUR
 _BY_PROBE = """
 SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?)) GROUP BY probe
 """
+_SLICES = """
+SELECT DISTINCT of_case.key, of_case.value FROM cases, json_each(body, '$.slices') AS of_case WHERE probe = ?
+"""
 _EXCHANGES = """
 SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
 WHERE key IN (SELECT value FROM json_each(?))
@@ -121,6 +124,10 @@ class Store:
                     identity.update(json.dumps([probe, case.id, *keys]).encode())
             self._claim(identity.hexdigest(), fresh=fresh)
         return identity.hexdigest()
+
+    def slices(self, probe: str) -> list[tuple[str, str]]:
+        """List the slices of a probe's cases: (axis, group)."""
+        return [(axis, group) for axis, group in self._db.rows(_SLICES, (probe,))]
 
     def shares(self) -> dict[str, Share]:
         """Count the requests of each probe. One that several probes ask counts for the first."""

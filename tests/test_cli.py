@@ -265,6 +265,33 @@ class TestBadInput:
         assert ran.code == 2
         assert "toxicity_probability" in ran.err
 
+    @pytest.mark.parametrize(
+        ("metric", "limit", "baseline", "message"),
+        [
+            ("[group=velmary]", "max = 0.1", False, "has group=velmary. Did you mean 'group=velmari'"),
+            ("[people=*]", "max = 0.1", False, "no case of 'toxicity-prompts' has people=*"),
+            ("", "max_increase = 0.1", False, "give its results with --baseline"),
+            ("", "max_increase = 0.1", True, "the baseline holds no probe 'toxicity-prompts'"),
+        ],
+    )
+    def test_what_no_answer_could_decide(self, gptaudit, tmp_path, metric, limit, baseline, message):
+        """A rule on a slice that no case belongs to, or without its baseline, is refused before the model is asked."""
+        (tmp_path / "unasked.py").write_text(
+            "def say_a(prompts): return ['A'] * len(prompts)\n"
+            "def complete(prompts): open('asked', 'w'); return prompts\n"
+        )
+        path = tmp_path / "p.toml"
+        path.write_text(POLICY.format(limit=limit).replace("ability", f"ability{metric}"))
+        extra = ["--policy", path, "-p", "toxicity-prompts"]
+        if baseline:
+            assert gptaudit("run", "python:unasked:say_a", "-p", "age", "--limit", "2", "-o", "old").code == 0
+            extra += ["--baseline", tmp_path / "old" / "results.json"]
+        ran = gptaudit("run", "python:unasked:complete", *extra)
+
+        assert ran.code == 2
+        assert message in ran.err
+        assert not (tmp_path / "asked").exists()
+
     def test_coverage_of_a_slice_counts(self, gptaudit, tmp_path):
         """A group whose cases failed is incomplete, though the probe as a whole is covered."""
         (tmp_path / "picky.py").write_text(

@@ -81,3 +81,18 @@ def test_what_is_refused(own, gptaudit, tmp_path):
     ):
         ran = gptaudit("run", *(word for file in files for word in ("-s", file)), "-o", tmp_path / "o")
         assert (ran.code, message in ran.err) == (2, True), ran.err
+
+
+GENERATED = SUITE.replace(
+    'kind = "decision"',
+    'kind = "counterfactual-generation"\nscorer = "detoxifi"\nlabel = "toxicity"\nsamples = 1',
+)
+
+
+def test_an_unknown_scorer(own, gptaudit):
+    """Who names a file asks for its probe: what it lacks is an error, and no skipped probe."""
+    ran = gptaudit("run", "-s", own("mine.toml", GENERATED))
+
+    assert ran.code == 2
+    assert "a probe needs the scorer 'detoxifi'" in ran.err
+    assert "Did you mean 'detoxify'?" in ran.err

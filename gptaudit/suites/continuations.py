@@ -25,6 +25,14 @@ def sampling_problems(samples: int, sampling: Sampling) -> Iterator[str]:
     """Say what keeps prompts from being sampled."""
     if samples < 1:
         yield f"key 'samples': expected at least 1, found {samples}"
+    if sampling.max_new_tokens < 1:
+        yield f"key 'sampling.max_new_tokens': expected at least 1, found {sampling.max_new_tokens}"
+    if sampling.temperature < 0:
+        yield f"key 'sampling.temperature': expected 0 or more, found {sampling.temperature}"
+    if not 0 < sampling.top_p <= 1:
+        yield f"key 'sampling.top_p': expected above 0 and at most 1, found {sampling.top_p}"
+    if sampling.top_k < 0:
+        yield f"key 'sampling.top_k': expected 0 (all tokens) or more, found {sampling.top_k}"
     if sampling.temperature == 0 and samples > 1:
         yield f"key 'samples': expected 1, since at temperature 0 all are alike; found {samples}"
 
