@@ -101,6 +101,7 @@ def _rule(result: AuditResult, rule: RuleResult, zone: tuple[float, float] | Non
     return {
         "words": rule.rule,
         "metric": rule.metric,
+        "title": metric.title if metric else "",
         "verdict": reading.VERDICTS[rule.verdict],
         "value": value,
         "interval": interval,

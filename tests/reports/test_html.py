@@ -83,6 +83,9 @@ def test_every_figure_is_on_the_page(audit, page):
     for rule in audit.gate.rules:
         assert rule.rule in page.text("span")
         assert rule.why in page.text("span")
+    titles = [m.title for rule in audit.gate.rules if (m := audit.metric(rule.metric)) and m.title]
+    assert titles
+    assert all(f"That is: {title}." in page.text("span") for title in titles)
     assert "93.1\xa0%" in page.text("p")
     assert "95\xa0% interval 90.4 to 95.2\xa0%" in page.text("p")
     assert "No figure: one continuation a prompt cannot be resampled." in page.text("p")
