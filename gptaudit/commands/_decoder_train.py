@@ -79,8 +79,13 @@ def train(paths: tuple[Path, ...], out: Path, *, quiet: bool, **given: Any) -> N
         msg = "--steps and --tokens say the same twice; give one of them"
         raise click.UsageError(msg)
     first = os.environ.get("RANK", "0") == "0"
-    with shown_progress(quiet=quiet or not first) as progress:
-        record = train_corpus(corpus_files(paths), out, progress=progress, **given)
+    try:
+        with shown_progress(quiet=quiet or not first) as progress:
+            record = train_corpus(corpus_files(paths), out, progress=progress, **given)
+    except KeyboardInterrupt:
+        if first:
+            click.echo("The last checkpoint is kept: give the same command with --resume to go on.", err=True)
+        raise
     if first:
         click.echo(visible(f"{_summary(record)}: {out}"))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from gptaudit.decoder.folders import TOKENIZER_FILES
 from gptaudit.errors import UsageError, first_line
 
 if TYPE_CHECKING:
@@ -61,25 +62,26 @@ def load_tokenizer(folder: Path, *, context: int) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder in the format of `transformers`.
 
     Raises:
-        UsageError: there is none, it is not one of `tokenizers`, or it has no end-of-text token.
+        UsageError: there is none, it is damaged, it is not one of `tokenizers`, or it has no end-of-text token.
     """
     from transformers import AutoTokenizer
 
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise _unfit(folder, f"the folder is missing, or holds none of {', '.join(TOKENIZER_FILES)}")
     try:
-        found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        msg = (
-            f"tokenizer {folder}: cannot be loaded ({first_line(error)}); give a folder with a tokenizer.json"
-        )
-        raise UsageError(msg) from error
-    if not found.is_fast or found.eos_token_id is None:
-        lack = (
-            "is not one of the tokenizers library"
-            if not found.is_fast
-            else "has no end-of-text token (eos_token)"
-        )
-        msg = f"tokenizer {folder}: {lack}; give another folder"
-        raise UsageError(msg)
+        found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # noqa: BLE001 - the loaders raise whatever they meet in a bad file
+        raise _unfit(folder, f"cannot be loaded ({first_line(error)})") from None
+    if not found.is_fast:
+        raise _unfit(folder, "is not one of the tokenizers library")
+    if found.eos_token_id is None:
+        raise _unfit(folder, "has no end-of-text token (eos_token)")
     found.model_max_length = context
     loaded: PreTrainedTokenizerBase = found
     return loaded
+
+
+def _unfit(folder: Path, why: str) -> UsageError:
+    return UsageError(
+        f"tokenizer {folder}: {why}; give a folder with a tokenizer.json, as `decoder train` writes"
+    )

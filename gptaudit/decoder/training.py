@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder.corpus import Corpus, Survey, documents_in_memory, survey
@@ -18,6 +20,7 @@ from gptaudit.provenance import package_version
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from gptaudit.decoder.configuration import DecoderConfig
     from gptaudit.decoder.fitting import Fitted
     from gptaudit.decoder.model import DecoderForCausalLM
     from gptaudit.decoder.token_file import TokenFile
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["PRESETS", "corpus_sha256", "train", "train_corpus"]
 
 CURVE = "loss.svg"
+WAITING = timedelta(days=1)
+"""How long other processes wait while the first tokenizes the corpus."""
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")
 
 
@@ -66,8 +71,8 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
 
     `overrides` are settings by name, as for `--set`; `steps`, `tokens` and `seed` win over them. `tokenizer` is a
     folder to take the tokenizer from. Token files are kept in `cache`, and until the end in `out` without one.
-    On a CPU, with one number of threads, the same arguments give the same bits, and `resume` after a kill too; where
-    the training is finished, `resume` returns its record.
+    On a CPU, with one number of threads, the same arguments give the same bits, and `resume` after a kill at any
+    moment too; where the training is finished, `resume` returns its record.
 
     Under `torchrun` each process sees `batch * accumulation` blocks a step, so the effective batch is that times the
     number of processes; the first process alone writes.
@@ -83,17 +88,20 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
     from gptaudit.decoder.loss_curve import loss_curve
     from gptaudit.decoder.token_file import tokenizer_sha256
 
-    state = PartialState(cpu=not accelerated())
+    state = PartialState(cpu=not accelerated(), timeout=WAITING)
     given = {key: value for key, value in (("steps", steps), ("seed", seed)) if value is not None}
     settings = settings_of(preset, {**(overrides or {}), **given})
     if tokens is not None:
         settings = with_tokens(settings, tokens, processes=state.num_processes)
+    # A shape that is none is refused before the corpus is read.
+    _config(settings, vocab_size=settings.vocab_size)
     plan: dict[str, Any] = {"preset": preset, "processes": state.num_processes, "settings": asdict(settings)}
     folder = WorkFolder(out)
     told = progress if state.is_main_process else silent
     with room_for(out):
         with state.main_process_first():
-            goes_on = resume or not state.is_main_process  # the others find what the first has prepared
+            # The others find what the first has prepared; what was killed before all was ready is prepared anew.
+            goes_on = not state.is_main_process or (resume and not folder.unprepared())
             if not goes_on:
                 folder.begin()
             found = survey(corpus)
@@ -113,7 +121,7 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
         record = _record(plan, model, data, fitted, settings.step_tokens * state.num_processes)
         if state.is_main_process:
             model.save_pretrained(out)
-            data.tokenizer.save_pretrained(out)
+            copytree(folder.tokenizer, out, dirs_exist_ok=True)
             (out / CURVE).write_text(loss_curve(fitted.losses, fitted.validation), encoding="utf-8")
             folder.finish(record)
     return record
@@ -159,21 +167,16 @@ def _data(
     return Data(tokenizer, tokens)
 
 
-def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -> DecoderForCausalLM:
-    """Draw the first weights of a decoder.
+def _config(settings: TrainingSettings, **vocabulary: int | None) -> DecoderConfig:
+    """Say in the decoder's words what its shape is.
 
     Raises:
         UsageError: the shape is none, as with a width that does not divide into the heads.
     """
-    from transformers import set_seed
-
     from gptaudit.decoder.configuration import DecoderConfig
-    from gptaudit.decoder.model import DecoderForCausalLM
 
-    set_seed(settings.seed)
     try:
-        config = DecoderConfig(
-            vocab_size=len(tokenizer),
+        return DecoderConfig(
             hidden_size=settings.width,
             num_hidden_layers=settings.layers,
             num_attention_heads=settings.heads,
@@ -184,13 +187,27 @@ def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -
             norm=settings.norm,
             dropout=settings.dropout,
             tie_word_embeddings=settings.tied,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
+            **vocabulary,
         )
     except ValueError as error:
         msg = f"settings (--set KEY=VALUE): {error} (hidden_size is width, num_attention_heads is heads)"
         raise UsageError(msg) from None
+
+
+def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -> DecoderForCausalLM:
+    """Draw the first weights of a decoder."""
+    from transformers import set_seed
+
+    from gptaudit.decoder.model import DecoderForCausalLM
+
+    config = _config(
+        settings,
+        vocab_size=len(tokenizer),
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    set_seed(settings.seed)
     return DecoderForCausalLM(config)
 
 

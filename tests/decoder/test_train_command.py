@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gptaudit.decoder import batches as module
+
 SETTINGS = ("layers=1", "heads=2", "width=16", "context=16", "vocab_size=280", "batch=4", "precision=float32")
 SET = tuple(word for pair in SETTINGS for word in ("--set", pair))
 TEXT = "".join(
@@ -101,7 +103,7 @@ def test_the_cache_is_shared(gptaudit, tmp_path, corpus):
         (("--corpus", "corpus.txt", "--out", "out", "--resume"), "holds no training to go on with"),
         (
             ("--corpus", "corpus.txt", "--out", "out", "--tokenizer", "none"),
-            "tokenizer none: cannot be loaded",
+            "tokenizer none: the folder is missing",
         ),
         (("--corpus", "bad.jsonl", "--out", "out"), "bad.jsonl, line 2"),
     ],
@@ -115,6 +117,26 @@ def test_bad_arguments_exit_2(gptaudit, tmp_path, corpus, arguments, message):
     assert ran.code == 2
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_an_interrupt_says_how_to_go_on(gptaudit, corpus, monkeypatch):
+    """Ctrl-C ends with exit code 130, and the same command with --resume goes on."""
+    arguments = ("decoder", "train", "--corpus", corpus, "--out", "out", "--steps", 30, *SET)
+    step = module.ShuffledBatches.__getitem__
+
+    def interrupted(batches, number):
+        if number == 20:
+            raise KeyboardInterrupt
+        return step(batches, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.ShuffledBatches, "__getitem__", interrupted)
+        ran = gptaudit(*arguments)
+    went_on = gptaudit(*arguments, "--resume")
+
+    assert ran.code == 130
+    assert "--resume" in ran.err
+    assert went_on.code == 0, went_on.err
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM
 from gptaudit.decoder import register
 from gptaudit.decoder.batches import Blocks
 from gptaudit.decoder.corpus import documents_in_memory, survey
+from gptaudit.decoder.model import FeedForward
 from gptaudit.decoder.settings import PRESETS, settings_of
 from gptaudit.decoder.token_file import token_file
 from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
@@ -201,17 +202,26 @@ def test_another_plan_is_not_resumed(documents, tmp_path, changed, key):
         train(out=tmp_path / "out", **how)
 
 
-def test_there_must_be_something_to_resume(documents, tmp_path):
-    """Resuming in a new folder is an error; a kill before all was ready leaves a folder to begin in."""
+@pytest.mark.parametrize("resume", [False, True])
+def test_killed_before_all_was_ready(documents, tmp_path, resume):
+    """A kill while the corpus is tokenized leaves a folder to begin in anew, with `resume` or without."""
 
     def stop(step):
         raise Killed
 
-    with pytest.raises(UsageError, match="holds no training to go on with"):
-        train(documents, tmp_path / "new", resume=True)
     with pytest.raises(Killed):
         train(documents, tmp_path / "out", overrides=TINY, steps=2, progress=stop)
-    assert train(documents, tmp_path / "out", overrides=TINY, steps=2)["steps"] == 2
+    assert train(documents, tmp_path / "out", overrides=TINY, steps=2, resume=resume)["steps"] == 2
+
+
+def test_there_must_be_something_to_resume(documents, tmp_path):
+    """Resuming in a new or foreign folder is an error, and leaves it as it is."""
+    (tmp_path / "mine").mkdir()
+
+    for name in ("new", "mine"):
+        with pytest.raises(UsageError, match="holds no training to go on with"):
+            train(documents, tmp_path / name, resume=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
 
 
 def test_a_loss_that_is_no_number_stops_the_training(documents, tmp_path):
@@ -254,15 +264,18 @@ def test_accumulation_is_a_larger_batch(documents, tmp_path):
     assert one["tokens"] == two["tokens"]
 
 
-def test_gradient_checkpointing_changes_nothing(documents, tmp_path):
-    """Computing the activations twice gives the same losses."""
-    losses = [
-        train(documents, tmp_path / str(on), steps=4, overrides=TINY | {"gradient_checkpointing": on})[
-            "losses"
-        ]
-        for on in (False, True)
-    ]
+def test_gradient_checkpointing_changes_nothing(documents, tmp_path, monkeypatch):
+    """The activations are computed twice, and give the same losses."""
+    calls = []
+    forward = FeedForward.forward
+    monkeypatch.setattr(FeedForward, "forward", lambda *given: calls.append(1) or forward(*given))
+    losses, counts = [], []
+    for on in (False, True):
+        how = TINY | {"gradient_checkpointing": on, "validation": 0}
+        losses.append(train(documents, tmp_path / str(on), steps=4, overrides=how)["losses"])
+        counts.append(len(calls) - sum(counts))
 
+    assert counts == [4, 8]
     assert [a["loss"] for a in losses[0]] == pytest.approx([a["loss"] for a in losses[1]], rel=1e-5)
 
 
@@ -292,8 +305,18 @@ def test_a_given_tokenizer_is_used(documents, tmp_path):
     given, used = ((tmp_path / name / "tokenizer.json").read_text() for name in ("mine", "out"))
     assert used == given
     assert json.loads((tmp_path / "out" / "config.json").read_text())["vocab_size"] == 262
-    with pytest.raises(UsageError, match=r"tokenizer .*none: cannot be loaded"):
-        train(documents, tmp_path / "other", tokenizer=tmp_path / "none")
+
+
+def test_a_folder_without_a_tokenizer_is_named(documents, tmp_path):
+    """A missing or damaged tokenizer is an error that names its folder."""
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "tokenizer.json").write_text('{"model": ')
+
+    for name, why in (("none", "folder is missing"), ("damaged", "cannot be loaded")):
+        with pytest.raises(
+            UsageError, match=f"tokenizer .*{name}: .*{why}.*; give a folder with a tokenizer.json"
+        ):
+            train(documents, tmp_path / f"out-{name}", tokenizer=tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -315,9 +338,10 @@ def test_settings_are_checked(preset, given, message):
 
 
 def test_a_shape_that_is_none_is_refused(documents, tmp_path):
-    """A width that does not divide into the heads is an error that names both."""
+    """A width that does not divide into the heads is an error that names both, before anything is written."""
     with pytest.raises(UsageError, match=r"16 does not divide into 3 heads"):
         train(documents, tmp_path / "out", overrides=TINY | {"heads": 3})
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_small_preset_is_small():
