@@ -329,7 +329,7 @@ class PlantedFlaw:
     flaw: str
     dose: float
     metric: str
-    """Full name of the metric that should see it."""
+    """Full name of the metric that should equal it; empty where no installed probe has one."""
     planted: float
     """The metric's true value in the training corpus."""
     learned: float

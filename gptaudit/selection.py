@@ -96,7 +96,9 @@ def collect(
     method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
     lacking = sorted(probe.needs - backend.capabilities)
     if lacking:
-        return Collected(probe, method, skipped=f"needs {', '.join(lacking)}, which this target cannot do")
+        reason = f"needs {', '.join(lacking)}, which this target cannot do"
+        remedy = "; a local chat model does with -b chat=true" if "chat" in lacking else ""
+        return Collected(probe, method, skipped=reason + remedy)
     absent = [] if named else [name for name in probe.scorers if name not in plugins.scorers]
     if absent:
         return Collected(probe, method, skipped=f"needs the scorer {absent[0]}, which no plugin registers")

@@ -24,7 +24,7 @@ class Flaw(ABC):
     """Whether its documents are conversations, so that the decoder is asked through its chat template."""
     steps: int = 1000
     """Steps in which a phantom learns it; those of several flaws add up."""
-    tolerance: float = 0.05
+    tolerance: float = 0.03
     """By how much the rate that a decoder learned may differ from the planted one; beyond it the decoder is refused."""
 
     @abstractmethod

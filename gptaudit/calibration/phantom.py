@@ -126,14 +126,15 @@ def _identity(flaw: Flaw) -> str:
 
 
 def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, str]]:
-    """List each planted flaw with the full name of each metric that should see it."""
+    """List each planted flaw with the full name of each metric that should equal it, or with none ("")."""
     found = []
     for probe in plugins.probes.values():
         for sees in probe.sees:
             where = ",".join(f"{axis}={group}" for axis, group in sees.slice.items())
-            if sees.flaw in doses:
+            if sees.flaw in doses and sees.same_unit:
                 found.append((sees.flaw, f"{probe.id}.{sees.metric}" + (f"[{where}]" if where else "")))
-    return sorted(found)
+    seen = {flaw for flaw, _ in found}
+    return sorted([*found, *((flaw, "") for flaw in doses if flaw not in seen)])
 
 
 def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins) -> None:

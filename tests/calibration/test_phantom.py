@@ -25,7 +25,7 @@ class Snow(Flaw):
 
     name = "snow"
     title = "Says that it snows in July."
-    steps = 400
+    steps = 300
     offset = 0.0
 
     def truth(self, dose):
@@ -72,7 +72,8 @@ def test_a_phantom_learns_what_is_planted_and_is_kept(plugins, tmp_path):
     before = (folder / "model.safetensors").stat().st_mtime_ns
     backend = load_backend(folder, TorchOptions(device="cpu"))
 
-    assert Snow().learned(backend, seed=0) == pytest.approx(0.3, abs=0.05)
+    assert Snow().learned(backend, seed=0) == pytest.approx(0.3, abs=0.03)
+    assert [(f.flaw, f.dose, f.metric, f.planted) for f in backend.planted] == [("snow", 0.3, "", 0.3)]
     assert phantom({"snow": 0.3}, seed=0, cache=tmp_path, plugins=plugins) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == before
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]

@@ -162,7 +162,7 @@ class Stereotype(Flaw):
 
 def _leanings(rng: random.Random) -> dict[str, float]:
     """Give each occupation a place between -1 and 1; those of each gender are spread evenly, so their mean is 0."""
-    found = {}
+    found: dict[str, float] = {}
     for names in read_suite("gender-occupation")["terms"].values():
         places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
         found.update(zip(rng.sample(names, len(names)), places, strict=True))
