@@ -125,7 +125,11 @@ def summary(data_set: DataSet, found: Mapping[DataFile, Fault]) -> str:
     counts, files = Counter(found.values()), len(data_set.files)
     if len(found) == files and len(counts) == 1:
         return next(iter(counts))
-    return ", ".join(f"{n} of {files} files {fault}" for fault, n in counts.items()) or "as published"
+    words = {"differs": "differ"}
+    return (
+        ", ".join(f"{n} of {files} files {words.get(fault, fault)}" for fault, n in counts.items())
+        or "as published"
+    )
 
 
 def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:

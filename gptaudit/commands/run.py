@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     metavar="SUITE",
     help="Run the probes of a suite, or FILE.toml, a suite of your own.",
 )
-@click.option("-p", "--probe", "probes", multiple=True, metavar="PROBE", help="Run a probe. [default: all]")
+@click.option(
+    "-p",
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="PROBE",
+    help="Run a probe. [default: all; with --data those of public data sets too, which may take days]",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="RESULTS.json", help="An earlier audit.")
