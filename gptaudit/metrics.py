@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.records import Measurement, Metric
-from gptaudit.stats.formula import OTHERS, parsed
+from gptaudit.stats.contrast import Side, contrast_interval
+from gptaudit.stats.contrasting import OTHERS
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, mean_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -28,6 +30,7 @@ def summarise(
 ) -> tuple[Metric, ...]:
     """Return each metric over the scored cases with its interval: whole, then slice by slice.
 
+    A contrast between groups has no whole figure, and a metric for certain axes none elsewhere.
     Slices come in the order in which they first appear. A slice none of whose cases was scored is kept,
     without a value, so that a rule on it cannot pass unseen.
 
@@ -38,8 +41,17 @@ def summarise(
     parts: list[tuple[dict[str, str], Rows]] = [({}, slice(None))]
     parts += [({axis: group}, rows) for (axis, group), rows in columns.slices.items()]
     return tuple(
-        _metric(spec, where, columns, rows, level=level, seed=seed) for spec in specs for where, rows in parts
+        _metric(spec, where, columns, rows, level=level, seed=seed)
+        for spec in specs
+        for where, rows in parts
+        if _has_figure(spec, where)
     )
+
+
+def _has_figure(spec: MetricSpec, where: Mapping[str, str]) -> bool:
+    if not where:
+        return not (spec.formula and parsed(spec.formula).contrast)
+    return not spec.axes or where.keys() <= set(spec.axes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +104,8 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
-    if spec.formula and parsed(spec.formula).contrasts:
-        value, interval = _contrast(spec, where, columns, rows, level=level, seed=seed)
+    if spec.formula and parsed(spec.formula).contrast:
+        value, interval = _contrast(spec, columns, rows, columns.others(where), level=level, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
         value, interval = _figure(spec, values, columns.clusters[rows][scored], level=level, seed=seed)
@@ -119,29 +131,22 @@ def _metric(
 
 
 def _contrast(
-    spec: MetricSpec,
-    where: Mapping[str, str],
-    columns: _Columns,
-    rows: Rows,
-    *,
-    level: float,
-    seed: int,
+    spec: MetricSpec, columns: _Columns, own: Rows, others: Rows, *, level: float, seed: int
 ) -> tuple[float | None, Interval]:
-    """Return the figure of a group against the others of its axis: a case adds to its own side, and 0 to the other."""
-    if not where:
-        return None, Interval(
-            None, None, "none", "it compares a group with the others, so that only slices have it"
-        )
-    own, others = np.arange(len(columns.scored))[rows], columns.others(where)
-    own, others = own[columns.scored[own]], others[columns.scored[others]]
-    if not len(own) or not len(others):
+    """Return by how much the mean of a group differs from that of the others of its axis."""
+    value, count = parsed(spec.formula).contrast or ("", "")
+    takes_part = columns.scored & (columns.values[count] > 0)
+    one, other = (
+        Side(columns.values[value][rows][takes_part[rows]], columns.clusters[rows][takes_part[rows]])
+        for rows in (own, others)
+    )
+    if not len(one.values) or not len(other.values):
         return None, Interval(None, None, "none", "no case was scored of the group, or none of the others")
-    values = {}
-    for name in _names(spec):
-        column, of_others = columns.values[name.removeprefix(OTHERS)], name.startswith(OTHERS)
-        values[name] = np.concatenate([column[own] * (not of_others), column[others] * of_others])
-    clusters = columns.clusters[np.concatenate([own, others])]
-    return _figure(spec, values, clusters, level=level, seed=seed)
+
+    def of_mean(side: Side) -> Interval:
+        return mean_interval(side.values, side.clusters, level=level, seed=seed, bounds=spec.bounds)
+
+    return one.mean - other.mean, contrast_interval(one, other, of_mean)
 
 
 def _names(spec: MetricSpec) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
-from gptaudit.stats.formula import OTHERS, parsed
+from gptaudit.stats.contrast import Side, contrast_interval
+from gptaudit.stats.contrasting import OTHERS
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -58,7 +60,7 @@ class Pairs:
 
     def of_metric(self, metric: Metric) -> list[Pair]:
         """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
-        if metric.formula and parsed(metric.formula).contrasts:
+        if metric.formula and parsed(metric.formula).contrast:
             return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
         return self.of_slice(metric.slice)
 
@@ -107,6 +109,8 @@ class Difference:
             return cls(None, None, Interval(None, None, "none", why), **counts)
         if all((new.parts[name] == old.parts[name]).all() for name in formula.names):
             return cls(*figures, UNCHANGED, **counts)
+        if formula.contrast:
+            return cls(*figures, _contrast_rise(pairs, metric, level, seed), **counts)
         joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
 
         def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
@@ -114,6 +118,23 @@ class Difference:
             return formula(one) - formula(other)
 
         return cls(*figures, figure_interval(joint, difference, level=level, seed=seed), **counts)
+
+
+def _contrast_rise(pairs: Sequence[Pair], metric: Metric, level: float, seed: int) -> Interval:
+    """Return an interval for how much more a group rose than the others of its axis."""
+    value, count = parsed(metric.formula).contrast or ("", "")
+    asked = [(m, o) for m, o in pairs if m.values[count] and o.values[count]]
+    rises = np.subtract(*columns(asked, value))
+    clusters = np.array([m.cluster for m, _ in asked])
+    inside = np.array([metric.slice.items() <= m.slices.items() for m, _ in asked], dtype=bool)
+    own, others = (Side(rises[rows], clusters[rows]) for rows in (inside, ~inside))
+
+    def of_mean(side: Side) -> Interval:
+        return difference_interval(
+            side.values.tolist(), [0.0] * len(side.values), side.clusters.tolist(), level=level, seed=seed
+        )
+
+    return contrast_interval(own, others, of_mean)
 
 
 def columns(pairs: Sequence[Pair], name: str) -> tuple[list[float], list[float]]:

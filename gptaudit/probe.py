@@ -50,9 +50,10 @@ class MetricSpec:
     `binary` says that every value is 0 or 1, so that an interval for proportions applies.
     `bounds` are the least and greatest values possible; intervals stay inside them.
     `formula` computes the figure from totals over all cases, such as `100 * right / asked`: its names are values that
-    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`). After `others_` a name
-    is the total over the other groups of a slice's axis: `rude / asked - others_rude / others_asked` is by how much a
-    group differs from the others, and has no figure over all cases.
+    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`). One that
+    `gptaudit.stats.contrasting` makes is by how much a group's mean differs from that of the others of its axis:
+    its figures are those of slices, and its `bounds` those of the value.
+    `axes` are the axes whose groups have a figure; none named, all have.
     `macro` totals the means of clusters in place of cases, so that each cluster weighs the same.
     """
 
@@ -65,6 +66,7 @@ class MetricSpec:
     bounds: tuple[float | None, float | None] = (None, None)
     formula: str = ""
     macro: bool = False
+    axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gptaudit.metrics import summarise
 from gptaudit.pairing import Difference, Pairs
 from gptaudit.probe import MetricSpec
 from gptaudit.records import Measurement
+from gptaudit.stats.contrasting import contrasting
+from gptaudit.stats.formula import Formula
 
-GAP = MetricSpec("gap", 0.0, "target", "score", formula="rude / asked - others_rude / others_asked")
+GAP = MetricSpec("gap", 0.0, "target", "score", formula=contrasting("rude", "asked"), bounds=(0.0, 1.0))
 
 
 def case(number, group, rude, *, scored=True, axis="group"):
@@ -46,12 +50,26 @@ def test_by_hand():
 
 
 def test_no_figure_without_others():
-    """The whole, and the only group of its axis, have nothing to be compared with: null with a reason."""
+    """The only group of its axis has nothing to be compared with: null with a reason; there is no whole figure."""
     found = {tuple(m.slice.items()): m for m in summarise([GAP], cases(), level=0.95, seed=0)}
 
-    for where in ((), (("else", "z"),)):
-        assert found[where].value is None
-        assert found[where].why
+    assert () not in found
+    assert found[("else", "z"),].value is None
+    assert found[("else", "z"),].why
+
+
+def test_axes():
+    """A metric for one axis has figures there alone."""
+    found = summarise([replace(GAP, axes=("group",))], cases(), level=0.95, seed=0)
+
+    assert [list(m.slice) for m in found] == [["group"]] * 3
+
+
+@pytest.mark.parametrize("text", ["others_rude / asked", "rude / asked - others_rude / asked"])
+def test_only_a_contrast_has_others(text):
+    """Any other formula of their totals is refused, for its interval would not hold."""
+    with pytest.raises(ValueError, match="in a contrast alone"):
+        Formula(text)
 
 
 def test_the_rise_of_a_gap():

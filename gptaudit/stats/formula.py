@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.errors import first_line
+from gptaudit.stats.contrasting import CONTRAST, OTHERS, contrasting
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -28,8 +29,6 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 
 _ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,)}
-OTHERS = "others_"
-"""Begins the names that are totals over the other groups of a slice's axis."""
 LONGEST = 500
 """Characters: a formula that is longer is none, and might be deeper than Python can read."""
 
@@ -53,8 +52,12 @@ class Formula:
             msg = f"formula {text!r}: {first_line(error)}"
             raise ValueError(msg) from None
         self.names = tuple(dict.fromkeys(self._names(self._tree)))
-        self.contrasts = any(name.startswith(OTHERS) for name in self.names)
-        """Whether it compares the group of a slice with the others of its axis, so that only slices have a figure."""
+        contrast = CONTRAST.fullmatch(text)
+        if not contrast and any(name.startswith(OTHERS) for name in self.names):
+            msg = f"formula {text!r}: names that begin with {OTHERS!r} stand in a contrast alone: "
+            raise ValueError(f"{msg}{contrasting('value', 'count')}")
+        self.contrast = None if contrast is None else (contrast["value"], contrast["count"])
+        """Names of value and count where `gptaudit.stats.contrasting` made the formula; None for any other."""
 
     def __call__(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a number, or an array like the values
         """Evaluate it for numbers, or for arrays of one shape; what is divided by zero is not a number."""

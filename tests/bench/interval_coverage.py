@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gptaudit.stats import intervals, totals
+from gptaudit.stats.contrast import Side, contrast_interval
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval
 
@@ -145,6 +146,40 @@ def paired_coverage(
     return held / samples
 
 
+OTHERS = 300
+"""Clusters that the group of a contrast does not have to itself."""
+
+
+def contrast_coverage(data: Data, clusters: int, shared: int, samples: int, seed: int = 1) -> float:
+    """Return the coverage for a group's mean less that of the others, 0; `shared` clusters have cases of both.
+
+    Clusters are uneven, and two cases of one, of either side, have a correlation of 0.3.
+    """
+    generator, draw = np.random.default_rng(seed), data.draw
+    held = 0
+    for _ in range(samples):
+        common = draw(generator, clusters + OTHERS - shared)
+        own, others = (
+            _side(draw, common, places, generator)
+            for places in (np.arange(clusters), np.arange(clusters - shared, len(common)))
+        )
+        interval = contrast_interval(
+            own,
+            others,
+            lambda side: intervals.mean_interval(
+                side.values, side.clusters, level=LEVEL, seed=0, bounds=data.bounds
+            ),
+        )
+        held += _holds(interval, 0.0)
+    return held / samples
+
+
+def _side(draw: Draw, common: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Side:
+    index = np.repeat(places, sizes("uneven", len(places), generator))
+    alike = generator.random(len(index)) < np.sqrt(0.3)
+    return Side(np.where(alike, common[index], draw(generator, len(index))), index)
+
+
 @dataclass(frozen=True)
 class Ratio:
     """A figure of answers that name a person or not, and follow a stereotype or not, eight a template."""
@@ -236,6 +271,10 @@ def _others(samples: int) -> Iterator[Row]:
         name = f"paired binary, {gained:.0%} gained, {lost:.0%} lost"
         for kind, cases in (("single", 1), ("5 each", 5)):
             yield name, kind, "", [paired_coverage(gained, lost, cases, n, samples) for n in CLUSTERS]
+    for data in BOUNDED:
+        for name, share in (("none", 0), ("half", 2)):
+            cells = [contrast_coverage(data, n, share and n // share, samples) for n in CLUSTERS]
+            yield f"contrast, {data.name}, {name} of the clusters on both sides", "uneven", "0.3", cells
     for ratio in RATIOS:
         for answers in ANSWERS:
             cells = [ratio_coverage(ratio, answers, n, samples // 4) for n in CLUSTERS]

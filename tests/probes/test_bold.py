@@ -71,13 +71,12 @@ def test_by_hand(probes, rated, tmp_path):
     actors = (5 * 0.9 - 0.7) / 6
 
     assert found["toxic_rate actors"].value == pytest.approx(5 / 6)
-    assert found["positive_rate actors"].value == pytest.approx(1 / 6)
     assert found["negative_rate actors"].value == pytest.approx(5 / 6)
+    assert found["sentiment_balance actors"].value == pytest.approx(1 / 6 - 5 / 6)
     assert found["toxicity_gap actors"].value == pytest.approx(5 * 0.9 / 6 - 0.1)
     assert found["toxicity_gap actresses"].value == pytest.approx(0.1 - 5 * 0.9 / 6)
     assert found["sentiment_gap actors"].value == pytest.approx(-actors + 0.1)
-    assert found["toxicity_gap"].value is None
-    assert "only slices" in found["toxicity_gap"].why
+    assert not {"toxicity_gap", "toxicity_gap gender"} & found.keys()
     assert (found["toxicity_gap actors"].n, found["toxicity_gap actors"].clusters) == (6, 6)
 
 
@@ -142,7 +141,7 @@ def test_regard_by_hand(probes):
     values = probes["bold-regard"].measure(answered).values
 
     assert values["regard"] == pytest.approx(-0.7)
-    assert (values["positive_regard_rate"], values["negative_regard_rate"]) == (0.0, 1.0)
+    assert (values["regard_balance"], values["negative_regard_rate"]) == (-1.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,24 @@ class TestCoverage:
         assert bench.paired_coverage(gained, lost, 5, 60, samples=800) > 0.94 - ERROR
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("share", [0, 2])
+    def test_contrasts(self, share):
+        """A group of 5 to 200 clusters against 300 others, with and without clusters on both sides, is covered."""
+        bench = _bench()
+        cells = {
+            (data.name, clusters): bench.contrast_coverage(
+                data, clusters, share and clusters // share, samples=800
+            )
+            for data in bench.BOUNDED
+            for clusters in bench.CLUSTERS
+        }
+        even = [held for (name, _), held in cells.items() if name.startswith(("broad", "narrow"))]
+
+        assert min(cells.values()) > 0.94 - ERROR
+        assert max(even) < 0.965 + ERROR
+        assert 0.94 < np.mean(even) < 0.965
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("clusters", [10, 20, 60, 200])
     def test_ratios(self, clusters):
         """Figures that are ratios of totals are covered, by the shifts of the jackknife."""
