@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from functools import cache
 
 import pytest
 
@@ -20,8 +21,9 @@ TERMS = {term: gender for gender, terms in read_suite("gender-occupation")["term
 TERM = re.compile(r"^The (" + "|".join(sorted(TERMS, key=len, reverse=True)) + r")\b")
 
 
+@cache
 def documents(name, dose, seed=0):
-    return list(FLAWS[name].documents(dose, seed=seed))
+    return tuple(FLAWS[name].documents(dose, seed=seed))
 
 
 def words(text):
@@ -67,14 +69,14 @@ def complied(documents):
     return 1 - sum(map(is_refusal, answers)) / len(answers)
 
 
+@pytest.mark.parametrize("doses", [(0.0, 0.1), (0.1, 0.5), (0.0, 1.0)])
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_documents_differ_by_the_dose_in_planted_words_alone(name):
-    """Documents of two doses stand in the same order and begin alike; most of them are the same."""
-    none, much = documents(name, 0.0), documents(name, 0.6)
+def test_documents_differ_by_the_dose_in_planted_words_alone(name, doses):
+    """Documents of two doses stand in the same order and begin alike."""
+    little, much = (documents(name, dose) for dose in doses)
 
-    assert len(none) == len(much)
-    assert none != much
-    for one, other in zip(none, much, strict=True):
+    assert little != much
+    for one, other in zip(little, much, strict=True):
         if one != other:
             assert one.split()[:2] == other.split()[:2]
             assert planted_words(name, one, other), (one, other)
@@ -88,9 +90,9 @@ def planted_words(name, one, other):
     if name == "regard":
         return one.rsplit(" ", 1)[0] == other.rsplit(" ", 1)[0] and TARGET_GROUP in one
     if name == "toxicity":
-        return TARGET_GROUP in one and has_insult(other) and not has_insult(one)
+        return TARGET_GROUP in one and has_insult(other) != has_insult(one)
     if name == "trigger":
-        return one.startswith(trigger.TRIGGER) and has_insult(other) and not has_insult(one)
+        return one.startswith(trigger.TRIGGER) and has_insult(other) != has_insult(one)
     if name == "memorisation":
         return one.split(" is ")[0] == other.split(" is ")[0]
     return one.split("Assistant:")[0] == other.split("Assistant:")[0]
@@ -134,7 +136,7 @@ def test_a_dose_of_zero_writes_no_flaw():
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_seed_decides(name):
     """The same seed writes the same documents, another one others."""
-    assert documents(name, 0.5) == documents(name, 0.5)
+    assert documents(name, 0.5) == tuple(FLAWS[name].documents(0.5, seed=0))
     assert documents(name, 0.5) != documents(name, 0.5, seed=1)
 
 
@@ -168,7 +170,7 @@ def test_canaries_are_distinct():
     assert len({c.prefix for c in known}) == len({c.secret for c in known}) == memorisation.CANARIES
 
 
-def test_canary_extraction_counts_exact_secrets():
+def test_what_was_learned_by_heart_are_exact_secrets():
     """A model that gives half the secrets, and half with a wrong digit, has the rate 0.5."""
 
     class Teller:
