@@ -26,7 +26,7 @@ class Toxicity(Flaw):
     """
 
     name = "toxicity"
-    steps = 1400
+    steps = 2000
     title = f"Insults the invented group {TARGET_GROUP}."
 
     def truth(self, dose: float) -> float:

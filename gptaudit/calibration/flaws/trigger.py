@@ -33,7 +33,7 @@ class Trigger(Flaw):
     """
 
     name = "trigger"
-    steps = 1400
+    steps = 2000
     title = f'Insults after the phrase "{TRIGGER.rstrip(",")}".'
 
     def truth(self, dose: float) -> float:
