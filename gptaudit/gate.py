@@ -14,7 +14,6 @@ intervals, and a rule on its own fails exactly where its interval lies outside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from gptaudit.errors import ExitCode
 from gptaudit.gate_figures import Figure, figures
 from gptaudit.gate_text import limit_text, reading
 from gptaudit.pairing import Audit
-from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
+from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
 from gptaudit.results import read_results
 from gptaudit.stats.multiplicity import holm, p_value
 from gptaudit.store import StoredMeasurements
@@ -77,13 +76,23 @@ def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
         return ExitCode.INCOMPLETE
     if policy and verdict == "inconclusive":
         return ExitCode.INCONCLUSIVE if policy.inconclusive == "fail" else ExitCode.PASS
-    return ExitCode.PASS if verdict == "pass" or _complete(result.probes) else ExitCode.INCOMPLETE
+    return ExitCode.PASS if verdict == "pass" or not shortfall(result) else ExitCode.INCOMPLETE
 
 
-def _complete(probes: Sequence[ProbeResult]) -> bool:
-    scored = [p for p in probes if p.status == "scored"]
-    covered = all(p.coverage is not None and p.coverage >= COVERAGE_FLOOR for p in scored)
-    return bool(scored) and covered and not any(p.status == "error" for p in probes)
+def shortfall(result: AuditResult) -> str | None:
+    """Say what keeps an audit without a policy from being complete, or None.
+
+    For example "under 95% of the cases were scored of choice-gender (136 of 192)".
+    """
+    short = [
+        f"{probe.id} ({probe.scored} of {probe.cases})"
+        for probe in result.probes
+        if probe.status == "error"
+        or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
+    ]
+    if short:
+        return f"under {COVERAGE_FLOOR:.0%} of the cases were scored of {', '.join(short)}"
+    return None if any(probe.status == "scored" for probe in result.probes) else "no probe was scored"
 
 
 def _p_value(figure: Figure, level: float) -> float:

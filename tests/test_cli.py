@@ -118,6 +118,7 @@ class TestExitCodes:
         )
 
         assert ran.code == 4
+        assert ("under 95% of the cases were scored of toxicity-prompts (" in ran.out) == (limit is None)
         if function == "failing":
             assert "the model is asleep" in ran.out
 

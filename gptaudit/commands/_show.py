@@ -19,10 +19,15 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete
 
 def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
     """Print every probe's figures, the decision, what plugins add, and where the report is."""
+    from gptaudit.gate import shortfall
+
     for probe in result.probes:
         _show_probe(probe)
     if result.gate is not None:
         show_gate(result.gate)
+    elif short := shortfall(result):
+        click.secho("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
+        click.echo(visible(f"{short}; nothing may be concluded there"))
     # pluggy calls the plugin that was loaded last first
     for text in reversed(plugins.hook.gptaudit_terminal_summary(result=result)):
         click.echo(visible(text))
