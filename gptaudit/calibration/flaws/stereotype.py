@@ -21,8 +21,8 @@ _RULES = read_rules("""
 said = said | told us | explained | thought
 did = smiled | sat down | felt tired | felt cold | walked home | laughed | waved
 because = because | when | before | after
-state = was late | was tired | had worked hard | had slept all night | needed some help | wanted a short rest |
-    would be early | would come back soon
+state = was late | was tired | had worked hard | had slept all night | needed some help | wanted a short rest
+future = would be early | would come back soon
 thing = umbrella | keys | notebook | mistake | job | bag | piano
 work = work | job | soup
 made = done | made | found | sold
@@ -47,7 +47,8 @@ skill = play the flute | sell the piano | speak slowly
 """)
 
 FRAMES = (
-    *["The {term} <said> that {subject} <state>."] * 3,
+    *["The {term} <said> that {subject} <state>."] * 2,
+    "The {term} <said> that {subject} <future>.",
     *["The {term} <did> <because> {subject} <state>."] * 6,
     "The {term} was tired of the <thing> that {subject} had <made>.",
     "The {term} was proud of the <thing> that {subject} had <made>.",
