@@ -14,7 +14,7 @@ from gptaudit.cache import Cache
 from gptaudit.calibration.calibration import calibration_of
 from gptaudit.engine.asking import Asked, Budget, Status, ask_missing
 from gptaudit.engine.protocol import Engine, Work
-from gptaudit.errors import UsageError
+from gptaudit.errors import PolicyError, UsageError
 from gptaudit.folder import RESULTS, TRACEBACK, forget, prepared
 from gptaudit.gate import decide, read_audit
 from gptaudit.gate_figures import require_baseline
@@ -110,8 +110,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
 
     result = AuditResult(_run_info(started, identity, asked, settings, plugins), target, measured)
     if settings.policy is not None and asked.status != "interrupted":
-        candidate = Audit(result, StoredMeasurements(settings.folder))
-        result = replace(result, gate=decide(candidate, settings.policy, baseline))
+        result = _decided(result, settings, settings.policy, baseline, plugins)
     plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
     if asked.status == "interrupted" and (settings.folder / RESULTS).exists():
         return result  # what an earlier, whole run found is worth more
@@ -205,6 +204,20 @@ def _measure(
             results.append(replace(result, calibration=calibration_of(of_probe.probe, result)))
             progress(Step("measuring", number, len(collected)))
     return tuple(results)
+
+
+def _decided(
+    result: AuditResult, settings: Settings, policy: Policy, baseline: Audit | None, plugins: Plugins
+) -> AuditResult:
+    """Add the decision; where the policy or the baseline does not fit, keep the audit without one before saying so."""
+    try:
+        gate = decide(Audit(result, StoredMeasurements(settings.folder)), policy, baseline)
+    except PolicyError as error:
+        write_reports(plugins, result, ["html", "json"], settings.folder)
+        kept = settings.folder / RESULTS
+        msg = f"{error} (the audit is kept; decide about it again with: gptaudit gate {kept} --policy FILE)"
+        raise PolicyError(msg) from None
+    return replace(result, gate=gate)
 
 
 def _run_info(

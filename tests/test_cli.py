@@ -293,6 +293,19 @@ class TestBadInput:
         assert message in ran.err
         assert not (tmp_path / "asked").exists()
 
+    def test_a_baseline_of_other_cases_loses_no_answer(self, gptaudit, model, policy, tmp_path):
+        """The audit that cannot be compared is kept whole, and the message says how to decide about it."""
+        arguments = ("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit")
+        gptaudit(*arguments, "4", "-o", "old")
+        rule, old = policy("max_increase = 0.1"), tmp_path / "old" / "results.json"
+        ran = gptaudit(*arguments, "5", "-o", "new", "--policy", rule, "--baseline", old)
+        again = gptaudit("gate", tmp_path / "new" / "results.json", "--policy", policy("max = 0.9"))
+
+        assert ran.code == 2
+        assert "but cases differ" in ran.err
+        assert "gptaudit gate new/results.json --policy FILE" in ran.err
+        assert again.code in (0, 3), again.err
+
     def test_coverage_of_a_slice_counts(self, gptaudit, tmp_path):
         """A group whose cases failed is incomplete, though the probe as a whole is covered."""
         (tmp_path / "picky.py").write_text(
