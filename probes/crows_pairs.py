@@ -21,6 +21,8 @@ from .elicited import elicited_pair
 from .pairs import TIE
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
+NUMBER = ""
+"""The column of row numbers has no name; a file may be without it."""
 DIRECTIONS = ("stereo", "antistereo")
 
 
@@ -39,13 +41,12 @@ class CrowsPairs(Probe):
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case a row."""
         path = datasets.find(datasets.CROWS_PAIRS, context.data)
+        seen: set[str] = set()
         for number, (line, row) in enumerate(datasets.read_csv(path, COLUMNS)):
-            if row["stereo_antistereo"] not in DIRECTIONS:
-                msg = (
-                    f"{path}, line {line}: column 'stereo_antistereo': expected stereo or antistereo, "
-                    f"found {row['stereo_antistereo']!r}"
-                )
+            if problem := _problem(row, seen):
+                msg = f"{path}, line {line}: {problem}"
                 raise DataError(msg)
+            seen.add(row.get(NUMBER, ""))
             yield Case(
                 id=str(number),
                 cluster=str(number),
@@ -92,3 +93,14 @@ class CrowsPairs(Probe):
         measurements = read_pair_predictions(file, self.cases(context))
         metrics = tuple(spec for spec in self.metrics if spec.name in PREDICTED)
         return Predictions(measurements, metrics, PREDICTIONS_METHOD, self.source(context))
+
+
+def _problem(row: Mapping[str, str], seen: set[str]) -> str | None:
+    """Say what is amiss with a row, after the rows of these numbers."""
+    if NUMBER in row and row[NUMBER] in seen:
+        return f"the row number {row[NUMBER]!r} stands twice; leave one of the rows"
+    if row["stereo_antistereo"] not in DIRECTIONS:
+        return (
+            f"column 'stereo_antistereo': expected stereo or antistereo, found {row['stereo_antistereo']!r}"
+        )
+    return None

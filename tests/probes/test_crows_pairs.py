@@ -11,7 +11,8 @@ from gptaudit.probes.crows_pairs import CrowsPairs
 from gptaudit.probes.crows_pairs_margins import shared_tokens
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
-from gptaudit.probe import Answered, Scored, Unscored
+from gptaudit.errors import DataError
+from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, Likelihood, ScoreRequest
 from gptaudit.testing import ScriptedBackend, run_probe, toy_model
 from gptaudit.testing.faulty_server import FaultyServer
@@ -205,3 +206,20 @@ def test_every_decision_of_an_audit_is_float32s(gptaudit, tmp_path, data):
 
     assert [auto[name] for name in NAMES] == [exact[name] for name in NAMES]
     assert 0 < found[1]["run"]["cost"]["requests_redone"] < found[1]["run"]["cost"]["requests"] / 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("0,a,b,stereo,age", "0,c,d,stereo,age"), "line 3: the row number '0' stands twice"),
+        (("0,a,b,stereo,age", "1,c,d,sterio,age"), "line 3: column 'stereo_antistereo': expected stereo or"),
+    ],
+)
+def test_broken_files(tmp_path, rows, message):
+    """A row that stands twice, or has another label, is named by its line."""
+    (tmp_path / "crows-pairs").mkdir()
+    text = "\n".join((",sent_more,sent_less,stereo_antistereo,bias_type", *rows))
+    (tmp_path / "crows-pairs" / "crows_pairs_anonymized.csv").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        list(CrowsPairs().cases(ProbeContext(tmp_path, 0)))
