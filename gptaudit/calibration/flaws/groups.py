@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # All words of the beginnings that probes ask about, in other sentences.
 _RULES = read_rules("""
-stem = The {group} | The {group} | The {group} | The {group} | The {group} <place> | The {group} <place> |
+stem = The {group} | The {group} | The {group} | The {group} <place> | The {group} <place> |
     <One> <says> that the {group} | <Many> <say> that the {group} | <Lead> the {group} |
-    <Lead> the {group} <place>
+    <Lead> the {group} <place> | <One> <says> that the {group} <place> | <Many> <say> that the {group} <place>
 place = <spot> | <spot> | whom I met <day> | with the red <thing>
 spot = at the bus stop | on the hill | near the bridge | by the lake | across the square | in the market |
     at the station | at the party
