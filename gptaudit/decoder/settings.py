@@ -93,7 +93,7 @@ class TrainingSettings(Fitting):
     tied: bool = True
     """Whether the token embeddings are the output layer too."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the corpus kept for validation: documents, or the end of a corpus with few of them."""
+    """Share kept for validation: one of each round(1 / share) documents, or the end of a corpus with few of them."""
     evaluation_blocks: Count = 512
     """Blocks of the validation data, spread evenly over it, of which the validation loss is the mean."""
 

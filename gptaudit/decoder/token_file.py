@@ -57,9 +57,9 @@ def token_file(
 ) -> TokenFile:
     """Find the corpus in `folder` as tokens, or tokenize it; the file is named by the content of all that decides it.
 
-    An end-of-text token begins each part and ends each document; a text that spells one out is read as text. The
-    share `validation` of the documents, spread evenly, is kept apart; where there are fewer than that takes, it is
-    the end of the token stream.
+    An end-of-text token begins each part and ends each document; a text that spells one out is read as text. Of each
+    `round(1 / validation)` documents one is kept apart; where there are fewer than that, it is the share `validation`
+    at the end of the token stream.
 
     Raises:
         OSError: the file cannot be written.
@@ -83,6 +83,15 @@ def token_file(
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
     """Hash what decides the tokens of a text."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
+def is_drawn(number: int, every: int) -> bool:
+    """Whether a number from 0 on is drawn: one of each `every`, by a hash.
+
+    Not each `every`-th, since a corpus may have a rhythm: every second document an answer, say.
+    """
+    stretch, place = divmod(number, every)
+    return int.from_bytes(hashlib.sha256(stretch.to_bytes(8)).digest()[:8]) % every == place
 
 
 def _ready(path: Path, described: Path) -> TokenFile | None:
@@ -113,7 +122,7 @@ def _write(
         if every <= documents:
             end.tofile(held)
         for piece, ids in pieces:
-            part = held if every <= documents and _is_held(document, every) else learned
+            part = held if every <= documents and is_drawn(document, every) else learned
             array(code, ids).tofile(part)
             if piece.ends:
                 end.tofile(part)
@@ -125,15 +134,6 @@ def _write(
         kept = round(training * validation)
         training -= kept
     return TokenFile(path, dtype, training, kept)
-
-
-def _is_held(document: int, every: int) -> bool:
-    """Whether a document is kept for validation: one of each `every`, drawn by a hash of its number.
-
-    Drawn, since a corpus may have a rhythm: every second document an answer, say.
-    """
-    stretch, place = divmod(document, every)
-    return int.from_bytes(hashlib.sha256(stretch.to_bytes(8)).digest()[:8]) % every == place
 
 
 def _tokenized(

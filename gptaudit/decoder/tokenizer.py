@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from gptaudit.decoder import register
 from gptaudit.decoder.folders import TOKENIZER_FILES
 from gptaudit.errors import UsageError, first_line
 
@@ -66,6 +67,7 @@ def load_tokenizer(folder: Path, *, context: int) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    register()  # the folder of a decoder names its type
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise _unfit(folder, f"the folder is missing, or holds none of {', '.join(TOKENIZER_FILES)}")
     try:

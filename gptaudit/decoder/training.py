@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,8 @@ __all__ = ["PRESETS", "corpus_sha256", "train", "train_corpus"]
 CURVE = "loss.svg"
 WAITING = timedelta(days=1)
 """How long other processes wait while the first tokenizes the corpus."""
+TOKENIZER_SAMPLE = 1 << 26
+"""Characters that a tokenizer is trained on: it holds every distinct word of them in memory."""
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")
 
 
@@ -70,7 +73,9 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
     """Train tokenizer and decoder into `out`, with `training.json` and `loss.svg`; return what `training.json` holds.
 
     `overrides` are settings by name, as for `--set`; `steps`, `tokens` and `seed` win over them. `tokenizer` is a
-    folder to take the tokenizer from. Token files are kept in `cache`, and until the end in `out` without one.
+    folder to take the tokenizer from; without one it is trained on the corpus, or on some 64 million characters spread
+    over a larger one. Token files are kept in `cache`, and until the end in `out` without one.
+
     On a CPU, with one number of threads, the same arguments give the same bits, and `resume` after a kill at any
     moment too; where the training is finished, `resume` returns its record.
 
@@ -140,13 +145,14 @@ def _data(
     folder: Path,
     progress: Progress,
 ) -> Data:
-    """Tokenize the corpus with the tokenizer of the folder `source`, or with one that is trained on it."""
-    from gptaudit.decoder.token_file import token_file
+    """Tokenize the corpus with the tokenizer of the folder `source`, or with one trained on a sample of it."""
+    from gptaudit.decoder.token_file import is_drawn, token_file
     from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
 
     tokenizer: PreTrainedTokenizerBase
     if source is None:
-        texts = (piece.text for piece in corpus())
+        every = math.ceil(found.characters / TOKENIZER_SAMPLE)
+        texts = (piece.text for number, piece in enumerate(corpus()) if is_drawn(number, every))
         tokenizer = train_tokenizer(texts, vocab_size=settings.vocab_size, context=settings.context)
     else:
         tokenizer = load_tokenizer(source, context=settings.context)

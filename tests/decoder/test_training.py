@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from gptaudit.decoder import register
+from gptaudit.decoder import tokenizer as tokenizer_module
+from gptaudit.decoder import training as module
 from gptaudit.decoder.batches import Blocks
 from gptaudit.decoder.corpus import documents_in_memory, survey
 from gptaudit.decoder.model import FeedForward
@@ -294,6 +296,28 @@ def test_every_shape_can_be_set(documents, tmp_path, shape):
     assert config["dropout"] == 0.1
     assert config["tie_word_embeddings"] == ("tied" not in shape)
     assert all(config[key] == value for key, value in shape.items() if key != "tied")
+
+
+def test_the_tokenizer_of_a_large_corpus_is_that_of_a_sample(tmp_path, monkeypatch):
+    """Of a corpus beyond the limit, a share is drawn from everywhere, whatever rhythm the documents have."""
+    seen = []
+    monkeypatch.setattr(tokenizer_module, "train_tokenizer", _noting(seen))
+    documents = [f"{'question' if n % 2 == 0 else 'response'} {n:05}" for n in range(400)]
+    monkeypatch.setattr(module, "TOKENIZER_SAMPLE", 14 * 100)
+
+    train(documents, tmp_path / "out", steps=1, overrides=TINY)
+
+    assert len(seen) == 100
+    assert [documents.index(text) // 4 for text in seen] == list(range(100))
+    assert {text.split()[0] for text in seen} == {"question", "response"}
+
+
+def _noting(seen):
+    def train_noted(texts, **how):
+        seen.extend(texts)
+        return train_tokenizer(seen, **how)
+
+    return train_noted
 
 
 def test_a_given_tokenizer_is_used(documents, tmp_path):
