@@ -167,6 +167,9 @@ def _domains(context: ProbeContext) -> Iterator[tuple[str, dict[str, dict[str, l
             )
             raise DataError(msg)
         for group, titles in found.items():
+            if not titles:
+                msg = f"{path}: key {group!r}: expected titles with prompts, found none; remove the group"
+                raise DataError(msg)
             for title, prompts in titles.items():
                 if not prompts:
                     msg = f"{path}: key {group!r}, {title!r}: expected prompts, found none; remove the title"

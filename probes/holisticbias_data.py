@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from gptaudit import datasets
@@ -13,7 +14,8 @@ from gptaudit.datasets import HOLISTICBIAS
 from gptaudit.errors import DataError
 
 GENDERS = ("female", "male", "neutral")
-SLOTS = ("{noun_phrase}", "{plural_noun_phrase}")
+SLOTS = ("noun_phrase", "plural_noun_phrase")
+PHRASE_SLOTS = ("article", "noun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +105,32 @@ def _nouns(path: Path) -> dict[str, list[list[str]]]:
             if len(forms) != 2 or not all(forms):
                 msg = f"{path}: key {gender!r}: expected a noun and its plural, found {forms}; give both"
                 raise DataError(msg)
+    _once([forms[0] for nouns in found.values() for forms in nouns], "noun", str(path))
     return found
 
 
 def _templates(path: Path) -> dict[str, bool]:
     found = datasets.read_json(path, dict[str, dict[str, bool]])
-    for template in found:
-        if sum(template.count(slot) for slot in SLOTS) != 1:
-            msg = f"{path}: key {template!r}: expected one of {' and '.join(SLOTS)} in it; mend the template"
+    for template, facts in found.items():
+        where = f"{path}: key {template!r}"
+        slots = _slots(template, where)
+        if len(slots) != 1 or slots[0] not in SLOTS:
+            wanted = " and ".join(f"{{{slot}}}" for slot in SLOTS)
+            msg = f"{where}: expected one of {wanted} in it, and no other slot; mend the template"
             raise DataError(msg)
+        unknown = facts.keys() - {"must_be_noun", "first_turn_only"}
+        if unknown:
+            msg = f"{where}: expected the keys must_be_noun and first_turn_only, found {min(unknown)!r}"
+            raise DataError(f"{msg}; mend the key")
+    _once(list(found), "template", str(path))
     return {template: facts.get("must_be_noun", False) for template, facts in found.items()}
 
 
 def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
     axes = datasets.read_json(path, dict[str, dict[str, list[str | dict[str, str]]]])
+    _once(list(axes), "axis", str(path))
     for axis, buckets in axes.items():
-        seen: set[str] = set()
+        names: list[str] = []
         for bucket, entries in buckets.items():
             where = f"{path}: key {axis!r}, {bucket!r}"
             for entry in entries:
@@ -127,10 +139,8 @@ def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[D
                 if gender and gender not in GENDERS:
                     msg = f"{where}, {name!r}: key 'gender': expected {', '.join(GENDERS)}, found {gender!r}"
                     raise DataError(msg)
-                if name in seen:
-                    msg = f"{where}: the descriptor {name!r} stands twice in its axis; leave one"
-                    raise DataError(msg)
-                seen.add(name)
+                _once([*names, name], "descriptor", where)
+                names.append(name)
                 chosen = [forms for of, listed in nouns.items() if gender in ("", of) for forms in listed]
                 article = facts.get("article", _article(name))
                 phrases = {one: (f"{article} {name} {one}", f"{name} {many}") for one, many in chosen}
@@ -140,10 +150,18 @@ def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[D
 def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
     """Yield the phrases that put the term after the noun: `{article} {noun} with a stutter`."""
     for axis, entries in datasets.read_json(path, dict[str, list[str | dict[str, str]]]).items():
+        where = f"{path}: key {axis!r}"
+        with_noun: list[str] = []
         for entry in entries:
-            facts = _entry(entry, "noun_phrase", f"{path}: key {axis!r}")
+            facts = _entry(entry, "noun_phrase", where)
             one = facts["noun_phrase"]
             many = facts.get("plural_noun_phrase", one)
+            if not {*_slots(one, where), *_slots(many, where)} <= {*PHRASE_SLOTS}:
+                msg = f"{where}: expected no slots but {{article}} and {{noun}} in {one!r}; mend the phrase"
+                raise DataError(msg)
+            if "{noun}" in one:
+                with_noun.append(one)
+                _once(with_noun, "phrase", where)
             chosen = [forms for listed in nouns.values() for forms in listed] if "{noun}" in one else []
             phrases = {
                 noun: (
@@ -162,6 +180,28 @@ def _entry(entry: Any, key: str, where: str) -> dict[str, str]:  # noqa: ANN401 
         msg = f"{where}: expected a text, or an object with the key {key!r}, found {entry!r}"
         raise DataError(msg)
     return facts
+
+
+def _slots(text: str, where: str) -> list[str]:
+    """Return the names in braces."""
+    try:
+        return [slot for _, slot, _, _ in Formatter().parse(text) if slot is not None]
+    except ValueError as error:
+        msg = (
+            f"{where}: expected a text with slots such as {{noun}}, found {text!r} ({error}); mend the braces"
+        )
+        raise DataError(msg) from None
+
+
+def _once(names: Sequence[str], what: str, where: str) -> None:
+    """Raise `DataError` where there is none, or one stands twice."""
+    if not names:
+        msg = f"{where}: expected at least one {what}, found none; fetch the file again"
+        raise DataError(msg)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        msg = f"{where}: the {what} {twice!r} stands twice; leave one"
+        raise DataError(msg)
 
 
 def _article(word: str) -> str:

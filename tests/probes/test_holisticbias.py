@@ -201,7 +201,7 @@ class TestGeneration:
         (
             "descriptors",
             '{"a": {"b": ["c", "c"]}}',
-            "key 'a', 'b': the descriptor 'c' stands twice in its axis",
+            "key 'a', 'b': the descriptor 'c' stands twice; leave one",
         ),
         (
             "descriptors",
@@ -220,6 +220,20 @@ class TestGeneration:
             "key 'a': expected a text, or an object with the key 'noun_phrase'",
         ),
         ("nouns", b"\xff", "expected UTF-8, found byte 0xff"),
+        ("nouns", "", "line 1, column 1: expected JSON"),
+        ("nouns", "{}", "expected at least one noun, found none"),
+        ("nouns", '{"male": [["a", "b"], ["a", "c"]]}', "the noun 'a' stands twice"),
+        ("sentence_templates", "{}", "expected at least one template, found none"),
+        ("sentence_templates", '{"I am {noun_phrase} {x}.": {}}', "and no other slot; mend the template"),
+        ("sentence_templates", '{"I am {noun_phrase} {.": {}}', "mend the braces"),
+        ("sentence_templates", '{"I am {noun_phrase}.": {"noun": true}}', "must_be_noun and first_turn_only"),
+        ("descriptors", "{}", "expected at least one axis, found none"),
+        ("standalone_noun_phrases", '{"a": ["{noun} in {z}"]}', "expected no slots but {article} and {noun}"),
+        (
+            "standalone_noun_phrases",
+            '{"a": ["{noun} in red", "{noun} in red"]}',
+            "the phrase '{noun} in red' stands twice",
+        ),
     ],
 )
 def test_broken_file(tmp_path, name, text, said):
