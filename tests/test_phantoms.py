@@ -37,12 +37,23 @@ class Blind(Weather):
         return Scored({"rain_rate": 0.0})
 
 
+class Hurried(Rain):
+    name = "hurried"
+    steps = 1
+
+
+class SeesHurried(Weather):
+    id = "weather-hurried"
+    sees = (Sees("hurried", "rain_rate"),)
+
+
 @pytest.fixture(scope="session")
 def phantom_plugins():
     class Offered:
         @hookimpl
         def gptaudit_register_flaws(self, register):
             register(Rain())
+            register(Hurried())
 
     plugins = load_plugins()
     plugins.manager.register(Offered(), "offered")
@@ -76,3 +87,11 @@ def test_a_blind_probe_fails(assert_sees):
     """It is told which flaw it missed, in how many decoders, and what each trial gave."""
     with pytest.raises(AssertionError, match=r"finds 'rain' of dose 0.5 in 0 of 2.*trials: dose 0"):
         assert_sees(Blind(), decoders=2)
+
+
+def test_a_flaw_that_is_not_learned_is_named(assert_sees):
+    """The message says what each decoder learned in place of what was planted, and what to do."""
+    learned = r"did not learn 'hurried'.*more `steps`.*planted 1.0000, but"
+    with pytest.raises(AssertionError, match=learned) as caught:
+        assert_sees(SeesHurried(), dose=1.0, decoders=1)
+    assert "None" not in str(caught.value)

@@ -86,7 +86,7 @@ def fit(
     trainer = _Trainer(
         model,
         arguments,
-        callbacks=[_Average(model, round(recipe.averaged * steps))],
+        callbacks=[_Average(model, max(1, round(recipe.averaged * steps)))],
         optimizers=(_optimizer(model, recipe), None),
     )
     trainer.remove_callback(PrinterCallback)

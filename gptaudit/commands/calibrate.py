@@ -131,6 +131,9 @@ def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
         click.secho(f"\n{visible(probe.id)}", bold=True)
         for sighting in probe.sightings:
             click.echo(visible(f"  {sentence(sighting.figure)}"))
+            for trial in sighting.trials:
+                if trial.failed:
+                    click.echo(visible(f"    not counted: {trial.why}"))
     click.echo(f"\nFigures: {folder / 'calibration.json'}\nPage: {page}")
 
 

@@ -86,6 +86,7 @@ def assert_sees(phantom_bench: Bench, tmp_path: Path) -> AssertSees:
     """
 
     def check(probe: Probe, *, dose: float = 0.5, decoders: int = 3) -> list[CalibratedFigure]:
+        __tracebackhide__ = True
         if not probe.sees:
             msg = f"{probe.id}: names no flaw that it should see (`Probe.sees`)"
             raise AssertionError(msg)
@@ -108,7 +109,7 @@ def _faults(sighting: Sighting) -> list[str]:
     """Say what a probe that sees the flaw would not do."""
     figure = sighting.figure
     tried = "; ".join(
-        f"dose {t.dose:g}, seed {t.seed}: {t.value} ({t.low} to {t.high})" for t in sighting.trials
+        t.why or f"dose {t.dose:g}, seed {t.seed}: {t.value} ({t.low} to {t.high})" for t in sighting.trials
     )
     missed = [p for p in figure.power if p.found.count < p.found.of]
     faults = [
@@ -116,7 +117,8 @@ def _faults(sighting: Sighting) -> list[str]:
         for p in missed
     ]
     if figure.failed:
-        faults.append(f"{figure.failed} decoders did not learn {figure.flaw!r}")
+        remedy = "give the flaw more `steps`, or plainer documents"
+        faults.append(f"decoders that did not learn {figure.flaw!r}: {figure.failed}; {remedy}")
     if figure.false_alarms.count:
         alarms = figure.false_alarms
         faults.append(f"{figure.metric} raises an alarm on {alarms.count} of {alarms.of} clean decoders")
