@@ -99,7 +99,7 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
     if tokens is not None:
         settings = with_tokens(settings, tokens, processes=state.num_processes)
     # A shape that is none is refused before the corpus is read.
-    _config(settings, vocab_size=settings.vocab_size)
+    _config(settings, settings.vocab_size)
     plan: dict[str, Any] = {"preset": preset, "processes": state.num_processes, "settings": asdict(settings)}
     folder = WorkFolder(out)
     told = progress if state.is_main_process else silent
@@ -173,7 +173,14 @@ def _data(
     return Data(tokenizer, tokens)
 
 
-def _config(settings: TrainingSettings, **vocabulary: int | None) -> DecoderConfig:
+def _config(
+    settings: TrainingSettings,
+    vocab_size: int,
+    *,
+    begin: int | None = None,
+    end: int | None = None,
+    pad: int | None = None,
+) -> DecoderConfig:
     """Say in the decoder's words what its shape is.
 
     Raises:
@@ -183,6 +190,7 @@ def _config(settings: TrainingSettings, **vocabulary: int | None) -> DecoderConf
 
     try:
         return DecoderConfig(
+            vocab_size=vocab_size,
             hidden_size=settings.width,
             num_hidden_layers=settings.layers,
             num_attention_heads=settings.heads,
@@ -193,7 +201,9 @@ def _config(settings: TrainingSettings, **vocabulary: int | None) -> DecoderConf
             norm=settings.norm,
             dropout=settings.dropout,
             tie_word_embeddings=settings.tied,
-            **vocabulary,
+            bos_token_id=begin,
+            eos_token_id=end,
+            pad_token_id=pad,
         )
     except ValueError as error:
         msg = f"settings (--set KEY=VALUE): {error} (hidden_size is width, num_attention_heads is heads)"
@@ -206,13 +216,8 @@ def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -
 
     from gptaudit.decoder.model import DecoderForCausalLM
 
-    config = _config(
-        settings,
-        vocab_size=len(tokenizer),
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    special = {"begin": tokenizer.bos_token_id, "end": tokenizer.eos_token_id, "pad": tokenizer.pad_token_id}
+    config = _config(settings, len(tokenizer), **special)
     set_seed(settings.seed)
     return DecoderForCausalLM(config)
 
