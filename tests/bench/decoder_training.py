@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-SHORT, LONG = 20, 120
+SHORT, LONG = 20, 420
 """Steps of the two runs whose difference is timed."""
 TOKENS = 12 * 64
 SHAPE = {
