@@ -88,6 +88,46 @@ def test_explicit_weights_give_the_logits_of_the_fused_kernel(model, ids):
 
 
 @torch.no_grad()
+def test_eager_sdpa_and_cache_agree_in_double_precision(model, ids):
+    """In float64 the fused kernel, attention spelled out, and left padding over a cache agree to rounding."""
+    model.double()
+    mask = torch.ones_like(ids)
+    mask[0, :7] = 0
+    expected = model(ids, attention_mask=mask).logits
+    first = model(ids[:, :11], attention_mask=mask[:, :11], use_cache=True)
+    then = model(ids[:, 11:], attention_mask=mask, past_key_values=first.past_key_values, use_cache=True)
+    model.set_attn_implementation("eager")
+    eager = model(ids, attention_mask=mask)
+
+    assert eager.attentions is None
+    real = mask.bool()
+    torch.testing.assert_close(eager.logits[real], expected[real], atol=1e-10, rtol=1e-10)
+    cached = torch.cat([first.logits, then.logits], dim=1)
+    torch.testing.assert_close(cached[real], expected[real], atol=1e-10, rtol=1e-10)
+
+
+@torch.no_grad()
+def test_embeddings_as_input_and_kept_logits(model, ids):
+    """Every shape gives a token's logits for its embedding, and for the positions that are kept alone."""
+    every = model(ids).logits
+
+    torch.testing.assert_close(model(inputs_embeds=model.get_input_embeddings()(ids)).logits, every)
+    torch.testing.assert_close(model(ids, logits_to_keep=2).logits, every[:, -2:])
+
+
+def test_dropout_is_for_training_alone_and_the_head_may_be_untied(ids):
+    """Dropout changes the logits in training and none in evaluation; an untied head has weights of its own."""
+    model, plain = build(dropout=0.3), build()
+
+    assert torch.equal(model(ids).logits, plain(ids).logits)
+    model.train()
+    assert not torch.equal(model(ids).logits, model(ids).logits)
+    untied = build(tie_word_embeddings=False)
+    assert untied.lm_head.weight is not untied.model.token_embedding.weight
+    assert untied.num_parameters() == plain.num_parameters() + VOCAB * 32
+
+
+@torch.no_grad()
 def test_float64_agrees(model, ids):
     """Single and double precision agree to single precision."""
     single = model(ids).logits.double()
