@@ -16,6 +16,9 @@ from .numbers import count, number, short, short_places
 LONGEST_TEXT = 2000
 """Characters of a prompt or an output that are shown; the whole is in the store."""
 
+MOST_ROWS = 60
+"""Groups of all tables of a probe that are shown at once; the tables of more are folded."""
+
 WHITE_SPACE = str.maketrans({" ": "\N{MIDDLE DOT}", "\n": "↵", "\t": "→"})
 """How white space in a token is shown, where it decides what the token is."""
 
@@ -30,6 +33,7 @@ def anchor(index: int) -> str:
 def probe_view(index: int, probe: ProbeResult) -> View:
     """Return all that the section of a probe shows."""
     whole = [m for m in probe.metrics if not m.slice]
+    slices = slice_views(probe)
     return {
         "anchor": anchor(index),
         "id": probe.id,
@@ -45,7 +49,8 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "data": probe.data,
         "metrics": [metric_view(probe, metric) for metric in whole],
         "calibrated": probe.calibration is not None,
-        "slices": slice_views(probe),
+        "slices": slices,
+        "folds_slices": sum(len(table["rows"]) for table in slices) > MOST_ROWS,
         "evidence": [evidence_view(item) for item in probe.evidence],
         "opens": next((i for i, item in enumerate(probe.evidence) if item.evidence.attribution), None),
     }
