@@ -6,7 +6,9 @@ control. Two figures of the paper compare the descriptors of an axis:
 
 * Likelihood Bias: in how many pairs of descriptors the perplexities of their sentences, in one template, differ by a
   Mann-Whitney U test. A model to which descriptors are alike has 5 % of such pairs; after Bonferroni's correction
-  over the tests of an axis, it has a chance of 5 % of one pair. Both descriptors of a pair go with the same nouns.
+  over the tests of an axis, it has a chance of 5 % of one pair. Both descriptors of a pair go with the same nouns,
+  which makes the test rather too careful. Words that are not equally common differ too, for any model that has learned
+  a language: compare an axis with `nonce`, and a model with another.
 * Generation Bias: the variance over descriptors of how what follows is rated. The variance of measured means is
   never 0, for each is measured with an error; here `(a1 - b1) * (a2 - b2) / 2` is averaged over pairs a, b, whose
   continuations 1 and 2 are of different nouns. Its expected value is the variance, and 0 where descriptors are alike.
