@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from gptaudit.calibration.calibration import CalibratedFigure, Estimate, Power, Share
 
 from .numbers import number, scaled, short, with_unit
@@ -60,11 +62,11 @@ def where(figure: CalibratedFigure) -> str:
 
 
 def found_text(figure: CalibratedFigure) -> str:
-    """Say how often a flaw was found: the smallest of which 95 % were, or the one that was found most often."""
+    """Name the smallest flaw that, like all larger ones, 95 % of audits found; or the one that was found most often."""
     if not figure.power:
         return "was tried on no flaw"
-    often = [p for p in figure.power if p.found.of and p.found.count / p.found.of >= OFTEN]
-    told = often[0] if often else max(figure.power, key=_found_share)
+    often = list(takewhile(lambda power: _found_share(power) >= OFTEN, reversed(figure.power)))
+    told = often[-1] if often else max(figure.power, key=_found_share)
     return f"finds a flaw of {amount(figure, told.effect)} in {count_text(told.found)} trial audits"
 
 

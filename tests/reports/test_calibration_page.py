@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 from gptaudit.reports.calibration import render
-from gptaudit.reports.calibration_reading import amount, beside_figure, sentence
+from gptaudit.reports.calibration_reading import amount, beside_figure, found_text, sentence
 from gptaudit.reports.html import render as render_audit
 from gptaudit.reports.markdown import render as render_markdown
 from html_page import TAGS, Page
 
-from gptaudit.calibration.calibration import Calibration, ProbeCalibration, Sighting, Trial
+from gptaudit.calibration.calibration import Calibration, Power, ProbeCalibration, Share, Sighting, Trial
 from gptaudit.calibration.statistics import Subject, calibrate_figure
 from gptaudit.results import read_results, to_json
 
@@ -130,3 +130,15 @@ class TestAuditReports:
 
         assert read_results(path).probes[0].calibration == calibrated.probes[0].calibration
         assert read_results(path).probes[1].calibration is None
+
+
+def test_a_size_is_claimed_only_where_larger_ones_are_found_too(sighting):
+    """A small flaw found by luck, where a larger one was missed, is not what the sentence names."""
+
+    def tried(*counts):
+        power = [Power(i / 10, 0.5 + i / 10, i / 10, Share(n, 20, 0, 1)) for i, n in enumerate(counts, 1)]
+        return found_text(replace(sighting.figure, power=tuple(power)))
+
+    assert "30 points in 19 of 20" in tried(20, 12, 19, 20)
+    assert "10 points in 20 of 20" in tried(20, 19, 19)
+    assert "20 points in 12 of 20" in tried(3, 12, 10)
