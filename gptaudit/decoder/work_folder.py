@@ -16,6 +16,8 @@ from gptaudit.errors import UsageError
 
 RECORD = "training.json"
 PLAN = "plan.json"
+WRITING = ("PytorchStreamWriter", "inline_container", "iostream error", "file write failed")
+"""Words by which torch says that a file could not be written; the second stands where one cannot be read, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +150,5 @@ def _why_unwritten(error: Exception) -> str | None:
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         if os.strerror(number) in text:
             return os.strerror(number)
-    return "the disk may be full" if "PytorchStreamWriter" in text or "file write failed" in text else None
+    writing = any(words in text for words in WRITING) and "PytorchStreamReader" not in text
+    return "the disk may be full" if writing else None

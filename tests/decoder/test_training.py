@@ -5,6 +5,7 @@ import math
 import os
 import random
 from dataclasses import asdict
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -22,6 +23,7 @@ from gptaudit.decoder.settings import PRESETS, settings_of
 from gptaudit.decoder.token_file import token_file
 from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
 from gptaudit.decoder.training import corpus_sha256, train
+from gptaudit.decoder.work_folder import room_for
 from gptaudit.errors import DataError, UsageError
 
 TINY = {
@@ -402,6 +404,18 @@ def test_an_occupied_folder_is_refused(tmp_path, documents):
         train(documents, tmp_path, preset="nano")
     with pytest.raises(UsageError, match="cannot be made"):
         train(documents, tmp_path / "file", preset="nano")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("numbers", [1, 100, 10_000, 1_000_000])
+def test_a_full_disk_is_told_from_other_errors(tmp_path, numbers):
+    """What torch raises where a file of any size does not fit is said in plain words; other errors stay as they are."""
+    with pytest.raises(UsageError, match=r"could not be written \(.*go on with --resume"), room_for(tmp_path):
+        torch.save(torch.zeros(numbers), "/dev/full")
+
+    (tmp_path / "damaged").write_bytes(b"PK\3\4 is no archive")
+    with pytest.raises(RuntimeError, match="PytorchStreamReader"), room_for(tmp_path):
+        torch.load(tmp_path / "damaged", weights_only=True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
