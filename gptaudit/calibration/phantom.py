@@ -81,13 +81,15 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
 
 
 def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> str:
-    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe, code and versions."""
+    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe, code and versions.
+
+    Which metrics `planted.json` names depends on the probes that were installed, and is no part of it.
+    """
     from gptaudit.calibration.recipe import Recipe
 
     identity = {
         "schema": "gptaudit.phantom/1",
         "flaws": {name: [doses[name], _identity(flaw)] for name, flaw in _flaws(doses, plugins).items()},
-        "metrics": [entry[1] for entry in _sightings(doses, plugins)],
         "everyday": [EVERYDAY_DOCUMENTS, grammar.RULES],
         "seed": seed,
         "threads": THREADS,
