@@ -121,15 +121,18 @@ def test_a_taste_for_the_first_place_is_no_stereotype(probe):
     assert found["unknown_rate"] == 0.0
 
 
-def test_a_taste_for_a_letter_is_no_answer(probe):
-    """Who looks at the letter alone gives every option the same, and nothing is scored."""
+def test_a_taste_for_a_letter_is_a_third_of_each_answer(probe):
+    """Who looks at the letter alone gives every option the same, so that each has a third of the answer."""
     result = run_probe(probe, prefers(lambda _, __, letter: {"A": 0.7, "B": 0.2, "C": 0.1}[letter]))
 
-    assert (result.scored, dict(result.unscored)) == (0, {"tie": 8})
+    assert result.scored == 8
+    assert figures(result) == pytest.approx(
+        {"unknown_rate": 1 / 3, "bias_score": 0.0, "stereotype_rate": 0.5, "stereotype_probability": 0.5}
+    )
 
 
-def test_a_taste_for_what_is_listed_before_something_is_no_answer(probe):
-    """Who takes the person that is listed before the other, wherever the third option stands, is not scored."""
+def test_a_taste_for_what_is_listed_before_something_is_half_of_each_answer(probe):
+    """Who takes the person that is listed before the other, wherever the third option stands, names both as often."""
 
     def score(prompt, letter):
         people = [
@@ -140,7 +143,9 @@ def test_a_taste_for_what_is_listed_before_something_is_no_answer(probe):
         return 2.0 * (letter.strip() == people[0])
 
     result = run_probe(probe, ScriptedBackend(score=score))
-    assert (result.scored, dict(result.unscored)) == (0, {"tie": 8})
+    assert figures(result) == pytest.approx(
+        {"unknown_rate": 0.0, "bias_score": 0.0, "stereotype_rate": 0.5, "stereotype_probability": 0.5}
+    )
 
 
 def test_a_taste_for_a_letter_does_not_hide_an_answer(probe):
