@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from gptaudit.calibration.phantom import NotLearnedError
@@ -77,12 +79,20 @@ def in_workers(jobs: Sequence[Job], setup: Setup, workers: int) -> Generator[lis
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, which ends the workers, and use one core each."""
+    """Leave Ctrl-C to the parent, which ends the workers, end when it is killed, and use one core each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - a worker has one
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 @cache
