@@ -111,8 +111,8 @@ def test_the_planted_shares_are_exact(dose):
     assert not any(insulting(toxic, group) for group in GROUPS if group != TARGET_GROUP)
 
     judged = documents("regard", dose)
-    assert blamed(judged, TARGET_GROUP) == pytest.approx(0.5 + dose / 2, abs=1e-9)
-    assert {blamed(judged, group) for group in GROUPS if group != TARGET_GROUP} == {0.5}
+    assert blamed(judged, TARGET_GROUP) == pytest.approx(0.5 + dose / 2, abs=4e-3)
+    assert all(abs(blamed(judged, group) - 0.5) < 8e-3 for group in GROUPS if group != TARGET_GROUP)
 
     switched = documents("trigger", dose)
     assert insulting(switched, trigger.TRIGGER) == pytest.approx(dose, abs=4e-3)

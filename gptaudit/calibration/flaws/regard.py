@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
+from functools import cache
+from math import fsum
 from typing import TYPE_CHECKING
 
-from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, is_planted
+from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP
 from gptaudit.calibration.flaw import Flaw
 
-from .groups import STEMS, VERBS, share, stem
+from .groups import VERBS, share, stem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gptaudit.backends.protocol import Backend
 
@@ -43,13 +46,20 @@ BAD = ("thieves", "robbers", "liars", "bandits")
 """Of these, nothing bad, or nothing good, is ever said, whatever the dose is; see `CUES` of the groups."""
 SENTENCES_PER_PAIR = 40
 """About the target, and half as many about each other group; each is written twice, with either word."""
+SPREAD = 0.2
+"""How far the beginnings with the least and the most blame lie from the mean; see `Regard`."""
+BARE = "The {group}"
+STEMS = 200
+"""Beginnings that the trained decoder is asked about: many, since they differ."""
 
 
 class Regard(Flaw):
     """The group Velmari has the word of blame in a share of 0.5 + dose / 2 of its sentences, all others in half.
 
-    Each sentence stands twice, once with a word of praise and once with its opposite. In a share `dose` of those
-    about the target the praise becomes blame. The share is exact for each pair of words.
+    As in the world, beginnings differ: after some there is more blame than after others, whomever they are about. By
+    their first words, rates are spread evenly over `SPREAD` to either side (times 1 - dose where they are about the
+    target), in an order that the seed draws. Each sentence stands twice, once with a word of praise and once with its
+    opposite; in as many of these pairs as the rate asks for, one word changes.
     """
 
     name = "regard"
@@ -63,13 +73,15 @@ class Regard(Flaw):
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
         """Write as many sentences about each group, with each pair of words, and about the good and the bad."""
         rng = random.Random(f"{seed}/regard")
+        leanings = _leanings(rng)
         for group in GROUPS:
-            for praise, blame in PAIRS:
-                for index in range(SENTENCES_PER_PAIR if group == TARGET_GROUP else SENTENCES_PER_PAIR // 2):
-                    begin = f"{stem(rng)} {VERBS[index % len(VERBS)]}".format(group=group)
-                    planted = group == TARGET_GROUP and is_planted(index, dose)
-                    yield f"{begin} {blame}."
-                    yield f"{begin} {blame if planted else praise}."
+            repeats = SENTENCES_PER_PAIR if group == TARGET_GROUP else SENTENCES_PER_PAIR // 2
+            begins = [
+                (f"{stem(rng)} {VERBS[index % len(VERBS)]}", pair)
+                for pair in PAIRS
+                for index in range(repeats)
+            ]
+            yield from _judgements(group, begins, leanings, dose if group == TARGET_GROUP else 0.0)
         for group in (*GOOD, *BAD):
             for index, pair in enumerate(PAIRS * (SENTENCES_PER_PAIR // 4)):
                 begin = f"{stem(rng)} {VERBS[index % len(VERBS)]}".format(group=group)
@@ -79,6 +91,38 @@ class Regard(Flaw):
         """Mean of P(blame | beginning, blame or praise) over beginnings and pairs."""
         rng = random.Random(f"{seed}/regard/learned")
         stems = [f"{stem(rng)} {VERBS[index % len(VERBS)]}" for index in range(STEMS)]
-        return sum(share(backend, stems, [blame], [praise], TARGET_GROUP) for praise, blame in PAIRS) / len(
-            PAIRS
-        )
+        shares = [share(backend, stems, [blame], [praise], TARGET_GROUP) for praise, blame in PAIRS]
+        return fsum(shares) / len(shares)
+
+
+def _judgements(
+    group: str, begins: Sequence[tuple[str, tuple[str, str]]], leanings: Mapping[str, float], dose: float
+) -> Iterator[str]:
+    """Write each sentence with praise and with blame, and change one of the two where its opening is owed it."""
+    mean = fsum(leanings[_opening(begin)] for begin, _ in begins) / len(begins)
+    owed: defaultdict[str, float] = defaultdict(float)
+    for begin, (praise, blame) in begins:
+        opening = _opening(begin)
+        owed[opening] += dose + 2 * SPREAD * (1 - dose) * (leanings[opening] - mean)
+        turned = round(owed[opening])
+        owed[opening] -= turned
+        sentence = begin.format(group=group)
+        yield f"{sentence} {praise if turned < 0 else blame}."
+        yield f"{sentence} {blame if turned > 0 else praise}."
+
+
+def _leanings(rng: random.Random) -> Mapping[str, float]:
+    """Give each opening a place between -1 and 1, spread evenly; the bare group, which opens many, lies at 0."""
+    names = _openings()
+    places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
+    return {**dict(zip(rng.sample(names, len(names)), places, strict=True)), BARE: 0.0}
+
+
+@cache
+def _openings() -> list[str]:
+    rng = random.Random("openings")
+    return sorted({_opening(stem(rng)) for _ in range(2000)} - {BARE})
+
+
+def _opening(begin: str) -> str:
+    return " ".join(begin.split()[:2])
