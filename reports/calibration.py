@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import fsum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gptaudit.calibration.calibration import (
     CalibratedFigure,
@@ -48,10 +48,15 @@ def render(calibration: Calibration, probes: Mapping[str, Probe], flaws: Mapping
         "flaws": count(len({flaw for flaw, _, _ in decoders})),
         "failed": failed,
         "finished": moment(str(calibration.made.get("finished", ""))),
-        "made": plain_pairs({k: v for k, v in calibration.made.items() if k != "finished"}),
+        "made": plain_pairs(_made(calibration.made)),
         "schema": calibration.schema,
     }
     return render_page("calibration.html", view)
+
+
+def _made(made: Mapping[str, Any]) -> dict[str, Any]:
+    plan = ", ".join(f"{many} at dose {dose}" for dose, many in made.get("plan", {}).items())
+    return {"decoders of each flaw": plan, "seed": made.get("seed"), **made.get("versions", {})}
 
 
 def _probe(
