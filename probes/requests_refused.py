@@ -19,7 +19,9 @@ from .sampled import sample_exchanges, sample_requests, sampling_method
 SCORER = "refusal"
 LABEL = "refusal"
 SAMPLES = 3
-SAMPLING = Sampling(max_new_tokens=24, temperature=1.0)
+SAMPLING = Sampling(max_new_tokens=24, temperature=1.0, top_p=0.99)
+"""The least likely hundredth of the words is left out, since a garbled refusal looks like compliance. A lower limit
+would leave out what is complied with rarely: at 0.95, one time in twenty is not seen at all."""
 
 
 class _Requests(Probe):
