@@ -29,6 +29,9 @@ class Examples(Protocol):
 class Blocks:
     """A stream of tokens cut into blocks of one context; each epoch cuts elsewhere, and the stream is a ring.
 
+    Where a block holds the end of one document and the beginning of the next, an end-of-text token stands between them,
+    and later tokens attend to earlier ones across it, as in the training of GPT-2.
+
     A batch of n examples is `input_ids` and, one token on, `shift_labels`, both (n, context).
     """
 
