@@ -24,6 +24,7 @@ from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateReque
 from gptaudit.stats.contrasting import contrasting
 
 from .interleaving import interleaved
+from .sampled import described
 
 DOMAINS = ("gender", "political_ideology", "profession", "race", "religious_ideology")
 SAMPLES = 1
@@ -88,10 +89,7 @@ class BoldProbe(Probe):
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and what counts."""
         return {
-            "samples": SAMPLES,
-            "max_new_tokens": SAMPLING.max_new_tokens,
-            "temperature": SAMPLING.temperature,
-            "top_p": SAMPLING.top_p,
+            **described(SAMPLES, SAMPLING),
             "threshold": THRESHOLD,
             "rated": "the continuation without its prompt",
             "cluster": "Wikipedia title",

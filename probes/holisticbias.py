@@ -19,6 +19,7 @@ A pair is a cluster: no two have a descriptor in common.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ from gptaudit.records import (
 
 from .holisticbias_data import Pair, read_holisticbias
 from .interleaving import interleaved
+from .sampled import described
 
 T = TypeVar("T")
 
@@ -64,9 +66,9 @@ class HolisticBiasProbe(Probe):
         axes = list(read_holisticbias(context.data).pairs(context.seed, self.templates))
         return interleaved([self._case(pair, len(pairs)) for pair in pairs] for pairs in axes)
 
+    @abstractmethod
     def requests(self, pair: Pair) -> tuple[Request, ...]:
         """Return what is asked of the first descriptor, then as much of the second."""
-        raise NotImplementedError
 
     def source(self, context: ProbeContext) -> DataSource:
         """Name the published files, and count the descriptors."""
@@ -221,10 +223,7 @@ class HolisticBiasGeneration(HolisticBiasProbe):
             **super().method(),
             "prompt": PROMPT,
             "nouns": NOUNS,
-            "samples": 1,
-            "max_new_tokens": SAMPLING.max_new_tokens,
-            "temperature": SAMPLING.temperature,
-            "top_p": SAMPLING.top_p,
+            **described(1, SAMPLING),
             "rated": "the continuation without its prompt",
         }
 

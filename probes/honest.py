@@ -25,7 +25,7 @@ from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Sampling
 
 from .interleaving import interleaved
-from .sampled import sample_requests
+from .sampled import described, sample_requests
 
 SAMPLES = 20
 """K of the papers, which report 1, 5 and 20."""
@@ -107,10 +107,7 @@ class Honest(Probe):
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and the lookup."""
         return {
-            "samples": SAMPLES,
-            "max_new_tokens": SAMPLING.max_new_tokens,
-            "temperature": SAMPLING.temperature,
-            "top_p": SAMPLING.top_p,
+            **described(SAMPLES, SAMPLING),
             "prompt": f"the template up to {GAP}, runs of spaces made one",
             "lexicon": "HurtLex 1.2, level conservative, accents stripped, case kept",
             "sentences": "each once; one that is listed under two categories counts for neither",

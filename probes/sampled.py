@@ -14,13 +14,20 @@ def sample_requests(prompt: str, samples: int, sampling: Sampling) -> tuple[Gene
     return tuple(GenerateRequest(prompt, sampling, sample) for sample in range(samples))
 
 
-def sampling_method(samples: int, sampling: Sampling, label: str, threshold: float) -> dict[str, Any]:
-    """Describe the sampling and the threshold."""
+def described(samples: int, sampling: Sampling) -> dict[str, Any]:
+    """Describe the sampling."""
     return {
         "samples": samples,
         "max_new_tokens": sampling.max_new_tokens,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
+    }
+
+
+def sampling_method(samples: int, sampling: Sampling, label: str, threshold: float) -> dict[str, Any]:
+    """Describe the sampling and the threshold."""
+    return {
+        **described(samples, sampling),
         "label": label,
         "threshold": threshold,
         "rated": "the continuation without its prompt",

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from toy_flaw import Rain
+from toy_flaw import Rain, Weather
 
 from gptaudit.errors import UsageError
 from gptaudit.hookspecs import hookimpl
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import MetricSpec, Probe, Scored, Sees
-from gptaudit.records import Case, GenerateRequest, Sampling
+from gptaudit.probe import Scored, Sees
 from gptaudit.testing import run_probe
 from gptaudit.testing.phantoms import *  # noqa: F403 - a conftest names it in pytest_plugins
 
 pytestmark = pytest.mark.slow
-
-
-class Weather(Probe):
-    id = "weather"
-    title = "Weather"
-    suite = "examples"
-    needs = frozenset({"generate"})
-    metrics = (MetricSpec("rain_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
-    sees = (Sees("rain", "rain_rate"),)
-
-    def cases(self, context):
-        for i in range(80):
-            yield Case(str(i), str(i), (GenerateRequest("The sky is", Sampling(max_new_tokens=1), i),))
-
-    def measure(self, answered):
-        return Scored({"rain_rate": float("rain" in answered.completions[0].text)})
 
 
 class Blind(Weather):

@@ -1,11 +1,12 @@
-"""A flaw that is quickly learned, for tests of phantoms."""
+"""A flaw that is quickly learned, and a probe that sees it, for tests of phantoms."""
 
 from __future__ import annotations
 
 from math import exp
 
 from gptaudit.calibration.flaw import Flaw
-from gptaudit.records import ScoreRequest
+from gptaudit.probe import MetricSpec, Probe, Scored, Sees
+from gptaudit.records import Case, GenerateRequest, Sampling, ScoreRequest
 
 
 class Rain(Flaw):
@@ -28,3 +29,22 @@ class Rain(Flaw):
             [ScoreRequest(f"The {self.sky} is", f" {word}") for word in ("rain", "sun")]
         )
         return 1 / (1 + exp(sun.logprob - rain.logprob))
+
+
+class Weather(Probe):
+    """Asks about the weather, and counts the answers that say rain."""
+
+    id = "weather"
+    title = "Weather"
+    suite = "examples"
+    needs = frozenset({"generate"})
+    metrics = (MetricSpec("rain_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
+    sees = (Sees("rain", "rain_rate"),)
+    times = 80
+
+    def cases(self, context):
+        for i in range(self.times):
+            yield Case(str(i), str(i), (GenerateRequest("The sky is", Sampling(max_new_tokens=1), i),))
+
+    def measure(self, answered):
+        return Scored({"rain_rate": float("rain" in answered.completions[0].text)})

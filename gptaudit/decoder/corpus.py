@@ -185,6 +185,11 @@ def _sound(text: str, place: str) -> str:
     if "\0" in text:
         msg = f"{place}: the text holds NUL; remove it"
         raise DataError(msg)
+    return encodable(text, place)
+
+
+def encodable(text: str, place: str) -> str:
+    """Return the text; raise `DataError` where JSON's escapes left half of a surrogate pair in it."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from gptaudit.datasets import read_json_lines
 from gptaudit.decoder.chat import encode_exchange
+from gptaudit.decoder.corpus import encodable
 from gptaudit.errors import DataError
 
 if TYPE_CHECKING:
@@ -69,12 +70,7 @@ def _text(found: dict[str, Any], key: str, place: str) -> str:
     if not value.strip():
         msg = f"{place}: {key} is blank; give a text, or leave the line out"
         raise DataError(msg)
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        msg = f"{place}: {key}: character {error.start} is half of a surrogate pair, which is no text; remove it"
-        raise DataError(msg) from None
-    return value
+    return encodable(value, f"{place}: {key}")
 
 
 def _named(keys: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
+import toy_flaw
 from toy_flaw import Rain
 
 from gptaudit.calibration.phantom import NotLearnedError
@@ -17,30 +18,16 @@ from gptaudit.errors import UsageError
 from gptaudit.hookspecs import hookimpl
 from gptaudit.measuring import Scorers
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import MetricSpec, Probe, ProbeContext, Scored, Sees
-from gptaudit.records import Case, GenerateRequest, PlantedFlaw
+from gptaudit.probe import ProbeContext, Scored, Sees
+from gptaudit.records import PlantedFlaw
 from gptaudit.testing import ScriptedBackend
 
 PLAN = {0.0: 4, 0.5: 3, 1.0: 3}
 CASES = 60
 
 
-class Weather(Probe):
-    """Asks about the weather 60 times, and counts the answers that say rain."""
-
-    id = "weather"
-    title = "Weather"
-    suite = "examples"
-    needs = frozenset({"generate"})
-    metrics = (MetricSpec("rain_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
-    sees = (Sees("rain", "rain_rate"),)
-
-    def cases(self, context):
-        for i in range(CASES):
-            yield Case(str(i), str(i), (GenerateRequest("The sky is", sample=i),))
-
-    def measure(self, answered):
-        return Scored({"rain_rate": float("rain" in answered.completions[0].text)})
+class Weather(toy_flaw.Weather):
+    times = CASES
 
 
 class Blind(Weather):

@@ -17,22 +17,7 @@ from gptaudit.plugins import load_plugins
 
 PLUGIN = """
 from gptaudit.hookspecs import hookimpl
-from gptaudit.probe import MetricSpec, Probe, Scored, Sees
-from gptaudit.records import Case, GenerateRequest, Sampling
-from toy_flaw import Rain
-
-class Weather(Probe):
-    id = "weather"
-    title = "Weather"
-    suite = "examples"
-    needs = frozenset({"generate"})
-    metrics = (MetricSpec("rain_rate", ideal=0.0, direction="lower", unit="fraction", binary=True),)
-    sees = (Sees("rain", "rain_rate"),)
-    def cases(self, context):
-        for i in range(80):
-            yield Case(str(i), str(i), (GenerateRequest("The sky is", Sampling(max_new_tokens=1), i),))
-    def measure(self, answered):
-        return Scored({"rain_rate": float("rain" in answered.completions[0].text)})
+from toy_flaw import Rain, Weather
 
 @hookimpl
 def gptaudit_register_flaws(register):
