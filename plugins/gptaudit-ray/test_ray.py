@@ -67,10 +67,11 @@ def buggy(prompts):
     return Broken(upper(prompts))
 """
 
-FAST_DETECTION = {
+CLUSTER_SETTINGS = {
     "health_check_period_ms": 500,
-    "health_check_timeout_ms": 1000,
+    "health_check_timeout_ms": 10_000,  # for a node that is only slow: a dead one refuses the check at once
     "health_check_failure_threshold": 4,
+    "worker_niceness": 0,  # Ray makes it 15, and beside other work such a worker takes minutes to open a model
 }
 
 
@@ -113,18 +114,24 @@ def replicas(doing=""):
     return [p for p in processes if f"ray::Replica{doing}" in " ".join(p.info["cmdline"] or [])]
 
 
-def busy_node(cluster):
-    """Find a node whose replica is answering."""
-    wait_until(lambda: replicas(".answer"))
-    raylet = replicas(".answer")[0].ppid()
+def busy_replica():
+    """Find the process of a replica that is answering."""
+    return wait_until(lambda: replicas(".answer"))[0]
+
+
+def node_of(cluster, replica):
+    """Find the node that a replica's process runs on."""
+    raylet = replica.ppid()
     return next(n for n in cluster.worker_nodes if n.all_processes["raylet"][0].process.pid == raylet)
 
 
 def wait_until(condition, seconds=20):
+    """Return what the condition gives once that is true."""
     end = time.monotonic() + seconds
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < end
         time.sleep(0.1)
+    return found
 
 
 @pytest.fixture
@@ -143,7 +150,7 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     os.environ.update(joining.ENVIRONMENT)
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": FAST_DETECTION}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": CLUSTER_SETTINGS}
     started = Cluster(initialize_head=True, head_node_args=head)
     yield started
     started.shutdown()
@@ -182,13 +189,16 @@ def test_as_one_process(tmp_path):
 
 def test_a_node_dies(nodes, monkeypatch, caplog):
     """A node killed in mid-run costs no answer and doubles none."""
-    monkeypatch.setattr(local, "CHUNK", dict.fromkeys(local.CHUNK, 50))
-    requests = [GenerateRequest("The harbour was", Sampling(30), sample=i) for i in range(400)]
+    monkeypatch.setattr(local, "CHUNK", dict.fromkeys(local.CHUNK, 300))
+    requests = [GenerateRequest("The harbour was", Sampling(30), sample=i) for i in range(2400)]
     given = work("decoder:clean", requests, ray_address=nodes.address)
 
     engine = run(given)
     pairs = [next(engine) for _ in range(10)]
-    nodes.remove_node(busy_node(nodes), allow_graceful=False)
+    replica = busy_replica()
+    nodes.remove_node(node_of(nodes, replica), allow_graceful=False)
+    # A worker outlives its node for a moment, which may be long enough to answer all that is left.
+    wait_until(lambda: replica not in replicas())
     answers = answered_once([*pairs, *engine], requests)
 
     assert "died; its requests are asked again" in caplog.text
@@ -201,8 +211,7 @@ def test_a_worker_dies(nodes, functions, caplog):
 
     engine = run(work("python:functions:slow", requests, ray_address=nodes.address))
     pairs = [next(engine) for _ in range(10)]
-    wait_until(lambda: replicas(".answer"))
-    replicas(".answer")[0].kill()
+    busy_replica().kill()
     answers = answered_once([*pairs, *engine], requests)
 
     assert caplog.text.count("died; its requests are asked again") == 1
