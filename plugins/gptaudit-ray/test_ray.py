@@ -125,7 +125,7 @@ def node_of(cluster, replica):
     return next(n for n in cluster.worker_nodes if n.all_processes["raylet"][0].process.pid == raylet)
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=60):
     """Return what the condition gives once that is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):
