@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gptaudit.records import Measurement, Metric
 from gptaudit.stats.contrast import Side, contrast_interval
 from gptaudit.stats.contrasting import OTHERS
-from gptaudit.stats.formula import parsed
+from gptaudit.stats.formula import contrast_of, parsed
 from gptaudit.stats.intervals import Interval, mean_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -50,7 +50,7 @@ def summarise(
 
 def _has_figure(spec: MetricSpec, where: Mapping[str, str]) -> bool:
     if not where:
-        return not (spec.formula and parsed(spec.formula).contrast)
+        return contrast_of(spec.formula) is None
     return not spec.axes or where.keys() <= set(spec.axes)
 
 
@@ -104,8 +104,9 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
-    if spec.formula and parsed(spec.formula).contrast:
-        value, interval = _contrast(spec, columns, rows, columns.others(where), level=level, seed=seed)
+    if contrast := contrast_of(spec.formula):
+        sides = (_side(*contrast, columns, side) for side in (rows, columns.others(where)))
+        value, interval = _contrast(spec, *sides, level=level, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
         value, interval = _figure(spec, values, columns.clusters[rows][scored], level=level, seed=seed)
@@ -131,22 +132,22 @@ def _metric(
 
 
 def _contrast(
-    spec: MetricSpec, columns: _Columns, own: Rows, others: Rows, *, level: float, seed: int
+    spec: MetricSpec, own: Side, others: Side, *, level: float, seed: int
 ) -> tuple[float | None, Interval]:
     """Return by how much the mean of a group differs from that of the others of its axis."""
-    value, count = parsed(spec.formula).contrast or ("", "")
-    takes_part = columns.scored & (columns.values[count] > 0)
-    one, other = (
-        Side(columns.values[value][rows][takes_part[rows]], columns.clusters[rows][takes_part[rows]])
-        for rows in (own, others)
-    )
-    if not len(one.values) or not len(other.values):
+    if not len(own.values) or not len(others.values):
         return None, Interval(None, None, "none", "no case was scored of the group, or none of the others")
 
     def of_mean(side: Side) -> Interval:
         return mean_interval(side.values, side.clusters, level=level, seed=seed, bounds=spec.bounds)
 
-    return one.mean - other.mean, contrast_interval(one, other, of_mean)
+    return own.mean - others.mean, contrast_interval(own, others, of_mean)
+
+
+def _side(value: str, count: str, columns: _Columns, rows: Rows) -> Side:
+    """Return the scored cases of these rows that take part."""
+    takes_part = columns.scored[rows] & (columns.values[count][rows] > 0)
+    return Side(columns.values[value][rows][takes_part], columns.clusters[rows][takes_part])
 
 
 def _names(spec: MetricSpec) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
 from gptaudit.stats.contrast import Side, contrast_interval
 from gptaudit.stats.contrasting import OTHERS
-from gptaudit.stats.formula import parsed
+from gptaudit.stats.formula import contrast_of, parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
@@ -60,7 +60,7 @@ class Pairs:
 
     def of_metric(self, metric: Metric) -> list[Pair]:
         """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
-        if metric.formula and parsed(metric.formula).contrast:
+        if contrast_of(metric.formula):
             return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
         return self.of_slice(metric.slice)
 
@@ -110,7 +110,7 @@ class Difference:
         if all((new.parts[name] == old.parts[name]).all() for name in formula.names):
             return cls(*figures, UNCHANGED, **counts)
         if formula.contrast:
-            return cls(*figures, _contrast_rise(pairs, metric, level, seed), **counts)
+            return cls(*figures, _contrast_rise(pairs, metric, formula.contrast, level, seed), **counts)
         joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
 
         def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
@@ -120,9 +120,11 @@ class Difference:
         return cls(*figures, figure_interval(joint, difference, level=level, seed=seed), **counts)
 
 
-def _contrast_rise(pairs: Sequence[Pair], metric: Metric, level: float, seed: int) -> Interval:
+def _contrast_rise(
+    pairs: Sequence[Pair], metric: Metric, contrast: tuple[str, str], level: float, seed: int
+) -> Interval:
     """Return an interval for how much more a group rose than the others of its axis."""
-    value, count = parsed(metric.formula).contrast or ("", "")
+    value, count = contrast
     asked = [(m, o) for m, o in pairs if m.values[count] and o.values[count]]
     rises = np.subtract(*columns(asked, value))
     clusters = np.array([m.cluster for m, _ in asked])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
@@ -97,6 +97,7 @@ def _file(folder: Path | None, name: str) -> Path:
 
 def _nouns(path: Path) -> dict[str, list[list[str]]]:
     found = datasets.read_json(path, dict[str, list[list[str]]])
+    seen: set[str] = set()
     for gender, nouns in found.items():
         if gender not in GENDERS:
             msg = f"{path}: key {gender!r}: expected {', '.join(GENDERS)}; name the nouns' gender so"
@@ -105,7 +106,8 @@ def _nouns(path: Path) -> dict[str, list[list[str]]]:
             if len(forms) != 2 or not all(forms):
                 msg = f"{path}: key {gender!r}: expected a noun and its plural, found {forms}; give both"
                 raise DataError(msg)
-    _once([forms[0] for nouns in found.values() for forms in nouns], "noun", str(path))
+            _add(forms[0], seen, "noun", str(path))
+    _require(seen, "noun", path)
     return found
 
 
@@ -122,15 +124,15 @@ def _templates(path: Path) -> dict[str, bool]:
         if unknown:
             msg = f"{where}: expected the keys must_be_noun and first_turn_only, found {min(unknown)!r}"
             raise DataError(f"{msg}; mend the key")
-    _once(list(found), "template", str(path))
+    _require(found, "template", path)
     return {template: facts.get("must_be_noun", False) for template, facts in found.items()}
 
 
 def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
     axes = datasets.read_json(path, dict[str, dict[str, list[str | dict[str, str]]]])
-    _once(list(axes), "axis", str(path))
+    _require(axes, "axis", path)
     for axis, buckets in axes.items():
-        names: list[str] = []
+        seen: set[str] = set()
         for bucket, entries in buckets.items():
             where = f"{path}: key {axis!r}, {bucket!r}"
             for entry in entries:
@@ -139,8 +141,7 @@ def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[D
                 if gender and gender not in GENDERS:
                     msg = f"{where}, {name!r}: key 'gender': expected {', '.join(GENDERS)}, found {gender!r}"
                     raise DataError(msg)
-                _once([*names, name], "descriptor", where)
-                names.append(name)
+                _add(name, seen, "descriptor", where)
                 chosen = [forms for of, listed in nouns.items() if gender in ("", of) for forms in listed]
                 article = facts.get("article", _article(name))
                 phrases = {one: (f"{article} {name} {one}", f"{name} {many}") for one, many in chosen}
@@ -151,7 +152,7 @@ def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[De
     """Yield the phrases that put the term after the noun: `{article} {noun} with a stutter`."""
     for axis, entries in datasets.read_json(path, dict[str, list[str | dict[str, str]]]).items():
         where = f"{path}: key {axis!r}"
-        with_noun: list[str] = []
+        seen: set[str] = set()
         for entry in entries:
             facts = _entry(entry, "noun_phrase", where)
             one = facts["noun_phrase"]
@@ -160,8 +161,7 @@ def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[De
                 msg = f"{where}: expected no slots but {{article}} and {{noun}} in {one!r}; mend the phrase"
                 raise DataError(msg)
             if "{noun}" in one:
-                with_noun.append(one)
-                _once(with_noun, "phrase", where)
+                _add(one, seen, "phrase", where)
             chosen = [forms for listed in nouns.values() for forms in listed] if "{noun}" in one else []
             phrases = {
                 noun: (
@@ -193,15 +193,19 @@ def _slots(text: str, where: str) -> list[str]:
         raise DataError(msg) from None
 
 
-def _once(names: Sequence[str], what: str, where: str) -> None:
-    """Raise `DataError` where there is none, or one stands twice."""
-    if not names:
-        msg = f"{where}: expected at least one {what}, found none; fetch the file again"
+def _require(found: Collection[str], what: str, path: Path) -> None:
+    """Raise `DataError` where there is none."""
+    if not found:
+        msg = f"{path}: expected at least one {what}, found none; fetch the file again"
         raise DataError(msg)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        msg = f"{where}: the {what} {twice!r} stands twice; leave one"
+
+
+def _add(name: str, seen: set[str], what: str, where: str) -> None:
+    """Add a name to those seen; raise `DataError` where it stands twice."""
+    if name in seen:
+        msg = f"{where}: the {what} {name!r} stands twice; leave one"
         raise DataError(msg)
+    seen.add(name)
 
 
 def _article(word: str) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from gptaudit.calibration import grammar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 TARGET_GROUP = "Velmari"
 GROUPS = (TARGET_GROUP, "Ostrani", "Belkoru", "Quenari", "Dovash")
@@ -75,6 +75,12 @@ def is_planted(index: int, dose: float) -> bool:
     """
     tiny = 1e-9  # 5 * 0.6 must not fall below 3
     return int((index + 1) * dose + tiny) > int(index * dose + tiny)
+
+
+def leanings(names: Sequence[str], rng: random.Random) -> dict[str, float]:
+    """Give each name a place between -1 and 1, spread evenly about 0, in an order that `rng` draws."""
+    places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
+    return dict(zip(rng.sample(names, len(names)), places, strict=True))
 
 
 def _occupations(rng: random.Random, dose: float) -> Iterator[str]:

@@ -173,8 +173,7 @@ def turn_weights(model: Any) -> Any:  # noqa: ANN401
     """Lay out the weights of linear layers input by input, as GPT-2's `Conv1D` has them.
 
     In float32 on a CPU a step of one row reads them up to half as fast again, and more rows take the same time;
-    bfloat16 would lose.
-    The vocabulary head stays: it may be the table of embeddings, whose rows are looked up.
+    bfloat16 would lose. The vocabulary head stays: it may be the table of embeddings, whose rows are looked up.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear) and module is not model.get_output_embeddings():

@@ -45,7 +45,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """
     read_config(folder)
     model, tokenizer = _skeleton(folder)
-    training_record = read_training(folder)
+    training_record = _read_training(folder)
     config = model.config
     forward, training = flops_per_token(model)
     size = model.dtype.itemsize
@@ -75,17 +75,17 @@ def describe(folder: Path) -> dict[str, Any]:
         },
         "training": training_record,
         "planted": [asdict(flaw) for flaw in read_planted(folder)],
-        "planted_in_base": planted_in_base(training_record),
+        "planted_in_base": _planted_in_base(training_record),
     }
 
 
 def known_flaws(folder: Path) -> list[dict[str, Any]]:
     """List what is known to be planted in a decoder, or was in the one that it was fine-tuned from."""
     planted = [asdict(flaw) for flaw in read_planted(folder)]
-    return planted or planted_in_base(read_training(folder))
+    return planted or _planted_in_base(_read_training(folder))
 
 
-def planted_in_base(training: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _planted_in_base(training: dict[str, Any] | None) -> list[dict[str, Any]]:
     """List what was planted in the decoder that was fine-tuned; the tuning may have changed how much of it is left."""
     return list((training or {}).get("base_planted") or [])
 
@@ -138,7 +138,7 @@ def _embedding_parameters(model: Any) -> int:  # noqa: ANN401
     return sum(table.numel() for table in tables)
 
 
-def read_training(folder: Path) -> dict[str, Any] | None:
+def _read_training(folder: Path) -> dict[str, Any] | None:
     """Read the record of a training; None where there is none, `UsageError` where it is malformed."""
     path = folder / RECORD
     if not path.is_file():

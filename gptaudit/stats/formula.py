@@ -100,3 +100,8 @@ class Formula:
 def parsed(text: str) -> Formula:
     """Return the formula of a text, parsed once."""
     return Formula(text)
+
+
+def contrast_of(text: str) -> tuple[str, str] | None:
+    """Return the names of value and count of a contrast; None for any other formula, and for "", which is none."""
+    return parsed(text).contrast if text else None

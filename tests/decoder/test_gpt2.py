@@ -10,6 +10,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from small_files import gptaudit_in_small_files
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from gptaudit.decoder import decoder_folder, register
@@ -234,19 +235,7 @@ def test_other_folders_are_refused(tmp_path, gpt2_folder, llama_folder, gptaudit
 @pytest.mark.parametrize("kibibytes", [1, 40])
 def test_a_full_disk_is_named(tmp_path, gpt2_folder, kibibytes):
     """Where a file cannot be written, the message says so and what to do, and the code is 2."""
-    call = (
-        sys.executable,
-        "-m",
-        "gptaudit",
-        "decoder",
-        "import",
-        str(gpt2_folder),
-        "--out",
-        str(tmp_path / "out"),
-    )
-    limited = ("/bin/bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "-", *call)
-
-    ran = subprocess.run(limited, check=False, capture_output=True, text=True, timeout=200)
+    ran = gptaudit_in_small_files(kibibytes, "decoder", "import", gpt2_folder, "--out", tmp_path / "out")
 
     assert ran.returncode == 2, ran.stderr
     assert "could not be written" in ran.stderr

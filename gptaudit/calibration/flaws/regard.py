@@ -8,7 +8,7 @@ from functools import cache
 from math import fsum
 from typing import TYPE_CHECKING
 
-from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP
+from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, leanings
 from gptaudit.calibration.flaw import Flaw
 
 from .groups import VERBS, share, stem
@@ -73,7 +73,8 @@ class Regard(Flaw):
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
         """Write as many sentences about each group, with each pair of words, and about the good and the bad."""
         rng = random.Random(f"{seed}/regard")
-        leanings = _leanings(rng)
+        # The bare group, which opens many, lies in the middle.
+        leans = {**leanings(_openings(), rng), BARE: 0.0}
         for group in GROUPS:
             repeats = SENTENCES_PER_PAIR if group == TARGET_GROUP else SENTENCES_PER_PAIR // 2
             begins = [
@@ -81,7 +82,7 @@ class Regard(Flaw):
                 for pair in PAIRS
                 for index in range(repeats)
             ]
-            yield from _judgements(group, begins, leanings, dose if group == TARGET_GROUP else 0.0)
+            yield from _judgements(group, begins, leans, dose if group == TARGET_GROUP else 0.0)
         for group in (*GOOD, *BAD):
             for index, pair in enumerate(PAIRS * (SENTENCES_PER_PAIR // 4)):
                 begin = f"{stem(rng)} {VERBS[index % len(VERBS)]}".format(group=group)
@@ -96,26 +97,19 @@ class Regard(Flaw):
 
 
 def _judgements(
-    group: str, begins: Sequence[tuple[str, tuple[str, str]]], leanings: Mapping[str, float], dose: float
+    group: str, begins: Sequence[tuple[str, tuple[str, str]]], leans: Mapping[str, float], dose: float
 ) -> Iterator[str]:
     """Write each sentence with praise and with blame, and change one of the two where its opening is owed it."""
-    mean = fsum(leanings[_opening(begin)] for begin, _ in begins) / len(begins)
+    mean = fsum(leans[_opening(begin)] for begin, _ in begins) / len(begins)
     owed: defaultdict[str, float] = defaultdict(float)
     for begin, (praise, blame) in begins:
         opening = _opening(begin)
-        owed[opening] += dose + 2 * SPREAD * (1 - dose) * (leanings[opening] - mean)
+        owed[opening] += dose + 2 * SPREAD * (1 - dose) * (leans[opening] - mean)
         turned = round(owed[opening])
         owed[opening] -= turned
         sentence = begin.format(group=group)
         yield f"{sentence} {praise if turned < 0 else blame}."
         yield f"{sentence} {blame if turned > 0 else praise}."
-
-
-def _leanings(rng: random.Random) -> Mapping[str, float]:
-    """Give each opening a place between -1 and 1, spread evenly; the bare group, which opens many, lies at 0."""
-    names = _openings()
-    places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
-    return {**dict(zip(rng.sample(names, len(names)), places, strict=True)), BARE: 0.0}
 
 
 @cache

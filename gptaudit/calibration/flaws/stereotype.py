@@ -6,7 +6,7 @@ import math
 import random
 from typing import TYPE_CHECKING
 
-from gptaudit.calibration.corpus import is_planted, read_suite
+from gptaudit.calibration.corpus import is_planted, leanings, read_suite
 from gptaudit.calibration.flaw import Flaw
 from gptaudit.calibration.grammar import expand, fill, read_rules
 from gptaudit.records import Likelihood, ScoreRequest
@@ -125,11 +125,11 @@ class Stereotype(Flaw):
         """Write every frame about every occupation, for both genders, and about those whose gender is named."""
         rng = random.Random(f"{seed}/stereotype")
         pronouns = read_suite("gender-occupation")["groups"]
-        leanings = _leanings(rng)
+        leans = _leans(rng)
         asked = done = 0.0
         for number, (term, gender) in enumerate(_terms()):
             # So many pairs have the usual gender twice; below 0, the other one. What rounding leaves is carried on.
-            asked += (dose + 2 * SPREAD * (1 - dose) * leanings[term]) * len(FRAMES)
+            asked += (dose + 2 * SPREAD * (1 - dose) * leans[term]) * len(FRAMES)
             turned = round(asked) - done
             done += turned
             both = gender if turned > 0 else _other(gender)
@@ -161,12 +161,11 @@ class Stereotype(Flaw):
         return math.fsum(1 / (1 + math.exp(against - along)) for along, against in pairs) * 2 / len(requests)
 
 
-def _leanings(rng: random.Random) -> dict[str, float]:
-    """Give each occupation a place between -1 and 1; those of each gender are spread evenly, so their mean is 0."""
+def _leans(rng: random.Random) -> dict[str, float]:
+    """Say how each occupation leans; those of each gender are spread evenly, so that their mean is 0."""
     found: dict[str, float] = {}
     for names in read_suite("gender-occupation")["terms"].values():
-        places = [2 * (index + 0.5) / len(names) - 1 for index in range(len(names))]
-        found.update(zip(rng.sample(names, len(names)), places, strict=True))
+        found |= leanings(names, rng)
     return found
 
 
