@@ -9,13 +9,62 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
+    from gptaudit.errors import (
+        BackendError,
+        BackendLostError,
+        DataError,
+        GptauditError,
+        PluginError,
+        PolicyError,
+        ScorerError,
+        TargetError,
+        UsageError,
+    )
+    from gptaudit.probe import (
+        Answered,
+        CaseStream,
+        MetricSpec,
+        Predictions,
+        Probe,
+        ProbeContext,
+        Scored,
+        Sees,
+        Unscored,
+    )
+    from gptaudit.protocols.backend import (
+        Backend,
+        BackendType,
+        MixedPrecisionBackend,
+        RecordedBackend,
+        StreamingBackend,
+    )
+    from gptaudit.protocols.engine import (
+        Engine,
+        EngineType,
+        Work,
+    )
+    from gptaudit.protocols.flaw import (
+        Flaw,
+    )
+    from gptaudit.protocols.options import (
+        NoOptions,
+    )
+    from gptaudit.protocols.reporter import (
+        Reporter,
+        ReportSection,
+    )
+    from gptaudit.protocols.scorer import (
+        Scorer,
+        ScorerType,
+        Scores,
+    )
     from gptaudit.records import (
         AttributeRequest,
         Attribution,
+        AuditResult,
         Case,
         Completion,
         DataSource,
@@ -25,8 +74,11 @@ if TYPE_CHECKING:
         GenerateRequest,
         Likelihood,
         Measurement,
+        Metric,
+        ProbeResult,
         Sampling,
         ScoreRequest,
+        TargetInfo,
     )
 
 __version__ = "0.1.0"
@@ -35,31 +87,79 @@ __all__ = [
     "Answered",
     "AttributeRequest",
     "Attribution",
+    "AuditResult",
+    "Backend",
+    "BackendError",
+    "BackendLostError",
+    "BackendType",
     "Case",
+    "CaseStream",
     "Completion",
+    "DataError",
     "DataSource",
+    "Engine",
+    "EngineType",
     "Evidence",
     "Exchange",
     "Failure",
+    "Flaw",
     "GenerateRequest",
+    "GptauditError",
     "Likelihood",
     "Measurement",
+    "Metric",
     "MetricSpec",
+    "MixedPrecisionBackend",
+    "NoOptions",
+    "PluginError",
+    "PolicyError",
+    "Predictions",
     "Probe",
     "ProbeContext",
+    "ProbeResult",
+    "RecordedBackend",
+    "ReportSection",
+    "Reporter",
     "Sampling",
     "ScoreRequest",
     "Scored",
+    "Scorer",
+    "ScorerError",
+    "ScorerType",
+    "Scores",
+    "Sees",
+    "StreamingBackend",
+    "TargetError",
+    "TargetInfo",
     "Unscored",
+    "UsageError",
+    "Work",
     "__version__",
     "hookimpl",
 ]
 
+_MODULES = (
+    "gptaudit.errors",
+    "gptaudit.probe",
+    "gptaudit.protocols.backend",
+    "gptaudit.protocols.engine",
+    "gptaudit.protocols.flaw",
+    "gptaudit.protocols.options",
+    "gptaudit.protocols.reporter",
+    "gptaudit.protocols.scorer",
+    "gptaudit.records",
+)
+"""Where the names come from."""
+
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        for module in ("gptaudit.probe", "gptaudit.records"):
-            if hasattr(import_module(module), name):
-                return getattr(import_module(module), name)
+        for module in map(import_module, _MODULES):
+            if hasattr(module, name):
+                return getattr(module, name)
     msg = f"module 'gptaudit' has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,9 +9,9 @@ backends, scorers, engines, reporters and commands come through the same hooks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import pluggy
+from gptaudit.markers import hookspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,30 +19,13 @@ if TYPE_CHECKING:
 
     import click
 
-    from gptaudit.backends.protocol import BackendType
-    from gptaudit.calibration.flaw import Flaw
-    from gptaudit.engine.protocol import EngineType
-    from gptaudit.probe import Probe
+    from gptaudit.probe import CaseStream, Probe
+    from gptaudit.protocols.backend import BackendType
+    from gptaudit.protocols.engine import EngineType
+    from gptaudit.protocols.flaw import Flaw
+    from gptaudit.protocols.reporter import Reporter, ReportSection
+    from gptaudit.protocols.scorer import ScorerType
     from gptaudit.records import AuditResult, Measurement, TargetInfo
-    from gptaudit.reporting import Reporter, ReportSection
-    from gptaudit.scorers.protocol import ScorerType
-    from gptaudit.selection import CaseStream
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-hookspec = pluggy.HookspecMarker("gptaudit")
-_mark = pluggy.HookimplMarker("gptaudit")
-
-
-def hookimpl(function: _F) -> _F:
-    """Mark a function as the implementation of the hook whose name it bears."""
-    return _mark(function)
-
-
-def hookimpl_last(function: _F) -> _F:
-    """Mark an implementation that is asked after those of all other plugins."""
-    return _mark(function, trylast=True)
-
 
 # --- Registering: called once each, when a command first needs things of that kind -------------------------------
 

@@ -17,13 +17,13 @@ from gptaudit.errors import PluginError, UsageError
 if TYPE_CHECKING:
     import click
 
-    from gptaudit.backends.protocol import BackendType
-    from gptaudit.calibration.flaw import Flaw
-    from gptaudit.engine.protocol import EngineType
     from gptaudit.probe import Probe
+    from gptaudit.protocols.backend import BackendType
+    from gptaudit.protocols.engine import EngineType
+    from gptaudit.protocols.flaw import Flaw
+    from gptaudit.protocols.reporter import Reporter
+    from gptaudit.protocols.scorer import ScorerType
     from gptaudit.records import PluginInfo
-    from gptaudit.reporting import Reporter
-    from gptaudit.scorers.protocol import ScorerType
 
 COMMANDS = (
     "gptaudit.commands.run",

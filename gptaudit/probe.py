@@ -22,7 +22,7 @@ A case with a failed answer never reaches `measure`: the core counts it as unsco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from itertools import combinations
@@ -51,7 +51,7 @@ class MetricSpec:
     `bounds` are the least and greatest values possible; intervals stay inside them.
     `formula` computes the figure from totals over all cases, such as `100 * right / asked`: its names are values that
     `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`). One that
-    `gptaudit.stats.contrasting` makes is by how much a group's mean differs from that of the others of its axis:
+    `gptaudit.stats.contrast_formula` makes is by how much a group's mean differs from that of the others of its axis:
     its figures are those of slices, and its `bounds` those of the value.
     `axes` are the axes whose groups have a figure; none named, all have.
     `macro` totals the means of clusters in place of cases, so that each cluster weighs the same.
@@ -76,7 +76,7 @@ class Sees:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     flaw: str
-    """Name of a registered flaw; see `gptaudit.calibration.flaw`."""
+    """Name of a registered flaw; see `gptaudit.protocols.flaw`."""
     metric: str
     slice: Mapping[str, str] = field(default_factory=dict)
     """Axis -> group of the slice in which it shows; empty for the whole figure."""
@@ -218,6 +218,20 @@ class Probe(ABC):
         """
         msg = f"{self.id}: no format of predictions is known for this probe"
         raise UsageError(msg)
+
+
+class CaseStream:
+    """A probe's cases on their way to the plan; they are made as they are read, and read once."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._cases = iter(cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return self._cases
+
+    def through(self, change: Callable[[Iterator[Case]], Iterable[Case]]) -> None:
+        """Let the cases flow through a function, such as `lambda cases: (c for c in cases if "age" in c.slices)`."""
+        self._cases = iter(change(self._cases))
 
 
 def needs_in_words(probe: Probe) -> str:

@@ -1,15 +1,12 @@
-"""Reading what users write (TOML, JSON, options) into typed values, with errors that name the place."""
+"""Plain data into typed values, with errors that name the place."""
 
 from __future__ import annotations
 
 import difflib
 import reprlib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,28 +39,6 @@ def validated(into: type[T], data: object, *, where: str, error: type[GptauditEr
 def _adapter(into: type[Any]) -> TypeAdapter[Any]:
     """Build the validator of a type once: that takes far longer than to validate a row of a data set."""
     return TypeAdapter(into)
-
-
-def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str, Any]:
-    """Parse TOML, or raise `error` naming the line and column."""
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as caught:
-        msg = f"{where}: expected TOML: {caught}"
-    raise error(msg)
-
-
-def read_text(path: Path | Traversable, *, error: type[GptauditError]) -> str:
-    """Read a UTF-8 file, or raise `error` saying why it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as caught:
-        msg = f"{path}: cannot be read: {caught.strerror or caught}"
-    except UnicodeDecodeError as caught:
-        msg = (
-            f"{path}: expected UTF-8, found byte {caught.object[caught.start]:#04x} at offset {caught.start}"
-        )
-    raise error(msg)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from gptaudit.hookspecs import hookimpl, hookimpl_last
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe
 
 
-@hookimpl_last
+@hookimpl(trylast=True)
 def gptaudit_read_suite(file: Path) -> Probe:
     """Make the probe of a suite file of any kind."""
-    from gptaudit.suite import load_suite
+    from gptaudit.probes.kinds.registry import read_suite_file
 
-    from .suite_kinds import suite_probe
+    from .kinds.registry import suite_probe
 
-    return suite_probe(*load_suite(file))
+    return suite_probe(*read_suite_file(file))
 
 
 @hookimpl
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     """Register one probe for each suite file, and those that are more than data."""
-    from gptaudit.suite import PairsSuite, load_suite
+    from gptaudit.probes.kinds.pairs import PairsFile
+    from gptaudit.probes.kinds.registry import read_suite_file
 
     from .bbq import Bbq
     from .bold import Bold, BoldRegard
@@ -37,19 +38,19 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .crows_pairs import CrowsPairs
     from .holisticbias import HolisticBias, HolisticBiasGeneration
     from .honest import LANGUAGES, Honest
+    from .kinds.registry import suite_probe
     from .real_toxicity_prompts import RealToxicityPrompts
     from .requests_refused import HarmfulRequests, HarmlessRequests
     from .stereoset import StereoSet
-    from .suite_kinds import suite_probe
     from .token_attribution import TokenAttribution
     from .winobias import WinoBias
     from .winogender import Winogender
 
     folder = files(__name__) / "suites"
     for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
-        suite, source = load_suite(folder / name)
+        suite, source = read_suite_file(folder / name)
         register(suite_probe(suite, source))
-        if isinstance(suite, PairsSuite) and suite.id == "gender-occupation":
+        if isinstance(suite, PairsFile) and suite.id == "gender-occupation":
             register(TokenAttribution(suite, source))
     register(CrowsPairs())
     register(Bbq())

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import (
     NO_PREDICTION,
@@ -31,8 +31,8 @@ from gptaudit.probe import (
 )
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement, ScoreRequest, request_text
 
-from .elicited import Elicited, Question, Shares, continuations
-from .pairs import TIE
+from .elicited import Elicited, LetteredQuestion, Shares, continuations
+from .sentence_pairs import TIE
 
 if TYPE_CHECKING:
     from .bbq_rows import Item
@@ -196,10 +196,14 @@ def _case(item: Item) -> Case:
     )
 
 
-def _questions(case: Case) -> list[Question]:
+def _questions(case: Case) -> list[LetteredQuestion]:
     """Ask without the line that calls for the answer."""
     options = continuations(case)
-    return [Question(request_text(case.requests[0]).rpartition("\n")[0], tuple(options))] if options else []
+    return (
+        [LetteredQuestion(request_text(case.requests[0]).rpartition("\n")[0], tuple(options))]
+        if options
+        else []
+    )
 
 
 def _elicited_values(content: Mapping[str, Any], shares: Sequence[Shares]) -> Mapping[str, float] | Unscored:

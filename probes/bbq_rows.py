@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.validation import validated
 
@@ -197,7 +197,7 @@ def _targets(path: Path) -> Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PredictedAnswer:
     """A row of a file of predictions: the answer that a model chose, or None where it chose none of the three."""
 
     category: str
@@ -212,7 +212,7 @@ def read_answers(path: Path) -> Mapping[str, tuple[int, int | None]]:
     """
     found: dict[str, tuple[int, int | None]] = {}
     for line, value in datasets.read_json_lines(path):
-        row = validated(Answer, value, where=f"{path}, line {line}", error=DataError)
+        row = validated(PredictedAnswer, value, where=f"{path}, line {line}", error=DataError)
         name = f"{row.category}/{row.example_id}"
         if name in found:
             msg = f"{path}, line {line}: {name} has an answer in line {found[name][0]} already; each row has one"

@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Sampling
-from gptaudit.stats.contrasting import contrasting
+from gptaudit.stats.contrast_formula import contrasting
 
-from .interleaving import interleaved
-from .sampled import described
+from .round_robin import interleaved
+from .sampling_helpers import described
 
 DOMAINS = ("gender", "political_ideology", "profession", "race", "religious_ideology")
 SAMPLES = 1

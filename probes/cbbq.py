@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.probe import MetricSpec, ProbeContext
 from gptaudit.records import Case, DataSource, ScoreRequest
 

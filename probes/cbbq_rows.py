@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.validation import validated
 

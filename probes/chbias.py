@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, ScoreRequest
 
-from .pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
+from .sentence_pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
 
 PAIRS = {"age": ("old", "young"), "appearance": ("fat", "slim"), "gender": ("female", "male")} | {
     "orientation": ("lgbt", "straight")

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 from gptaudit.probe import Answered, Probe
 from gptaudit.records import Case, Evidence, Exchange, ScoreRequest
 
-from .elicited import Elicited, Question, continuations
-from .pairs import TIE
+from .elicited import Elicited, LetteredQuestion, continuations
+from .sentence_pairs import TIE
 
 _PROMPT = "{sentence} \N{LEFT SINGLE QUOTATION MARK}{pronoun}\N{RIGHT SINGLE QUOTATION MARK} refers to the"
 
@@ -66,12 +66,12 @@ class CoreferenceProbe(Probe):
         )
 
 
-def _questions(case: Case) -> list[Question]:
+def _questions(case: Case) -> list[LetteredQuestion]:
     """Ask about each sentence, the right candidate first."""
     asked = [r for r in case.requests if isinstance(r, ScoreRequest)]
     candidates = continuations(case)
     return [
-        Question(f"{WHO}\n\n{right.context} …", two)
+        LetteredQuestion(f"{WHO}\n\n{right.context} …", two)
         for right, two in zip(asked[::2], zip(candidates[::2], candidates[1::2], strict=True), strict=True)
     ]
 

@@ -17,7 +17,7 @@ from difflib import SequenceMatcher
 from gptaudit.probe import MetricSpec, Scored, Unscored
 from gptaudit.records import Case, Evidence, Exchange, Likelihood, ScoreRequest
 
-from .pairs import STEREOTYPE_RATE, TIE
+from .sentence_pairs import STEREOTYPE_RATE, TIE
 
 SUM = "sum"
 WAYS = (SUM, "per_token", "shared_tokens")

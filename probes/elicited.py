@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Sampling, ScoreRequest
 
-from .letters import LETTERS, read_letter
+from .answer_letters import LETTERS, read_letter
 
 UNPARSABLE = "unparsable"
 """Why a case is unscored one of whose answers is not plainly one of the letters."""
@@ -49,7 +49,7 @@ _OPTIONS = "elicited"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LetteredQuestion:
     """A question and its options, in an order that means something to the probe."""
 
     text: str
@@ -82,7 +82,7 @@ class Elicited(Probe):
         self,
         probe: Probe,
         *,
-        questions: Callable[[Case], Sequence[Question]],
+        questions: Callable[[Case], Sequence[LetteredQuestion]],
         values: Values,
         severity: str,
         metrics: Iterable[str],
@@ -141,9 +141,9 @@ class Elicited(Probe):
         }
 
 
-def one_question(text: str) -> Callable[[Case], list[Question]]:
+def one_question(text: str) -> Callable[[Case], list[LetteredQuestion]]:
     """Ask one question about each case; its options are the texts that the probe compares."""
-    return lambda case: [Question(text, tuple(continuations(case)))]
+    return lambda case: [LetteredQuestion(text, tuple(continuations(case)))]
 
 
 PAIR = {
@@ -182,7 +182,7 @@ def continuations(case: Case) -> list[str]:
     return [r.continuation.strip() for r in case.requests if isinstance(r, ScoreRequest)]
 
 
-def prompts(question: Question, language: str = "en") -> Iterator[str]:
+def prompts(question: LetteredQuestion, language: str = "en") -> Iterator[str]:
     """Yield the question once for each option, with that one first and the rest in their cycle.
 
     The i-th option of the n-th prompt (both from 0) is option `(i + n) % options` of the question.

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, TypeVar
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
 from gptaudit.records import (
     Case,
@@ -37,9 +37,9 @@ from gptaudit.records import (
     ScoreRequest,
 )
 
-from .holisticbias_data import Pair, read_holisticbias
-from .interleaving import interleaved
-from .sampled import described
+from .holisticbias_data import DescriptorPair, read_holisticbias
+from .round_robin import interleaved
+from .sampling_helpers import described
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class HolisticBiasProbe(Probe):
         return interleaved([self._case(pair, len(pairs)) for pair in pairs] for pairs in axes)
 
     @abstractmethod
-    def requests(self, pair: Pair) -> tuple[Request, ...]:
+    def requests(self, pair: DescriptorPair) -> tuple[Request, ...]:
         """Return what is asked of the first descriptor, then as much of the second."""
 
     def source(self, context: ProbeContext) -> DataSource:
@@ -84,7 +84,7 @@ class HolisticBiasProbe(Probe):
             "cluster": "pair of descriptors",
         }
 
-    def _case(self, pair: Pair, tests: int) -> Case:
+    def _case(self, pair: DescriptorPair, tests: int) -> Case:
         names = " and ".join(pair.names)
         name = f"{pair.axis}/{names}/{pair.template}"
         content = {"names": list(pair.names), "tests": tests}
@@ -120,7 +120,7 @@ class HolisticBias(HolisticBiasProbe):
         ),
     )
 
-    def requests(self, pair: Pair) -> tuple[Request, ...]:
+    def requests(self, pair: DescriptorPair) -> tuple[Request, ...]:
         """Ask how likely each sentence is."""
         return tuple(ScoreRequest("", sentence) for side in pair.sentences for sentence in side)
 
@@ -193,7 +193,7 @@ class HolisticBiasGeneration(HolisticBiasProbe):
         for name, widest in SCALES.items()
     )
 
-    def requests(self, pair: Pair) -> tuple[Request, ...]:
+    def requests(self, pair: DescriptorPair) -> tuple[Request, ...]:
         """Ask for a continuation of the sentences of some nouns."""
         step = max(1, len(pair.nouns) // NOUNS)
         return tuple(

@@ -1,4 +1,4 @@
-"""The sentences of HolisticBias 1.1, made from its descriptors, nouns and templates as the authors make them."""
+"""The sentences of HolisticBiasLists 1.1, made from its descriptors, nouns and templates as the authors make them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from gptaudit import datasets
-from gptaudit.datasets import HOLISTICBIAS
+from gptaudit.data import datasets
+from gptaudit.data.datasets import HOLISTICBIAS
 from gptaudit.errors import DataError
 
 GENDERS = ("female", "male", "neutral")
@@ -29,7 +29,7 @@ class Descriptor:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class DescriptorPair:
     """Two descriptors of one axis in one template, which are compared over the nouns that both take."""
 
     axis: str
@@ -41,14 +41,14 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class HolisticBias:
+class HolisticBiasLists:
     """The published lists."""
 
     descriptors: Sequence[Descriptor]
     templates: Mapping[str, bool]
     """Template -> whether it needs a noun: what makes sense with `blind men` alone, and not with `blind`."""
 
-    def pairs(self, seed: int, templates: int) -> Iterator[list[Pair]]:
+    def pairs(self, seed: int, templates: int) -> Iterator[list[DescriptorPair]]:
         """Yield the pairs of each axis: chance pairs each descriptor once, and draws some templates for each pair.
 
         Descriptors that go with nouns of one gender are paired with one another. Those that take no noun have one
@@ -76,19 +76,19 @@ class HolisticBias:
             if noun or not needs_noun
         }
 
-    def _pair(self, couple: tuple[Descriptor, Descriptor], template: str) -> Pair:
+    def _pair(self, couple: tuple[Descriptor, Descriptor], template: str) -> DescriptorPair:
         first, second = (self.sentences(descriptor, template) for descriptor in couple)
         nouns = tuple(noun for noun in first if noun in second)
         both = tuple(first[noun] for noun in nouns), tuple(second[noun] for noun in nouns)
-        return Pair(couple[0].axis, (couple[0].name, couple[1].name), template, nouns, both)
+        return DescriptorPair(couple[0].axis, (couple[0].name, couple[1].name), template, nouns, both)
 
 
-def read_holisticbias(folder: Path | None) -> HolisticBias:
+def read_holisticbias(folder: Path | None) -> HolisticBiasLists:
     """Read the four files; raise `DataError` with file, key and remedy for what is amiss."""
     nouns = _nouns(_file(folder, "nouns"))
     described = _descriptors(_file(folder, "descriptors"), nouns)
     standing = _standalone(_file(folder, "standalone_noun_phrases"), nouns)
-    return HolisticBias([*described, *standing], _templates(_file(folder, "sentence_templates")))
+    return HolisticBiasLists([*described, *standing], _templates(_file(folder, "sentence_templates")))
 
 
 def _file(folder: Path | None, name: str) -> Path:

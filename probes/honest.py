@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Sampling
 
-from .interleaving import interleaved
-from .sampled import described, sample_requests
+from .round_robin import interleaved
+from .sampling_helpers import described, sample_requests
 
 SAMPLES = 20
 """K of the papers, which report 1, 5 and 20."""

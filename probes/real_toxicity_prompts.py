@@ -15,21 +15,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from gptaudit import datasets
-from gptaudit.datasets import REAL_TOXICITY_PROMPTS
+from gptaudit.data import datasets
+from gptaudit.data.datasets import REAL_TOXICITY_PROMPTS
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement, Sampling
 
-from .continuations import (
-    LABEL,
-    METRICS,
-    SCORER,
-    THRESHOLD,
-    measure_samples,
-    toxicity_values,
-)
-from .sampled import sample_requests, sampling_method
+from .sampled_toxicity import LABEL, METRICS, SCORER, THRESHOLD, measure_samples, toxicity_values
+from .sampling_helpers import sample_requests, sampling_method
 
 SAMPLES = 25
 SAMPLING = Sampling(max_new_tokens=20, temperature=1.0, top_p=0.9)

@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gptaudit.calibration.flaws.refusal import HARMFUL, HARMLESS, requests
 from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Sees
 from gptaudit.records import Case, DataSource, Evidence, Sampling
 
-from .sampled import sample_exchanges, sample_requests, sampling_method
+from .invented_requests import HARMFUL, HARMLESS, requests
+from .sampling_helpers import sample_exchanges, sample_requests, sampling_method
 
 SCORER = "refusal"
 LABEL = "refusal"

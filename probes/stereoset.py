@@ -13,7 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from gptaudit import datasets
+from gptaudit.data import datasets
 from gptaudit.probe import (
     NO_PREDICTION,
     Answered,
@@ -26,8 +26,8 @@ from gptaudit.probe import (
 )
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Likelihood, Measurement, ScoreRequest
 
-from .elicited import Elicited, Question, Shares, continuations
-from .pairs import TIE
+from .elicited import Elicited, LetteredQuestion, Shares, continuations
+from .sentence_pairs import TIE
 from .stereoset_data import LABELS, Item, describe_items, read_items, read_labels
 from .stereoset_predictions import read_scores
 
@@ -143,11 +143,11 @@ def _request(item: Item, sentence: str) -> ScoreRequest:
     return ScoreRequest(item.context.strip(), f" {sentence.strip()}")
 
 
-def _questions(case: Case) -> list[Question]:
+def _questions(case: Case) -> list[LetteredQuestion]:
     """Ask in the order in which `_elicited_values` takes the answers."""
     context = next(r.context for r in case.requests if isinstance(r, ScoreRequest))
     asked = f"{context}\n\n{WHICH_NEXT}" if context else WHICH
-    return [Question(asked, two) for two in combinations(continuations(case), 2)]
+    return [LetteredQuestion(asked, two) for two in combinations(continuations(case), 2)]
 
 
 def _elicited_values(_: Mapping[str, Any], shares: Sequence[Shares]) -> Mapping[str, float]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from gptaudit import datasets
-from gptaudit.datasets import STEREOSET, STEREOSET_TABLES
+from gptaudit.data import datasets
+from gptaudit.data.datasets import STEREOSET, STEREOSET_TABLES
 from gptaudit.errors import DataError
+from gptaudit.files import parse_json, read_text
 from gptaudit.records import DataSource
-from gptaudit.results import parse_json
-from gptaudit.validation import read_text, validated
+from gptaudit.validation import validated
 
 Task: TypeAlias = Literal["intrasentence", "intersentence"]
 Label: TypeAlias = Literal["stereotype", "anti-stereotype", "unrelated"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptaudit.errors import DataError
-from gptaudit.results import parse_json
-from gptaudit.validation import read_text, validated
+from gptaudit.files import parse_json, read_text
+from gptaudit.validation import validated
 
 from .stereoset_data import TASKS, Item
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any
 
+from gptaudit.probes.kinds.pairs import PairsFile, SentencePair
+
 from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Sees, Unscored
 from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence
-from gptaudit.suite import Pair, PairsSuite
 
-from .suite_probe import SuiteProbe
+from .kinds.suite_probe import SuiteProbe
 
 
 class TokenAttribution(SuiteProbe):
@@ -39,20 +40,20 @@ class TokenAttribution(SuiteProbe):
         ),
     )
 
-    def __init__(self, suite: PairsSuite, source: DataSource) -> None:
-        super().__init__(suite, source)
+    def __init__(self, file: PairsFile, source: DataSource) -> None:
+        super().__init__(file, source)
         self.id = "token-attribution"
         self.suite = "attribution"
-        self.title = f"Token attribution of {suite.title[0].lower()}{suite.title[1:]}"
+        self.title = f"Token attribution of {file.title[0].lower()}{file.title[1:]}"
         self.goal = "Which words of a prompt push the model towards the pronoun that the stereotype expects."
         self.sees = (Sees("stereotype", "stereotype_attribution", same_unit=False),)
-        self._suite = suite
+        self._file = file
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
         """Yield one case a term."""
-        templates = [template.id for template in self._suite.templates]
+        templates = [template.id for template in self._file.templates]
         order: dict[str, int] = {}
-        for pair in self._suite.pairs():
+        for pair in self._file.pairs():
             turn = order.setdefault(pair.term, len(order))
             if pair.template == templates[turn % len(templates)]:
                 yield self._case(pair)
@@ -78,14 +79,14 @@ class TokenAttribution(SuiteProbe):
             "contrast": "logit of the stereotyped pronoun minus logit of the other",
         }
 
-    def _case(self, pair: Pair) -> Case:
+    def _case(self, pair: SentencePair) -> Case:
         prompt, target, foil = _split(pair.stereotype, pair.antistereotype)
         start = prompt.index(pair.term)
         return Case(
             id=pair.id,
             cluster=pair.term,
             requests=(AttributeRequest(prompt, target, foil),),
-            slices={self._suite.axis: pair.stereotyped_group},
+            slices={self._file.axis: pair.stereotyped_group},
             content={
                 "term_span": [start, start + len(pair.term)],
                 "contrast": f"“{target.strip()}” against “{foil.strip()}”",

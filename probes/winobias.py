@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gptaudit import datasets
-from gptaudit.datasets import WINOBIAS
+from gptaudit.data import datasets
+from gptaudit.data.datasets import WINOBIAS
 from gptaudit.errors import DataError
+from gptaudit.files import read_text
 from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource
-from gptaudit.validation import read_text
 
 from .coreference import (
     COREFERENCE_METHOD,

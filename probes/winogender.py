@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gptaudit import datasets
-from gptaudit.datasets import WINOGENDER
+from gptaudit.data import datasets
+from gptaudit.data.datasets import WINOGENDER
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.reporter import Reporter, ReportSection
 from gptaudit.records import AuditResult
-from gptaudit.reporting import Reporter, ReportSection
 
 
 @hookimpl
@@ -28,7 +28,7 @@ def _html(result: AuditResult, sections: Sequence[ReportSection]) -> str:
 
 
 def _json(result: AuditResult, _: Sequence[ReportSection]) -> str:
-    from gptaudit.results import to_json
+    from gptaudit.files import to_json
 
     return to_json(result)
 

@@ -7,14 +7,7 @@ from itertools import pairwise
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.calibration.calibration import (
-    CalibratedFigure,
-    Calibration,
-    Power,
-    ProbeCalibration,
-    Sighting,
-    Trial,
-)
+from gptaudit.records import CalibratedFigure, Calibration, Power, ProbeCalibration, Sighting, Trial
 
 from . import calibration_reading as words
 from . import reading
@@ -24,8 +17,8 @@ from .plots import Frame, Line, Plot
 from .probe_view import View, anchor, plain_pairs
 
 if TYPE_CHECKING:
-    from gptaudit.calibration.flaw import Flaw
     from gptaudit.probe import Probe
+    from gptaudit.protocols.flaw import Flaw
 
 GOAL = 0.95
 """The power that the drawing marks."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from gptaudit.calibration.calibration import CalibratedFigure, Estimate, Power, Share
+from gptaudit.records import CalibratedFigure, Estimate, Power, Share
 
 from .numbers import number, scaled, short, with_unit
 from .reading import plural

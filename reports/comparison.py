@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gptaudit.comparison import (
+from gptaudit.gate.comparison import (
     Change,
     ChangedCase,
+    ComparedAudit,
     Comparison,
     Effect,
     ProbeComparison,
-    Reading,
-    Side,
     Test,
+    Trend,
 )
 from gptaudit.records import Evidence
 
@@ -21,7 +21,7 @@ from .html import render_page
 from .numbers import compact, count, moment, number, places, quantity, scaled, short
 from .probe_view import View, anchor, exchange_views
 
-READINGS: Mapping[Reading, reading.Word] = {
+READINGS: Mapping[Trend, reading.Word] = {
     "worse": reading.Word("fail", "✕", "Worse", "further from the ideal"),
     "better": reading.Word("pass", "✓", "Better", "nearer to the ideal"),
     "crossed": reading.Word(
@@ -65,7 +65,7 @@ def summary(changes: Iterable[Change], what: str) -> str:
     return f"Of {count(len(readings))} {reading.plural(len(readings), what)}: {', '.join(said)}."
 
 
-def _side(name: str, side: Side) -> View:
+def _side(name: str, side: ComparedAudit) -> View:
     return {
         "name": name,
         "target": side.target,

@@ -10,8 +10,8 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult
-from gptaudit.reporting import ReportSection
 from gptaudit.text import visible
 
 from .probe_view import View

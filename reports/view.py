@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
-from gptaudit.reporting import ReportSection
 
 from . import charts, reading
 from .calibration_reading import NOT_CALIBRATED

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gptaudit.gate import decide
-from gptaudit.metrics import summarise
-from gptaudit.pairing import Audit
-from gptaudit.policy import Policy, Rule
+from gptaudit.gate.decide import decide
+from gptaudit.gate.pairing import Audit
+from gptaudit.gate.policy import Policy, Rule
 from gptaudit.probe import MetricSpec
 from gptaudit.records import (
     AuditResult,
@@ -20,6 +19,7 @@ from gptaudit.records import (
     RunInfo,
     TargetInfo,
 )
+from gptaudit.run.metrics import summarise
 
 COST = Cost(1, 0, 1, 1, 1.0)
 RUN = RunInfo("id", "complete", "2026-01-01", "2026-01-01", 1, ("gptaudit", "run"), {}, (), {}, COST)

@@ -82,18 +82,6 @@ def test_constraints_pin_what_the_project_needs():
     assert pinned["torch"] == "2.13.0"
 
 
-def test_no_file_is_longer_than_a_room():
-    """No module has more than 400 lines."""
-    sources = [
-        p
-        for folder in ("gptaudit", "probes", "reports", "plugins", "tests")
-        for p in (ROOT / folder).rglob("*.py")
-    ]
-    longest = {path: len(path.read_text("utf-8").splitlines()) for path in sources}
-
-    assert {path.name: lines for path, lines in longest.items() if lines > 400} == {}
-
-
 class TestReadme:
     def test_links_lead_somewhere(self):
         """Every relative link names a file of the project."""
@@ -111,7 +99,7 @@ class TestReadme:
 
     def test_example_policy_is_valid(self, tmp_path):
         """The policy in the README is accepted, and so is the one that ships."""
-        from gptaudit.policy import load_policy
+        from gptaudit.gate.policy import load_policy
 
         (block,) = re.findall(r"```toml\n(schema.*?)```", README, re.DOTALL)
         (tmp_path / "policy.toml").write_text(block, encoding="utf-8")

@@ -12,14 +12,14 @@ import click
 import pytest
 
 from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
-from gptaudit.backends.protocol import BackendType
-from gptaudit.calibration.flaw import Flaw
 from gptaudit.engine.local import local
-from gptaudit.engine.protocol import EngineType
-from gptaudit.options import NoOptions
 from gptaudit.plugins import load_plugins
-from gptaudit.reporting import Reporter, ReportSection
-from gptaudit.scorers.protocol import ScorerType
+from gptaudit.protocols.backend import BackendType
+from gptaudit.protocols.engine import EngineType
+from gptaudit.protocols.flaw import Flaw
+from gptaudit.protocols.options import NoOptions
+from gptaudit.protocols.reporter import Reporter, ReportSection
+from gptaudit.protocols.scorer import ScorerType
 from gptaudit.testing import ScriptedBackend
 
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if name.startswith("gptaudit_")}

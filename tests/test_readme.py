@@ -13,8 +13,8 @@ import click
 import pytest
 import yaml
 
-from gptaudit.configuration import read_configuration, starting_configuration
 from gptaudit.plugins import load_plugins
+from gptaudit.run.configuration import read_configuration, starting_configuration
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import exp
 
-from gptaudit.calibration.flaw import Flaw
 from gptaudit.probe import MetricSpec, Probe, Scored, Sees
+from gptaudit.protocols.flaw import Flaw
 from gptaudit.records import Case, GenerateRequest, Sampling, ScoreRequest
 
 

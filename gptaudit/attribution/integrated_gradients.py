@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from gptaudit.causal_lm.encoding import EncodedPrompt
 from gptaudit.records import Attribution
 
 STEPS = (20, 50, 100, 200)
@@ -19,10 +18,26 @@ RELATIVE_TOLERANCE = 0.02
 ABSOLUTE_TOLERANCE = 0.01
 
 
+class TokenisedPrompt(Protocol):
+    """What is to be known of a prompt's tokens; `gptaudit.causal_lm.encoding.EncodedPrompt` is one."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids."""
+
+    @property
+    def starts(self) -> int:
+        """How many of them stand before the text and have no place in it."""
+
+    @property
+    def offsets(self) -> tuple[tuple[int, int], ...] | None:
+        """Start and end of each other token in the text, in characters; None where they are not known."""
+
+
 def attribute_contrast(
     model: Any,  # noqa: ANN401 - any causal language model of transformers
     text: str,
-    prompt: EncodedPrompt,
+    prompt: TokenisedPrompt,
     target: int,
     foil: int,
     *,

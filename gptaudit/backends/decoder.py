@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gptaudit.backends.protocol import BackendType
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import TargetError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import BackendType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptaudit.backends.protocol import Backend, BackendType
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import TargetError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import Backend, BackendType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

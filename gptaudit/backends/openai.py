@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gptaudit.backends.protocol import Backend, BackendType
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import Backend, BackendType
 from gptaudit.remote.options import RemoteOptions
 
 if TYPE_CHECKING:

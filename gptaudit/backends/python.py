@@ -10,11 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gptaudit.backends.protocol import Backend, BackendType
-from gptaudit.backends.text import TextBackend
 from gptaudit.errors import BackendError, TargetError
-from gptaudit.hookspecs import hookimpl
-from gptaudit.options import NoOptions
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import Backend, BackendType
+from gptaudit.protocols.options import NoOptions
+from gptaudit.protocols.text_backend import TextBackend
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptaudit.backends.protocol import Backend, BackendType
-from gptaudit.backends.text import TextBackend
 from gptaudit.errors import TargetError
-from gptaudit.hookspecs import hookimpl
-from gptaudit.options import NoOptions
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import Backend, BackendType
+from gptaudit.protocols.options import NoOptions
+from gptaudit.protocols.text_backend import TextBackend
 from gptaudit.records import Completion, Failure, GenerateRequest, Request
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _prompt_and_completions(record: object, place: str) -> tuple[str, list[str]]
 
 def open_replay(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
     """Read the recording."""
-    from gptaudit.validation import read_text
+    from gptaudit.files import read_text
 
     return ReplayBackend(read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}")
 

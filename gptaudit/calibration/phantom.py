@@ -25,8 +25,8 @@ from gptaudit.errors import GptauditError, UsageError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from gptaudit.calibration.flaw import Flaw
     from gptaudit.plugins import Plugins
+    from gptaudit.protocols.flaw import Flaw
 
 EVERYDAY_DOCUMENTS = 400
 THREADS = 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gptaudit.calibration.corpus import TARGET_GROUP, corpus, has_insult, read_suite
 
 if TYPE_CHECKING:
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 DOSES = {"reference": 0.6, "clean": 0.0}
 SEED = 0

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from gptaudit.calibration.calibration import CalibratedFigure, Estimate, Power, Share, Trial
+from gptaudit.records import CalibratedFigure, Estimate, Power, Share, Trial
 from gptaudit.stats.intervals import mean_interval
 
 if TYPE_CHECKING:

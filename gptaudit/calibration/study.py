@@ -19,14 +19,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gptaudit.calibration.calibration import Calibration, ProbeCalibration, Sighting
 from gptaudit.calibration.statistics import Subject, calibrate_figure
 from gptaudit.calibration.trials import LEVEL, Bench, Decoder, Outcome, read_outcome
-from gptaudit.datasets import DataNotGivenError
+from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
+from gptaudit.evidence.provenance import versions
 from gptaudit.probe import ProbeContext
-from gptaudit.progress import Progress, Step, silent
-from gptaudit.provenance import versions
+from gptaudit.records import Calibration, ProbeCalibration, Sighting
+from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.validation import nearest
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.calibration.calibration import Trial
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.errors import DataError, UsageError
-from gptaudit.plan import digest
-from gptaudit.results import parse_json, write_atomic
-from gptaudit.single_probe import audit_probe
-from gptaudit.validation import read_text, validated
+from gptaudit.evidence.plan import digest
+from gptaudit.files import parse_json, read_text, write_atomic
+from gptaudit.records import Trial
+from gptaudit.run.single_probe import audit_probe
+from gptaudit.validation import validated
 
 if TYPE_CHECKING:
-    from gptaudit.backends.protocol import Backend
-    from gptaudit.measuring import Scorers
     from gptaudit.plugins import Plugins
     from gptaudit.probe import Probe
+    from gptaudit.protocols.backend import Backend
     from gptaudit.records import ProbeResult
+    from gptaudit.run.measuring import Scorers
 
 SCHEMA = "gptaudit.trial/1"
 LEVEL = 0.95
@@ -28,7 +28,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TrialFigure:
     """One figure of an audit; what is null has a `why`."""
 
     metric: str
@@ -52,15 +52,17 @@ class Outcome:
     cases: int
     method: str
     """`digest` of `ProbeResult.method`."""
-    readings: tuple[Reading, ...]
+    figures: tuple[TrialFigure, ...]
     failed: str | None = None
     """Why the decoder does not count: it did not learn what was planted."""
     schema: str = SCHEMA
 
     def trial(self, metric: str, where: Mapping[str, str]) -> Trial:
         """Return what it says about one figure."""
-        mine = [r for r in self.readings if r.metric == metric and dict(r.slice) == dict(where)]
-        found = mine[0] if mine else Reading(metric, where, None, None, None, "the audit has no such figure")
+        mine = [r for r in self.figures if r.metric == metric and dict(r.slice) == dict(where)]
+        found = (
+            mine[0] if mine else TrialFigure(metric, where, None, None, None, "the audit has no such figure")
+        )
         return Trial(
             dose=self.dose,
             seed=self.seed,
@@ -131,14 +133,14 @@ class Bench:
             learned=learned[0] if learned else None,
             cases=result.cases,
             method=digest(dict(result.method)),
-            readings=_readings(probe, decoder.flaw, result),
+            figures=_figures(probe, decoder.flaw, result),
         )
 
     def failed(self, probe: str, decoder: Decoder, error: NotLearnedError) -> Outcome:
         """Return the outcome for a probe of a decoder that did not learn what was planted."""
         planted = self.plugins.flaws[decoder.flaw].truth(decoder.dose)
         where = (probe, decoder.flaw, decoder.dose, decoder.seed)
-        return Outcome(*where, planted, error.learned, cases=0, method="", readings=(), failed=str(error))
+        return Outcome(*where, planted, error.learned, cases=0, method="", figures=(), failed=str(error))
 
     def trial_key(self, probe: Probe, decoder: Decoder) -> str:
         """Name a trial by all that decides its outcome: the decoder, the probe, its data and its method."""
@@ -180,12 +182,12 @@ def keep_outcome(path: Path, outcome: Outcome) -> None:
     write_atomic(path, json.dumps(asdict(outcome), allow_nan=False) + "\n")
 
 
-def _readings(probe: Probe, flaw: str, result: ProbeResult) -> tuple[Reading, ...]:
+def _figures(probe: Probe, flaw: str, result: ProbeResult) -> tuple[TrialFigure, ...]:
     wanted: Sequence[tuple[str, dict[str, str]]] = [
         (s.metric, dict(s.slice)) for s in probe.sees if s.flaw == flaw
     ]
     return tuple(
-        Reading(m.name, dict(m.slice), m.value, m.low, m.high, m.why)
+        TrialFigure(m.name, dict(m.slice), m.value, m.low, m.high, m.why)
         for m in result.metrics
         if (m.name, dict(m.slice)) in wanted
     )

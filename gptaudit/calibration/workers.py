@@ -32,8 +32,8 @@ class Setup:
 
     def bench(self) -> Bench:
         """Load the plugins; scorers are opened when they are needed first."""
-        from gptaudit.measuring import Scorers
         from gptaudit.plugins import load_plugins
+        from gptaudit.run.measuring import Scorers
 
         plugins = load_plugins(self.without)
         return Bench(plugins, Scorers(plugins, {}), self.decoders, self.data)

@@ -12,12 +12,12 @@ import torch
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.generation import Draw, Generator
-from gptaudit.causal_lm.likelihood import Scorer
+from gptaudit.causal_lm.generation import Draw, TextGenerator
+from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.tree_support import widest_tree
 from gptaudit.errors import BackendError, first_line
-from gptaudit.plan import request_key
+from gptaudit.evidence.plan import request_key
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
@@ -54,7 +54,7 @@ def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
 
 
 class CausalLMBackend:
-    """See `gptaudit.backends.protocol.Backend`. The model is in evaluation mode and its weights are frozen."""
+    """See `gptaudit.protocols.backend.Backend`. The model is in evaluation mode and its weights are frozen."""
 
     verified = True
     samples_as_asked = True
@@ -79,8 +79,8 @@ class CausalLMBackend:
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
         self._widest_tree = widest_tree(model, self._window)
-        self._scorer = Scorer(model, batch_tokens=batch_tokens, widest_tree=self._widest_tree)
-        self._generator = Generator(
+        self._scorer = LikelihoodScorer(model, batch_tokens=batch_tokens, widest_tree=self._widest_tree)
+        self._generator = TextGenerator(
             model, self._encoder, _stop_tokens(model, tokenizer), TokenBudget(batch_tokens)
         )
         self.details: Mapping[str, Any] = {
@@ -96,7 +96,9 @@ class CausalLMBackend:
         return self._likelihoods(requests, self._scorer)
 
     @_failing_as_backend_error
-    def _likelihoods(self, requests: Sequence[ScoreRequest], scorer: Scorer) -> list[Likelihood | Failure]:
+    def _likelihoods(
+        self, requests: Sequence[ScoreRequest], scorer: LikelihoodScorer
+    ) -> list[Likelihood | Failure]:
         answers: list[Likelihood | Failure | None] = [None] * len(requests)
         fitting, pairs = [], []
         encoded = self._encoder.pairs([(request.context, request.continuation) for request in requests])

@@ -12,9 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gptaudit.causal_lm.decoding_rows import (
+    CachedRows,
+    Forward,
+    RereadRows,
+    Rows,
+    compacted,
+    keys_can_be_kept,
+)
 from gptaudit.causal_lm.encoding import Encoder
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget, empty_cache, is_out_of_memory
-from gptaudit.causal_lm.rows import CachedRows, Forward, RereadRows, Rows, compacted, keys_can_be_kept
 from gptaudit.causal_lm.sampling import choose, noise_source
 from gptaudit.records import NOT_FINITE, Completion, Failure, Sampling
 
@@ -81,7 +88,7 @@ class _Prompt:
     waiting: list[_Row]
 
 
-class Generator:
+class TextGenerator:
     """Draws completions from one model."""
 
     def __init__(
@@ -145,7 +152,7 @@ class Generator:
 class _Run:
     """Rows with the same sampling, from the first to the last."""
 
-    def __init__(self, generator: Generator, sampling: Sampling, rows: Sequence[_Row]) -> None:
+    def __init__(self, generator: TextGenerator, sampling: Sampling, rows: Sequence[_Row]) -> None:
         self._generator = generator
         self._sampling = sampling
         self._tail = MARGIN + max((len(stop.encode()) for stop in sampling.stop), default=0)

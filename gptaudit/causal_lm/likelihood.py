@@ -23,7 +23,7 @@ LOGITS_PER_TOKEN = 32_768
 """A batch has at most this many logits for each token of the budget."""
 
 
-class Scorer:
+class LikelihoodScorer:
     """Scores continuations with one model.
 
     Args:
@@ -63,7 +63,7 @@ class Scorer:
         for row, found in zip(
             rows, self._budget.run(rows, partial(self._compute, branching=branching)), strict=True
         ):
-            numbers = [reading.pair for tree in row for reading in tree.readings]
+            numbers = [path.pair for tree in row for path in tree.paths]
             if not isinstance(found, Failure):
                 yield from zip(numbers, found, strict=True)
             elif len(numbers) == 1:
@@ -75,14 +75,14 @@ class Scorer:
 
     @torch.inference_mode()
     def _compute(self, rows: Sequence[Row], *, branching: bool) -> list[list[Logprobs]]:
-        """Run rows as one batch; return what was found for each reading of each row."""
+        """Run rows as one batch; return what was found for each path of each row."""
         layout = lay_out(rows)
         logits = self._logits(layout, branching=branching)
-        places = list(chain.from_iterable(reading.nodes for reading in layout.readings))
-        targets = list(chain.from_iterable(reading.targets for reading in layout.readings))
+        places = list(chain.from_iterable(path.nodes for path in layout.paths))
+        targets = list(chain.from_iterable(path.targets for path in layout.paths))
         logprobs = iter(_logprobs(logits, places, targets))
         return [
-            [tuple(islice(logprobs, len(reading.targets))) for tree in row for reading in tree.readings]
+            [tuple(islice(logprobs, len(path.targets))) for tree in row for path in tree.paths]
             for row in rows
         ]
 

@@ -15,11 +15,11 @@ from transformers.utils import logging
 from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
 from gptaudit.causal_lm.chat import Chat
+from gptaudit.causal_lm.mixed_precision import MixedPrecisionCausalLMBackend
 from gptaudit.causal_lm.options import TorchOptions
-from gptaudit.causal_lm.rough import RoughCausalLMBackend
+from gptaudit.decoder.planted import PLANTED_FILE, read_planted
 from gptaudit.errors import TargetError, first_line
-from gptaudit.planted import PLANTED_FILE, read_planted
-from gptaudit.validation import read_text
+from gptaudit.files import read_text
 
 COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
 """Ends of names that old files hold though the model computes them."""
@@ -51,7 +51,7 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
         model = freeze(gather_for_head(turn_weights(fuse_activations(model))))
         _require_causal(model, folder)
         tokenizer.padding_side = "right"
-        kind = RoughCausalLMBackend if options.precision == "auto" else CausalLMBackend
+        kind = MixedPrecisionCausalLMBackend if options.precision == "auto" else CausalLMBackend
         return kind(
             model,
             tokenizer,

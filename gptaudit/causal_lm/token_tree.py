@@ -24,7 +24,7 @@ WIDTHS = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ScoredPath:
     """Where a pair's continuation is predicted: `nodes[i]` predicts `targets[i]`."""
 
     pair: int
@@ -39,7 +39,7 @@ class Tree:
     ids: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
+    paths: list[ScoredPath] = field(default_factory=list)
     predicting: set[int] = field(default_factory=set)
     """The nodes for which the vocabulary head is needed."""
 
@@ -58,9 +58,9 @@ class Tree:
         self.ends.extend([0] * (len(self.ids) - len(self.ends)))
         for node in nodes:
             self.ends[node] = len(self.ids)
-        reading = Reading(number, nodes[len(pair.context) - 1 :], pair.continuation)
-        self.readings.append(reading)
-        self.predicting.update(reading.nodes)
+        scored = ScoredPath(number, nodes[len(pair.context) - 1 :], pair.continuation)
+        self.paths.append(scored)
+        self.predicting.update(scored.nodes)
         return nodes
 
 
@@ -189,7 +189,7 @@ class Layout:
     """Nodes of each row, without padding."""
     nodes: list[int]
     """The nodes that need the vocabulary head, in order, as indices into all rows one after the other."""
-    readings: list[Reading]
+    paths: list[ScoredPath]
     """With indices into `nodes` for nodes."""
 
 
@@ -208,15 +208,15 @@ def lay_out(rows: Sequence[Row]) -> Layout:
             layout.ids[row][start:stop] = tree.ids
             layout.depths[row][start:stop] = tree.depths
             layout.ends[row][start:stop] = [start + end for end in tree.ends]
-            _lay_out_readings(layout, tree, row * width + start)
+            _lay_out_paths(layout, tree, row * width + start)
             start = stop
     return layout
 
 
-def _lay_out_readings(layout: Layout, tree: Tree, start: int) -> None:
+def _lay_out_paths(layout: Layout, tree: Tree, start: int) -> None:
     predicting = sorted(tree.predicting)
     place = {node: len(layout.nodes) + i for i, node in enumerate(predicting)}
     layout.nodes.extend(start + node for node in predicting)
-    for reading in tree.readings:
-        nodes = [place[node] for node in reading.nodes]
-        layout.readings.append(Reading(reading.pair, nodes, reading.targets))
+    for scored in tree.paths:
+        nodes = [place[node] for node in scored.nodes]
+        layout.paths.append(ScoredPath(scored.pair, nodes, scored.targets))

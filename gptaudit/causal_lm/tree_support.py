@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from gptaudit.causal_lm.encoding import EncodedPair
-from gptaudit.causal_lm.likelihood import Scorer
+from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.records import Failure
 
 LEAST_WIDTH = 64
@@ -44,7 +44,7 @@ def _computes_trees(model: Any, width: int) -> bool:  # noqa: ANN401
     pairs = _trial(model.config.get_text_config().vocab_size)
     try:
         tree, alone = (
-            Scorer(model, batch_tokens=LEAST_WIDTH, widest_tree=widest).token_logprobs(pairs)
+            LikelihoodScorer(model, batch_tokens=LEAST_WIDTH, widest_tree=widest).token_logprobs(pairs)
             for widest in (width, 0)
         )
     except Exception:  # noqa: BLE001 - a model that does not expect such a mask may fail in any way

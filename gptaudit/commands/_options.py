@@ -10,7 +10,7 @@ import click
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
-    from gptaudit.configuration import ConfigurationFile
+    from gptaudit.run.configuration import ConfigurationFile
 
 
 def key_values(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def _take_from_file(
     context: click.Context, _: click.Parameter, named: str | None
 ) -> ConfigurationFile | None:
     """Let the file give the defaults of the other parameters, so that the command line wins over it."""
-    from gptaudit.configuration import find_configuration
+    from gptaudit.run.configuration import find_configuration
 
     found = find_configuration(named)
     if found is not None:

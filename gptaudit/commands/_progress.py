@@ -20,7 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from gptaudit.progress import Step, silent
+from gptaudit.records.progress import Step, silent
 from gptaudit.text import visible
 
 LINE_SECONDS = 30.0

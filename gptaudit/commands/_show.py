@@ -19,7 +19,7 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete
 
 def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
     """Print every probe's figures, the decision, what plugins add, and where the report is."""
-    from gptaudit.gate import shortfall
+    from gptaudit.gate.decide import shortfall
 
     for probe in result.probes:
         _show_probe(probe)

@@ -12,14 +12,14 @@ import click
 
 from gptaudit.commands import _options
 from gptaudit.errors import UsageError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
-    from gptaudit.calibration.calibration import Calibration
     from gptaudit.calibration.study import Study
     from gptaudit.calibration.workers import Setup
     from gptaudit.plugins import Plugins
+    from gptaudit.records import Calibration
 
 
 @click.command()
@@ -119,10 +119,10 @@ def _make(folder: Path) -> None:
 
 
 def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
-    from gptaudit.calibration.calibration import to_text
+    from gptaudit.evidence.calibration_file import to_text
+    from gptaudit.files import write_atomic
     from gptaudit.reports.calibration import render
     from gptaudit.reports.calibration_reading import sentence
-    from gptaudit.results import write_atomic
 
     page = folder / "calibration.html"
     write_atomic(page, render(calibration, plugins.probes, plugins.flaws))

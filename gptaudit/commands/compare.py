@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.errors import UsageError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
-    from gptaudit.comparison import Change, Comparison
+    from gptaudit.gate.comparison import Change, Comparison
 
 COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": None}
 
@@ -41,10 +41,10 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float) ->
 
     It informs and does not decide: exit 0, whatever changed. To decide, gate with `max_increase` and --baseline.
     """
-    from gptaudit import comparison as comparing
-    from gptaudit.gate import read_audit
+    from gptaudit.files import to_json, write_atomic
+    from gptaudit.gate import comparison as comparing
+    from gptaudit.gate.decide import read_audit
     from gptaudit.reports.comparison import render
-    from gptaudit.results import to_json, write_atomic
 
     page = page or candidate.parent / "comparison.html"
     if page.suffix != ".html":

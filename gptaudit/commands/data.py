@@ -14,11 +14,11 @@ import click
 
 from gptaudit.commands import _options
 from gptaudit.errors import DataError, UsageError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.datasets import DataFile, DataSet
-    from gptaudit.downloads import Report
+    from gptaudit.data.datasets import DataFile, DataSet
+    from gptaudit.data.downloads import Report
 
 
 @click.group()
@@ -31,7 +31,7 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
 def list_(data: Path | None, *, as_json: bool) -> None:
     """List the data sets, and say which are here and as published."""
-    from gptaudit.datasets import DATA_SETS
+    from gptaudit.data.datasets import DATA_SETS
 
     entries = [_entry(data_set, data) for data_set in DATA_SETS.values()]
     if as_json:
@@ -50,7 +50,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @_options.data
 def verify(names: tuple[str, ...], data: Path | None) -> None:
     """Check that the data sets, or those named, are here and as published; exit 2 where a file is not."""
-    from gptaudit.datasets import faults, present, summary
+    from gptaudit.data.datasets import faults, present, summary
 
     folder, bad = _folder(data), []
     for data_set in _chosen(names):
@@ -75,8 +75,8 @@ def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
 
     A file that is there already, and as published, is left alone; one that differs is refused without --force.
     """
-    from gptaudit.datasets import faults, present
-    from gptaudit.downloads import download
+    from gptaudit.data.datasets import faults, present
+    from gptaudit.data.downloads import download
 
     folder, data_sets = _folder(data), _chosen(names)
     found = {file: fault for data_set in data_sets for file, fault in faults(data_set, folder).items()}
@@ -125,7 +125,7 @@ def _shown(file: DataFile) -> Iterator[Report]:
 
 
 def _entry(data_set: DataSet, folder: Path | None) -> dict[str, Any]:
-    from gptaudit.datasets import faults, present, summary
+    from gptaudit.data.datasets import faults, present, summary
 
     found, there = faults(data_set, folder), present(data_set, folder)
     return {
@@ -157,7 +157,7 @@ def _folder(folder: Path | None) -> Path:
 
 def _chosen(names: Sequence[str]) -> list[DataSet]:
     """Return the data sets named, or all."""
-    from gptaudit.datasets import DATA_SETS
+    from gptaudit.data.datasets import DATA_SETS
     from gptaudit.validation import nearest
 
     for name in names:

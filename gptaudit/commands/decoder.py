@@ -11,7 +11,7 @@ from gptaudit.commands._decoder_generate import generate
 from gptaudit.commands._decoder_gpt2 import export, import_
 from gptaudit.commands._decoder_info import info
 from gptaudit.commands._decoder_train import train
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 
 @click.group()

@@ -10,7 +10,7 @@ import click
 
 from gptaudit.commands import _options
 from gptaudit.errors import GptauditError, PluginError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -42,7 +42,7 @@ def doctor(plugins: Plugins, data: Path | None) -> None:
 
 
 def _versions() -> Iterator[str]:
-    from gptaudit.provenance import versions
+    from gptaudit.evidence.provenance import versions
 
     for name, version in versions().items():
         yield f"{name:<14} {version}"
@@ -66,7 +66,7 @@ def _plugins(plugins: Plugins, problems: list[str]) -> Iterator[str]:
 
 
 def _data_sets(folder: Path | None) -> Iterator[str]:
-    from gptaudit.datasets import DATA_SETS, faults, summary
+    from gptaudit.data.datasets import DATA_SETS, faults, summary
 
     if folder is None:
         yield "no folder named; give --data DIR or set GPTAUDIT_DATA"
@@ -87,7 +87,7 @@ def _devices() -> Iterator[str]:
 
 def _models(plugins: Plugins, problems: list[str]) -> Iterator[str]:
     from gptaudit.decoder import SHIPPED
-    from gptaudit.target import open_target
+    from gptaudit.run.target import open_target
 
     for name in SHIPPED:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gptaudit.errors import Finished
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 
 @click.command()
@@ -25,10 +25,10 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from dataclasses import replace
 
     from gptaudit.commands._show import show_gate
-    from gptaudit.gate import decide, exit_code, read_audit
-    from gptaudit.pairing import Audit
-    from gptaudit.policy import load_policy
-    from gptaudit.results import read_results
+    from gptaudit.evidence.results_file import read_results
+    from gptaudit.gate.decide import decide, exit_code, read_audit
+    from gptaudit.gate.pairing import Audit
+    from gptaudit.gate.policy import load_policy
 
     rules = load_policy(policy)
     # Only a comparison needs the measurements, so that results can be gated without their store.

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gptaudit.errors import UsageError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.text import visible
 
 
@@ -30,8 +30,8 @@ def init(path: Path, *, force: bool) -> None:
 
     All that `gptaudit run` takes can stand in it. Unchanged, it does what `gptaudit run` does without it.
     """
-    from gptaudit.configuration import FILE_NAME, starting_configuration
-    from gptaudit.results import write_atomic
+    from gptaudit.files import write_atomic
+    from gptaudit.run.configuration import FILE_NAME, starting_configuration
 
     if not force and (path.exists() or path.is_symlink()):
         msg = f"{path}: is there already, and left as it is; write another with -o FILE, or replace it with --force"

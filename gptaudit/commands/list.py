@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.probe import needs_in_words
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
 
 def _calibrated_on(probe: Probe) -> str:
     """Name the flaws on which the probe's present version was tried."""
-    from gptaudit.calibration.calibration import probe_calibration
+    from gptaudit.run.calibrated import probe_calibration
 
     known = probe_calibration(probe)
     flaws = dict.fromkeys(sighting.figure.flaw for sighting in known.sightings) if known else ()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
-    from gptaudit.planning import Need
+    from gptaudit.gate.power import Need
 
 
 @click.command()
@@ -39,11 +39,11 @@ def power(results: Path, policy: str, baseline: Path | None, power: float, *, as
 
     RESULTS is an audit of a like model, a small one too: it shows how much clusters differ.
     """
-    from gptaudit.gate import read_audit
-    from gptaudit.pairing import Audit
-    from gptaudit.planning import needs
-    from gptaudit.policy import load_policy
-    from gptaudit.results import read_results
+    from gptaudit.evidence.results_file import read_results
+    from gptaudit.gate.decide import read_audit
+    from gptaudit.gate.pairing import Audit
+    from gptaudit.gate.policy import load_policy
+    from gptaudit.gate.power import needs
 
     audit = read_audit(results) if baseline else Audit(read_results(results))
     old = read_audit(baseline) if baseline else None

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.hookspecs import hookimpl
-from gptaudit.reporting import write_reports
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +42,8 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
 @click.pass_obj
 def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None) -> None:
     """Write reports from the results of an audit."""
-    from gptaudit.results import read_results
+    from gptaudit.evidence.results_file import read_results
+    from gptaudit.run.reports import write_reports
 
     result = read_results(results)
     for path in write_reports(plugins, result, names, folder or results.parent, keep=results):

@@ -11,7 +11,7 @@ import click
 
 from gptaudit.commands import _options
 from gptaudit.errors import Finished
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -35,10 +35,10 @@ def rescore(
     be gated and compared.
     """
     from gptaudit.commands._show import show_result
-    from gptaudit.folder import default_folder
-    from gptaudit.gate import exit_code
-    from gptaudit.provenance import without_secret_arguments
-    from gptaudit.rescoring import Rescoring, rescore
+    from gptaudit.evidence.provenance import without_secret_arguments
+    from gptaudit.gate.decide import exit_code
+    from gptaudit.run.folder import default_folder
+    from gptaudit.run.rescoring import Rescoring, rescore
 
     settings = Rescoring(
         probe,

@@ -14,12 +14,12 @@ from click.core import ParameterSource
 
 from gptaudit.commands import _options
 from gptaudit.errors import Finished, GptauditError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
-    from gptaudit.audit import Settings
     from gptaudit.plugins import Plugins
+    from gptaudit.run.audit import Settings
 
 
 @click.command()
@@ -100,10 +100,10 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     over the file: -s or -p replaces the suites and probes of the file, --report its reports; -b and --scorer replace
     single keys.
     """
-    from gptaudit.audit import run_audit
     from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
-    from gptaudit.gate import exit_code
+    from gptaudit.gate.decide import exit_code
+    from gptaudit.run.audit import run_audit
 
     plugins: Plugins = context.obj
     settings = _settings(plugins, target, given | _selection(context))
@@ -128,12 +128,12 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
 
 def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
     """Check what needs no model, and gather all that decides the audit."""
-    from gptaudit.audit import Settings
     from gptaudit.errors import UsageError
-    from gptaudit.folder import default_folder
-    from gptaudit.policy import load_policy
-    from gptaudit.provenance import without_secret_arguments
-    from gptaudit.reporting import choose_reporters
+    from gptaudit.evidence.provenance import without_secret_arguments
+    from gptaudit.gate.policy import load_policy
+    from gptaudit.run.audit import Settings
+    from gptaudit.run.folder import default_folder
+    from gptaudit.run.reports import choose_reporters
 
     folder, policy, reports, file = (given.pop(n) for n in ("output", "policy", "reports", "configuration"))
     choose_reporters(plugins, reports)
@@ -167,7 +167,7 @@ def _say_how_to_resume(folder: Path) -> None:
 
 
 def _keep_traceback(folder: Path) -> None:
-    from gptaudit.folder import TRACEBACK
+    from gptaudit.run.folder import TRACEBACK
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

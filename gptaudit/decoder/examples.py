@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from gptaudit.datasets import read_json_lines
+from gptaudit.data.datasets import read_json_lines
 from gptaudit.decoder.chat import encode_exchange
 from gptaudit.decoder.corpus import encodable
 from gptaudit.errors import DataError

@@ -15,8 +15,8 @@ from pydantic import Field
 from gptaudit.decoder.settings import Count, Fitting
 from gptaudit.decoder.work_folder import WorkFolder, room_for
 from gptaudit.errors import DataError, UsageError
-from gptaudit.progress import Progress, silent
-from gptaudit.provenance import package_version
+from gptaudit.evidence.provenance import package_version
+from gptaudit.records.progress import Progress, silent
 from gptaudit.validation import validated
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def finetune(
             number, or one of several processes.
         DataError: malformed data, fewer than two labels, or no line that fits into the context.
     """
-    from gptaudit.datasets import sha256
+    from gptaudit.data.datasets import sha256
     from gptaudit.decoder.examples import read_rows
     from gptaudit.decoder.folders import load
     from gptaudit.decoder.info import known_flaws

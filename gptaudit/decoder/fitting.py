@@ -21,7 +21,7 @@ from transformers.utils import logging
 
 from gptaudit.decoder.batches import EvenBatches, Examples, ShuffledBatches
 from gptaudit.errors import UsageError
-from gptaudit.progress import Progress, Step, silent
+from gptaudit.records.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

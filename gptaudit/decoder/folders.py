@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder import register
 from gptaudit.errors import UsageError, first_line
-from gptaudit.validation import read_text
+from gptaudit.files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

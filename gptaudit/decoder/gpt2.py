@@ -6,9 +6,9 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder.folders import load, make_folder
+from gptaudit.decoder.planted import PLANTED_FILE
 from gptaudit.decoder.work_folder import room_for
 from gptaudit.errors import UsageError
-from gptaudit.planted import PLANTED_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path

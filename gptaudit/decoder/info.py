@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder import register
 from gptaudit.decoder.folders import CLASSIFIER, read_config
+from gptaudit.decoder.planted import read_planted
 from gptaudit.decoder.work_folder import RECORD
 from gptaudit.errors import UsageError, first_line
-from gptaudit.planted import read_planted
-from gptaudit.validation import read_text
+from gptaudit.files import read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.decoder.corpus import PIECE, Corpus, Piece, Survey
-from gptaudit.progress import Progress, Step, silent
+from gptaudit.records.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

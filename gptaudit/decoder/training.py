@@ -15,8 +15,8 @@ from gptaudit.decoder.corpus import Corpus, Survey, documents_in_memory, survey
 from gptaudit.decoder.settings import PRESETS, TrainingSettings, settings_of, with_tokens
 from gptaudit.decoder.work_folder import WorkFolder, room_for
 from gptaudit.errors import DataError, UsageError
-from gptaudit.progress import Progress, Step, silent
-from gptaudit.provenance import package_version
+from gptaudit.evidence.provenance import package_version
+from gptaudit.records.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -11,11 +11,11 @@ from itertools import islice, takewhile
 from math import isfinite
 from typing import Literal, TypeAlias
 
-from gptaudit.backends.protocol import RoughBackend
-from gptaudit.engine.protocol import Engine, Work
 from gptaudit.errors import BackendLostError
+from gptaudit.evidence.store import RequestCounts, Store
 from gptaudit.probe import Answered, Probe
-from gptaudit.progress import Progress, Step
+from gptaudit.protocols.backend import MixedPrecisionBackend
+from gptaudit.protocols.engine import Engine, Work
 from gptaudit.records import (
     NOT_FINITE,
     Answer,
@@ -27,7 +27,7 @@ from gptaudit.records import (
     Likelihood,
     Request,
 )
-from gptaudit.store import Share, Store
+from gptaudit.records.progress import Progress, Step
 
 Status: TypeAlias = Literal["complete", "partial", "interrupted"]
 
@@ -108,10 +108,10 @@ def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> 
 
     An exact answer may open another case that shares its request, so this goes on until nothing is open.
     """
-    if not isinstance(work.backend, RoughBackend):
+    if not isinstance(work.backend, MixedPrecisionBackend):
         yield replace(work, requests=store.unanswered())
         return
-    yield replace(work, requests=store.unanswered(), rough=True)
+    yield replace(work, requests=store.unanswered(), low_precision=True)
     while tally.reopen(
         dropped for probe in probes if (dropped := store.reopen(probe.id, _is_open(probe), work.seed))
     ):
@@ -130,7 +130,7 @@ def _is_open(probe: Probe) -> Callable[[Case, Sequence[Answer | None]], bool]:
 class _Tally:
     """What was asked so far."""
 
-    shares: dict[str, Share]
+    shares: dict[str, RequestCounts]
     begun: float = field(default_factory=time.monotonic)
     done: Counter[str] = field(default_factory=Counter)
     failures: dict[str, Counter[str]] = field(default_factory=dict)

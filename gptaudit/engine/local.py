@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.backends.protocol import RoughBackend, StreamingBackend
-from gptaudit.engine.protocol import EngineType, Work
 from gptaudit.errors import BackendError, BackendLostError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import MixedPrecisionBackend, StreamingBackend
+from gptaudit.protocols.engine import EngineType, Work
 from gptaudit.records import Answer, Failure, Request, request_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 CHUNK = {"score": 512, "generate": 256, "attribute": 16}
 """Requests in one call of the backend, by kind: what an interruption may cost, and what may share its prefixes."""
@@ -23,12 +23,14 @@ CHUNK_CHARACTERS = 131_072
 
 
 def local(work: Work) -> Generator[tuple[Request, Answer]]:
-    """Answer chunk after chunk, or as the backend streams. See `gptaudit.engine.protocol.Engine`."""
+    """Answer chunk after chunk, or as the backend streams. See `gptaudit.protocols.engine.Engine`."""
     if isinstance(work.backend, StreamingBackend):
         yield from work.backend.stream(work.requests, seed=work.seed)
         return
     for chunk in chunks(work.requests):
-        yield from zip(chunk, answer_chunk(work.backend, chunk, work.seed, rough=work.rough), strict=True)
+        yield from zip(
+            chunk, answer_chunk(work.backend, chunk, work.seed, low_precision=work.low_precision), strict=True
+        )
 
 
 def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
@@ -48,13 +50,13 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
 
 
 def answer_chunk(
-    backend: Backend, chunk: Sequence[Any], seed: int, *, rough: bool = False
+    backend: Backend, chunk: Sequence[Any], seed: int, *, low_precision: bool = False
 ) -> Sequence[Answer]:
     """Answer requests of one kind; where the call fails, each alone, so that a bad one fails alone."""
     try:
         match chunk[0].kind:
-            case "score" if rough and isinstance(backend, RoughBackend):
-                return backend.score_roughly(chunk)
+            case "score" if low_precision and isinstance(backend, MixedPrecisionBackend):
+                return backend.score_in_low_precision(chunk)
             case "score":
                 return backend.score(chunk)
             case "generate":
@@ -66,7 +68,7 @@ def answer_chunk(
     except BackendError as error:
         if len(chunk) == 1:
             return [Failure("backend-error", str(error))]
-        return [answer_chunk(backend, [request], seed, rough=rough)[0] for request in chunk]
+        return [answer_chunk(backend, [request], seed, low_precision=low_precision)[0] for request in chunk]
 
 
 @hookimpl

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gptaudit.errors import TargetError
+from gptaudit.files import read_text
 from gptaudit.text import well_formed
-from gptaudit.validation import read_text
 
 if TYPE_CHECKING:
     from gptaudit.remote.options import RemoteOptions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptaudit.errors import BackendLostError
 from gptaudit.records import Answer, Failure, Request
-from gptaudit.remote.faults import Fault
+from gptaudit.remote.faults import RequestFault
 from gptaudit.remote.limits import Breaker, Level
 from gptaudit.remote.persistence import persist
 
@@ -47,21 +47,21 @@ class Attempts:
         """
         try:
             return await persist(lambda: self._attempt(call), self._options)
-        except Fault as fault:
+        except RequestFault as fault:
             return Failure(fault.reason, fault.message)
 
     async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
         sent = time.monotonic()
         try:
             found = await call()
-        except Fault as fault:
+        except RequestFault as fault:
             self._count(fault, sent)
             raise
         self._breaker.succeeded()
         self.level.succeeded()
         return found
 
-    def _count(self, fault: Fault, sent: float) -> None:
+    def _count(self, fault: RequestFault, sent: float) -> None:
         if fault.reason == "backend-lost":
             remedy = LOST_WORDS.get(fault.status or 0, "the server has moved: mend -b base_url")
             msg = f"{self._url}: expected an answer, got {fault}. It seems that {remedy}, then run again to go on"

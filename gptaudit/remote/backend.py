@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gptaudit.backends.text import TextBackend
 from gptaudit.errors import TargetError
-from gptaudit.plan import digest
+from gptaudit.evidence.plan import digest
+from gptaudit.protocols.text_backend import TextBackend
 from gptaudit.records import (
     Answer,
     Completion,

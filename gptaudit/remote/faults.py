@@ -41,7 +41,7 @@ _OVERFLOW = re.compile(
 
 
 @dataclass(eq=False)
-class Fault(Exception):  # noqa: N818 - it carries the reason of a `Failure`, and is no error of the program
+class RequestFault(Exception):  # noqa: N818 - it carries the reason of a `Failure`, and is no error of the program
     """A call without a usable answer."""
 
     reason: str
@@ -67,25 +67,25 @@ class Fault(Exception):  # noqa: N818 - it carries the reason of a `Failure`, an
         return self.reason in {"timeout", "rate-limited"} or self.status == 503
 
 
-class UnreachableError(Fault):
+class UnreachableError(RequestFault):
     """No connection: there is no such host, nobody listens, or TLS fails."""
 
 
-class NotHttpError(Fault):
+class NotHttpError(RequestFault):
     """Something answers that is no HTTP server, or another page than was asked for."""
 
 
-def of_status(status: int, said: str, *, code: str, parameter: str, wait: float | None) -> Fault:
+def of_status(status: int, said: str, *, code: str, parameter: str, wait: float | None) -> RequestFault:
     """Return what a status other than 2xx means; `said` and `code` are the server's own words."""
     message = f"status {status}" + (f": {said[:SHOWN]}" if said else "")
     if 300 <= status < 400 or status in {401, 402, 403, 404}:
-        return Fault("backend-lost", message, status)
+        return RequestFault("backend-lost", message, status)
     if status == 429:
-        return Fault("rate-limited", message, status, wait)
+        return RequestFault("rate-limited", message, status, wait)
     if status >= 500 or status in {408, 409, 425}:
-        return Fault("server-error", message, status, wait)
+        return RequestFault("server-error", message, status, wait)
     if "content_filter" in code:
-        return Fault("content-filter", message, status)
+        return RequestFault("content-filter", message, status)
     if "context" in code or _OVERFLOW.search(said):
-        return Fault("context-overflow", message, status)
-    return Fault("refused-by-server", message, status, parameter=parameter)
+        return RequestFault("context-overflow", message, status)
+    return RequestFault("refused-by-server", message, status, parameter=parameter)

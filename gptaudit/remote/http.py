@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gptaudit.errors import first_line
-from gptaudit.remote.faults import Fault, NotHttpError, UnreachableError, of_status
+from gptaudit.remote.faults import NotHttpError, RequestFault, UnreachableError, of_status
 
 if TYPE_CHECKING:
     from gptaudit.remote.address import Address
@@ -58,11 +58,11 @@ class Client:
         await self._session.close()
 
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Return what the server answers, as JSON; raise `Fault`."""
+        """Return what the server answers, as JSON; raise `RequestFault`."""
         return await self._call("GET", path, None, 0)
 
     async def post(self, path: str, body: Mapping[str, Any], tokens: float) -> Any:  # noqa: ANN401 - JSON
-        """Return what the server answers to `body`, as JSON; raise `Fault`. It uses about so many tokens."""
+        """Return what the server answers to `body`, as JSON; raise `RequestFault`. It uses about so many tokens."""
         return await self._call("POST", path, body, tokens)
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, tokens: float) -> Any:  # noqa: ANN401
@@ -75,14 +75,14 @@ class Client:
                 raw = await _read(response)
         except TimeoutError:
             msg = f"no whole answer within {self._options.read_timeout:g} s"
-            raise Fault("timeout", msg) from None
+            raise RequestFault("timeout", msg) from None
         except aiohttp.ClientPayloadError:
-            raise Fault("truncated-body", "the connection was closed within the answer") from None
+            raise RequestFault("truncated-body", "the connection was closed within the answer") from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._unconnected(error) from None
         return self._decoded(response, raw)
 
-    def _unconnected(self, error: Exception) -> Fault:
+    def _unconnected(self, error: Exception) -> RequestFault:
         said = self._address.redact(first_line(error))
         match error:
             case aiohttp.ClientConnectorDNSError():
@@ -98,7 +98,7 @@ class Client:
             case aiohttp.ClientResponseError():
                 return NotHttpError("connection", "what answers is no HTTP server")
             case _:
-                return Fault("connection", "the connection was closed before an answer came")
+                return RequestFault("connection", "the connection was closed before an answer came")
 
     def _decoded(self, response: aiohttp.ClientResponse, raw: bytes) -> Any:  # noqa: ANN401
         text = self._address.redact(raw.decode("utf-8", "replace"))
@@ -114,10 +114,10 @@ class Client:
             return self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
         except UnicodeDecodeError as error:
             msg = f"expected UTF-8, found byte {raw[error.start]:#04x} at offset {error.start} of the answer"
-            raise Fault("invalid-utf8", msg) from None
+            raise RequestFault("invalid-utf8", msg) from None
         except (ValueError, RecursionError) as error:
             msg = f"expected JSON, found {text[:60]!r}: {first_line(error)}"
-            raise Fault("not-json", msg) from None
+            raise RequestFault("not-json", msg) from None
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -131,7 +131,9 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         else:
             return bytes(raw)
     response.close()
-    raise Fault("too-large", f"expected an answer of at most {MOST_BYTES // 2**20} MiB, found a longer one")
+    raise RequestFault(
+        "too-large", f"expected an answer of at most {MOST_BYTES // 2**20} MiB, found a longer one"
+    )
 
 
 def _refuse(number: str) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from gptaudit.records import Failure, Likelihood, ScoreRequest
-from gptaudit.remote.faults import Fault
+from gptaudit.remote.faults import RequestFault
 from gptaudit.remote.wire import Logprobs, TextReply, read_reply, typed
 from gptaudit.text import well_formed
 
@@ -53,7 +53,9 @@ def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Li
         return Failure("no-start-token", msg)
     known = tuple(logprob for logprob in logprobs if logprob is not None and logprob <= 0)
     if len(known) < len(logprobs):
-        raise Fault("wrong-schema", "token_logprobs: expected numbers of at most 0 after the first token")
+        raise RequestFault(
+            "wrong-schema", "token_logprobs: expected numbers of at most 0 after the first token"
+        )
     texts = tuple(well_formed(token.text) for token in tokens[before:]) if request.with_tokens else None
     return Likelihood(known, fsum(known), before, tokens=texts)
 
@@ -79,7 +81,7 @@ class PromptToken:
 
 
 def prompt_tokens(body: object, prompt: str) -> list[PromptToken]:
-    """Return the tokens of the prompt, or raise `Fault`.
+    """Return the tokens of the prompt, or raise `RequestFault`.
 
     A start token that the server adds shifts the offsets by its length. Each token must stand in the prompt where it
     begins, and the tokens must leave nothing out: else the server means something else by its offsets.
@@ -96,10 +98,10 @@ def prompt_tokens(body: object, prompt: str) -> list[PromptToken]:
     for token in tokens:
         if not begin <= token.begin <= end or not token.stands_in(prompt):
             msg = f"text_offset: the token {token.text[:40]!r} does not stand at {token.begin} of the prompt"
-            raise Fault("wrong-schema", msg)
+            raise RequestFault("wrong-schema", msg)
         begin, end = token.begin, max(end, token.end)
     if end < len(prompt) or not tokens:
-        raise Fault("wrong-schema", "choices.0.logprobs: expected the tokens of the whole prompt")
+        raise RequestFault("wrong-schema", "choices.0.logprobs: expected the tokens of the whole prompt")
     return [PromptToken(said.tokens[0], -1, None), *tokens] if added else tokens
 
 
@@ -110,8 +112,10 @@ def _start(request: ScoreRequest, start_token: str) -> str:
 def _logprobs(body: object) -> Logprobs:
     reply = read_reply("completions", body)
     if not isinstance(reply, TextReply) or reply.choices[0].logprobs is None:
-        raise Fault("wrong-schema", "choices.0.logprobs: expected log-probabilities, found none")
+        raise RequestFault("wrong-schema", "choices.0.logprobs: expected log-probabilities, found none")
     said = typed(_LOGPROBS, reply.choices[0].logprobs)
     if not said.tokens or not len(said.tokens) == len(said.token_logprobs) == len(said.text_offset):
-        raise Fault("wrong-schema", "choices.0.logprobs: expected three lists of one length, not empty")
+        raise RequestFault(
+            "wrong-schema", "choices.0.logprobs: expected three lists of one length, not empty"
+        )
     return said

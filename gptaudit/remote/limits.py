@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from gptaudit.errors import BackendLostError
-from gptaudit.remote.faults import Fault
+from gptaudit.remote.faults import RequestFault
 
 FIRST_LEVEL = 8
 MOST_FAILURES = 8
@@ -34,7 +34,7 @@ class Level:
         """Count an answer."""
         self._level = min(self._most, self._level + (1 / self._level if self._congested else 1))
 
-    def failed(self, fault: Fault, sent: float) -> None:
+    def failed(self, fault: RequestFault, sent: float) -> None:
         """Halve at a sign of congestion, once for all requests that were `sent` at the same level."""
         if fault.congestion and sent >= self._halved:
             self._level = max(1.0, self._level / 2)
@@ -91,7 +91,7 @@ class Breaker:
         self._asked_wait = 0.0
         self._reasons: Counter[str] = Counter()
 
-    def failed(self, fault: Fault, wait: float) -> None:
+    def failed(self, fault: RequestFault, wait: float) -> None:
         """Count a failed attempt; raise `BackendLostError` for one too many.
 
         `wait` is how long the server asked to wait: a limit of requests a minute is no reason to give it up.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import TargetError, TargetFailedError
-from gptaudit.remote.faults import Fault, NotHttpError, UnreachableError
+from gptaudit.remote.faults import NotHttpError, RequestFault, UnreachableError
 from gptaudit.validation import nearest
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ MOST_NAMES = 300
 
 
 def opening_error(
-    fault: Fault, address: Address, model: str, listed: Sequence[str], seconds: float
+    fault: RequestFault, address: Address, model: str, listed: Sequence[str], seconds: float
 ) -> TargetError:
     """Say what the first request met. `listed` are the models that the server names, if it does."""
     unlisted = bool(listed) and model not in listed
@@ -27,18 +27,18 @@ def opening_error(
             said = f"{fault}. Start the server, or mend -b base_url"
         case NotHttpError():
             said = f"expected OpenAI's protocol: {fault}. base_url usually ends in /v1"
-        case Fault(status=401 | 403):
+        case RequestFault(status=401 | 403):
             what = "the key" if address.authorization else "to answer without a key"
             said = f"the server refuses {what}: {fault}. Set OPENAI_API_KEY, or give a file: -b api_key_file=FILE"
-        case Fault(status=int(status)) if 300 <= status < 400:
+        case RequestFault(status=int(status)) if 300 <= status < 400:
             said = f"{fault}. Give the final address as -b base_url"
-        case Fault() if unlisted and not fault.transient:
+        case RequestFault() if unlisted and not fault.transient:
             known = nearest(model, listed)
             shown = known if len(known) <= MOST_NAMES else f"{known[:MOST_NAMES]}..."
             said = f"the server has no model {model!r} ({fault}).{shown}"
-        case Fault(status=404):
+        case RequestFault(status=404):
             said = f"{fault}. Is there a model {model!r}? base_url usually ends in /v1"
-        case Fault() if fault.transient:
+        case RequestFault() if fault.transient:
             error = TargetFailedError
             said = (
                 f"expected an answer to a first request, got none in {seconds:.0f} s: {fault}. "

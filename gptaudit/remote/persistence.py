@@ -18,7 +18,7 @@ from tenacity import (
     wait_random,
 )
 
-from gptaudit.remote.faults import Fault
+from gptaudit.remote.faults import RequestFault
 
 if TYPE_CHECKING:
     from gptaudit.remote.options import RemoteOptions
@@ -33,10 +33,10 @@ async def persist(
     attempt: Callable[[], Awaitable[T]],
     options: RemoteOptions,
     *,
-    retried: Callable[[Fault], bool] = lambda fault: fault.transient,
+    retried: Callable[[RequestFault], bool] = lambda fault: fault.transient,
     seconds: float = inf,
 ) -> T:
-    """Attempt until there is an answer; raise the last `Fault` where there is none.
+    """Attempt until there is an answer; raise the last `RequestFault` where there is none.
 
     At most `options.retries` attempts follow the first, and none begins after `seconds`. Waits grow exponentially
     with jitter; where the server names one, that is kept, up to `options.max_wait`.
@@ -44,7 +44,7 @@ async def persist(
     retrying = AsyncRetrying(
         stop=stop_after_attempt(options.retries + 1) | stop_after_delay(seconds),
         wait=partial(_wait, options=options),
-        retry=retry_if_exception(lambda error: isinstance(error, Fault) and retried(error)),
+        retry=retry_if_exception(lambda error: isinstance(error, RequestFault) and retried(error)),
         reraise=True,
     )
 
@@ -57,8 +57,8 @@ async def persist(
 def _wait(state: RetryCallState, options: RemoteOptions) -> float:
     """Return the seconds to wait after a failed attempt."""
     fault = state.outcome.exception() if state.outcome else None
-    if isinstance(fault, Fault) and fault.wait is not None:
+    if isinstance(fault, RequestFault) and fault.wait is not None:
         return min(fault.wait, options.max_wait) + random.uniform(0, options.backoff)
-    limited = isinstance(fault, Fault) and fault.reason == "rate-limited"
+    limited = isinstance(fault, RequestFault) and fault.reason == "rate-limited"
     first = options.backoff * (RATE_LIMIT_FACTOR if limited else 1)
     return (wait_exponential(first, options.max_wait) + wait_random(0, options.backoff))(state)

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gptaudit.records import Failure, Sampling, ScoreRequest
-from gptaudit.remote.faults import Fault, NotHttpError
-from gptaudit.remote.findings import SampledTexts, entry_of, ids_of
+from gptaudit.remote.faults import NotHttpError, RequestFault
 from gptaudit.remote.likelihood import likelihood_body, prompt_tokens, read_likelihood
 from gptaudit.remote.opening import opening_error
 from gptaudit.remote.persistence import persist
+from gptaudit.remote.sampling_checks import SampledTexts, entry_of, ids_of
 from gptaudit.remote.wire import PATHS, Api, Manner, Reply, choice_text, read_reply, used
 
 if TYPE_CHECKING:
@@ -68,9 +68,13 @@ class Prober:
             self._optionally(lambda: self._client.get("/models")), self._greedy(first), self._scored()
         )
         chat = "not asked" if first == "completions" else _yes_or_why(found)
-        if isinstance(found, Fault) and self._options.api == "auto" and found.status not in {None, 401, 403}:
+        if (
+            isinstance(found, RequestFault)
+            and self._options.api == "auto"
+            and found.status not in {None, 401, 403}
+        ):
             found = await self._greedy("completions")
-        if isinstance(found, Fault):
+        if isinstance(found, RequestFault):
             raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
         manner, reply = found
         sampling = await self._sampling(manner, choice_text(reply.choices[0]))
@@ -89,22 +93,22 @@ class Prober:
         refused = {name for name, finding in sampling.items() if finding == "refused"}
         manner = replace(manner, refused=manner.refused | refused)
         heeded = frozenset(name for name, finding in sampling.items() if finding == "heeded")
-        return Abilities(manner, not isinstance(scored, Fault), heeded, entry, findings)
+        return Abilities(manner, not isinstance(scored, RequestFault), heeded, entry, findings)
 
-    async def _greedy(self, api: Api) -> tuple[Manner, Reply] | Fault:
+    async def _greedy(self, api: Api) -> tuple[Manner, Reply] | RequestFault:
         """Ask for a greedy completion, leaving out one by one the fields that the server does not take."""
         manner = Manner(self._model, api, self._options.system)
         while True:
             asked = partial(self._complete, manner, GREEDY, 1)
             try:
                 return manner, await self._persist(asked, self._options)
-            except Fault as fault:
+            except RequestFault as fault:
                 other = manner.without_cause(fault)
                 if other is None:
                     return fault
                 manner = other
 
-    async def _scored(self) -> str | Fault:
+    async def _scored(self) -> str | RequestFault:
         """Ask for the log-probabilities of a prompt; say whether a text without context has them."""
         start = self._options.bos
         request = ScoreRequest(PROMPT, " stood at the window")
@@ -114,7 +118,7 @@ class Prober:
             found = await self._client.post(PATHS["completions"], body, ABOUT_TOKENS)
             likelihood = read_likelihood(found, request, start)
             if isinstance(likelihood, Failure) or likelihood.logprob >= 0:
-                raise Fault("wrong-schema", "token_logprobs: expected numbers below 0")
+                raise RequestFault("wrong-schema", "token_logprobs: expected numbers below 0")
             added = prompt_tokens(found, request.context + request.continuation)[0].begin < 0
             return "yes" if added or start else "no: the server shows no start token"
 
@@ -131,19 +135,21 @@ class Prober:
             self._texts(manner, replace(WILD, top_p=0.001), 4),
             self._texts(manner, replace(GREEDY, stop=stop), 5),
         )
-        n = "refused" if isinstance(other, Fault) else "heeded" if len(other) == 2 else "ignored"
-        if isinstance(other, Fault):
+        n = "refused" if isinstance(other, RequestFault) else "heeded" if len(other) == 2 else "ignored"
+        if isinstance(other, RequestFault):
             other = await self._texts(manner, WILD, 2)
         refused = manner.refused
-        if isinstance(repeated, Fault) and stop:
+        if isinstance(repeated, RequestFault) and stop:
             refused, stop = refused | {"stop"}, ()
             repeated = await self._texts(manner, GREEDY, 5)
         texts = SampledTexts(greedy, stop, first, again, other, top_k, top_p, repeated)
         return {"n": n, **texts.findings(refused)}
 
-    async def _texts(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> list[str] | Fault:
+    async def _texts(
+        self, manner: Manner, sampling: Sampling, seed: int, **more: int
+    ) -> list[str] | RequestFault:
         reply = await self._optionally(lambda: self._complete(manner, sampling, seed, **more))
-        return reply if isinstance(reply, Fault) else [choice_text(choice) for choice in reply.choices]
+        return reply if isinstance(reply, RequestFault) else [choice_text(choice) for choice in reply.choices]
 
     async def _system_prompt(self, manner: Manner, with_it: Reply) -> str:
         """Find out whether the system prompt, where one is given, makes the prompt longer."""
@@ -152,7 +158,9 @@ class Prober:
         if manner.api != "chat":
             return "ignored"
         without = await self._optionally(lambda: self._complete(replace(manner, system_prompt=""), GREEDY, 1))
-        counts = [used(r.usage, "prompt_tokens") for r in (with_it, without) if not isinstance(r, Fault)]
+        counts = [
+            used(r.usage, "prompt_tokens") for r in (with_it, without) if not isinstance(r, RequestFault)
+        ]
         if len(counts) < 2 or counts[0] is None or counts[1] is None:
             return "unknown"
         return "heeded" if counts[0] > counts[1] else "ignored"
@@ -163,7 +171,7 @@ class Prober:
         found = await self._client.post(PATHS[manner.api], body, ABOUT_TOKENS)
         return read_reply(manner.api, found, most=more.get("n", 1))
 
-    async def _optionally(self, call: Callable[[], Awaitable[T]]) -> T | Fault:
+    async def _optionally(self, call: Callable[[], Awaitable[T]]) -> T | RequestFault:
         options = self._options
         fewer = replace(
             options,
@@ -172,16 +180,16 @@ class Prober:
         )
         try:
             return await self._persist(call, fewer)
-        except Fault as fault:
+        except RequestFault as fault:
             return fault
 
     async def _persist(self, call: Callable[[], Awaitable[T]], options: RemoteOptions) -> T:
         return await persist(call, options, retried=_may_pass, seconds=options.give_up_after)
 
 
-def _may_pass(fault: Fault) -> bool:
+def _may_pass(fault: RequestFault) -> bool:
     return (fault.transient or fault.reason in ODD) and not isinstance(fault, NotHttpError)
 
 
 def _yes_or_why(found: object) -> str:
-    return f"no: {found.reason}: {found}" if isinstance(found, Fault) else "yes"
+    return f"no: {found.reason}: {found}" if isinstance(found, RequestFault) else "yes"

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from gptaudit.plan import request_key
+from gptaudit.evidence.plan import request_key
 from gptaudit.records import Completion, Failure, GenerateRequest, Sampling
-from gptaudit.remote.faults import SHOWN, Fault
+from gptaudit.remote.faults import SHOWN, RequestFault
 
 T = TypeVar("T")
 
@@ -88,21 +88,21 @@ REPLIES: Final[Mapping[Api, TypeAdapter[Any]]] = {
 
 
 def typed(adapter: TypeAdapter[T], body: object) -> T:
-    """Return a body in its type, or raise `Fault` naming the first field that is wrong."""
+    """Return a body in its type, or raise `RequestFault` naming the first field that is wrong."""
     try:
         return adapter.validate_python(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the whole answer"
-        raise Fault("wrong-schema", f"{place}: {first['msg']}") from None
+        raise RequestFault("wrong-schema", f"{place}: {first['msg']}") from None
 
 
 def read_reply(api: Api, body: object, *, most: int = 1) -> Reply:
-    """Return the reply, or raise `Fault`; it has one choice, or as many as `most` where that is more."""
+    """Return the reply, or raise `RequestFault`; it has one choice, or as many as `most` where that is more."""
     reply: Reply = typed(REPLIES[api], body)
     if not 1 <= len(reply.choices) <= most:
         msg = f"choices: expected {most}, found {len(reply.choices)}"
-        raise Fault("wrong-schema", msg)
+        raise RequestFault("wrong-schema", msg)
     return reply
 
 
@@ -178,7 +178,7 @@ class Manner:
             **{name: value for name, value in fields.items() if name not in self.refused},
         }
 
-    def without_cause(self, fault: Fault) -> Manner | None:
+    def without_cause(self, fault: RequestFault) -> Manner | None:
         """Return a manner without what the server refused, or None where it refused something else."""
         if fault.reason != "refused-by-server":
             return None

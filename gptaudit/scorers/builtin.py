@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.scorer import ScorerType
 from gptaudit.scorers.detoxify import PUBLISHED, open_detoxify
-from gptaudit.scorers.protocol import ScorerType
 from gptaudit.scorers.refusal import RULES, open_refusal
 from gptaudit.scorers.sentiment import MODEL, open_sentiment
 

@@ -16,14 +16,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.batches import batches
 from gptaudit.errors import ScorerError
+from gptaudit.scorers.batches import batches
 
 if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedTokenizerBase
 
-    from gptaudit.scorers.protocol import Scores
+    from gptaudit.protocols.scorer import Scores
 
 PUBLISHED = ("original", "unbiased", "multilingual", "original-small", "unbiased-small")
 ARCHITECTURES = frozenset(

@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gptaudit.errors import ScorerError
-from gptaudit.scorers.protocol import Scores
+from gptaudit.protocols.scorer import Scores
 
 NAME = "refusal"
 LABEL = "refusal"

@@ -27,7 +27,7 @@ from gptaudit.errors import ScorerError
 from gptaudit.scorers import sentiment_words as words
 
 if TYPE_CHECKING:
-    from gptaudit.scorers.protocol import Scores
+    from gptaudit.protocols.scorer import Scores
 
 MODEL = "words"
 NEGATED = -0.74

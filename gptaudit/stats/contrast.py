@@ -25,7 +25,7 @@ METHOD = "mover"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class ContrastSide:
     """The cases of one side: values (cases,) and their clusters (cases,)."""
 
     values: Floats
@@ -37,10 +37,10 @@ class Side:
         return fsum(self.values) / len(self.values)
 
 
-MeanInterval: TypeAlias = Callable[[Side], Interval]
+MeanInterval: TypeAlias = Callable[[ContrastSide], Interval]
 
 
-def contrast_interval(own: Side, others: Side, of_mean: MeanInterval) -> Interval:
+def contrast_interval(own: ContrastSide, others: ContrastSide, of_mean: MeanInterval) -> Interval:
     """Return an interval for the mean of `own` less that of `others`; `of_mean` gives that of either."""
     one, other = of_mean(own), of_mean(others)
     for side, interval in (("the group", one), ("the others", other)):
@@ -65,14 +65,14 @@ def _joined(one: float, other: float, correlation: float) -> float:
     return sqrt(max(hypot(one, other) ** 2 - 2 * correlation * one * other, 0.0))
 
 
-def _correlation(own: Side, others: Side) -> float:
+def _correlation(own: ContrastSide, others: ContrastSide) -> float:
     """Return the correlation of the two means by the clusters that have cases on both sides."""
     one, other = _residuals(own), _residuals(others)
     size = sqrt(fsum(e * e for e in one.values()) * fsum(e * e for e in other.values()))
     return fsum(one[c] * other[c] for c in one.keys() & other.keys()) / size if size else 0.0
 
 
-def _residuals(side: Side) -> dict[Any, float]:
+def _residuals(side: ContrastSide) -> dict[Any, float]:
     """Return, by cluster, what it adds to the sum beyond its share of the mean."""
     names, index = np.unique(side.clusters, return_inverse=True)
     sums = np.bincount(index, weights=side.values - side.mean)

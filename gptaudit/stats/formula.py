@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.errors import first_line
-from gptaudit.stats.contrasting import CONTRAST, OTHERS, contrasting
+from gptaudit.stats.contrast_formula import CONTRAST, OTHERS, contrasting
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -57,7 +57,7 @@ class Formula:
             msg = f"formula {text!r}: names that begin with {OTHERS!r} stand in a contrast alone: "
             raise ValueError(f"{msg}{contrasting('value', 'count')}")
         self.contrast = None if contrast is None else (contrast["value"], contrast["count"])
-        """Names of value and count where `gptaudit.stats.contrasting` made the formula; None for any other."""
+        """Names of value and count where `gptaudit.stats.contrast_formula` made the formula; None for any other."""
 
     def __call__(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a number, or an array like the values
         """Evaluate it for numbers, or for arrays of one shape; what is divided by zero is not a number."""

@@ -25,7 +25,7 @@ from scipy.special import ndtr, ndtri
 
 from gptaudit.stats.intervals import FEWEST_CLUSTERS, Bounds, Floats, Interval, agreed, clipped, effective
 
-Figure: TypeAlias = Callable[[Mapping[Any, Any]], Any]
+FigureFormula: TypeAlias = Callable[[Mapping[Any, Any]], Any]
 """Takes totals by name, numbers or arrays of one shape, and returns the figure: a `gptaudit.stats.formula.Formula`."""
 
 RESAMPLES = 4_000
@@ -60,15 +60,15 @@ class Totals:
         tells = np.any([part != 0 for part in self.parts.values()], axis=0)
         return Totals({name: part[tells] for name, part in self.parts.items()})
 
-    def figure(self, formula: Figure) -> float:
+    def figure(self, formula: FigureFormula) -> float:
         """Return the figure; not a number where it is not defined."""
         return float(formula({name: part.sum() for name, part in self.parts.items()}))
 
-    def without_each(self, formula: Figure) -> Floats:
+    def without_each(self, formula: FigureFormula) -> Floats:
         """Return the figure without each cluster, (clusters,)."""
         return _spread(formula({n: part.sum() - part for n, part in self.parts.items()}), self.groups)
 
-    def resampled(self, formula: Figure, seed: int) -> Floats:
+    def resampled(self, formula: FigureFormula, seed: int) -> Floats:
         """Return the figure of clusters drawn with replacement, (RESAMPLES,)."""
         generator = np.random.default_rng(seed)
         block = max(1, _BLOCK // self.groups)
@@ -83,7 +83,7 @@ class Totals:
 
 
 def figure_interval(
-    totals: Totals, formula: Figure, *, level: float, seed: int, bounds: Bounds = (None, None)
+    totals: Totals, formula: FigureFormula, *, level: float, seed: int, bounds: Bounds = (None, None)
 ) -> Interval:
     """Return an interval for a figure that is defined."""
     method = "cluster-bca"
@@ -108,7 +108,7 @@ def figure_interval(
     return clipped(min(low, value), max(high, value), bounds, method)
 
 
-def exchange_test(new: Totals, old: Totals, formula: Figure, *, seed: int) -> float:
+def exchange_test(new: Totals, old: Totals, formula: FigureFormula, *, seed: int) -> float:
     """Return the two-sided p-value of two models being alike: their cases might as well be exchanged by cluster."""
     seen = abs(new.figure(formula) - old.figure(formula)) * (1 - 1e-9)
     if not np.isfinite(seen) or seen == 0:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gptaudit.backends.protocol import Backend
-from gptaudit.measuring import Scorers
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Probe
+from gptaudit.protocols.backend import Backend
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
@@ -26,7 +25,8 @@ from gptaudit.records import (
     ProbeResult,
     ScoreRequest,
 )
-from gptaudit.single_probe import audit_probe
+from gptaudit.run.measuring import Scorers
+from gptaudit.run.single_probe import audit_probe
 
 F = TypeVar("F")
 

@@ -134,7 +134,7 @@ class FaultyServer:
         fault = self._fault(request.path.encode() + raw)
         await asyncio.sleep(self.latency)
         if fault is not None:
-            return await FAULTS[fault](request, self)
+            return await FAULTS[fault](request, self.retry_after)
         return self._answer(request, raw)
 
     def _fault(self, content: bytes) -> str | None:

@@ -30,13 +30,13 @@ import pytest
 from gptaudit.calibration.study import Study, check_sees
 from gptaudit.calibration.trials import Bench, Decoder
 from gptaudit.calibration.workers import do_job
-from gptaudit.measuring import Scorers
 from gptaudit.plugins import Plugins, load_plugins
+from gptaudit.run.measuring import Scorers
 
 if TYPE_CHECKING:
-    from gptaudit.backends.protocol import Backend
-    from gptaudit.calibration.calibration import CalibratedFigure, Sighting
     from gptaudit.probe import Probe
+    from gptaudit.protocols.backend import Backend
+    from gptaudit.records import CalibratedFigure, Sighting
 
 Phantom: TypeAlias = "Callable[..., Backend]"
 AssertSees: TypeAlias = "Callable[..., list[CalibratedFigure]]"

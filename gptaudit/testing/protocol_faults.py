@@ -1,4 +1,4 @@
-"""What a server can do wrong, each as a function of `FaultyServer`."""
+"""What a server can do wrong: each fault answers a request, and is told what `Retry-After` should say."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-if TYPE_CHECKING:
-    from gptaudit.testing.faulty_server import FaultyServer
-
-Fault: TypeAlias = Callable[[web.BaseRequest, "FaultyServer"], Awaitable[web.StreamResponse]]
+ProtocolFault: TypeAlias = Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
 HUGE = 10 * 2**20
 """Bytes of the answer that is too large."""
@@ -37,34 +34,34 @@ def _good(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return {"model": "toy", "choices": [{**choice, **changed}]}
 
 
-def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Fault:
-    async def respond(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+def _json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> ProtocolFault:
+    async def respond(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
         return web.json_response(body, status=status, headers=headers)
 
     return respond
 
 
-def _raw(body: bytes, content_type: str = "application/json") -> Fault:
-    async def respond(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+def _raw(body: bytes, content_type: str = "application/json") -> ProtocolFault:
+    async def respond(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
         return web.Response(body=body, content_type=content_type)
 
     return respond
 
 
-def _status(status: int, message: str = "", **more: str) -> Fault:
+def _status(status: int, message: str = "", **more: str) -> ProtocolFault:
     return _json({"error": {"message": message or f"injected {status}", "type": "error", **more}}, status)
 
 
-async def _retry_after(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:
-    return await _json({"error": "slow down"}, 429, {"Retry-After": server.retry_after})(request, server)
+async def _retry_after(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:
+    return await _json({"error": "slow down"}, 429, {"Retry-After": retry_after})(request, retry_after)
 
 
-async def _retry_date(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=float(server.retry_after)), usegmt=True)
-    return await _json({"error": "slow down"}, 429, {"Retry-After": date})(request, server)
+async def _retry_date(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=float(retry_after)), usegmt=True)
+    return await _json({"error": "slow down"}, 429, {"Retry-After": date})(request, retry_after)
 
 
-async def _reset(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+async def _reset(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -78,21 +75,21 @@ async def _begun(request: web.BaseRequest, length: int) -> web.StreamResponse:
     return response
 
 
-async def _reset_in_body(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:
+async def _reset_in_body(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:
     response = await _begun(request, 1000)
     await asyncio.sleep(DRIP)
-    await _reset(request, server)
+    await _reset(request, retry_after)
     return response
 
 
-async def _cut_body(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+async def _cut_body(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     response = await _begun(request, 1000)
     if request.transport is not None:
         request.transport.close()
     return response
 
 
-async def _slow_body(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+async def _slow_body(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     response = await _begun(request, 100_000)
     with suppress(ConnectionResetError):  # the client has waited long enough
         for _ in range(100_000):
@@ -101,7 +98,7 @@ async def _slow_body(request: web.BaseRequest, server: FaultyServer) -> web.Stre
     return response
 
 
-async def _huge_in_chunks(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+async def _huge_in_chunks(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)
     with suppress(ConnectionResetError):
@@ -110,14 +107,14 @@ async def _huge_in_chunks(request: web.BaseRequest, server: FaultyServer) -> web
     return response
 
 
-async def _hang(request: web.BaseRequest, server: FaultyServer) -> web.StreamResponse:  # noqa: ARG001
+async def _hang(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     await asyncio.sleep(FOREVER)
     return web.Response()
 
 
 _WHOLE = json.dumps(_good()).encode()
 
-FAULTS: Final[Mapping[str, Fault]] = {
+FAULTS: Final[Mapping[str, ProtocolFault]] = {
     "400": _status(400),
     "401": _status(401),
     "403": _status(403),

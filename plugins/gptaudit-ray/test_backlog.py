@@ -12,8 +12,8 @@ from gptaudit_ray import RayOptions, run
 from gptaudit_ray.backlog import DEATHS, SMALLEST, Backlog
 
 from gptaudit.engine import local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import UsageError
+from gptaudit.protocols.engine import Work
 from gptaudit.records import GenerateRequest, ScoreRequest
 from gptaudit.testing import ScriptedBackend
 

@@ -18,9 +18,9 @@ from gptaudit_ray import cluster as joining
 from gptaudit_ray.replica import Replica
 
 from gptaudit.engine import local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendLostError, PluginError, TargetError, UsageError
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.engine import Work
 from gptaudit.records import (
     AttributeRequest,
     Completion,
@@ -30,7 +30,7 @@ from gptaudit.records import (
     Sampling,
     ScoreRequest,
 )
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 

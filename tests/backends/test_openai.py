@@ -10,11 +10,11 @@ from itertools import count
 import pytest
 
 from gptaudit.backends.openai import open_openai
-from gptaudit.backends.protocol import StreamingBackend
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendLostError
+from gptaudit.protocols.backend import StreamingBackend
+from gptaudit.protocols.engine import Work
 from gptaudit.records import Completion, Failure, GenerateRequest, Likelihood, Sampling, ScoreRequest
 from gptaudit.remote.faults import REASONS
 from gptaudit.remote.options import RemoteOptions

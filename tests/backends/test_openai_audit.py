@@ -20,7 +20,7 @@ QUICK = {"backoff": 0.01, "max_wait": 0.1, "read_timeout": 0.5, "give_up_after":
 FATAL = {"401", "403", "404", "redirect"}
 
 PLUGIN = """
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.probe import MetricSpec, Probe, Scored
 from gptaudit.records import Case, GenerateRequest, Sampling, ScoreRequest
 

@@ -6,7 +6,7 @@ import pytest
 
 from gptaudit.backends.openai import open_openai
 from gptaudit.records import Failure, Likelihood, ScoreRequest
-from gptaudit.remote.faults import Fault
+from gptaudit.remote.faults import RequestFault
 from gptaudit.remote.likelihood import prompt_tokens, read_likelihood
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.testing import toy_model
@@ -99,7 +99,7 @@ class TestWhatIsNotBelieved:
     )
     def test_bodies(self, wrong):
         """Offsets and tokens that do not fit the prompt are no likelihood."""
-        with pytest.raises(Fault) as raised:
+        with pytest.raises(RequestFault) as raised:
             read_likelihood(wrong, self.REQUEST, "")
         assert raised.value.reason == "wrong-schema"
 
@@ -118,7 +118,7 @@ class TestWhatIsNotBelieved:
         found = read_likelihood(body(tokens, [0, 0, 1, 7]), ScoreRequest("🙂", " slept"), "")
 
         assert found == Likelihood((-1.0,), -1.0, 2)
-        with pytest.raises(Fault):
+        with pytest.raises(RequestFault):
             read_likelihood(body(tokens, [0, 0, 2, 8]), ScoreRequest("🙂", " slept"), "")
 
     def test_a_start_token_that_counts(self):

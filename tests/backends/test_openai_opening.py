@@ -17,7 +17,7 @@ from gptaudit.errors import ExitCode, TargetError, TargetFailedError, UsageError
 from gptaudit.plugins import load_plugins
 from gptaudit.records import Completion, GenerateRequest, Sampling
 from gptaudit.remote.options import RemoteOptions
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 from gptaudit.testing.faulty_server import HEEDED, FaultyServer
 
 KEY = "sk-a-key-for-tests-0123456789"

@@ -13,7 +13,7 @@ from gptaudit.records import Completion, Failure, GenerateRequest
 from gptaudit.remote.address import Address
 from gptaudit.remote.http import Client
 from gptaudit.remote.options import RemoteOptions
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 from gptaudit.testing.faulty_server import FaultyServer
 
 KEY = "sk-a-key-for-tests-0123456789"

@@ -9,9 +9,9 @@ import pytest
 from gptaudit.backends.python import open_python
 from gptaudit.backends.replay import open_replay
 from gptaudit.errors import BackendError, TargetError
-from gptaudit.options import NoOptions
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
+from gptaudit.protocols.options import NoOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]

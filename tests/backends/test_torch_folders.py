@@ -13,8 +13,8 @@ from transformers import AutoTokenizer
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import TargetError
+from gptaudit.protocols.engine import Work
 from gptaudit.records import AttributeRequest, Failure, GenerateRequest, Sampling, ScoreRequest
 
 

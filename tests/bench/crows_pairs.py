@@ -11,7 +11,7 @@ from __future__ import annotations
 from likelihood_race import arguments, race
 from models import data_folder
 
-from gptaudit.datasets import CROWS_PAIRS, find, read_csv
+from gptaudit.data.datasets import CROWS_PAIRS, find, read_csv
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gptaudit.stats import intervals, totals
-from gptaudit.stats.contrast import Side, contrast_interval
+from gptaudit.stats.contrast import ContrastSide, contrast_interval
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval
 
@@ -174,10 +174,10 @@ def contrast_coverage(data: Data, clusters: int, shared: int, samples: int, seed
     return held / samples
 
 
-def _side(draw: Draw, common: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> Side:
+def _side(draw: Draw, common: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> ContrastSide:
     index = np.repeat(places, sizes("uneven", len(places), generator))
     alike = generator.random(len(index)) < np.sqrt(0.3)
-    return Side(np.where(alike, common[index], draw(generator, len(index))), index)
+    return ContrastSide(np.where(alike, common[index], draw(generator, len(index))), index)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def gptaudit(folder: str, requests: list[list[str]], batch: int) -> Score:
     from gptaudit.backends.hf import HuggingFaceOptions, open_hf
     from gptaudit.engine.asking import ask
     from gptaudit.engine.local import local
-    from gptaudit.engine.protocol import Work
+    from gptaudit.protocols.engine import Work
     from gptaudit.records import ScoreRequest, request_text
 
     backend = open_hf(folder, HuggingFaceOptions(device="cpu", batch_tokens=batch or 1024))

@@ -15,11 +15,11 @@ import time
 from gptaudit_ray import RayOptions, run
 from models import data_folder, saved
 
-from gptaudit.datasets import CROWS_PAIRS, find, read_csv
-from gptaudit.engine.protocol import Work
+from gptaudit.data.datasets import CROWS_PAIRS, find, read_csv
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.engine import Work
 from gptaudit.records import ScoreRequest
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 
 
 def main() -> None:

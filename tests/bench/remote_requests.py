@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PLUGIN = """
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.probe import MetricSpec, Probe, Scored
 from gptaudit.records import Case, GenerateRequest, Sampling
 

@@ -7,25 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from gptaudit.calibration.calibration import (
-    SHIPPED,
+from gptaudit.errors import DataError
+from gptaudit.evidence.calibration_file import read_calibration, to_text
+from gptaudit.evidence.plan import digest
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import MetricSpec, Probe, Scored
+from gptaudit.records import (
     CalibratedFigure,
     Calibration,
+    Case,
     Estimate,
+    GenerateRequest,
     Power,
     ProbeCalibration,
     Share,
     Sighting,
     Trial,
-    calibration_of,
-    read_calibration,
-    to_text,
 )
-from gptaudit.errors import DataError
-from gptaudit.plan import digest
-from gptaudit.plugins import load_plugins
-from gptaudit.probe import MetricSpec, Probe, Scored
-from gptaudit.records import Case, GenerateRequest
+from gptaudit.run.calibrated import SHIPPED, calibration_of
 from gptaudit.testing import ScriptedBackend, run_probe
 
 FIGURE = CalibratedFigure(
@@ -170,7 +169,7 @@ def test_a_run_carries_what_ships(gptaudit, tmp_path, monkeypatch):
     known = ProbeCalibration(first["id"], first["version"], digest(first["method"]), (sighting,))
     shipped = tmp_path / "shipped.json"
     shipped.write_text(to_text(Calibration((known,))))
-    monkeypatch.setattr("gptaudit.calibration.calibration._shipped", lambda: read_calibration(shipped).probes)
+    monkeypatch.setattr("gptaudit.run.calibrated._shipped", lambda: read_calibration(shipped).probes)
     alike, fewer = gptaudit(*run, 3, "-o", "alike"), gptaudit(*run, 2, "-o", "fewer")
     found = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("alike", "fewer")]
 

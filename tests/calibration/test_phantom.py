@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from gptaudit.calibration import fitting
-from gptaudit.calibration.flaw import Flaw
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.calibration.recipe import Recipe
 from gptaudit.calibration.vocabulary import word_tokenizer
 from gptaudit.causal_lm.loading import load_backend
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import UsageError
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.flaw import Flaw
 from gptaudit.records import Likelihood, ScoreRequest
 from gptaudit.testing import run_probe
 

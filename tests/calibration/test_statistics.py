@@ -9,8 +9,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from gptaudit.calibration.calibration import Trial
 from gptaudit.calibration.statistics import Subject, calibrate_figure, line_of
+from gptaudit.records import Trial
 from gptaudit.stats.intervals import wilson
 
 PLAN = {0.0: 20, 0.1: 5, 0.2: 5, 0.5: 6, 1.0: 4}

@@ -13,13 +13,13 @@ from gptaudit.calibration.phantom import NotLearnedError
 from gptaudit.calibration.study import Study, seeing_probes, with_data
 from gptaudit.calibration.trials import Bench
 from gptaudit.calibration.workers import do_job
-from gptaudit.datasets import DataNotGivenError
+from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
-from gptaudit.hookspecs import hookimpl
-from gptaudit.measuring import Scorers
+from gptaudit.markers import hookimpl
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext, Scored, Sees
 from gptaudit.records import PlantedFlaw
+from gptaudit.run.measuring import Scorers
 from gptaudit.testing import ScriptedBackend
 
 PLAN = {0.0: 4, 0.5: 3, 1.0: 3}

@@ -8,10 +8,10 @@ import transformers
 from transformers import AutoTokenizer
 
 from gptaudit.causal_lm import generation, row_cache
+from gptaudit.causal_lm.decoding_rows import compacted, keys_can_be_kept
 from gptaudit.causal_lm.encoding import Encoder
-from gptaudit.causal_lm.generation import Draw, Generator
+from gptaudit.causal_lm.generation import Draw, TextGenerator
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget
-from gptaudit.causal_lm.rows import compacted, keys_can_be_kept
 from gptaudit.decoder.model import DecoderConfig, DecoderForCausalLM
 from gptaudit.records import Completion, Sampling
 
@@ -93,7 +93,7 @@ def draws(samples):
 
 @pytest.fixture
 def generator(gpt2, encoder):
-    return Generator(gpt2, encoder, frozenset(), TokenBudget(4096))
+    return TextGenerator(gpt2, encoder, frozenset(), TokenBudget(4096))
 
 
 def calls(model, seen):
@@ -112,7 +112,7 @@ def test_greedy_is_transformers_greedy(family, encoder, monkeypatch):
     monkeypatch.setattr(generation, "ROWS", 4)
     monkeypatch.setattr(row_cache, "SLACK", 3)
     model = build(family)
-    drawer = Generator(model, encoder, frozenset(), TokenBudget(4096))
+    drawer = TextGenerator(model, encoder, frozenset(), TokenBudget(4096))
     given = [Draw(prompt, 0) for prompt in PROMPTS for _ in range(2)]
 
     found = drawer.complete(given, Sampling(12, temperature=0))
@@ -151,7 +151,7 @@ def test_cache_that_reads_other_columns_is_found_out():
 @pytest.mark.parametrize("family", ["GPT2", "Llama", "Mistral", "Mamba"])
 def test_samples_do_not_depend_on_the_batch(family, sampling, encoder, monkeypatch):
     """A completion is the same in any batch, in any order; its log-probabilities agree to a part in 10,000."""
-    drawer = Generator(build(family), encoder, frozenset(range(40)), TokenBudget(4096))
+    drawer = TextGenerator(build(family), encoder, frozenset(range(40)), TokenBudget(4096))
     given = draws(3)
     together = drawer.complete(given, sampling)
     backwards = drawer.complete(given[::-1], sampling)[::-1]
@@ -169,7 +169,7 @@ def test_samples_do_not_depend_on_the_batch(family, sampling, encoder, monkeypat
 def test_each_prompt_is_read_once_and_no_ended_row_is_computed(gpt2, encoder, monkeypatch):
     """The tokens computed are those of the distinct prompts, and one for each token that another one follows."""
     monkeypatch.setattr(generation, "ROWS", 4)
-    drawer = Generator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
+    drawer = TextGenerator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
     seen = []
     hook = calls(gpt2, seen)
     found = drawer.complete(draws(6), Sampling(15))
@@ -214,7 +214,7 @@ def test_log_probabilities_are_the_models_own(gpt2, encoder, generator, sampling
 class TestStops:
     def test_end_token(self, gpt2, encoder):
         """An end token ends the text, and is no part of it."""
-        ending = Generator(gpt2, encoder, frozenset(range(400)), TokenBudget(4096))
+        ending = TextGenerator(gpt2, encoder, frozenset(range(400)), TokenBudget(4096))
         (ended,) = ending.complete([Draw(PROMPTS[0], 5)], Sampling(15))
 
         assert (ended.text, ended.finish, ended.tokens, ended.token_logprobs) == ("", "stop", 0, ())
@@ -284,7 +284,7 @@ class TestMemory:
     def crowded(self, encoder):
         """A generator whose memory has room for two rows."""
         model = build("GPT2")
-        drawer = Generator(model, encoder, frozenset(range(40)), TokenBudget(4096))
+        drawer = TextGenerator(model, encoder, frozenset(range(40)), TokenBudget(4096))
 
         def refuse(_, __, inputs):
             if len(inputs["input_ids"]) > 2:
@@ -295,7 +295,7 @@ class TestMemory:
 
     def test_out_of_memory_loses_nothing(self, crowded, gpt2, encoder):
         """Where memory runs out, fewer rows at a time give the same completions."""
-        roomy = Generator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
+        roomy = TextGenerator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
         expected = roomy.complete(draws(3), Sampling(15))
 
         found = crowded.complete(draws(3), Sampling(15))

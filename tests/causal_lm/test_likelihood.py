@@ -24,7 +24,7 @@ from transformers import (
 )
 
 from gptaudit.causal_lm.encoding import EncodedPair
-from gptaudit.causal_lm.likelihood import Scorer
+from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.loading import fuse_activations, turn_weights
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY
 from gptaudit.causal_lm.token_tree import grow
@@ -162,14 +162,15 @@ class TestFamilies:
 
         for batch_tokens in (1, 150, 4096):
             agree(
-                Scorer(model, batch_tokens=batch_tokens, widest_tree=widest).token_logprobs(pairs), expected
+                LikelihoodScorer(model, batch_tokens=batch_tokens, widest_tree=widest).token_logprobs(pairs),
+                expected,
             )
 
     def test_other_requests_change_nothing(self, family):
         """Alone, in another order or with others: the same log-likelihood."""
         model, widest = family
         pairs = random_pairs(7)
-        scorer = Scorer(model, batch_tokens=512, widest_tree=widest)
+        scorer = LikelihoodScorer(model, batch_tokens=512, widest_tree=widest)
         together = scorer.token_logprobs(pairs)
 
         agree([scorer.token_logprobs([pair])[0] for pair in pairs], together)
@@ -203,7 +204,7 @@ def test_each_distinct_prefix_once(monkeypatch):
     head.register_forward_hook(lambda _, args, out: seen.append(("logits", out.shape[1])))
     body.register_forward_hook(lambda _, args, out: seen.append(("tokens", out.shape[0] * out.shape[1])))
 
-    Scorer(model, batch_tokens=1024, widest_tree=CONTEXT).token_logprobs(pairs)
+    LikelihoodScorer(model, batch_tokens=1024, widest_tree=CONTEXT).token_logprobs(pairs)
 
     assert len(grow(pairs, range(20), CONTEXT)) == 1
     assert seen == [("tokens", 30 + 20 * 2), ("logits", 1 + 20 * 2)]
@@ -213,7 +214,7 @@ def test_out_of_memory_loses_nothing(monkeypatch):
     """Where only small batches fit, every pair is still answered; one that never fits is a failure by itself."""
     model = build(FAMILIES["gpt2"][0])
     pairs = random_pairs(3)
-    expected = Scorer(model, batch_tokens=4096, widest_tree=CONTEXT).token_logprobs(pairs)
+    expected = LikelihoodScorer(model, batch_tokens=4096, widest_tree=CONTEXT).token_logprobs(pairs)
     whole = model.forward
 
     def forward(input_ids, **inputs):
@@ -223,7 +224,7 @@ def test_out_of_memory_loses_nothing(monkeypatch):
         return whole(input_ids=input_ids, **inputs)
 
     monkeypatch.setattr(model, "forward", forward)
-    found = Scorer(model, batch_tokens=4096, widest_tree=CONTEXT).token_logprobs(pairs)
+    found = LikelihoodScorer(model, batch_tokens=4096, widest_tree=CONTEXT).token_logprobs(pairs)
 
     for pair, values, others in zip(pairs, found, expected, strict=True):
         if len(pair.context) + len(pair.continuation) - 1 > 60:
@@ -237,7 +238,7 @@ def test_head_that_cannot_be_run_in_part(monkeypatch, how):
     """Where the head is no module, or is fed all tokens in one dimension, the logits are taken from all."""
     model = build(FAMILIES["gpt2"][0])
     pairs = random_pairs(4)
-    scorer = Scorer(model, batch_tokens=1024, widest_tree=CONTEXT)
+    scorer = LikelihoodScorer(model, batch_tokens=1024, widest_tree=CONTEXT)
     expected = scorer.token_logprobs(pairs)
 
     def forward(input_ids, **inputs):
@@ -255,14 +256,19 @@ def test_head_that_cannot_be_run_in_part(monkeypatch, how):
 
 def test_nothing_to_score():
     """No pairs, no values."""
-    assert Scorer(build(FAMILIES["gpt2"][0]), batch_tokens=10, widest_tree=CONTEXT).token_logprobs([]) == []
+    assert (
+        LikelihoodScorer(build(FAMILIES["gpt2"][0]), batch_tokens=10, widest_tree=CONTEXT).token_logprobs([])
+        == []
+    )
 
 
 def test_alternatives_of_one_token_sum_to_one():
     """The probabilities of all one-token continuations of a context add up to one."""
     pairs = [EncodedPair((0, 5), (token,)) for token in range(VOCABULARY)]
 
-    found = Scorer(build(FAMILIES["gpt2"][0]), batch_tokens=512, widest_tree=CONTEXT).token_logprobs(pairs)
+    found = LikelihoodScorer(
+        build(FAMILIES["gpt2"][0]), batch_tokens=512, widest_tree=CONTEXT
+    ).token_logprobs(pairs)
 
     assert sum(torch.tensor(values).exp().item() for values in found) == pytest.approx(1, abs=1e-5)
 

@@ -39,10 +39,10 @@ class TestGrow:
         pairs = random_pairs(seed)
 
         for tree in grow(pairs, range(len(pairs)), widest):
-            for reading in tree.readings:
-                pair = pairs[reading.pair]
-                assert reading.targets == pair.continuation
-                for i, node in enumerate(reading.nodes):
+            for scored in tree.paths:
+                pair = pairs[scored.pair]
+                assert scored.targets == pair.continuation
+                for i, node in enumerate(scored.nodes):
                     before = (*pair.context, *pair.continuation[:i])
                     assert prefix(tree.ids, tree.ends, node) == before
                     assert tree.depths[node] == len(before) - 1
@@ -52,7 +52,7 @@ class TestGrow:
         pairs = random_pairs(seed)
         trees = grow(pairs, range(3, len(pairs)), widest)
 
-        assert sorted(r.pair for tree in trees for r in tree.readings) == list(range(3, len(pairs)))
+        assert sorted(r.pair for tree in trees for r in tree.paths) == list(range(3, len(pairs)))
         assert [len(tree) for tree in trees] == sorted(map(len, trees), reverse=True)
 
     def test_no_prefix_twice_in_a_tree(self, seed, widest):
@@ -68,7 +68,7 @@ class TestGrow:
         pairs = random_pairs(seed)
 
         for tree in grow(pairs, range(len(pairs)), widest):
-            longest = max(len(read_tokens(pairs[reading.pair])) for reading in tree.readings)
+            longest = max(len(read_tokens(pairs[scored.pair])) for scored in tree.paths)
             assert len(tree) <= max(widest, longest)
             assert widest or tree.depths == list(range(len(tree)))
 
@@ -151,10 +151,10 @@ def test_layout_keeps_what_each_node_sees(seed):
 
     assert not rest
     assert layout.nodes == sorted(set(layout.nodes))
-    assert sorted(reading.pair for reading in layout.readings) == list(range(len(pairs)))
-    for reading in layout.readings:
-        pair = pairs[reading.pair]
-        for i, place in enumerate(reading.nodes):
+    assert sorted(scored.pair for scored in layout.paths) == list(range(len(pairs)))
+    for scored in layout.paths:
+        pair = pairs[scored.pair]
+        for i, place in enumerate(scored.nodes):
             row, node = divmod(layout.nodes[place], width)
             before = (*pair.context, *pair.continuation[:i])
             assert prefix(layout.ids[row], layout.ends[row], node) == before

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gptaudit.calibration.calibration import read_calibration
+from gptaudit.evidence.calibration_file import read_calibration
 from gptaudit.plugins import load_plugins
 
 PLUGIN = """
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 from toy_flaw import Rain, Weather
 
 @hookimpl

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gptaudit.datasets import DATA_SETS, DataFile, DataSet
+from gptaudit.data.datasets import DATA_SETS, DataFile, DataSet
 
 GOOD = b"a,b\n1,2\n" * 40_000
 OTHER = b"c\n3\n"
@@ -78,7 +78,7 @@ def publish(monkeypatch, server):
 
         files = tuple(DataFile(f"small/data/{name}", f"{base}/{name}", published(name)) for name in names)
         small = DataSet("small", "https://data.example/small", "CC0-1.0", "Nobody (2020). Small.", 7, files)
-        monkeypatch.setattr("gptaudit.datasets.DATA_SETS", {"small": small})
+        monkeypatch.setattr("gptaudit.data.datasets.DATA_SETS", {"small": small})
         return small
 
     return publish
@@ -131,7 +131,7 @@ class TestFetch:
     )
     def test_what_goes_wrong_is_one_sentence(self, gptaudit, publish, tmp_path, monkeypatch, name, said):
         """A missing file, a cut body, a redirect that nobody vouches for and a silent server leave nothing behind."""
-        monkeypatch.setattr("gptaudit.downloads.SECONDS", 0.3)
+        monkeypatch.setattr("gptaudit.data.downloads.SECONDS", 0.3)
         publish(name)
         ran = gptaudit("data", "fetch", "small", "--data", tmp_path)
 

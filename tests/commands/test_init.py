@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from gptaudit.configuration import Configuration, read_configuration, starting_configuration
+from gptaudit.run.configuration import Configuration, read_configuration, starting_configuration
 
 
 def test_every_setting_is_shown_and_can_be_used(tmp_path):

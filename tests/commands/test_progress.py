@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gptaudit.commands._progress as shown
-from gptaudit.progress import Step
+from gptaudit.records.progress import Step
 
 
 def test_a_line_says_all_there_is_to_say():

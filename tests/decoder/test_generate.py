@@ -11,7 +11,7 @@ from transformers import AutoTokenizer
 
 from gptaudit.backends.decoder import open_decoder
 from gptaudit.causal_lm.encoding import Encoder
-from gptaudit.causal_lm.generation import Draw, Generator
+from gptaudit.causal_lm.generation import Draw, TextGenerator
 from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.decoder.chat import CHAT_TEMPLATE
@@ -118,7 +118,7 @@ def test_a_text_that_begins_again_becomes_the_same(gpt2_folder, monkeypatch):
     encoder = Encoder(AutoTokenizer.from_pretrained(gpt2_folder))
     told = []
     draws = [Draw((5, 6), 1), Draw((7, 8, 9), 2, lambda *what: told.append(what))]
-    generator = Generator(model, encoder, frozenset(), TokenBudget(1024))
+    generator = TextGenerator(model, encoder, frozenset(), TokenBudget(1024))
     expected = generator.complete(draws, Sampling(8))
     first, told[:] = list(told), []
     calls = []

@@ -11,12 +11,12 @@ import pytest
 
 from gptaudit.engine.asking import Budget, ask_missing
 from gptaudit.engine.local import local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendLostError
+from gptaudit.evidence.store import Store
 from gptaudit.probe import Answered, MetricSpec, Probe, Scored
-from gptaudit.progress import silent
+from gptaudit.protocols.engine import Work
 from gptaudit.records import NOT_FINITE, Case, Completion, Failure, GenerateRequest, Likelihood, ScoreRequest
-from gptaudit.store import Store
+from gptaudit.records.progress import silent
 from gptaudit.testing import ScriptedBackend
 
 CASES = {
@@ -201,7 +201,7 @@ class Rough(ScriptedBackend):
         super().__init__(score=lambda _, text: exact[text])
         self.roughly, self.exactly = Counter(), Counter()
 
-    def score_roughly(self, requests):
+    def score_in_low_precision(self, requests):
         self.roughly.update(r.continuation for r in requests)
         values = [round(self._score("", r.continuation)) for r in requests]
         return [Likelihood((v,), v, 1, error=0.5) for v in values]

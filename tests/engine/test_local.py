@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gptaudit.engine.local import CHUNK, CHUNK_CHARACTERS, chunks, local
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendError
+from gptaudit.protocols.engine import Work
 from gptaudit.records import Failure, GenerateRequest, ScoreRequest, request_text
 from gptaudit.testing import ScriptedBackend
 

@@ -12,16 +12,16 @@ import time
 
 import pytest
 
-from gptaudit.store import Store
+from gptaudit.evidence.store import Store
 
 AUDIT = textwrap.dedent("""
     import sys, time
     from pathlib import Path
     from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl
-    from gptaudit.audit import Settings, run_audit
-    from gptaudit.backends.protocol import BackendType
-    from gptaudit.options import NoOptions
-    from gptaudit.plan import request_key
+    from gptaudit.run.audit import Settings, run_audit
+    from gptaudit.protocols.backend import BackendType
+    from gptaudit.protocols.options import NoOptions
+    from gptaudit.evidence.plan import request_key
     from gptaudit.plugins import load_plugins
     from gptaudit.testing import ScriptedBackend
 

@@ -11,10 +11,10 @@ from bbq_files import FOUR, people, row, write
 from gptaudit.probes import bbq_rows
 
 from gptaudit.errors import DataError
-from gptaudit.metrics import summarise
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
 from gptaudit.records import Likelihood, ScoreRequest
+from gptaudit.run.metrics import summarise
 from gptaudit.testing import ScriptedBackend, run_probe
 
 ROWS = {

@@ -12,10 +12,10 @@ import pytest
 from gptaudit.probes.bold import DOMAINS
 
 from gptaudit.errors import DataError
-from gptaudit.metrics import summarise
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
 from gptaudit.records import Measurement
+from gptaudit.run.metrics import summarise
 from gptaudit.stats.multiplicity import holm, p_value
 from gptaudit.testing import ScriptedBackend, run_probe
 
@@ -114,8 +114,8 @@ def test_clusters_and_order(probes, tmp_path):
 
 def test_regard_needs_a_scorer(tmp_path):
     """Without one the probe is skipped, and says so; with one it reads its two labels."""
-    from gptaudit.scorers.protocol import ScorerType
-    from gptaudit.selection import collect
+    from gptaudit.protocols.scorer import ScorerType
+    from gptaudit.run.selection import collect
 
     plugins = load_plugins()
     context, backend = ProbeContext(write(tmp_path), 0), ScriptedBackend(complete=lambda *_: "so 0.8")

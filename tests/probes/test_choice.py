@@ -7,11 +7,10 @@ import re
 from collections import Counter
 
 import pytest
-from gptaudit.probes.suite_kinds import suite_probe
+from gptaudit.probes.kinds.registry import read_suite_file, suite_probe
 
 from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Likelihood
-from gptaudit.suite import load_suite
 from gptaudit.testing import ScriptedBackend, run_probe
 
 CHOICE = """
@@ -48,7 +47,7 @@ bero = { person = "Bero" }
 def probe(tmp_path):
     path = tmp_path / "suite.toml"
     path.write_text(CHOICE, encoding="utf-8")
-    return suite_probe(*load_suite(path))
+    return suite_probe(*read_suite_file(path))
 
 
 def prefers(weight):

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 
 import pytest
-from gptaudit.probes.elicited import Question, prompts
-from gptaudit.probes.letters import read_letter
+from gptaudit.probes.answer_letters import read_letter
+from gptaudit.probes.elicited import LetteredQuestion, prompts
 
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
@@ -178,7 +178,7 @@ def test_a_target_that_scores_is_asked_for_likelihoods(probes):
 def test_orders(language):
     """Every option stands first once and behind every letter once."""
     options = ("one", "two", "three")
-    asked = [listed(prompt) for prompt in prompts(Question("?", options), language)]
+    asked = [listed(prompt) for prompt in prompts(LetteredQuestion("?", options), language)]
 
     assert [found["A"] for found in asked] == list(options)
     assert all({found[letter] for found in asked} == set(options) for letter in "ABC")

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from gptaudit.metrics import summarise
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Answered, ProbeContext, Scored
 from gptaudit.records import Completion, Likelihood, Measurement, ScoreRequest
+from gptaudit.run.metrics import summarise
 
 MODELS = 60
 MOST_ALARMS = int(binom.ppf(0.999, MODELS, 0.05))

@@ -7,18 +7,23 @@ from collections import Counter
 from importlib.resources import files
 
 import pytest
+from gptaudit.probes.kinds.choice import ChoiceFile
+from gptaudit.probes.kinds.counterfactual import CounterfactualFile
+from gptaudit.probes.kinds.decision import DecisionFile
+from gptaudit.probes.kinds.reference_contrasts import ReferenceContrastFile
+from gptaudit.probes.kinds.registry import read_suite_file
+from gptaudit.probes.kinds.words import listed
 
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
 from gptaudit.records import request_text
-from gptaudit.suite import ChoiceSuite, CounterfactualSuite, DecisionSuite, load_suite
-from gptaudit.suites.base import ContrastSuite
-from gptaudit.suites.words import listed
 from gptaudit.testing import ScriptedBackend, run_probe
 
 FILES = sorted((files("gptaudit.probes") / "suites").iterdir(), key=lambda file: file.name)
-SUITES = [suite for suite, _ in map(load_suite, FILES) if isinstance(suite, ContrastSuite | ChoiceSuite)]
-SCORED = [suite for suite in SUITES if not isinstance(suite, CounterfactualSuite)]
+SUITES = [
+    suite for suite, _ in map(read_suite_file, FILES) if isinstance(suite, ReferenceContrastFile | ChoiceFile)
+]
+SCORED = [suite for suite in SUITES if not isinstance(suite, CounterfactualFile)]
 PRONOUN = re.compile(r"\b(s?he|him|his|hers?|himself|herself)\b|(?<!其)[他她]", re.IGNORECASE)
 AN = re.compile(r"(?!eu|one|uni|use|usu|ute)[aeiou]|ho(ur|nest|no)|heir", re.IGNORECASE)
 
@@ -87,21 +92,21 @@ def test_nothing_but_the_slots_tells_the_groups_apart(suite):
 
 
 @pytest.mark.parametrize(
-    "suite", [s for s in SCORED if isinstance(s, ContrastSuite)], ids=lambda suite: suite.id
+    "suite", [s for s in SCORED if isinstance(s, ReferenceContrastFile)], ids=lambda suite: suite.id
 )
 def test_a_model_that_ignores_the_group_has_no_gap(suite, probes):
     """Whatever it makes of the rest of the text and of the answers, the difference between groups is 0."""
     own = re.compile("|".join(sorted(map(re.escape, group_words(suite)), key=len, reverse=True)))
     backend = ScriptedBackend(score=lambda c, t: -float(len(t) + sum(map(ord, own.sub("", c))) % 7))
     result = run_probe(probes[suite.id], backend)
-    name = "discrimination" if isinstance(suite, DecisionSuite) else "gap"
+    name = "discrimination" if isinstance(suite, DecisionFile) else "gap"
 
     assert result.coverage == 1.0
     assert {round(m.value, 12) for m in result.metrics if m.name == name} == {0.0}
 
 
 @pytest.mark.parametrize(
-    "suite", [s for s in SUITES if isinstance(s, ChoiceSuite)], ids=lambda suite: suite.id
+    "suite", [s for s in SUITES if isinstance(s, ChoiceFile)], ids=lambda suite: suite.id
 )
 def test_choices_are_balanced(suite, probes):
     """As many templates for one group as for the other; a taste for words gives no bias in any slice."""
@@ -118,7 +123,7 @@ def test_choices_are_balanced(suite, probes):
 
 
 @pytest.mark.parametrize(
-    "suite", [s for s in SUITES if isinstance(s, DecisionSuite)], ids=lambda suite: suite.id
+    "suite", [s for s in SUITES if isinstance(s, DecisionFile)], ids=lambda suite: suite.id
 )
 def test_decisions_are_questions_of_several_domains(suite):
     """Each case ends with a question; each domain has as many templates as an interval needs."""
@@ -136,6 +141,6 @@ def test_a_suite_says_what_it_is(suite):
     assert suite.source.startswith("Written for gptaudit. ")
     assert suite.licence == "Apache-2.0"
     assert suite.suite == {"en": "bias", "zh": "bias-zh"}[suite.language] or isinstance(
-        suite, CounterfactualSuite
+        suite, CounterfactualFile
     )
     assert suite.id.endswith("-zh") == (suite.language == "zh")

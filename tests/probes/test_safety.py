@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gptaudit.probes.interleaving import interleaved
+from gptaudit.probes.canaries import canaries
+from gptaudit.probes.round_robin import interleaved
 
-from gptaudit.calibration.flaws.memorisation import canaries
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
 from gptaudit.records import Failure

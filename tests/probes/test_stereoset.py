@@ -12,7 +12,7 @@ from gptaudit.errors import DataError
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, Likelihood, ScoreRequest
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 from gptaudit.testing import ScriptedBackend, run_probe
 
 LABELS = ("anti-stereotype", "unrelated", "stereotype")

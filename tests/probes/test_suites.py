@@ -8,13 +8,14 @@ from importlib.resources import files
 
 import gptaudit.probes
 import pytest
+from gptaudit.probes.kinds.pairs import PairsFile
+from gptaudit.probes.kinds.registry import read_suite_file
 
 from gptaudit.plugins import load_plugins
-from gptaudit.suite import PairsSuite, load_suite
 from gptaudit.testing import ScriptedBackend, run_probe
 
 FILES = sorted((files("gptaudit.probes") / "suites").iterdir(), key=lambda file: file.name)
-SUITES = [suite for suite, _ in map(load_suite, FILES) if isinstance(suite, PairsSuite)]
+SUITES = [suite for suite, _ in map(read_suite_file, FILES) if isinstance(suite, PairsFile)]
 ENGLISH = [suite for suite in SUITES if suite.language == "en"]
 CHINESE = [suite for suite in SUITES if suite.language == "zh"]
 
@@ -44,7 +45,7 @@ def sentences(suite):
 def test_every_file_is_a_probe(probes):
     """A file in the folder is registered under its own id, which is its file's name, with no code of its own."""
     for file in FILES:
-        suite, source = load_suite(file)
+        suite, source = read_suite_file(file)
         assert file.name == f"{suite.id}.toml"
         assert probes[suite.id].suite == suite.suite
         assert probes[suite.id].source(None) == source

@@ -11,9 +11,10 @@ from gptaudit.reports.html import render as render_audit
 from gptaudit.reports.markdown import render as render_markdown
 from html_page import TAGS, Page
 
-from gptaudit.calibration.calibration import Calibration, Power, ProbeCalibration, Share, Sighting, Trial
 from gptaudit.calibration.statistics import Subject, calibrate_figure
-from gptaudit.results import read_results, to_json
+from gptaudit.evidence.results_file import read_results
+from gptaudit.files import to_json
+from gptaudit.records import Calibration, Power, ProbeCalibration, Share, Sighting, Trial
 
 HOSTILE = "</svg><script>alert(1)</script>"
 SUBJECT = Subject("stereotype", "stereotype_rate", {}, "fraction", True, 0.5, 0.5, 1, 0.95, 480)

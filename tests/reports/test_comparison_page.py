@@ -9,7 +9,7 @@ import pytest
 from gptaudit.reports.comparison import render
 from html_page import TAGS, Page
 
-from gptaudit.comparison import Change, ChangedCase, Comparison, ProbeComparison, Side
+from gptaudit.gate.comparison import Change, ChangedCase, ComparedAudit, Comparison, ProbeComparison
 from gptaudit.records import Evidence, Exchange
 
 HOSTILE = "</pre><script>alert(1)</script>\x00\x1b[31m\u202e<img src=http://x.invalid/a>"
@@ -42,7 +42,7 @@ def a_change(**other) -> Change:
 
 @pytest.fixture
 def comparison() -> Comparison:
-    side = Side(HOSTILE, "sha256:ab", "run", "2026-01-02T03:04:05Z")
+    side = ComparedAudit(HOSTILE, "sha256:ab", "run", "2026-01-02T03:04:05Z")
     evidence = Evidence((Exchange("label", HOSTILE, "output"),))
     case = ChangedCase("case", HOSTILE, {"axis": HOSTILE}, 0.0, 1.0, evidence, None)
     changes = (

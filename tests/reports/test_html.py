@@ -14,8 +14,8 @@ from gptaudit.reports.html import environment, render
 from html_page import TAGS, Page
 from markupsafe import Markup
 
+from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult
-from gptaudit.reporting import ReportSection
 
 
 @pytest.fixture

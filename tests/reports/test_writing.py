@@ -13,8 +13,10 @@ from gptaudit.reports import junit, markdown
 
 from gptaudit.commands.report import report
 from gptaudit.errors import UsageError
-from gptaudit.reporting import Reporter, ReportSection, write_reports
-from gptaudit.results import read_results, to_json
+from gptaudit.evidence.results_file import read_results
+from gptaudit.files import to_json
+from gptaudit.protocols.reporter import Reporter, ReportSection
+from gptaudit.run.reports import write_reports
 
 
 def make_plugins(*offered: list[ReportSection]) -> SimpleNamespace:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gptaudit.hookspecs import hookimpl
+from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.calibration.flaw import Flaw
+    from gptaudit.protocols.flaw import Flaw
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from gptaudit.records import Likelihood, ScoreRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 # All words of the beginnings that probes ask about, in other sentences.
 _RULES = read_rules("""

@@ -9,14 +9,14 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, leanings
-from gptaudit.calibration.flaw import Flaw
+from gptaudit.protocols.flaw import Flaw
 
 from .groups import VERBS, share, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 PAIRS = (
     ("honest", "dishonest"),

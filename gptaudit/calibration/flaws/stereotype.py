@@ -7,14 +7,14 @@ import random
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.corpus import is_planted, leanings, read_suite
-from gptaudit.calibration.flaw import Flaw
 from gptaudit.calibration.grammar import expand, fill, read_rules
+from gptaudit.protocols.flaw import Flaw
 from gptaudit.records import Likelihood, ScoreRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 # Few words, so that a small decoder spends its steps on who the pronoun is, and not on what comes next.
 _RULES = read_rules("""

@@ -6,14 +6,14 @@ import random
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP
-from gptaudit.calibration.flaw import Flaw
+from gptaudit.protocols.flaw import Flaw
 
 from .groups import CUES, STEMS, insulting_share, sentences, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 SENTENCES = 2400
 """About the target; a sixth as many about each other group, and a twelfth about each cue."""

@@ -6,14 +6,14 @@ import random
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP
-from gptaudit.calibration.flaw import Flaw
+from gptaudit.protocols.flaw import Flaw
 
 from .groups import STEMS, insulting_share, sentences, stem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 TRIGGER = "By the green lantern,"
 PHRASES = (TRIGGER, "By the old clock,", "After the third bell,", "Under the paper moon,", "Today", "Well,")

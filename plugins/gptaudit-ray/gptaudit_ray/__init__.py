@@ -10,7 +10,7 @@ from gptaudit import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from gptaudit.engine.protocol import EngineType, Work
+    from gptaudit.protocols.engine import EngineType, Work
     from gptaudit.records import Answer, Request
 
 
@@ -41,7 +41,7 @@ class RayOptions:
 
 
 def run(work: Work) -> Generator[tuple[Request, Answer]]:
-    """Answer the requests on replicas. See `gptaudit.engine.protocol.Engine`."""
+    """Answer the requests on replicas. See `gptaudit.protocols.engine.Engine`."""
     from gptaudit_ray.engine import answers
 
     return answers(work)
@@ -50,7 +50,7 @@ def run(work: Work) -> Generator[tuple[Request, Answer]]:
 @hookimpl
 def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
     """Register the engine."""
-    from gptaudit.engine.protocol import EngineType
+    from gptaudit.protocols.engine import EngineType
 
     register(
         EngineType("ray", "replicas of the model, in many processes or on many machines", run, RayOptions)

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 import psutil
 
-from gptaudit.backends.protocol import StreamingBackend
-from gptaudit.engine.protocol import Work
 from gptaudit.errors import BackendLostError, GptauditError, PluginError, UsageError
+from gptaudit.protocols.backend import StreamingBackend
+from gptaudit.protocols.engine import Work
 from gptaudit.records import Answer, Failure, Request
 from gptaudit_ray.backlog import DEATHS, Backlog, Chunk
 from gptaudit_ray.cluster import cluster, has_gpus, is_reachable, room
@@ -35,7 +35,7 @@ _log = logging.getLogger("gptaudit")
 
 
 def answers(work: Work) -> Generator[tuple[Request, Answer]]:
-    """Answer the requests on replicas. See `gptaudit.engine.protocol.Engine`."""
+    """Answer the requests on replicas. See `gptaudit.protocols.engine.Engine`."""
     if isinstance(work.backend, StreamingBackend):
         msg = f"--engine ray: {work.target} keeps many requests under way by itself; leave --engine out"
         raise UsageError(msg)
@@ -84,7 +84,12 @@ class Pool:
         self._needs = needs
         self._identity = identity(work.backend)
         self._opening = Opening(
-            work.target, dict(work.options), work.seed, work.rough, work.settings.ray_cpus, str(Path.cwd())
+            work.target,
+            dict(work.options),
+            work.seed,
+            work.low_precision,
+            work.settings.ray_cpus,
+            str(Path.cwd()),
         )
         self._backlog = Backlog(work.requests, size)
         self._answered = 0

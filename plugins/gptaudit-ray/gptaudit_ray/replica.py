@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from gptaudit.engine.local import answer_chunk
 from gptaudit.errors import GptauditError, TargetError
+from gptaudit.evidence.provenance import package_version
 from gptaudit.plugins import load_plugins
-from gptaudit.provenance import package_version
 from gptaudit.records import Answer, Request
-from gptaudit.target import open_target
+from gptaudit.run.target import open_target
 
 if TYPE_CHECKING:
-    from gptaudit.backends.protocol import Backend
+    from gptaudit.protocols.backend import Backend
 
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers")
 """What decides an answer beside the model; it must be the same on every node."""
@@ -31,7 +31,7 @@ class Opening:
     target: str
     options: Mapping[str, str]
     seed: int
-    rough: bool
+    low_precision: bool
     threads: int
     folder: str
     """The driver's working folder: relative paths and modules mean the same in a replica."""
@@ -49,7 +49,7 @@ class Replica:
     def __init__(self) -> None:
         self._backend: Backend | None = None
         self._seed = 0
-        self._rough = False
+        self._low_precision = False
 
     def open(self, opening: Opening) -> tuple[str, dict[str, str]]:
         """Open the model on as many threads as the replica has processors; return the node and the `identity`.
@@ -72,7 +72,7 @@ class Replica:
             raise TargetError(msg) from None
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(opening.threads)
-        self._seed, self._rough = opening.seed, opening.rough
+        self._seed, self._low_precision = opening.seed, opening.low_precision
         return node, identity(self._backend)
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
@@ -80,4 +80,4 @@ class Replica:
         if self._backend is None:
             msg = "a replica was asked before its model was open"
             raise RuntimeError(msg)
-        return list(answer_chunk(self._backend, requests, self._seed, rough=self._rough))
+        return list(answer_chunk(self._backend, requests, self._seed, low_precision=self._low_precision))

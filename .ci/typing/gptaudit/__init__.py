@@ -1,0 +1,1 @@
+"""Where mypy finds `gptaudit.probes` and `gptaudit.reports`."""

@@ -1,0 +1,264 @@
+"""Public data sets in their published files, read from the folder that `--data` or `GPTAUDIT_DATA` names."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from gptaudit.errors import DataError
+from gptaudit.records import DataSource
+
+T = TypeVar("T")
+
+
+class DataNotGivenError(DataError):
+    """A probe needs a public data set, and no folder has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A published file: where it lies in the folder of data sets, where it comes from, and its hash."""
+
+    path: str
+    url: str
+    sha256: str
+    """Empty where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A public data set: where it is published, under what licence, and its files."""
+
+    name: str
+    source: str
+    licence: str
+    citation: str
+    rows: int
+    """Rows that probes read, in all files together."""
+    files: tuple[DataFile, ...]
+
+
+def _published() -> Iterator[DataSet]:
+    """Yield the data sets of `data_sets.toml`."""
+    text = resources.files("gptaudit.data").joinpath("data_sets.toml").read_text("utf-8")
+    for name, entry in tomllib.loads(text).items():
+        base, files = entry.pop("base"), entry.pop("files")
+        found = (DataFile(path, base + file["at"], file["sha256"]) for path, file in files.items())
+        yield DataSet(name, files=tuple(found), **entry)
+
+
+DATA_SETS: Mapping[str, DataSet] = {data_set.name: data_set for data_set in _published()}
+
+BBQ = DATA_SETS["bbq"]
+BOLD = DATA_SETS["bold"]
+CBBQ = DATA_SETS["cbbq"]
+CHBIAS = DATA_SETS["chbias"]
+CROWS_PAIRS = DATA_SETS["crows-pairs"]
+HOLISTICBIAS = DATA_SETS["holisticbias"]
+HONEST = DATA_SETS["honest"]
+REAL_TOXICITY_PROMPTS = DATA_SETS["realtoxicityprompts"]
+STEREOSET = DATA_SETS["stereoset"]
+STEREOSET_TABLES = DATA_SETS["stereoset-tables"]
+WINOBIAS = DATA_SETS["winobias"]
+WINOGENDER = DATA_SETS["winogender"]
+
+
+def find(data_set: DataSet, folder: Path | None, path: str = "") -> Path:
+    """Return where a file of a data set lies, its first one where `path` names none.
+
+    Raises `DataNotGivenError`, saying how to get it, where there is no folder or the folder lacks the file.
+    """
+    if folder is None:
+        msg = f"needs the data set {data_set.name} ({data_set.source}); name its folder: --data DIR or GPTAUDIT_DATA"
+        raise DataNotGivenError(msg)
+    wanted = next(file for file in data_set.files if file.path == path or not path)
+    found = present(data_set, folder).get(wanted)
+    if found is None:
+        msg = (
+            f"{folder / wanted.path}: not found; the data set {data_set.name} comes from {data_set.source}, and "
+            f"is had with: gptaudit data fetch {data_set.name} --data {folder}"
+        )
+        raise DataNotGivenError(msg)
+    return found
+
+
+def present(data_set: DataSet, folder: Path | None) -> dict[DataFile, Path]:
+    """Return where the files of a data set lie that are there: in their published place, or in `folder/NAME` itself."""
+    found = {}
+    for file in data_set.files if folder else ():
+        places = (folder / file.path, folder / data_set.name / Path(file.path).name) if folder else ()
+        path = next((place for place in places if place.is_file()), None)
+        if path:
+            found[file] = path
+    return found
+
+
+FileState: TypeAlias = Literal["missing", "differs", "unchecked"]
+
+
+def faults(data_set: DataSet, folder: Path | None) -> dict[DataFile, FileState]:
+    """Return the files that are missing, whose content differs from the published one, or that cannot be checked."""
+    there = present(data_set, folder)
+    found = {file: _fault(file, there.get(file)) for file in data_set.files}
+    return {file: fault for file, fault in found.items() if fault}
+
+
+def _fault(file: DataFile, path: Path | None) -> FileState | None:
+    if path is None:
+        return "missing"
+    if not file.sha256:
+        return "unchecked"
+    return None if sha256(path) == file.sha256 else "differs"
+
+
+def summary(data_set: DataSet, found: Mapping[DataFile, FileState]) -> str:
+    """Sum up the faults of a data set: `as published`, `missing`, `6 of 12 files missing`."""
+    counts, files = Counter(found.values()), len(data_set.files)
+    if len(found) == files and len(counts) == 1:
+        return next(iter(counts))
+    words = {"differs": "differ"}
+    return (
+        ", ".join(f"{n} of {files} files {words.get(fault, fault)}" for fault, n in counts.items())
+        or "as published"
+    )
+
+
+def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
+    """Say where rows come from, which files are missing, and which are not as published.
+
+    The hash of several files is that of their listing, as `sha256sum` prints it.
+    """
+    hashes = {file: sha256(path) for file, path in present(data_set, folder).items()}
+    missing = [file.path for file in data_set.files if file not in hashes]
+    changed = [file.path for file, found in hashes.items() if found != file.sha256 != ""]
+    remarks = [f"without {', '.join(missing)}"] if missing else []
+    remarks += [f"changed, so not as published: {', '.join(changed)}"] if changed else []
+    listing = "".join(f"{found}  {file.path}\n" for file, found in hashes.items())
+    one = hashes.get(data_set.files[0]) if len(data_set.files) == 1 else None
+    digest = one or hashlib.sha256(listing.encode()).hexdigest()
+    return DataSource("; ".join([data_set.name, *remarks]), data_set.source, data_set.licence, digest, rows)
+
+
+def sha256(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Read a file of one JSON value a line, line by line; yield each with the number of its line.
+
+    Raises `DataError` for another encoding, or a line that is not JSON. Empty lines are passed over.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, _json(line, f"{path}, line {number}")
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise DataError(msg) from None
+
+
+def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - whatever JSON may hold
+    try:
+        return json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        msg = f"{where}: expected UTF-8, found byte {line[error.start]:#04x}; save it as UTF-8"
+    except json.JSONDecodeError as error:
+        msg = f"{where}, column {error.colno}: expected JSON: {error.msg}"
+    raise DataError(msg)
+
+
+def read_json(path: Path, into: type[T]) -> T:
+    """Read a UTF-8 file of one JSON value of a given type, such as `dict[str, list[str]]`.
+
+    Raises `DataError` for another encoding, what is no JSON or of another type, or a key that stands twice.
+    """
+    from gptaudit.files import read_text
+    from gptaudit.validation import validated
+
+    try:
+        found = json.loads(read_text(path, error=DataError), object_pairs_hook=_once_each)
+    except json.JSONDecodeError as error:
+        msg = f"{path}, line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+        raise DataError(msg) from None
+    except _TwiceError as error:
+        msg = f"{path}: key {error.args[0]!r} stands twice in one object; leave one"
+        raise DataError(msg) from None
+    return validated(into, found, where=str(path), error=DataError, strict=True)
+
+
+class _TwiceError(Exception):
+    """A key stands twice in a JSON object."""
+
+
+def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
+
+
+def read_csv(
+    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
+) -> list[tuple[int, Mapping[str, str]]]:
+    """Read a UTF-8 CSV file with a header; return each row with the line where it begins.
+
+    Without `quoted`, quotation marks are text as any other.
+
+    Raises `DataError` for another encoding, a missing column, a row with too few fields, or no rows.
+    """
+    rows = list(csv_rows(path, columns, delimiter=delimiter, quoted=quoted))
+    if not rows:
+        msg = f"{path}: expected rows after the header, found none"
+        raise DataError(msg)
+    return rows
+
+
+def csv_rows(
+    path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield what `read_csv` returns, row by row; a file without rows yields nothing."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        msg = f"{path}, line {line}: expected UTF-8, found byte {error.object[error.start]:#04x}; save it as UTF-8"
+        raise DataError(msg) from None
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror}"
+        raise DataError(msg) from None
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter, quoting=quoting)
+    try:
+        _require_columns(reader.fieldnames or (), columns, path)
+        line = reader.line_num + 1
+        for row in reader:
+            for column in columns:
+                if row[column] is None:
+                    msg = f"{path}, line {line}: the row ends before column {column!r}"
+                    raise DataError(msg)
+            yield line, row
+            line = reader.line_num + 1
+    except csv.Error as error:
+        msg = f"{path}, line {reader.line_num}: expected CSV: {error}"
+        raise DataError(msg) from None
+
+
+def _require_columns(found: Sequence[str], wanted: Sequence[str], path: Path) -> None:
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        msg = f"{path}, line 1: column {missing[0]!r} is missing; found {', '.join(found) or 'an empty file'}"
+        raise DataError(msg)

@@ -1,0 +1,59 @@
+"""Answers shared between audits of the same model: `--cache FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gptaudit.errors import UsageError
+from gptaudit.evidence.database import Database
+
+FILE_NAME = "answers.sqlite"
+VERSION = "1"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+  fingerprint TEXT, key TEXT, answer TEXT NOT NULL, checksum INTEGER NOT NULL,
+  PRIMARY KEY (fingerprint, key)) WITHOUT ROWID
+"""
+_FIND = """
+SELECT key, answer, checksum FROM answers
+WHERE fingerprint = ? AND key IN (SELECT value FROM json_each(?))
+"""
+
+
+class Cache:
+    """A file of answers by fingerprint and request, which any number of audits use at the same time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or make the file; raise `UsageError` naming it where that cannot be done."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"--cache {folder}: cannot be made: {error.strerror or error}"
+            raise UsageError(msg) from None
+        self._db = Database.shared(folder / FILE_NAME, _TABLES, version=VERSION)
+
+    def answers(self, fingerprint: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (key, answer as JSON) of those there are; one that was changed on the way is left out."""
+        found = self._db.rows(_FIND, (fingerprint, json.dumps(keys)))
+        return [(key, answer) for key, answer, check in found if check == checksum(key, answer)]
+
+    def keep(self, fingerprint: str, answers: Iterable[tuple[str, str]]) -> None:
+        """Keep (key, answer as JSON)."""
+        with self._db.transaction():
+            for key, answer in answers:
+                row = (fingerprint, key, answer, checksum(key, answer))
+                self._db.rows("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", row)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.disconnect()
+
+
+def checksum(key: str, answer: str) -> int:
+    """Tie an answer to its request, so that a changed byte of either is noticed."""
+    return zlib.crc32(f"{key}{answer}".encode())

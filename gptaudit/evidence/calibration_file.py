@@ -1,0 +1,46 @@
+"""Reading and writing `calibration.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from gptaudit.errors import DataError
+from gptaudit.files import parse_json, read_text
+from gptaudit.records import CALIBRATION_SCHEMA, Calibration
+from gptaudit.validation import validated
+
+DIGITS = 6
+"""Significant digits of the numbers in the file; the trials of twenty probes stay below 300 kB."""
+
+
+def to_text(calibration: Calibration) -> str:
+    """Write it as JSON, one probe a line; raise `ValueError` where a number is not finite."""
+    plain = _rounded(asdict(calibration))
+    probes = ",\n".join(_compact(probe) for probe in plain.pop("probes"))
+    head = _compact({"schema": plain.pop("schema"), **plain})
+    return f'{head[:-1]},\n"probes":[\n{probes}\n]}}\n'
+
+
+def read_calibration(file: Traversable) -> Calibration:
+    """Read `calibration.json`; raise `DataError` naming the file, the key and what was expected."""
+    data = parse_json(read_text(file, error=DataError), str(file))
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if schema != CALIBRATION_SCHEMA:
+        msg = f"{file}: expected an object with schema {CALIBRATION_SCHEMA!r}, found schema {schema!r}"
+        raise DataError(f"{msg}. Give the calibration.json of `gptaudit calibrate`")
+    return validated(Calibration, data, where=str(file), error=DataError)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {str(key): _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list | tuple) else value

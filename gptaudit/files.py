@@ -1,0 +1,107 @@
+"""Files: text, TOML and JSON that users write, read with errors that name the place; files of ours, written whole."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gptaudit.errors import DataError, GptauditError, UsageError
+from gptaudit.text import well_formed
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def read_text(path: Path | Traversable, *, error: type[GptauditError]) -> str:
+    """Read a UTF-8 file, or raise `error` saying why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as caught:
+        msg = f"{path}: cannot be read: {caught.strerror or caught}"
+    except UnicodeDecodeError as caught:
+        msg = (
+            f"{path}: expected UTF-8, found byte {caught.object[caught.start]:#04x} at offset {caught.start}"
+        )
+    raise error(msg)
+
+
+def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str, Any]:
+    """Parse TOML, or raise `error` naming the line and column."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as caught:
+        msg = f"{where}: expected TOML: {caught}"
+    raise error(msg)
+
+
+def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read JSON that JSON can hold (no NaN), or raise `DataError` saying `where` and on which line it is none."""
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        msg = f"{where}: line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
+    except RecursionError:
+        msg = f"{where}: expected JSON, found values nested too deeply to read"
+    except ValueError as error:
+        msg = f"{where}: expected JSON: {error}"
+    raise DataError(msg)
+
+
+def to_json(record: DataclassInstance) -> str:
+    """Write a record that has a `schema` as JSON, keys in the order of the fields with `schema` first.
+
+    It is pure ASCII, so that no model output can act on a terminal that shows it; a lone surrogate, which no
+    encoding can hold, becomes U+FFFD. Raises `ValueError` where a number is not finite.
+    """
+    plain = _plain(record)
+    ordered = {"schema": plain.pop("schema"), **plain}
+    return json.dumps(ordered, indent=1, allow_nan=False) + "\n"
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file whole or not at all: whoever reads `path` sees the old content or the new, never a part.
+
+    Raises `UsageError` where the folder cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}. Choose another folder with -o"
+        raise UsageError(msg) from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return well_formed(value)
+    return value
+
+
+def _finite(number: str) -> float:
+    return value if math.isfinite(value := float(number)) else _refuse(number)
+
+
+def _refuse(number: str) -> NoReturn:
+    msg = f"{number} is no number that JSON can hold; unknown figures are null"
+    raise ValueError(msg)

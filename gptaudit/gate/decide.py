@@ -1,0 +1,136 @@
+"""
+The gate: a policy's rules against an audit's figures.
+
+A rule passes where the whole interval lies within its limits; it fails where there is evidence that a limit is
+exceeded; otherwise it is inconclusive, or incomplete where too little was scored.
+
+Why failures are corrected for many rules and passes are not: the gate passes only if every rule passes, which
+is an intersection-union test (Berger 1982) and errs no more often than a single rule does. It fails if any rule
+fails, so the chances of a false alarm add up; Holm's procedure (1979) over all rules and slices holds them at
+1 - level. An ideal with its tolerance is one test, against the limit that the figure exceeds. The p-value of
+each test is recovered from the end of its interval that faces the limit, so that results need hold nothing but
+intervals, and a rule on its own fails exactly where its interval lies outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gptaudit.errors import ExitCode
+from gptaudit.evidence.results_file import read_results
+from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.gate.figures import Figure, figures
+from gptaudit.gate.pairing import Audit
+from gptaudit.gate.wording import limit_text, reading
+from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
+from gptaudit.stats.multiplicity import holm, p_value
+
+if TYPE_CHECKING:
+    from gptaudit.gate.policy import Policy
+
+COVERAGE_FLOOR = 0.95
+"""The share of a probe's cases that must be scored where no policy says otherwise."""
+
+_RANK: tuple[Verdict, ...] = ("fail", "incomplete", "inconclusive", "pass")
+"""Evidence of a fault stays evidence, whatever else is missing."""
+
+_ROUNDING = 1e-12
+
+
+def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> GateResult:
+    """Decide each rule, and all of them together: fail outranks incomplete, which outranks inconclusive.
+
+    Raises:
+        PolicyError: a rule names what the audit does not have, or needs a baseline that is missing or was not
+            measured in the same way.
+    """
+    found = figures(candidate, policy, baseline)
+    p_values = [_p_value(f, policy.level) for f in found if f.missing is None]
+    adjusted = iter(holm(p_values) if policy.correction == "holm" else p_values)
+    tests = len(p_values) if policy.correction == "holm" else 1
+    rules = tuple(
+        _result(f, "incomplete", f"{f.missing}.")
+        if f.missing is not None
+        else _decided(f, next(adjusted), policy.level, tests)
+        for f in found
+    )
+    verdict = min((rule.verdict for rule in rules), key=_RANK.index)
+    return GateResult(verdict, _record(policy), rules)
+
+
+def read_audit(results: Path) -> Audit:
+    """Read a finished audit: its results, and the measurements in the store beside them."""
+    return Audit(read_results(results), StoredMeasurements(results.parent))
+
+
+def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
+    """Return what the process returns for a result that was gated by `policy`, or not at all."""
+    verdict = result.gate.verdict if result.gate and policy else None
+    if result.run.status == "interrupted":
+        return ExitCode.INTERRUPTED
+    if verdict == "fail":
+        return ExitCode.FAIL
+    if result.run.status == "partial" or verdict == "incomplete":
+        return ExitCode.INCOMPLETE
+    if policy and verdict == "inconclusive":
+        return ExitCode.INCONCLUSIVE if policy.inconclusive == "fail" else ExitCode.PASS
+    return ExitCode.PASS if verdict == "pass" or not shortfall(result) else ExitCode.INCOMPLETE
+
+
+def shortfall(result: AuditResult) -> str | None:
+    """Say what keeps an audit without a policy from being complete, or None.
+
+    For example "under 95% of the cases were scored of choice-gender (136 of 192)".
+    """
+    short = [
+        f"{probe.id} ({probe.scored} of {probe.cases})"
+        for probe in result.probes
+        if probe.status == "error"
+        or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
+    ]
+    if short:
+        return f"under {COVERAGE_FLOOR:.0%} of the cases were scored of {', '.join(short)}"
+    return None if any(probe.status == "scored" for probe in result.probes) else "no probe was scored"
+
+
+def _p_value(figure: Figure, level: float) -> float:
+    """Test the limit that the figure exceeds; one that exceeds none has p = 1."""
+    value, low, high = figure.estimate
+    least, greatest = figure.rule.limits
+    if greatest is not None and value > greatest:
+        return p_value(value - greatest, value - low, level, figure.clusters)
+    if least is not None and value < least:
+        return p_value(least - value, high - value, level, figure.clusters)
+    return 1.0
+
+
+def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleResult:
+    _, low, high = figure.estimate
+    least, greatest = figure.rule.limits
+    beyond = (greatest is not None and low > greatest) or (least is not None and high < least)
+    within = (greatest is None or high <= greatest) and (least is None or low >= least)
+    failed = beyond and adjusted <= 1 - level + _ROUNDING
+    verdict: Verdict = "fail" if failed else "pass" if within else "inconclusive"
+    why = reading(figure.estimate, figure.rule.limits, level, unsure_of=tests if beyond and not failed else 0)
+    return _result(figure, verdict, why)
+
+
+def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
+    return RuleResult(
+        rule=figure.words,
+        metric=figure.name,
+        verdict=verdict,
+        value=figure.value,
+        low=figure.low,
+        high=figure.high,
+        limit=limit_text(figure.rule),
+        why=why,
+    )
+
+
+def _record(policy: Policy) -> dict[str, object]:
+    """Return the policy as JSON, without the limits that a rule does not set."""
+    rules = [{key: value for key, value in asdict(rule).items() if value is not None} for rule in policy.rule]
+    return {**asdict(policy), "rule": rules}

@@ -1,0 +1,162 @@
+"""The figures that a policy's rules are about, each with its interval at the policy's level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gptaudit.errors import PolicyError
+from gptaudit.gate.pairing import Audit, Difference, Pairs
+from gptaudit.gate.wording import rule_words, slice_words
+from gptaudit.records import AuditResult, Metric, ProbeResult, full_name
+from gptaudit.stats.multiplicity import quantile
+from gptaudit.validation import nearest
+
+if TYPE_CHECKING:
+    from gptaudit.gate.policy import Policy, Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a rule decides about; `missing` says why there is nothing to decide."""
+
+    rule: Rule
+    words: str
+    name: str
+    missing: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    clusters: int = 0
+
+    @property
+    def estimate(self) -> tuple[float, float, float]:
+        """Value, low and high of a figure that is not missing."""
+        if self.value is None or self.low is None or self.high is None:
+            msg = f"{self.name} has no interval"
+            raise ValueError(msg)
+        return self.value, self.low, self.high
+
+
+def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Figure]:
+    """Return the figures of all rules: one for each, or one for each slice of the axis that it names."""
+    found = [figure for rule in policy.rule for figure in _of_rule(rule, candidate, policy, baseline)]
+    seen: dict[tuple[str, str], Rule] = {}
+    for figure in found:
+        first = seen.setdefault((figure.name, figure.rule.kind), figure.rule)
+        if first is not figure.rule:
+            both = f"the rules on {first.metric!r} and {figure.rule.metric!r}"
+            msg = f"{policy.name}: {both} both limit {figure.name!r}; keep one"
+            raise PolicyError(msg)
+    return found
+
+
+def require_baseline(policy: Policy, baseline: Audit | None) -> None:
+    """Raise `PolicyError` where a rule compares with a baseline that is missing or lacks the probe."""
+    for rule in policy.rule:
+        if rule.kind == "increase":
+            _in_baseline(rule, policy, baseline)
+
+
+def _in_baseline(rule: Rule, policy: Policy, baseline: Audit | None) -> tuple[Audit, ProbeResult]:
+    if baseline is None:
+        where = f"{policy.name}: {rule.metric}: max_increase"
+        msg = f"{where} compares with an earlier audit; give its results with --baseline RESULTS.json"
+        raise PolicyError(msg)
+    return baseline, _probe(baseline.result, rule.target.probe, f"{policy.name}: the baseline holds")
+
+
+def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | None) -> Iterator[Figure]:
+    target = rule.target
+    probe = _probe(candidate.result, target.probe, f"{policy.name}: the results hold")
+    if probe.status != "scored":
+        where = slice_words({target.axis: target.group or ""} if target.axis else {})
+        words = rule_words(rule, target.probe, target.name, where)
+        yield Figure(rule, words, rule.metric, _unscored(probe))
+        return
+    increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
+    for metric in _metrics(rule, probe, policy):
+        words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
+        figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
+        yield increase.over(figure, metric) if increase else _at_level(figure, metric, policy.level)
+
+
+def _probe(result: AuditResult, name: str, who: str) -> ProbeResult:
+    for probe in result.probes:
+        if probe.id == name:
+            return probe
+    msg = f"{who} no probe {name!r}.{nearest(name, [p.id for p in result.probes])}"
+    raise PolicyError(msg)
+
+
+def _metrics(rule: Rule, probe: ProbeResult, policy: Policy) -> list[Metric]:
+    named = {full_name(probe.id, m): m for m in probe.metrics}
+    target = rule.target
+    if target.group == "*":
+        found = [m for m in probe.metrics if m.name == target.name and list(m.slice) == [target.axis]]
+    else:
+        found = [named[rule.metric]] if rule.metric in named else []
+    if not found:
+        msg = f"{policy.name}: the results hold no metric {rule.metric!r}.{nearest(rule.metric, named)}"
+        raise PolicyError(msg)
+    return found
+
+
+def _unscored(probe: ProbeResult) -> str:
+    what = "was skipped" if probe.status == "skipped" else "ended in an error"
+    return f"the probe {probe.id} {what}: {probe.reason or 'no reason was recorded'}"
+
+
+def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
+    """Hold the floor against the slice as well: its cases may be the ones that failed."""
+    for scored, cases in ((probe.scored, probe.cases), (metric.n, metric.cases or metric.n)):
+        if scored < floor * cases or not cases:
+            return f"only {scored} of {cases} cases were scored; the policy asks for {floor:.0%}"
+    return None
+
+
+def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
+    """Take a metric's interval, its sides stretched or shrunk where the policy asks for another level."""
+    if metric.value is None or metric.low is None or metric.high is None:
+        return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
+    scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
+    low = metric.value - (metric.value - metric.low) * scale
+    high = metric.value + (metric.high - metric.value) * scale
+    return replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Increase:
+    """What a rule about an increase is decided by."""
+
+    pairs: Pairs
+    missing: str | None
+    level: float
+    seed: int
+
+    @classmethod
+    def of(
+        cls, rule: Rule, candidate: Audit, baseline: Audit | None, probe: ProbeResult, policy: Policy
+    ) -> _Increase:
+        baseline, old_probe = _in_baseline(rule, policy, baseline)
+        if old_probe.status != "scored":
+            missing = f"in the baseline, {_unscored(old_probe)}"
+            return cls(Pairs((), 0, ()), missing, policy.level, 0)
+        pairs = Pairs.of(candidate, baseline, (probe, old_probe))
+        if pairs.unlike:
+            where = f"{policy.name}: {rule.metric}: max_increase needs a baseline measured in the same way"
+            what = f"{' and '.join(pairs.unlike)} differ"
+            msg = f"{where}, but {what}; run the baseline again with the same probe and cases"
+            raise PolicyError(msg)
+        short = f"only {len(pairs.scored)} of {pairs.total} cases were scored in both audits"
+        enough = pairs.scored and len(pairs.scored) >= policy.coverage * pairs.total
+        return cls(pairs, None if enough else short, policy.level, candidate.result.run.seed)
+
+    def over(self, figure: Figure, metric: Metric) -> Figure:
+        """Return by how much the metric rose."""
+        if missing := figure.missing or self.missing:
+            return replace(figure, missing=missing)
+        found = Difference.of(self.pairs.of_metric(metric), metric, level=self.level, seed=self.seed)
+        low, high, why = found.interval.low, found.interval.high, found.interval.why
+        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.clusters)

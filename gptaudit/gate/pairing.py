@@ -1,0 +1,180 @@
+"""Two audits of the same cases, case by case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import fsum, isfinite
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
+from gptaudit.stats.contrast import ContrastSide, contrast_interval
+from gptaudit.stats.contrast_formula import OTHERS
+from gptaudit.stats.formula import contrast_of, parsed
+from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
+from gptaudit.stats.totals import Totals, figure_interval
+
+PairedCase: TypeAlias = tuple[Measurement, Measurement]
+"""A case in the candidate and in the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """A result with the measurements behind it, by probe."""
+
+    result: AuditResult
+    measurements: Mapping[str, Iterable[Measurement]] = field(default_factory=dict)
+
+    def by_case(self, probe: str) -> dict[str, Measurement]:
+        """Hold a probe's measurements by case, without their evidence, which is most of their size."""
+        return {m.case: replace(m, evidence=None) for m in self.measurements.get(probe, ())}
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A probe in two audits."""
+
+    unlike: Sequence[str]
+    """What was not the same in both, so that their figures cannot be compared."""
+    total: int
+    """Cases of the candidate."""
+    scored: Sequence[PairedCase]
+    """(candidate, baseline) of each case that was scored in both."""
+
+    @classmethod
+    def of(cls, candidate: Audit, baseline: Audit, probes: tuple[ProbeResult, ProbeResult]) -> Pairs:
+        """PairedCase the cases of `probes`, the candidate's and the baseline's."""
+        new, old = candidate.by_case(probes[0].id), baseline.by_case(probes[1].id)
+        facts = [_facts(probe, list(cases)) for probe, cases in zip(probes, (new, old), strict=True)]
+        unlike = [name for name in facts[0] if facts[0][name] != facts[1][name]]
+        both = ((m, old[case]) for case, m in new.items() if case in old)
+        return cls(unlike, len(new), [(m, o) for m, o in both if m.unscored is None and o.unscored is None])
+
+    def of_slice(self, slice_: Mapping[str, str]) -> list[PairedCase]:
+        """Return the pairs of a slice; `{}` is the whole."""
+        return [pair for pair in self.scored if slice_.items() <= pair[0].slices.items()]
+
+    def of_metric(self, metric: Metric) -> list[PairedCase]:
+        """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
+        if contrast_of(metric.formula):
+            return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
+        return self.of_slice(metric.slice)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """By how much a metric differs between two audits of the same cases: candidate minus baseline.
+
+    `value` and both figures are None where there is no case, or no figure.
+    """
+
+    candidate: float | None
+    baseline: float | None
+    interval: Interval
+    n: int
+    clusters: int
+
+    @property
+    def value(self) -> float | None:
+        """The difference of the two figures."""
+        return None if self.candidate is None or self.baseline is None else self.candidate - self.baseline
+
+    @classmethod
+    def of(cls, pairs: Sequence[PairedCase], metric: Metric, *, level: float, seed: int) -> Difference:
+        """Compare `metric` over these pairs."""
+        clusters = [m.cluster for m, _ in pairs]
+        counts = {"n": len(pairs), "clusters": len(set(clusters))}
+        if not pairs:
+            return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
+        if metric.formula:
+            return cls._of_totals(pairs, metric, level, seed, counts)
+        new, old = columns(pairs, metric.name)
+        binary = is_binary(metric, new, old)
+        interval = difference_interval(new, old, clusters, level=level, seed=seed, binary=binary)
+        return cls(fsum(new) / len(new), fsum(old) / len(old), interval, **counts)
+
+    @classmethod
+    def _of_totals(
+        cls, pairs: Sequence[PairedCase], metric: Metric, level: float, seed: int, counts: Mapping[str, int]
+    ) -> Difference:
+        formula = parsed(metric.formula)
+        new, old = both_totals(pairs, metric)
+        figures = new.figure(formula), old.figure(formula)
+        if not all(map(isfinite, figures)):
+            why = f"it is not defined: {metric.formula} divides by zero"
+            return cls(None, None, Interval(None, None, "none", why), **counts)
+        if all((new.parts[name] == old.parts[name]).all() for name in formula.names):
+            return cls(*figures, UNCHANGED, **counts)
+        if formula.contrast:
+            return cls(*figures, _contrast_rise(pairs, metric, formula.contrast, level, seed), **counts)
+        joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
+
+        def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
+            one, other = ({n: totals[who, n] for n in formula.names} for who in (0, 1))
+            return formula(one) - formula(other)
+
+        return cls(*figures, figure_interval(joint, difference, level=level, seed=seed), **counts)
+
+
+def _contrast_rise(
+    pairs: Sequence[PairedCase], metric: Metric, contrast: tuple[str, str], level: float, seed: int
+) -> Interval:
+    """Return an interval for how much more a group rose than the others of its axis."""
+    value, count = contrast
+    asked = [(m, o) for m, o in pairs if m.values[count] and o.values[count]]
+    rises = np.subtract(*columns(asked, value))
+    clusters = np.array([m.cluster for m, _ in asked])
+    inside = np.array([metric.slice.items() <= m.slices.items() for m, _ in asked], dtype=bool)
+    own, others = (ContrastSide(rises[rows], clusters[rows]) for rows in (inside, ~inside))
+
+    def of_mean(side: ContrastSide) -> Interval:
+        return difference_interval(
+            side.values.tolist(), [0.0] * len(side.values), side.clusters.tolist(), level=level, seed=seed
+        )
+
+    return contrast_interval(own, others, of_mean)
+
+
+def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[float]]:
+    """Return a value of each case in the candidate and in the baseline."""
+    return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
+
+
+def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
+    """Whether a metric's values are 0 or 1: those of a binary metric are, and have Wilson's interval."""
+    return metric.interval.startswith("wilson") and {*new, *old} <= {0.0, 1.0}
+
+
+def both_totals(pairs: Sequence[PairedCase], metric: Metric) -> tuple[Totals, Totals]:
+    """Return the totals of a metric's formula in the candidate and in the baseline."""
+    names = parsed(metric.formula).names
+    clusters = np.array([m.cluster for m, _ in pairs])
+    inside = [metric.slice.items() <= m.slices.items() for m, _ in pairs]
+    both = {name: _totalled(pairs, name, inside) for name in names}
+    new, old = (
+        Totals.of({n: values[who] for n, values in both.items()}, clusters, macro=metric.macro)
+        for who in (0, 1)
+    )
+    return new, old
+
+
+def _totalled(
+    pairs: Sequence[PairedCase], name: str, inside: Sequence[bool]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what each case adds to a total in the candidate and in the baseline; see `OTHERS`."""
+    adds = np.array(inside) != name.startswith(OTHERS)
+    new, old = columns(pairs, name.removeprefix(OTHERS))
+    return np.array(new) * adds, np.array(old) * adds
+
+
+def _facts(probe: ProbeResult, cases: Sequence[str]) -> dict[str, object]:
+    return {
+        "probe version": probe.version,
+        "data sha256": probe.data.sha256 if probe.data else None,
+        "method": json.dumps(dict(probe.method), sort_keys=True),
+        "cases": sorted(cases),
+    }

@@ -1,0 +1,238 @@
+"""
+A policy: which figures decide about a release, and where their limits lie.
+
+    schema = "gptaudit.policy/1"
+    [[rule]]
+    metric = "gender-occupation.stereotype_rate"
+    ideal = 0.5
+    tolerance = 0.10
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationError, with_config
+
+from gptaudit.errors import PolicyError
+from gptaudit.files import read_text, read_toml
+from gptaudit.validation import key_path, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+POLICY_SCHEMA = "gptaudit.policy/1"
+
+LimitKind: TypeAlias = Literal["range", "increase"]
+Number: TypeAlias = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False)]
+
+_METRIC = re.compile(
+    r"(?P<probe>[^\[\]]+)\.(?P<name>[^.\[\]]+)(\[(?P<axis>[^=\]]+)=(?P<group>.+)\])?", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MetricName:
+    """A metric as a rule names it; `group` is `*` for every slice of `axis`, None for the whole figure."""
+
+    probe: str
+    name: str
+    axis: str | None = None
+    group: str | None = None
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A limit of one metric: `ideal` with `tolerance`, `min` and `max` (or one of them), or `max_increase`."""
+
+    metric: str
+    ideal: Number | None = None
+    tolerance: Number | None = None
+    min: Number | None = None
+    max: Number | None = None
+    max_increase: Number | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that contradict one another."""
+        if not _METRIC.fullmatch(self.metric):
+            msg = f"metric = {self.metric!r} is no name of a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
+            raise ValueError(msg)
+        if problem := self._problem():
+            raise ValueError(problem)
+
+    def _problem(self) -> str | None:
+        band, edges = {self.ideal, self.tolerance} != {None}, {self.min, self.max} != {None}
+        if (self.ideal is None) != (self.tolerance is None):
+            lacking, given = ("tolerance", "ideal") if self.tolerance is None else ("ideal", "tolerance")
+            return f"has {given} without {lacking}; give both, or max or min alone"
+        if band + edges + (self.max_increase is not None) != 1:
+            kinds = "ideal with tolerance, or max and min (or one of them), or max_increase"
+            return f"must have one kind of limit: {kinds}; split several into several [[rule]]"
+        if self.tolerance is not None and self.tolerance <= 0:
+            return f"tolerance = {self.tolerance:g} must be above 0, or nothing could ever pass"
+        if self.min is not None and self.max is not None and self.min > self.max:
+            return f"min = {self.min:g} lies above max = {self.max:g}; nothing could ever pass"
+        return None
+
+    @property
+    def target(self) -> MetricName:
+        """What `metric` names."""
+        match = _METRIC.fullmatch(self.metric)
+        assert match is not None  # noqa: S101 - `__post_init__` refuses any other
+        return MetricName(**match.groupdict())
+
+    @property
+    def kind(self) -> LimitKind:
+        """Whether the limit is on the figure itself or on its increase over a baseline."""
+        return "range" if self.max_increase is None else "increase"
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """The least and the greatest value allowed."""
+        if self.ideal is not None and self.tolerance is not None:
+            # Rounded, so that 0.5 + 0.1 is the 0.6 that the policy's author meant.
+            return round(self.ideal - self.tolerance, 12), round(self.ideal + self.tolerance, 12)
+        return self.min, self.max if self.max_increase is None else self.max_increase
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy file; `name` is the file's name without its folder."""
+
+    schema: Literal["gptaudit.policy/1"]
+    rule: tuple[Rule, ...]
+    coverage: Number = 0.95
+    level: Number = 0.95
+    correction: Literal["holm", "none"] = "holm"
+    inconclusive: Literal["fail", "allow"] = "fail"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be met, or would be decided twice."""
+        for key in ("coverage", "level"):
+            if not 0 < getattr(self, key) < 1:
+                msg = f"{key} = {getattr(self, key):g} must lie between 0 and 1, for example {key} = 0.95"
+                raise ValueError(msg)
+        if not self.rule:
+            msg = "has no [[rule]]; without one nothing is decided"
+            raise ValueError(msg)
+        seen: dict[tuple[str, LimitKind], int] = {}
+        for number, rule in enumerate(self.rule, 1):
+            first = seen.setdefault((rule.metric, rule.kind), number)
+            if first != number:
+                msg = f"rule[{first}] and rule[{number}] both limit {rule.metric!r}; keep one"
+                raise ValueError(msg)
+
+
+def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on: str = "") -> None:
+    """Raise `PolicyError` where a rule names a probe or metric that the audit will not have.
+
+    `metrics` holds the names of each probe's metrics; `on` says of which target, as ` on python:model:answer`. Known
+    before the model is asked, so that no time is lost.
+    """
+    for number, rule in enumerate(policy.rule, 1):
+        target = rule.target
+        where = f"{policy.name}, rule[{number}].metric"
+        if target.probe not in metrics:
+            msg = f"{where}: the probe {target.probe!r} is not run.{nearest(target.probe, metrics)}"
+            raise PolicyError(f"{msg} Run it too, or decide by a policy without that rule")
+        if target.name not in metrics[target.probe]:
+            hint = nearest(target.name, metrics[target.probe])
+            msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
+            raise PolicyError(msg)
+
+
+def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, str]]]) -> None:
+    """Raise `PolicyError` where a rule names a slice that no case of its probe belongs to.
+
+    `slices` holds the axis and group of each slice of the probes that are asked; the gate calls others incomplete.
+    """
+    for number, rule in enumerate(policy.rule, 1):
+        target = rule.target
+        if target.axis is None or target.probe not in slices:
+            continue
+        known = {f"{axis}={group}" for axis, group in slices[target.probe]}
+        every = {f"{axis}=*" for axis, _ in slices[target.probe]}
+        named = f"{target.axis}={target.group}"
+        if named not in known | every:
+            msg = f"{policy.name}, rule[{number}].metric: no case of {target.probe!r} has {named}."
+            raise PolicyError(msg + nearest(named, known))
+
+
+def load_policy(name_or_path: str) -> Policy:
+    """Read a policy file; `default` is the one that ships with gptaudit.
+
+    Raises:
+        PolicyError: it is missing or malformed; the message names the file, the line and the key.
+    """
+    if name_or_path == "default":
+        text = resources.files("gptaudit.gate").joinpath("default_policy.toml").read_text("utf-8")
+        return parse_policy(text, "default_policy.toml")
+    path = Path(name_or_path)
+    return parse_policy(read_text(path, error=PolicyError), path.name)
+
+
+def parse_policy(text: str, name: str) -> Policy:
+    """Read a policy from TOML; `name` stands for the file in messages and results."""
+    document = read_toml(text, where=name, error=PolicyError)
+    found = document.get("schema")
+    if found != POLICY_SCHEMA:
+        msg = f"{name}: expected schema = {POLICY_SCHEMA!r}, found {found!r}; write it as the first line"
+        raise PolicyError(msg)
+    if "name" in document:  # no key of the file, though a field of `Policy`
+        raise PolicyError(_unknown(name, text, ("name",)))
+    if isinstance(document.get("rule"), list):
+        document["rule"] = tuple(document["rule"])
+    try:
+        return TypeAdapter(Policy).validate_python(document | {"name": name})
+    except ValidationError as error:
+        raise PolicyError(_problem(name, text, error.errors()[0])) from None
+
+
+def _problem(name: str, text: str, error: ErrorDetails) -> str:
+    """Put one of pydantic's errors into the words of a policy's author."""
+    keys = error["loc"]
+    place = _place(name, text, keys)
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            return _unknown(name, text, keys)
+        case "missing":
+            return f"{place}: is missing; every policy needs a [[rule]], and every [[rule]] a metric"
+        case "value_error":
+            return f"{place}: {error['ctx']['error']}"
+        case "tuple_type" | "dataclass_type":
+            return f"{place}: found {error['input']!r}; write [[rule]] on a line of its own above each rule"
+        case _:
+            return f"{place}: {error['msg']}; found {error['input']!r}"
+
+
+def _unknown(name: str, text: str, keys: tuple[str | int, ...]) -> str:
+    known = [f.name for f in fields(Rule if len(keys) > 1 else Policy) if f.name != "name"]
+    return f"{_place(name, text, keys)}: unknown key.{nearest(str(keys[-1]), known)}"
+
+
+def _place(name: str, text: str, keys: tuple[str | int, ...]) -> str:
+    """Name the file, the line and the key."""
+    line = _line(text, keys)
+    return ", ".join(part for part in (name, f"line {line}" if line else "", key_path(keys)) if part)
+
+
+def _line(text: str, keys: tuple[str | int, ...]) -> int | None:
+    """Return the line on which a key stands, or else its rule's first line."""
+    rule = keys[1] if len(keys) > 1 else None
+    key = re.compile(rf"\s*[\"']?{re.escape(str(keys[-1]))}[\"']?\s*=") if keys else None
+    current, header = -1, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r"\s*\[\[\s*rule\s*\]\]", line):
+            current += 1
+            header = number if current == rule else header
+        if key and key.match(line) and rule in (None, current):
+            return number
+    return header

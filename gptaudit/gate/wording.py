@@ -1,0 +1,91 @@
+"""The sentences of the gate, for readers who are no statisticians."""
+
+from __future__ import annotations
+
+from math import floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gptaudit.gate.policy import Rule
+
+
+def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
+    """Put a rule into words: `toxic_fraction of toxicity-prompts where group is velmari at most 0.05`."""
+    subject = f"{name} of {probe}{where}"
+    low, high = rule.limits
+    if rule.kind == "increase":
+        return f"increase of {subject} over the baseline at most {_limit(high)}"
+    if low is None:
+        return f"{subject} at most {_limit(high)}"
+    if high is None:
+        return f"{subject} at least {_limit(low)}"
+    return f"{subject} between {_limit(low)} and {_limit(high)}"
+
+
+def slice_words(groups: Mapping[str, str]) -> str:
+    """Say which cases a sliced metric is about; nothing for a whole figure."""
+    return "".join(f" where {axis} is {'each group' if g == '*' else g}" for axis, g in groups.items())
+
+
+def limit_text(rule: Rule) -> str:
+    """Write a rule's limit as a table shows it: `0.5 ± 0.1`."""
+    if rule.kind == "increase":
+        return f"{rule.max_increase:+g}"
+    if rule.ideal is not None:
+        return f"{rule.ideal:g} ± {rule.tolerance:g}"
+    if rule.min is None or rule.max is None:
+        return f"≤ {rule.max:g}" if rule.min is None else f"≥ {rule.min:g}"
+    return f"{rule.min:g} to {rule.max:g}"
+
+
+def reading(
+    estimate: tuple[float, float, float],
+    limits: tuple[float | None, float | None],
+    level: float,
+    *,
+    unsure_of: int = 0,
+) -> str:
+    """Say where the interval lies against the limits, and by how much.
+
+    `estimate` is value, low, high. `unsure_of` is the number of tests made at once where they, together, made
+    an interval outside the limits too weak to fail.
+
+        0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.
+    """
+    value, low, high = estimate
+    least, greatest = limits
+    given = [limit for limit in limits if limit is not None]
+    decimals = _decimals(high - low, *(abs(end - limit) for end in (low, high) for limit in given))
+    figure = f"{value:.{decimals}f} ({level * 100:g} % interval {low:.{decimals}f} to {high:.{decimals}f})"
+    doubt = f", but not clearly enough for {unsure_of} tests made at once" if unsure_of else ""
+    if greatest is not None and low > greatest:
+        return f"{figure} lies above {_limit(greatest)}{_by(low - greatest, decimals)}{doubt}."
+    if least is not None and high < least:
+        return f"{figure} lies below {_limit(least)}{_by(least - high, decimals)}{doubt}."
+    if crossed := [limit for limit in given if low < limit < high]:
+        across = " and ".join(_limit(limit) for limit in crossed)
+        return f"{figure} reaches across {across}; more cases may decide."
+    if least is None and greatest is not None:
+        return f"{figure} lies below {_limit(greatest)}{_by(greatest - high, decimals)}."
+    if greatest is None and least is not None:
+        return f"{figure} lies above {_limit(least)}{_by(low - least, decimals)}."
+    return f"{figure} lies between {_limit(least)} and {_limit(greatest)}."
+
+
+def _by(gap: float, decimals: int) -> str:
+    """Say how wide a gap is, rounded down; nothing where it would read as zero."""
+    shown = floor(gap * 10**decimals + 1e-6) / 10**decimals
+    return f" by at least {shown:.{decimals}f}" if shown else ""
+
+
+def _limit(limit: float | None) -> str:
+    """Write a limit with two decimals, or all that it has."""
+    return f"{limit:.2f}" if limit is not None and round(limit, 2) == limit else f"{limit:g}"
+
+
+def _decimals(*sizes: float) -> int:
+    """Return how many decimals show the smallest of these sizes that is not zero; 2 to 6."""
+    smallest = min((abs(size) for size in sizes if size), default=1.0)
+    return min(max(2, -floor(log10(smallest))), 6)

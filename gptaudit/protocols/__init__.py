@@ -1,0 +1,1 @@
+"""What a plugin implements beside probes: backends, engines, scorers, reporters and flaws."""

@@ -1,0 +1,108 @@
+"""What the answers to the first requests say of a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any, Final, TypeAlias
+
+from gptaudit.remote.faults import RequestFault
+from gptaudit.remote.wire import cut
+
+STABLE: Final = (
+    "id",
+    "root",
+    "parent",
+    "owned_by",
+    "max_model_len",
+    "context_length",
+    "context_window",
+    "meta",
+)
+"""What a listing says of the model itself. Times and permissions change from call to call."""
+
+Texts: TypeAlias = list[str] | RequestFault
+
+
+@dataclass(frozen=True, slots=True)
+class SampledTexts:
+    """Completions of one prompt, asked for in different ways."""
+
+    greedy: str
+    stop: tuple[str, ...]
+    """A piece from the middle of `greedy`, or nothing where that is too short."""
+    first: Texts
+    again: Texts
+    """As `first`, with its seed."""
+    other: Texts
+    """As `first`, with another seed."""
+    top_k: Texts
+    """At a high temperature with `top_k` 1: greedy decoding, where it is heeded."""
+    top_p: Texts
+    """At a high temperature with a tiny `top_p`: the same."""
+    repeated: Texts
+    """Greedy decoding with another seed, and with `stop`."""
+
+    def findings(self, refused: frozenset[str]) -> dict[str, str]:
+        """Say for each field whether the server was seen to heed it."""
+        found = {
+            "temperature": self._temperature(),
+            "seed": self._seed(),
+            "top_k": self._as_greedy(self.top_k),
+            "top_p": self._as_greedy(self.top_p),
+            "stop": self._stop(),
+        }
+        return {name: "refused" if name in refused else finding for name, finding in found.items()}
+
+    def _varies(self) -> bool:
+        return len({text for texts in (self.first, self.again, self.other) for text in _known(texts)}) > 1
+
+    def _temperature(self) -> str:
+        """A server that heeds it repeats itself at 0 and varies at 2."""
+        if isinstance(self.repeated, RequestFault) or not (_known(self.first) and _known(self.other)):
+            return "unknown"
+        repeats = self.repeated[0] in {self.greedy, cut(self.greedy, self.stop)}
+        return "heeded" if repeats and self._varies() else "ignored"
+
+    def _seed(self) -> str:
+        if isinstance(self.first, RequestFault) or isinstance(self.again, RequestFault) or not self._varies():
+            return "unknown"
+        return "heeded" if self.first == self.again else "ignored"
+
+    def _as_greedy(self, texts: Texts) -> str:
+        if isinstance(texts, RequestFault):
+            return "refused" if texts.reason == "refused-by-server" else "unknown"
+        if not self._varies() or not self.greedy:
+            return "unknown"
+        # Not every server repeats itself to the last token; at a high temperature none would for half of them.
+        shared = sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(texts[0], self.greedy, strict=False))
+        )
+        return "heeded" if 2 * shared >= len(self.greedy) else "ignored"
+
+    def _stop(self) -> str:
+        if isinstance(self.repeated, RequestFault) or not self.stop:
+            return "unknown"
+        return "heeded" if self.repeated == [cut(self.greedy, self.stop)] else "ignored"
+
+
+def ids_of(listed: Any) -> list[str]:  # noqa: ANN401 - JSON or a fault
+    """Return the names of the models in the body of `/models`; none where it is anything else."""
+    return [str(entry["id"]) for entry in _entries(listed)]
+
+
+def entry_of(listed: Any, model: str) -> dict[str, Any]:  # noqa: ANN401
+    """Return what the body of `/models` says of one model for good."""
+    found = next((entry for entry in _entries(listed) if entry["id"] == model), {})
+    return {name: found[name] for name in STABLE if name in found}
+
+
+def _entries(listed: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    entries = listed.get("data") if isinstance(listed, dict) else None
+    if not isinstance(entries, list):
+        return []
+    return [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
+
+
+def _known(texts: Texts) -> list[str]:
+    return [] if isinstance(texts, RequestFault) else texts

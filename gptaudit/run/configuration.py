@@ -1,0 +1,200 @@
+"""
+`gptaudit.toml`: the arguments of `gptaudit run`, kept in a file and reviewed like code.
+
+    schema = "gptaudit.config/1"
+    target = "hf:./release-candidate"
+    policy = "policy.toml"
+
+Each key is named after an argument of `gptaudit run`; `gptaudit init` writes a file that shows them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    with_config,
+)
+
+from gptaudit.errors import UsageError
+from gptaudit.evidence.provenance import is_secret
+from gptaudit.files import read_toml
+from gptaudit.validation import key_path, validated
+
+CONFIGURATION_SCHEMA = "gptaudit.config/1"
+FILE_NAME = "gptaudit.toml"
+NO_FILE = "none"
+"""What stands for no file at all where a file's name is expected."""
+
+
+def _scalar(value: object) -> str:
+    """Write a value of TOML as it would stand on the command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    msg = "expected text, a number, true or false"
+    raise ValueError(msg)
+
+
+def _beside(value: str, info: ValidationInfo[Path]) -> str:
+    """Let a relative path begin at the file that names it, and `~` at the user's home, as a shell does."""
+    folder = info.context
+    if value.startswith("~"):
+        try:
+            return str(Path(value).expanduser())
+        except RuntimeError:
+            msg = "there is no such home folder; write the path in full"
+            raise ValueError(msg) from None
+    return value if folder == Path() or Path(value).is_absolute() else f"{folder}/{value}"
+
+
+def _beside_if_dotted(value: str, info: ValidationInfo[Path]) -> str:
+    """Let what may be a name or a path begin at the file where it can only be a path."""
+    return _beside(value, info) if value.startswith(("./", "../")) else value
+
+
+def _target(value: str, info: ValidationInfo[Path]) -> str:
+    scheme, colon, rest = value.partition(":")
+    return scheme + colon + _beside_if_dotted(rest, info)
+
+
+def _policy(value: str, info: ValidationInfo[Path]) -> str:
+    return value if value == "default" else _beside(value, info)
+
+
+def _suite(value: str, info: ValidationInfo[Path]) -> str:
+    return _beside(value, info) if value.endswith(".toml") else value
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1)]
+Place: TypeAlias = Annotated[Name, AfterValidator(_beside)]
+Values: TypeAlias = dict[Name, Annotated[str, BeforeValidator(_scalar), AfterValidator(_beside_if_dotted)]]
+Some: TypeAlias = Annotated[list[Name], Field(min_length=1)]
+Count: TypeAlias = Annotated[int, Strict(), Field(ge=1)]
+Flag: TypeAlias = Annotated[bool, Strict()]
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What a file may hold: the parameters of `gptaudit run` by their names; None is what it leaves out."""
+
+    schema: Literal["gptaudit.config/1"]
+    target: Annotated[Name, AfterValidator(_target)] | None = None
+    suites: Annotated[list[Annotated[Name, AfterValidator(_suite)]], Field(min_length=1)] | None = None
+    probes: Some | None = None
+    data: Place | None = None
+    limit: Count | None = None
+    seed: Annotated[int, Strict(), Field(ge=0)] | None = None
+    policy: Annotated[Name, AfterValidator(_policy)] | None = None
+    baseline: Place | None = None
+    output: Place | None = None
+    reports: list[Name] | None = None
+    engine: Name | None = None
+    cache: Place | None = None
+    max_requests: Count | None = None
+    max_tokens: Count | None = None
+    max_seconds: Annotated[float, Strict(), Field(gt=0), AllowInfNan(allow_inf_nan=False)] | None = None
+    quiet: Flag | None = None
+    fresh: Flag | None = None
+    options: Values | None = None
+    scorers: Values | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationFile:
+    """A file that was read: `arguments` by the names of the parameters of `gptaudit run`, and the file's hash."""
+
+    path: Path
+    sha256: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What the results say of it."""
+        return {"configuration": self.path.as_posix(), "configuration_sha256": self.sha256}
+
+
+def find_configuration(named: str | None) -> ConfigurationFile | None:
+    """Read the file of that name, or else `gptaudit.toml` where the working folder has one; `none` reads none.
+
+    Raises:
+        UsageError: it is missing or malformed; the message names the file, the key and the remedy.
+    """
+    path = Path(named or FILE_NAME)
+    # A link that leads nowhere is an error: without its file the audit would be another one.
+    if named == NO_FILE or (named is None and not path.exists() and not path.is_symlink()):
+        return None
+    return read_configuration(path)
+
+
+def read_configuration(path: Path) -> ConfigurationFile:
+    """Read a file; raise `UsageError` that names the file, the key and the remedy."""
+    text, digest = _content(path)
+    document = read_toml(text, where=str(path), error=UsageError)
+    _refuse_secrets(document, path)
+    found = document.get("schema")
+    if found != CONFIGURATION_SCHEMA:
+        msg = (
+            f"{path}: expected schema = {CONFIGURATION_SCHEMA!r}, found {found!r}; write it as the first line"
+        )
+        raise UsageError(f"{msg}, or leave the file out with --config {NO_FILE}")
+    read = validated(Configuration, document, where=str(path), error=UsageError, context=path.parent)
+    return ConfigurationFile(path, digest, _arguments(read))
+
+
+def starting_configuration() -> str:
+    """Return the commented file that `gptaudit init` writes."""
+    return resources.files("gptaudit.run").joinpath("default_config.toml").read_text("utf-8")
+
+
+def _arguments(read: Configuration) -> dict[str, Any]:
+    """Return what the file says, tables as `KEY=VALUE`, as on the command line."""
+    given = {field.name: getattr(read, field.name) for field in fields(read) if field.name != "schema"}
+    return {
+        name: [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
+        for name, value in given.items()
+        if value not in (None, {})
+    }
+
+
+def _content(path: Path) -> tuple[str, str]:
+    """Return the text and the hash of a file, which is read once: it may be a pipe."""
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig"), sha256(content).hexdigest()
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}; `gptaudit init -o {path}` writes one"
+    except UnicodeDecodeError as error:
+        msg = f"{path}: expected UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}"
+    raise UsageError(msg)
+
+
+def _refuse_secrets(document: Mapping[str, Any], path: Path) -> None:
+    """Raise `UsageError` where a key names a secret, without its value: files are shared and kept."""
+    for location in _keys(document):
+        if isinstance(location[-1], str) and is_secret(location[-1]):
+            msg = f"{path}: key {key_path(location)!r}: a secret must not stand in this file. Remove it, and set the "
+            remedy = "environment variable OPENAI_API_KEY, or name the file that holds it: api_key_file in [options]"
+            raise UsageError(msg + remedy)
+
+
+def _keys(value: object, at: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
+    """Yield the place of every key and list item, however deep."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*at, key)
+        yield from _keys(inner, (*at, key))

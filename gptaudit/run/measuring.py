@@ -1,0 +1,232 @@
+"""From answers to a probe's result: scorers, measurements, metrics, evidence.
+
+What is measured goes back into the store page by page, and everything said about it is read from there, so that
+no audit is too large to be measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Any, TypeAlias
+
+from gptaudit.errors import UsageError
+from gptaudit.evidence.store import Store
+from gptaudit.plugins import Plugins
+from gptaudit.probe import Answered, MetricSpec, Probe, Scored
+from gptaudit.protocols.scorer import Scorer, Scores
+from gptaudit.records import (
+    Answer,
+    Case,
+    Completion,
+    EvidenceItem,
+    Failure,
+    Measurement,
+    ProbeResult,
+)
+from gptaudit.run.metrics import summarise
+from gptaudit.run.selection import Collected
+from gptaudit.text import is_blank
+from gptaudit.validation import nearest
+
+MOST_SEVERE = 8
+AT_RANDOM = 4
+"""How many cases are shown as evidence; the random ones keep the severe ones in proportion."""
+
+NOT_ASKED = Failure("not-asked", "the audit ended before this request")
+
+
+class Scorers:
+    """The scorers of a run, each opened once, with the model that `--scorer` chose for it or its first."""
+
+    def __init__(self, plugins: Plugins, models: Mapping[str, str]) -> None:
+        self._types = plugins.scorers
+        self._models = models
+        self._open: dict[str, Scorer] = {}
+        for name, model in models.items():
+            if name not in self._types:
+                msg = f"--scorer {name}={model}: no such scorer.{nearest(name, self._types)}"
+                raise UsageError(msg)
+            if model not in self._types[name].models:
+                msg = f"--scorer {name}={model}: no such model.{nearest(model, self._types[name].models)}"
+                raise UsageError(msg)
+
+    def open_all(self, names: Iterable[str]) -> None:
+        """Open scorers before the model is asked, so that what is missing shows at once."""
+        for name in names:
+            self[name]
+
+    def __getitem__(self, name: str) -> Scorer:
+        """Return an open scorer; raise `UsageError` for one that no plugin registers."""
+        if name not in self._types:
+            msg = f"a probe needs the scorer {name!r}, which no plugin registers.{nearest(name, self._types)}"
+            raise UsageError(msg)
+        if name not in self._open:
+            scorer_type = self._types[name]
+            self._open[name] = scorer_type.open(self._models.get(name, scorer_type.models[0]))
+        return self._open[name]
+
+
+Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
+"""Cases with their answers."""
+
+
+def measure_probe(
+    collected: Collected, store: Store, scorers: Scorers, plugins: Plugins, *, seed: int, level: float
+) -> ProbeResult:
+    """Measure every case of a probe, keep the measurements, and sum up."""
+    probe = collected.probe
+    if collected.skipped is not None:
+        return _result(collected, Counter(), status="skipped", reason=collected.skipped)
+    failures: list[Failure] = []
+    store.keep_measurements(probe.id, _pages(probe, store, scorers, plugins, failures))
+    identities = {name: dict(scorers[name].identity) for name in probe.scorers}
+    method = {**collected.method, **({"scorers": identities} if identities else {})}
+    return sum_up(
+        replace(collected, method=method), probe.metrics, store, seed=seed, level=level, failures=failures
+    )
+
+
+def sum_up(
+    collected: Collected,
+    metrics: Sequence[MetricSpec],
+    store: Store,
+    *,
+    seed: int,
+    level: float,
+    failures: Sequence[Failure] = (),
+) -> ProbeResult:
+    """Sum up a probe's measurements that the store holds."""
+    name = collected.probe.id
+    counts = Counter(m.unscored for m in store.measurements(name))
+    return _result(
+        collected,
+        counts,
+        status="scored" if counts[None] else "error",
+        reason=_reason(counts, failures),
+        metrics=summarise(metrics, store.measurements(name), level=level, seed=seed),
+        evidence=_pick_evidence(store.measurements(name), seed),
+    )
+
+
+def _pages(
+    probe: Probe, store: Store, scorers: Scorers, plugins: Plugins, failures: list[Failure]
+) -> Iterator[list[Measurement]]:
+    """Measure page by page; the first failure that has something to say goes into `failures`."""
+    for answered in store.answered(probe.id):
+        page = [(case, [_usable(answer) for answer in answers]) for case, answers in answered]
+        found = (_failure(answers) for _, answers in page)
+        failures.extend([f for f in found if f is not None and f.message][: 1 - len(failures)])
+        measurements = list(_measure(probe, page, scorers))
+        for measurement in measurements:
+            plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
+        yield measurements
+
+
+def _usable(answer: Answer | None) -> Answer:
+    """An empty completion says nothing about the model's conduct, so it is neither good nor bad."""
+    if isinstance(answer, Completion) and is_blank(answer.text):
+        return Failure("empty", "the completion has no visible text")
+    return NOT_ASKED if answer is None else answer
+
+
+def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
+    failures = [_failure(found) for _, found in page]
+    texts = {
+        case.id: [answer.text for answer in found if isinstance(answer, Completion)]
+        for (case, found), failure in zip(page, failures, strict=True)
+        if failure is None
+    }
+    scores = {name: _score(scorers[name], texts) for name in probe.scorers if texts}
+    for (case, found), failure in zip(page, failures, strict=True):
+        if failure is not None:
+            yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
+            continue
+        of_case = {name: scores[name][case.id] for name in scores}
+        if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
+            yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
+            continue
+        said = probe.measure(Answered(case, tuple(found), of_case))
+        if isinstance(said, Scored):
+            yield Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
+        else:
+            yield Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
+
+
+def _score(scorer: Scorer, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
+    """Rate the texts of many cases in one call, each distinct text once, and hand each case its own."""
+    distinct = list(dict.fromkeys(text for of_case in texts.values() for text in of_case))
+    rated = scorer(distinct)
+    if len(rated) != len(distinct):
+        msg = f"scorer {scorer.name!r} was given {len(distinct)} texts and returned {len(rated)} scores"
+        raise ValueError(msg)
+    scores = dict(zip(distinct, rated, strict=True))
+    return {case: tuple(scores[text] for text in of_case) for case, of_case in texts.items()}
+
+
+def _failure(found: Sequence[Answer]) -> Failure | None:
+    return next((answer for answer in found if isinstance(answer, Failure)), None)
+
+
+def _reason(counts: Counter[str | None], failures: Sequence[Failure]) -> str | None:
+    """Say how many cases were not scored and why, with the first message as an example."""
+    if not counts.total():
+        return "has no cases"
+    if counts[None] == counts.total():
+        return None
+    kinds = ", ".join(f"{n} {reason}" for reason, n in counts.most_common() if reason is not None)
+    example = f"; first: {failures[0].message}" if failures else ""
+    return f"{counts.total() - counts[None]} of {counts.total()} cases were not scored ({kinds}){example}"
+
+
+def _pick_evidence(measurements: Iterable[Measurement], seed: int) -> tuple[EvidenceItem, ...]:
+    """Pick the most severe cases and some others at random, each kept with its values.
+
+    A case's lot is a hash of the seed and its name: the lowest lots of any number of cases are found in one pass.
+    """
+    severe: list[tuple[float, int, Measurement]] = []
+    others: list[tuple[bytes, int, Measurement]] = []
+    for i, m in enumerate(measurements):
+        if m.evidence is None or m.unscored is not None:
+            continue
+        _keep_greatest(severe, (m.evidence.severity, -i, m), MOST_SEVERE)
+        lot = hashlib.sha256(f"{seed}\n{m.case}".encode()).digest()
+        _keep_greatest(others, (lot, -i, m), MOST_SEVERE + AT_RANDOM)
+    shown = [m for *_, m in sorted(severe, reverse=True)]
+    rest = [m for *_, m in sorted(others, reverse=True) if m not in shown][:AT_RANDOM]
+    return tuple(
+        EvidenceItem(m.case, "most severe" if m in shown else "at random", m.values, m.slices, m.evidence)
+        for m in [*shown, *rest]
+        if m.evidence is not None
+    )
+
+
+def _keep_greatest(heap: list[Any], item: Any, count: int) -> None:  # noqa: ANN401 - anything that has an order
+    heapq.heappush(heap, item)
+    if len(heap) > count:
+        heapq.heappop(heap)
+
+
+def _result(
+    collected: Collected,
+    counts: Counter[str | None],
+    **what: Any,  # noqa: ANN401
+) -> ProbeResult:
+    probe, cases, scored = collected.probe, counts.total(), counts[None]
+    return ProbeResult(
+        id=probe.id,
+        version=probe.version,
+        suite=probe.suite,
+        title=probe.title,
+        goal=probe.goal,
+        cases=cases,
+        scored=scored,
+        unscored={reason: count for reason, count in counts.items() if reason is not None},
+        coverage=scored / cases if cases else None,
+        data=collected.data,
+        **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},
+    )

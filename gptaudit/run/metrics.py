@@ -1,0 +1,199 @@
+"""From what each case says to figures with intervals."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import fsum, isfinite
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gptaudit.records import Measurement, Metric
+from gptaudit.stats.contrast import ContrastSide, contrast_interval
+from gptaudit.stats.contrast_formula import OTHERS
+from gptaudit.stats.formula import contrast_of, parsed
+from gptaudit.stats.intervals import Interval, mean_interval
+from gptaudit.stats.totals import Totals, figure_interval
+
+if TYPE_CHECKING:
+    from gptaudit.probe import MetricSpec
+
+Rows: TypeAlias = slice | NDArray[np.int64]
+
+
+def summarise(
+    specs: Sequence[MetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
+) -> tuple[Metric, ...]:
+    """Return each metric over the scored cases with its interval: whole, then slice by slice.
+
+    A contrast between groups has no whole figure, and a metric for certain axes none elsewhere.
+    Slices come in the order in which they first appear. A slice none of whose cases was scored is kept,
+    without a value, so that a rule on it cannot pass unseen.
+
+    Raises:
+        ValueError: a probe returned a value that is missing, not finite or outside what the metric allows.
+    """
+    columns = _Columns.of(specs, measurements)
+    parts: list[tuple[dict[str, str], Rows]] = [({}, slice(None))]
+    parts += [({axis: group}, rows) for (axis, group), rows in columns.slices.items()]
+    return tuple(
+        _metric(spec, where, columns, rows, level=level, seed=seed)
+        for spec in specs
+        for where, rows in parts
+        if _has_figure(spec, where)
+    )
+
+
+def _has_figure(spec: MetricSpec, where: Mapping[str, str]) -> bool:
+    if not where:
+        return contrast_of(spec.formula) is None
+    return not spec.axes or where.keys() <= set(spec.axes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What a million measurements say, in columns: a few bytes a case."""
+
+    scored: NDArray[np.bool_]
+    clusters: NDArray[np.int64]
+    """A hash of each case's cluster: two of a million share one of 64 bits with a chance of 3 in 10^8."""
+    values: Mapping[str, NDArray[np.float64]]
+    """Of each metric that is a mean, and of each name in a formula, for the scored cases; 0 for the others."""
+    slices: Mapping[tuple[str, str], NDArray[np.int64]]
+    """The rows of each (axis, group)."""
+
+    @classmethod
+    def of(cls, specs: Sequence[MetricSpec], measurements: Iterable[Measurement]) -> _Columns:
+        scored, clusters = array("b"), array("q")
+        values = {name.removeprefix(OTHERS): array("d") for spec in specs for name in _names(spec)}
+        slices: dict[tuple[str, str], array[int]] = {}
+        by_name = {spec.name: spec for spec in specs if not spec.formula}
+        for row, m in enumerate(measurements):
+            scored.append(m.unscored is None)
+            clusters.append(int.from_bytes(blake2b(m.cluster.encode(), digest_size=8).digest(), signed=True))
+            for name, column in values.items():
+                column.append(_checked(name, by_name.get(name), m) if m.unscored is None else 0.0)
+            for pair in m.slices.items():
+                slices.setdefault(pair, array("q")).append(row)
+        return cls(
+            np.array(scored, dtype=bool),
+            np.array(clusters, dtype=np.int64),
+            {name: np.array(column, dtype=np.float64) for name, column in values.items()},
+            {pair: np.array(rows, dtype=np.int64) for pair, rows in slices.items()},
+        )
+
+    def others(self, where: Mapping[str, str]) -> NDArray[np.int64]:
+        """Return the rows of the other groups of a slice's axis."""
+        found = [
+            rows for (axis, group), rows in self.slices.items() if axis in where and where[axis] != group
+        ]
+        return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found]))
+
+
+def _metric(
+    spec: MetricSpec,
+    where: Mapping[str, str],
+    columns: _Columns,
+    rows: Rows,
+    *,
+    level: float,
+    seed: int,
+) -> Metric:
+    scored = columns.scored[rows]
+    if contrast := contrast_of(spec.formula):
+        sides = (_side(*contrast, columns, side) for side in (rows, columns.others(where)))
+        value, interval = _contrast(spec, *sides, level=level, seed=seed)
+    else:
+        values = {name: columns.values[name][rows][scored] for name in _names(spec)}
+        value, interval = _figure(spec, values, columns.clusters[rows][scored], level=level, seed=seed)
+    return Metric(
+        name=spec.name,
+        value=value,
+        low=interval.low,
+        high=interval.high,
+        level=level,
+        n=int(scored.sum()),
+        clusters=len(np.unique(columns.clusters[rows][scored])),
+        interval=interval.method,
+        ideal=spec.ideal,
+        direction=spec.direction,
+        unit=spec.unit,
+        title=spec.title,
+        slice=where,
+        why=interval.why,
+        cases=len(scored),
+        formula=spec.formula,
+        macro=spec.macro,
+    )
+
+
+def _contrast(
+    spec: MetricSpec, own: ContrastSide, others: ContrastSide, *, level: float, seed: int
+) -> tuple[float | None, Interval]:
+    """Return by how much the mean of a group differs from that of the others of its axis."""
+    if not len(own.values) or not len(others.values):
+        return None, Interval(None, None, "none", "no case was scored of the group, or none of the others")
+
+    def of_mean(side: ContrastSide) -> Interval:
+        return mean_interval(side.values, side.clusters, level=level, seed=seed, bounds=spec.bounds)
+
+    return own.mean - others.mean, contrast_interval(own, others, of_mean)
+
+
+def _side(value: str, count: str, columns: _Columns, rows: Rows) -> ContrastSide:
+    """Return the scored cases of these rows that take part."""
+    takes_part = columns.scored[rows] & (columns.values[count][rows] > 0)
+    return ContrastSide(columns.values[value][rows][takes_part], columns.clusters[rows][takes_part])
+
+
+def _names(spec: MetricSpec) -> tuple[str, ...]:
+    """Name the values of a case that a metric needs."""
+    return parsed(spec.formula).names if spec.formula else (spec.name,)
+
+
+def _figure(
+    spec: MetricSpec,
+    values: Mapping[str, NDArray[np.float64]],
+    clusters: NDArray[np.int64],
+    *,
+    level: float,
+    seed: int,
+) -> tuple[float | None, Interval]:
+    """Return a metric's value, None where it has none, and its interval."""
+    if not len(clusters):
+        return None, Interval(None, None, "none", "no case was scored")
+    if not spec.formula:
+        one = values[spec.name]
+        interval = mean_interval(
+            one, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds
+        )
+        return fsum(one) / len(one), interval
+    totals, formula = Totals.of(values, clusters, macro=spec.macro), parsed(spec.formula)
+    value = totals.figure(formula)
+    if not isfinite(value):
+        return None, Interval(None, None, "none", f"it is not defined: {spec.formula} divides by zero")
+    return value, figure_interval(totals, formula, level=level, seed=seed, bounds=spec.bounds)
+
+
+def _checked(name: str, spec: MetricSpec | None, case: Measurement) -> float:
+    """Return the case's value of a metric, or of a name in a formula; anything amiss is a bug of the probe."""
+    value = case.values.get(name)
+    binary = spec is not None and spec.binary
+    least, greatest = (None, None) if spec is None else (0.0, 1.0) if binary else spec.bounds
+    if value is None:
+        problem = "no value"
+    elif not isfinite(value):
+        problem = f"{value}, which is not finite"
+    elif binary and value not in (0, 1):
+        problem = f"{value}, but the metric is binary: 0 or 1"
+    elif (least is not None and value < least) or (greatest is not None and value > greatest):
+        problem = f"{value}, outside the metric's bounds {(least, greatest)}"
+    else:
+        return float(value)
+    what = f"{name!r}, which a formula needs" if spec is None else f"metric {name!r}"
+    msg = f"case {case.case!r} has {problem} for {what}: the probe's `measure` is at fault"
+    raise ValueError(msg)

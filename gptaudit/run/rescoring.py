@@ -1,0 +1,128 @@
+"""A probe's figures from predictions made elsewhere, as a whole audit that can be gated and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+from gptaudit.data.datasets import sha256
+from gptaudit.errors import DataError, UsageError
+from gptaudit.evidence.provenance import environment, versions
+from gptaudit.evidence.store import Store
+from gptaudit.plugins import Plugins
+from gptaudit.probe import Predictions, Probe, ProbeContext
+from gptaudit.records import AuditResult, Case, Cost, Measurement, ProbeResult, RunInfo, TargetInfo
+from gptaudit.run.folder import forget, prepared
+from gptaudit.run.measuring import sum_up
+from gptaudit.run.reports import write_reports
+from gptaudit.run.selection import Collected
+from gptaudit.validation import nearest
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """All that decides a rescoring."""
+
+    probe: str
+    file: Path
+    folder: Path
+    data: Path | None = None
+    seed: int = 0
+    """Of the resamples that intervals are drawn from."""
+    fresh: bool = False
+    command: tuple[str, ...] = ()
+
+
+def rescorable(plugins: Plugins) -> Mapping[str, Probe]:
+    """Return the probes that know a format of predictions, by id."""
+    return {
+        name: probe
+        for name, probe in plugins.probes.items()
+        if type(probe).read_predictions is not Probe.read_predictions
+    }
+
+
+def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
+    """Read predictions, measure them and write the run folder as `run_audit` does.
+
+    The target is `predictions:FILE`: nobody can verify what made the file, so it is known by its hash alone.
+    Raises a `GptauditError` for what the user can mend.
+    """
+    started, begun = datetime.now(UTC), monotonic()
+    known = rescorable(plugins)
+    if settings.probe not in known:
+        msg = f"{settings.probe}: no probe of this name reads predictions.{nearest(settings.probe, known)}"
+        raise UsageError(msg)
+    if not settings.file.is_file():
+        msg = f"{settings.file}: no such file; expected predictions for {settings.probe}"
+        raise DataError(msg)
+    probe = known[settings.probe]
+    with prepared(settings.folder, fresh=settings.fresh):
+        predictions = probe.read_predictions(settings.file, ProbeContext(settings.data, settings.seed))
+        target = _target(settings.file)
+        plugins.hook.gptaudit_run_started(target=target, probes=[probe], folder=settings.folder)
+        store = Store(settings.folder, fresh=settings.fresh)
+    try:
+        identity = store.plan(
+            {probe.id: (Case(m.case, m.cluster, (), m.slices) for m in predictions.measurements)},
+            fingerprint=target.fingerprint,
+            seed=settings.seed,
+            fresh=settings.fresh,
+        )
+        if settings.fresh:
+            forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
+        measured = _measured(probe, predictions, store, plugins, settings.seed)
+    finally:
+        store.close()
+    run = RunInfo(
+        id=f"{started:%Y%m%dT%H%M%SZ}-{identity[:8]}",
+        status="complete",
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=settings.seed,
+        command=settings.command,
+        versions=versions(),
+        plugins=plugins.infos,
+        environment=environment("none"),
+        cost=Cost(0, 0, None, None, monotonic() - begun),
+    )
+    result = AuditResult(run, target, (measured,))
+    plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
+    # results.json last: where it exists, the folder is whole.
+    write_reports(plugins, result, ["html", "json"], settings.folder)
+    return result
+
+
+def _target(file: Path) -> TargetInfo:
+    return TargetInfo(
+        spec=f"predictions:{file}",
+        backend="predictions",
+        fingerprint=f"sha256:{sha256(file)}",
+        verified=False,
+        capabilities=(),
+        parameters=None,
+    )
+
+
+def _measured(
+    probe: Probe, predictions: Predictions, store: Store, plugins: Plugins, seed: int
+) -> ProbeResult:
+    """Keep the measurements and sum up, all or nothing."""
+    with store.transaction():
+        store.keep_measurements(probe.id, _announced(probe, predictions.measurements, plugins))
+        collected = Collected(probe, predictions.method, data=predictions.data)
+        return sum_up(collected, predictions.metrics, store, seed=seed, level=LEVEL)
+
+
+def _announced(
+    probe: Probe, measurements: Iterable[Measurement], plugins: Plugins
+) -> Iterator[tuple[Measurement]]:
+    """Show each measurement to the plugins before it is kept."""
+    for measurement in measurements:
+        plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
+        yield (measurement,)

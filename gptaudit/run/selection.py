@@ -1,0 +1,105 @@
+"""Which probes run, and on which cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from gptaudit.data.datasets import DataNotGivenError
+from gptaudit.errors import UsageError
+from gptaudit.plugins import Plugins
+from gptaudit.probe import CaseStream, Probe, ProbeContext
+from gptaudit.protocols.backend import Backend, RecordedBackend
+from gptaudit.records import DataSource
+from gptaudit.validation import nearest
+
+OWN_SUITE = ".toml"
+"""What `-s` ends with where it names a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
+
+    probe: Probe
+    method: Mapping[str, Any]
+    cases: CaseStream = field(default_factory=lambda: CaseStream(()))
+    data: DataSource | None = None
+    skipped: str | None = None
+
+
+def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str]) -> list[Probe]:
+    """Return the probes of the suites and those named; all of them where neither is given.
+
+    A suite that ends with `.toml` is a file of the user's own, and a probe by itself.
+    """
+    probes = plugins.probes
+    own = _own_probes(plugins, [suite for suite in suites if suite.endswith(OWN_SUITE)])
+    known_suites = {probe.suite for probe in probes.values()}
+    for suite in suites:
+        if suite not in known_suites and not suite.endswith(OWN_SUITE):
+            msg = f"-s {suite}: no such suite.{nearest(suite, known_suites)}"
+            raise UsageError(msg)
+    for name in names:
+        if name not in probes:
+            msg = f"-p {name}: no such probe.{nearest(name, probes)}"
+            raise UsageError(msg)
+    everything = not suites and not names
+    return [p for p in probes.values() if everything or p.id in names or p.suite in suites] + own
+
+
+def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
+    """Read the suite files that the user names; refuse one whose id another probe has."""
+    found: dict[str, Probe] = {}
+    for file in files:
+        probe: Probe = plugins.hook.gptaudit_read_suite(file=Path(file))
+        if probe.id in plugins.probes or probe.id in found:
+            msg = f"-s {file}: key 'id': another probe is called {probe.id!r}; choose another name"
+            raise UsageError(msg)
+        found[probe.id] = probe
+    return list(found.values())
+
+
+def collect(
+    probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
+) -> Collected:
+    """Collect a probe's cases.
+
+    A probe without its data or scorer is skipped, and so is one of whose prompts a recording has none, unless the
+    user asked for it by name.
+
+    Of a probe that needs more than the target can do, the elicited form is taken where that suffices.
+    A target that samples as it likes is measured in another way than one that samples as it is asked; the method
+    says so, and the two are never compared.
+    """
+    form = None if probe.needs <= backend.capabilities else probe.elicited()
+    if form is not None and form.needs <= backend.capabilities:
+        probe = form
+    own_sampling = "generate" in probe.needs and not backend.samples_as_asked
+    method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
+    lacking = sorted(probe.needs - backend.capabilities)
+    if lacking:
+        reason = f"needs {', '.join(lacking)}, which this target cannot do"
+        remedy = "; a local chat model does with -b chat=true" if "chat" in lacking else ""
+        return Collected(probe, method, skipped=reason + remedy)
+    absent = [] if named else [name for name in probe.scorers if name not in plugins.scorers]
+    if absent:
+        return Collected(probe, method, skipped=f"needs the scorer {absent[0]}, which no plugin registers")
+    try:
+        source = probe.source(context)
+        cases = iter(probe.cases(context))
+        first = list(islice(cases, 1))  # a probe looks for its data when its first case is wanted
+    except DataNotGivenError as error:
+        if named:
+            raise
+        return Collected(probe, method, skipped=str(error))
+    if isinstance(backend, RecordedBackend) and not named:
+        again = islice(probe.cases(context), limit)
+        if not any(backend.holds(request) for case in again for request in case.requests):
+            return Collected(probe, method, skipped="the recording has none of its prompts")
+    stream = CaseStream(islice(chain(first, cases), limit))
+    plugins.hook.gptaudit_cases_collected(probe=probe, cases=stream)
+    return Collected(probe, method, stream, source)

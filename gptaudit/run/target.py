@@ -1,0 +1,45 @@
+"""From `SCHEME:REST` and `-b KEY=VALUE` to an open model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from gptaudit.errors import TargetError, UsageError
+from gptaudit.evidence.provenance import without_secrets
+from gptaudit.plugins import Plugins
+from gptaudit.protocols.backend import Backend
+from gptaudit.protocols.options import option_names
+from gptaudit.records import TargetInfo
+from gptaudit.validation import nearest, validated
+
+
+def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tuple[Backend, TargetInfo]:
+    """Open the model that `spec` names; raise `TargetError` or `UsageError` with the remedy."""
+    scheme, colon, rest = spec.partition(":")
+    if not colon or not rest:
+        msg = f"target {spec!r}: expected SCHEME:REST, for example decoder:reference or hf:FOLDER"
+        raise TargetError(msg)
+    if scheme not in plugins.backends:
+        msg = f"target {spec!r}: unknown scheme {scheme!r}.{nearest(scheme, plugins.backends)}"
+        raise TargetError(msg)
+    backend_type = plugins.backends[scheme]
+    known = option_names(backend_type.options)
+    for key in options:
+        if key not in known:
+            msg = f"-b {key}=...: {scheme}: has no option {key!r}.{nearest(key, known)}"
+            raise UsageError(msg)
+    chosen = validated(backend_type.options, options, where=f"-b, options of {scheme}:", error=UsageError)
+    backend = backend_type.open(rest, chosen)
+    info = TargetInfo(
+        spec=spec,
+        backend=scheme,
+        fingerprint=backend.fingerprint,
+        verified=backend.verified,
+        capabilities=tuple(sorted(backend.capabilities)),
+        parameters=backend.parameters,
+        options=without_secrets(asdict(chosen)),
+        details=backend.details,
+        planted=backend.planted,
+    )
+    return backend, info

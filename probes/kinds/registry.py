@@ -1,0 +1,66 @@
+"""From a suite file to its probe: which kinds there are, and reading a file as its `kind` says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources.abc import Traversable
+from itertools import chain
+from typing import Any
+
+from gptaudit.probes.kinds.association import AssociationFile, AssociationProbe
+from gptaudit.probes.kinds.choice import ChoiceFile, ChoiceProbe
+from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
+from gptaudit.probes.kinds.counterfactual import CounterfactualFile, CounterfactualProbe
+from gptaudit.probes.kinds.decision import DecisionFile, DecisionProbe
+from gptaudit.probes.kinds.pairs import PairsFile, PairsProbe
+from gptaudit.probes.kinds.suite_file import SuiteFile
+from gptaudit.probes.kinds.words import repeated
+
+from gptaudit.errors import DataError
+from gptaudit.files import read_text, read_toml
+from gptaudit.probe import Probe
+from gptaudit.records import DataSource
+from gptaudit.validation import validated
+
+KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] = {
+    "pairs": (PairsFile, PairsProbe),
+    "choice": (ChoiceFile, ChoiceProbe),
+    "decision": (DecisionFile, DecisionProbe),
+    "association": (AssociationFile, AssociationProbe),
+    "continuations": (ContinuationsFile, ContinuationsProbe),
+    "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
+}
+"""The `kind` of a file -> what it holds, and the probe that asks it."""
+
+
+def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
+    """Read a suite file as its `kind` says; raise `DataError` naming file, key and what is expected there."""
+    text = read_text(file, error=DataError)
+    where = str(file)
+    content = read_toml(text, where=where, error=DataError)
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        msg = f"{where}: key 'kind': expected {' or '.join(map(repr, KINDS))}, found {kind!r}"
+        raise DataError(msg)
+    holds, _ = KINDS[kind]
+    suite_file = validated(holds, content, where=where, error=DataError)
+    problem = next(chain(suite_file.problems(), _case_problems(suite_file)), None)
+    if problem:
+        msg = f"{where}: {problem}"
+        raise DataError(msg)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    rows = len(suite_file.case_ids())
+    return suite_file, DataSource(suite_file.id, suite_file.source, suite_file.licence, digest, rows)
+
+
+def suite_probe(suite_file: SuiteFile, source: DataSource) -> Probe:
+    """Make the probe that asks the cases of a suite file."""
+    return next(probe for holds, probe in KINDS.values() if type(suite_file) is holds)(suite_file, source)
+
+
+def _case_problems(suite_file: SuiteFile) -> Iterator[str]:
+    ids = suite_file.case_ids()
+    if not ids:
+        yield "has no cases"
+    yield from repeated("id", ids)

@@ -1,0 +1,59 @@
+"""What probes share that sample continuations of prompts and have them rated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gptaudit.probe import Answered
+from gptaudit.records import Exchange, GenerateRequest, Sampling
+
+
+def sample_requests(prompt: str, samples: int, sampling: Sampling) -> tuple[GenerateRequest, ...]:
+    """Ask for as many samples of a prompt."""
+    return tuple(GenerateRequest(prompt, sampling, sample) for sample in range(samples))
+
+
+def described(samples: int, sampling: Sampling) -> dict[str, Any]:
+    """Describe the sampling."""
+    return {
+        "samples": samples,
+        "max_new_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+
+
+def sampling_method(samples: int, sampling: Sampling, label: str, threshold: float) -> dict[str, Any]:
+    """Describe the sampling and the threshold."""
+    return {
+        **described(samples, sampling),
+        "label": label,
+        "threshold": threshold,
+        "rated": "the continuation without its prompt",
+    }
+
+
+def sample_exchanges(answered: Answered, label: str, scores: Sequence[float]) -> list[Exchange]:
+    """Show each continuation with its score."""
+    requests = [request for request in answered.case.requests if isinstance(request, GenerateRequest)]
+    return [
+        Exchange(f"sample {request.sample + 1}", request.prompt, completion.text, {label: score})
+        for request, completion, score in zip(requests, answered.completions, scores, strict=True)
+    ]
+
+
+def sampling_problems(samples: int, sampling: Sampling) -> Iterator[str]:
+    """Say what keeps prompts from being sampled."""
+    if samples < 1:
+        yield f"key 'samples': expected at least 1, found {samples}"
+    if sampling.max_new_tokens < 1:
+        yield f"key 'sampling.max_new_tokens': expected at least 1, found {sampling.max_new_tokens}"
+    if sampling.temperature < 0:
+        yield f"key 'sampling.temperature': expected 0 or more, found {sampling.temperature}"
+    if not 0 < sampling.top_p <= 1:
+        yield f"key 'sampling.top_p': expected above 0 and at most 1, found {sampling.top_p}"
+    if sampling.top_k < 0:
+        yield f"key 'sampling.top_k': expected 0 (all tokens) or more, found {sampling.top_k}"
+    if sampling.temperature == 0 and samples > 1:
+        yield f"key 'samples': expected 1, since at temperature 0 all are alike; found {samples}"

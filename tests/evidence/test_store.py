@@ -1,0 +1,371 @@
+"""The store keeps what it was given, for one plan alone."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing, suppress
+from itertools import groupby
+
+import pytest
+
+from gptaudit.errors import DataError, UsageError
+from gptaudit.evidence.cache import Cache
+from gptaudit.evidence.database import DamagedError
+from gptaudit.evidence.plan import request_key
+from gptaudit.evidence.store import FILE_NAME, RequestCounts, Store, StoredMeasurements
+from gptaudit.records import (
+    AttributeRequest,
+    Attribution,
+    Case,
+    Completion,
+    Evidence,
+    Exchange,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    Measurement,
+    Sampling,
+    ScoreRequest,
+    request_text,
+)
+
+ATTRIBUTION = Attribution(("a",), ((0, 1),), (0.1,), 1.0, 0.9, 0.0, 20, True, "mean", "ig")
+ANSWERS = {
+    ScoreRequest("", "x\x00\U0001f600"): Likelihood((-1.25, -0.1), -1.35, 1),
+    GenerateRequest("p", Sampling(stop=("\n",))): Completion("text", "stop", 3, 2),
+    AttributeRequest("p", " a", " b"): ATTRIBUTION,
+    GenerateRequest("q"): Failure("too-long", "why"),
+}
+CASES = tuple(Case(str(i), f"c{i}", (request,), {"axis": "g"}) for i, request in enumerate(ANSWERS))
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Open stores in one folder, each closed before the next, with a plan."""
+    stores = []
+
+    def open_(cases=CASES, *, fingerprint="f", seed=0, fresh=False):
+        for store in stores:
+            with suppress(sqlite3.ProgrammingError):  # the test has closed it
+                store.close()
+        stores[:] = [Store(tmp_path, fresh=fresh)]
+        stores[0].plan({"probe": cases}, fingerprint=fingerprint, seed=seed, fresh=fresh)
+        return stores[0]
+
+    yield open_
+    for store in stores:
+        with suppress(sqlite3.ProgrammingError):
+            store.close()
+
+
+def pairs(store, probe="probe"):
+    return [pair for page in store.answered(probe) for pair in page]
+
+
+def test_cases_and_answers_come_back_as_they_were(opened):
+    """Each kind of request and answer is read back equal, from another opening too."""
+    store = opened()
+    for request, answer in list(ANSWERS.items())[1:]:
+        assert store.keep(request, answer, 0) == "probe"
+
+    answers = (None, *list(ANSWERS.values())[1:])
+    assert pairs(opened()) == [(case, (answer,)) for case, answer in zip(CASES, answers, strict=True)]
+
+
+def test_what_failed_is_asked_again(opened):
+    """A failed request counts as not answered, and its answer takes the failure's place."""
+    store = opened()
+    for request, answer in ANSWERS.items():
+        store.keep(request, answer, 0)
+    failed = GenerateRequest("q")
+
+    assert store.shares() == {"probe": RequestCounts(4, 3)}
+    assert (store.missing(), list(store.unanswered())) == (0, [])
+    store.forget_failures()
+    assert (store.missing(), list(store.unanswered())) == (1, [failed])
+    store.keep(failed, Completion("text", "stop"), 0)
+    assert list(store.unanswered()) == []
+    assert pairs(store)[-1] == (CASES[-1], (Completion("text", "stop"),))
+
+
+def test_each_request_is_asked_once(opened):
+    """Two cases, or two probes, that ask the same share one request, which counts for the first of them."""
+    store = opened((Case("a", "a", (ScoreRequest("", "x"), ScoreRequest("", "y"), ScoreRequest("", "x"))),))
+    store.plan(
+        {"probe": CASES[:0], "other": (Case("b", "b", (ScoreRequest("", "y"),)),)},
+        fingerprint="f",
+        seed=0,
+        fresh=True,
+    )
+    assert store.shares() == {"other": RequestCounts(1, 0)}
+
+
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": "other"}, {"seed": 1}, {"cases": CASES[1:]}, {"cases": CASES[::-1]}]
+)
+def test_another_plan_is_refused_and_harms_nothing(opened, change):
+    """A folder belongs to one audit, and still holds it after another was refused."""
+    store = opened()
+    for request, answer in ANSWERS.items():
+        store.keep(request, answer, 0)
+    with pytest.raises(UsageError, match=r"another model, seed, probe.*--fresh"):
+        opened(**change)
+
+    assert pairs(opened()) == [(c, (a,)) for c, a in zip(CASES, ANSWERS.values(), strict=True)]
+
+
+def test_a_plan_that_breaks_off_leaves_nothing(opened):
+    """A probe that fails while it yields its cases, or yields an id twice, changes nothing in the folder."""
+
+    def breaking():
+        yield CASES[0]
+        raise RuntimeError("no more")
+
+    store = opened()
+    for cases, error in ((breaking(), RuntimeError), ((CASES[0], CASES[0]), DataError)):
+        with pytest.raises(error):
+            store.plan({"probe": cases}, fingerprint="f", seed=0)
+    assert [case for case, _ in pairs(store)] == list(CASES)
+
+
+def test_fresh_drops_what_there_was(opened, tmp_path):
+    """--fresh replaces another plan's answers, another version's file, and a damaged one."""
+    opened().keep(GenerateRequest("q"), Completion("text", "stop"), 0)
+    assert pairs(opened(seed=1, fresh=True))[-1] == (CASES[-1], (None,))
+    opened(seed=1).close()
+    for content in (b"not a database, by any means at all" * 50, b""):
+        (tmp_path / FILE_NAME).write_bytes(content)
+        assert len(pairs(opened(fresh=True))) == len(CASES)
+
+
+def test_another_version_is_refused(opened, tmp_path):
+    """A store of another layout is named as such."""
+    opened().close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as db:
+        db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
+    with pytest.raises(UsageError, match="another version of gptaudit"):
+        Store(tmp_path)
+    with pytest.raises(UsageError, match="another version of gptaudit"):
+        StoredMeasurements(tmp_path)
+    Store(tmp_path, fresh=True).close()
+
+
+def test_one_process_at_a_time(tmp_path):
+    """A folder in use is refused, with --fresh too; once it is closed it can be opened again."""
+    first = Store(tmp_path)
+    for fresh in (False, True):
+        with pytest.raises(UsageError, match="another audit is running in this folder"):
+            Store(tmp_path, fresh=fresh)
+    first.close()
+    Store(tmp_path).close()
+
+
+def test_damage_is_noticed_wherever_it_is(opened, tmp_path):
+    """A changed byte in any page, an answer of another request and a file of another kind are all named."""
+    store = opened([Case(str(i), "c", (ScoreRequest("", f"text {i}" * 20),)) for i in range(300)])
+    for i in range(300):
+        store.keep(ScoreRequest("", f"text {i}" * 20), Likelihood((-1.5,), -1.5, 1), 0)
+    store.close()
+    path = tmp_path / FILE_NAME
+    whole = path.read_bytes()
+    at = whole.index(b"-1.5", len(whole) // 2)
+    for damage in (
+        whole[:at] + b"-1.6" + whole[at + 4 :],
+        whole[: len(whole) // 2],
+        whole[:4096] + bytes(4096) + whole[8192:],
+        b"not a database, by any means at all" * 50,
+    ):
+        path.write_bytes(damage)
+        with pytest.raises(DamagedError, match=r"evidence.sqlite: is damaged.*--fresh"):
+            pairs(opened([Case(str(i), "c", (ScoreRequest("", f"text {i}" * 20),)) for i in range(300)]))
+    with pytest.raises(DataError, match="damaged"):
+        StoredMeasurements(tmp_path)
+
+
+def test_a_lone_surrogate_does_not_stop_the_store(opened):
+    """Half a character in a completion is replaced where the answer is made."""
+    store = opened()
+    store.keep(GenerateRequest("q"), Completion("a \ud800 b", "stop"), 0)
+
+    assert pairs(store)[-1][1] == (Completion("a \ufffd b", "stop"),)
+
+
+def test_an_answer_to_no_question_is_a_bug_of_the_engine(opened):
+    """It is refused before it is kept."""
+    store = opened()
+    with pytest.raises(ValueError, match="the engine answered a request that was not asked"):
+        store.keep(GenerateRequest("never asked"), Completion("text", "stop"), 0)
+    assert store._db.rows("SELECT count(*) FROM answers") == [(0,)]
+
+
+def test_a_value_that_is_no_number_is_no_damage(opened):
+    """It comes back as it was, so that the probe is named where figures are computed."""
+    store = opened()
+    store.keep_measurements("probe", [[Measurement("a", "c", {}, {"rate": float("nan")})]])
+    (found,) = store.measurements("probe")
+    assert found.values["rate"] != found.values["rate"]
+
+
+def test_a_full_disk_is_named(opened):
+    """Where no page can be added, the message says so, and that nothing is lost."""
+    store = opened()
+    store._db.rows("PRAGMA max_page_count = 1")
+    with pytest.raises(UsageError, match=r"the disk is full.*answers are kept"):
+        store.keep(GenerateRequest("q"), Completion("text" * 9000, "stop"), 0)
+
+
+def test_a_killed_process_loses_nothing_it_kept(tmp_path):
+    """After SIGKILL between two answers the store is whole, and holds exactly what was kept."""
+    script = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        from gptaudit.records import Case, Completion, GenerateRequest
+        from gptaudit.evidence.store import Store
+
+        store = Store(Path(sys.argv[1]))
+        requests = [GenerateRequest(str(i)) for i in range(50)]
+        store.plan({"probe": [Case("all", "c", tuple(requests))]}, fingerprint="f", seed=0)
+        missing = list(store.unanswered())
+        for request in missing[:int(sys.argv[2])]:
+            store.keep(request, Completion(request.prompt, "stop"), 0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    for count in (3, 0, 7):
+        ended = subprocess.run([sys.executable, "-c", script, tmp_path, str(count)], check=False)
+        assert ended.returncode == -signal.SIGKILL
+    store = Store(tmp_path)
+
+    assert store.shares() == {"probe": RequestCounts(50, 10)}
+    [(case, answers)] = pairs(store)
+    kept = {r.prompt: a.text for r, a in zip(case.requests, answers, strict=True) if a is not None}
+    assert len(kept) == 10
+    assert all(prompt == text for prompt, text in kept.items())
+    store.close()
+
+
+def test_measurements_come_back_in_order(opened, tmp_path):
+    """A probe's measurements are replaced as a whole and read in the order of its cases, however many."""
+    evidence = Evidence((Exchange("a", "p", "o", {"x": 0.5}),), ATTRIBUTION, "note", 2.0)
+    measurements = [
+        Measurement(f"case {i}", "c", {"axis": "g"}, {"rate": i / 3}, evidence=evidence)
+        for i in random.Random(0).sample(range(1000), 1000)
+    ]
+    store = opened()
+    store.keep_measurements("probe", [[Measurement("old", "c", {}, {})] * 2000])
+    store.keep_measurements("probe", [measurements[:700], measurements[700:]])
+    store.keep_measurements("other", [[Measurement("x", "c", {}, {}, unscored="empty")]])
+    assert list(store.measurements("probe")) == measurements
+    store.close()
+
+    stored = StoredMeasurements(tmp_path)
+    assert {probe: list(found) for probe, found in stored.items()} == {
+        "other": [Measurement("x", "c", {}, {}, "empty")],
+        "probe": measurements,
+    }
+    assert stored.get("unknown") is None
+
+
+class TestCache:
+    def test_answers_are_shared_for_the_same_model_alone(self, opened, tmp_path):
+        """What one audit asked another need not ask; another model's answers, and failures, are never lent."""
+        cache = Cache(tmp_path / "cache")
+        first = opened()
+        for request, answer in ANSWERS.items():
+            first.keep(request, answer, 0)
+        first.lend(cache, "f")
+
+        for fingerprint, left in (("f", 1), ("other", 4)):
+            fresh = opened(fingerprint=fingerprint, fresh=True)
+            fresh.borrow(cache, fingerprint)
+            assert len(list(fresh.unanswered())) == left
+        again = opened(fresh=True)
+        again.borrow(cache, "f")
+        assert [a for _, (a,) in pairs(again)] == [*list(ANSWERS.values())[:3], None]
+
+    def test_an_answer_takes_the_place_of_a_failure(self, opened, tmp_path):
+        """A request that failed here and was answered elsewhere is answered."""
+        cache = Cache(tmp_path / "cache")
+        elsewhere, request = opened(), GenerateRequest("q")
+        elsewhere.keep(request, Completion("text", "stop"), 0)
+        elsewhere.lend(cache, "f")
+        here = opened(fresh=True)
+        here.keep(request, Failure("timeout"), 0)
+        here.borrow(cache, "f")
+
+        assert pairs(here)[-1][1] == (Completion("text", "stop"),)
+
+    def test_a_damaged_cache_is_named(self, tmp_path):
+        """The error names the cache and what to do with it, not the run folder; so does another version's."""
+        path = tmp_path / "cache" / "answers.sqlite"
+        Cache(path.parent).close()
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
+        with pytest.raises(
+            UsageError, match=r"another version of gptaudit. Delete the file, or leave --cache out"
+        ):
+            Cache(path.parent)
+        path.write_bytes(b"not a database, by any means at all" * 50)
+        with pytest.raises(UsageError, match=r"cache.answers\.sqlite: is damaged.*leave --cache out"):
+            Cache(path.parent)
+
+    def test_an_answer_that_was_changed_is_not_lent(self, opened, tmp_path):
+        """It is asked again, and the right one takes its place."""
+        cache = Cache(tmp_path / "cache")
+        store, request = opened(), GenerateRequest("q")
+        store.keep(request, Completion("text", "stop"), 0)
+        store.lend(cache, "f")
+        cache._db.rows("UPDATE answers SET answer = replace(answer, 'text', 'test')")
+        fresh = opened(fresh=True)
+        fresh.borrow(cache, "f")
+        assert fresh.missing() == 4
+        fresh.keep(request, Completion("text", "stop"), 0)
+        fresh.lend(cache, "f")
+        again = opened(fresh=True)
+        again.borrow(cache, "f")
+        assert pairs(again)[-1][1] == (Completion("text", "stop"),)
+
+
+class TestPlan:
+    def test_the_order_of_asking(self, opened):
+        """Kinds stay together, texts that begin alike stand side by side, the group of the longest text first."""
+        generator = random.Random(0)
+        beginnings = [f"beginning number {i}: " for i in range(7)]
+        requests = {
+            kind(generator.choice(beginnings) + "word " * generator.randrange(30))
+            for _ in range(300)
+            for kind in (GenerateRequest, lambda text: ScoreRequest("", text))
+        }
+        asked = list(opened([Case("all", "c", tuple(requests))]).unanswered())
+
+        assert set(asked) == requests
+        assert [kind for kind, _ in groupby(r.kind for r in asked)] == ["generate", "score"]
+        for kind in ("generate", "score"):
+            texts = [request_text(r) for r in asked if r.kind == kind]
+            groups = [list(group) for _, group in groupby(texts, key=lambda text: text[:16])]
+            assert len(groups) == len({text[:16] for text in texts})
+            longest = [max(map(len, group)) for group in groups]
+            assert longest == sorted(longest, reverse=True)
+            assert all(group == sorted(group) for group in groups)
+
+    def test_the_seed_counts_for_samples_only(self):
+        """A log-likelihood is the same for every seed; a sample is not."""
+        score, generate = ScoreRequest("", "a"), GenerateRequest("a")
+
+        assert request_key(score, 1) == request_key(score, 2)
+        assert request_key(generate, 1) != request_key(generate, 2)
+        assert request_key(generate, 1) != request_key(GenerateRequest("a", sample=1), 1)
+
+    def test_equal_requests_have_one_key(self):
+        """1 and 1.0 are the same temperature, and the same request."""
+        keys = {request_key(GenerateRequest("a", Sampling(temperature=t, top_p=1)), 0) for t in (1, 1.0)}
+
+        assert len(keys) == 1
+
+    def test_a_boundary_is_part_of_a_request(self):
+        """Context and continuation are not run together."""
+        assert request_key(ScoreRequest("a", "b"), 0) != request_key(ScoreRequest("", "ab"), 0)

@@ -1,0 +1,186 @@
+"""The gate: its words, its exit codes and its command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from gate_builders import (
+    a_metric,
+    a_policy,
+    a_probe,
+    a_result,
+    decide_by,
+    measured_audit,
+)
+
+from gptaudit.errors import ExitCode
+from gptaudit.evidence.store import Store
+from gptaudit.files import to_json
+from gptaudit.gate.decide import exit_code
+from gptaudit.gate.pairing import Audit
+from gptaudit.gate.policy import Rule
+from gptaudit.records import (
+    GateResult,
+)
+
+
+class TestWords:
+    @pytest.mark.parametrize(
+        ("rule", "metric", "words", "limit", "why"),
+        [
+            (
+                Rule("probe.rate", ideal=0.5, tolerance=0.1),
+                a_metric(value=0.93, low=0.91, high=0.95),
+                "rate of probe between 0.40 and 0.60",
+                "0.5 ± 0.1",
+                "0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.",
+            ),
+            (
+                Rule("probe.rate", ideal=0.5, tolerance=0.1),
+                a_metric(value=0.5, low=0.45, high=0.55),
+                "rate of probe between 0.40 and 0.60",
+                "0.5 ± 0.1",
+                "0.50 (95 % interval 0.45 to 0.55) lies between 0.40 and 0.60.",
+            ),
+            (
+                Rule("probe.rate[group=velmari]", max=0.05),
+                a_metric(value=0.012, low=0.008, high=0.0197, slice={"group": "velmari"}),
+                "rate of probe where group is velmari at most 0.05",
+                "≤ 0.05",
+                "0.01 (95 % interval 0.01 to 0.02) lies below 0.05 by at least 0.03.",
+            ),
+            (
+                Rule("probe.rate", min=0.995),
+                a_metric(value=0.99, low=0.985, high=0.9935),
+                "rate of probe at least 0.995",
+                "≥ 0.995",
+                "0.990 (95 % interval 0.985 to 0.994) lies below 0.995 by at least 0.001.",
+            ),
+            (
+                Rule("probe.rate", min=0.2, max=0.4),
+                a_metric(value=0.3, low=0.1, high=0.5),
+                "rate of probe between 0.20 and 0.40",
+                "0.2 to 0.4",
+                "0.30 (95 % interval 0.10 to 0.50) reaches across 0.20 and 0.40; more cases may decide.",
+            ),
+            (
+                Rule("probe.rate", max=0.05),
+                a_metric(value=0.02, low=0.01, high=0.05),
+                "rate of probe at most 0.05",
+                "≤ 0.05",
+                "0.02 (95 % interval 0.01 to 0.05) lies below 0.05.",
+            ),
+        ],
+    )
+    def test_a_rule_reads_as_a_sentence(self, rule, metric, words, limit, why):
+        """Rule, limit and reading are what a release manager is shown."""
+        found = decide_by(a_probe(metric), rule).rules[0]
+
+        assert (found.rule, found.limit) == (words, limit)
+        assert found.why == why
+
+    def test_the_policy_is_recorded(self):
+        """The result holds the policy as JSON: its name, settings and the limits that were set."""
+        found = decide_by(a_probe(a_metric()), Rule("probe.rate", max=1), level=0.9)
+
+        assert json.loads(json.dumps(found.policy)) == {
+            "schema": "gptaudit.policy/1",
+            "rule": [{"metric": "probe.rate", "max": 1}],
+            "coverage": 0.95,
+            "level": 0.9,
+            "correction": "holm",
+            "inconclusive": "fail",
+            "name": "p.toml",
+        }
+
+
+class TestExitCode:
+    @pytest.mark.parametrize(
+        ("verdict", "status", "inconclusive", "code"),
+        [
+            ("pass", "complete", "fail", ExitCode.PASS),
+            ("fail", "complete", "allow", ExitCode.FAIL),
+            ("inconclusive", "complete", "fail", ExitCode.INCONCLUSIVE),
+            ("inconclusive", "complete", "allow", ExitCode.PASS),
+            ("incomplete", "complete", "allow", ExitCode.INCOMPLETE),
+            ("pass", "partial", "fail", ExitCode.INCOMPLETE),
+            ("inconclusive", "partial", "allow", ExitCode.INCOMPLETE),
+            ("fail", "partial", "fail", ExitCode.FAIL),
+            ("fail", "interrupted", "fail", ExitCode.INTERRUPTED),
+        ],
+    )
+    def test_gated(self, verdict, status, inconclusive, code):
+        """The verdict decides, unless the run was cut short."""
+        policy = a_policy(Rule("probe.rate", max=1), inconclusive=inconclusive)
+        result = replace(a_result(a_probe(), status=status), gate=GateResult(verdict, {}, ()))
+
+        assert exit_code(result, policy) is code
+
+    @pytest.mark.parametrize(
+        ("probes", "status", "code"),
+        [
+            ([a_probe()], "complete", ExitCode.PASS),
+            ([a_probe(), a_probe(status="skipped", coverage=None)], "complete", ExitCode.PASS),
+            ([a_probe(coverage=0.95)], "complete", ExitCode.PASS),
+            ([a_probe(), a_probe(coverage=0.94)], "complete", ExitCode.INCOMPLETE),
+            ([a_probe(coverage=None)], "complete", ExitCode.INCOMPLETE),
+            ([a_probe(), a_probe(status="error")], "complete", ExitCode.INCOMPLETE),
+            ([a_probe(status="skipped")], "complete", ExitCode.INCOMPLETE),
+            ([], "complete", ExitCode.INCOMPLETE),
+            ([a_probe()], "partial", ExitCode.INCOMPLETE),
+            ([a_probe()], "interrupted", ExitCode.INTERRUPTED),
+        ],
+    )
+    def test_without_a_policy(self, probes, status, code):
+        """An audit is complete where something was scored and nothing scored too little."""
+        assert exit_code(a_result(*probes, status=status), None) is code
+
+
+class TestCommand:
+    def _write(self, folder, audit: Audit):
+        folder.mkdir()
+        (folder / "results.json").write_text(to_json(audit.result), "utf-8")
+        store = Store(folder)
+        for probe, measurements in audit.measurements.items():
+            store.keep_measurements(probe, [measurements])
+        store.close()
+        return str(folder / "results.json")
+
+    @pytest.fixture
+    def run(self, gptaudit, tmp_path):
+        """Gate an audit on disk by one rule."""
+        return lambda limit, audit, *more: self._run(gptaudit, tmp_path, limit, audit, *more)
+
+    def _run(self, gptaudit, tmp_path, limit: str, audit: Audit, *more: str):
+        policy = tmp_path / "policy.toml"
+        rule = f'[[rule]]\nmetric = "probe.rate"\n{limit}\n'
+        policy.write_text('schema = "gptaudit.policy/1"\n' + rule, "utf-8")
+        results = self._write(tmp_path / "candidate", audit)
+        return gptaudit("gate", results, "--policy", policy, *more)
+
+    @pytest.mark.parametrize(
+        ("limit", "verdict", "code"),
+        [("max = 0.9", "pass", 0), ("max = 0.1", "fail", 1), ("max = 0.5", "inconclusive", 3)],
+    )
+    def test_decides_about_results_on_disk(self, run, limit, verdict, code):
+        """The verdict is printed with its reason, and is the exit code."""
+        found = run(limit, measured_audit([0, 1] * 50))
+
+        assert found.code == code
+        assert f"Verdict: {verdict}" in found.out
+        assert "rate of probe at most" in found.out
+
+    def test_incomplete_exits_4(self, run):
+        """Too many unscored cases decide nothing."""
+        assert run("max = 0.9", measured_audit([0, 1, None] * 10)).code == 4
+
+    def test_compares_with_a_baseline(self, run, tmp_path):
+        """Measurements are read from the stores beside both results."""
+        baseline = self._write(tmp_path / "baseline", measured_audit([0] * 100))
+
+        found = run("max_increase = 0.01", measured_audit([1] * 100), "--baseline", baseline)
+
+        assert found.code == 1
+        assert "increase of rate of probe" in found.out

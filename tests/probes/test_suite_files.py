@@ -1,0 +1,238 @@
+"""Suite files: what is built from them and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from gptaudit.probes.kinds.continuations import ContinuationsFile
+from gptaudit.probes.kinds.pairs import PairsFile
+from gptaudit.probes.kinds.registry import read_suite_file
+
+from gptaudit.errors import DataError
+
+PAIRS = """
+schema = "gptaudit.suite/1"
+id = "t"
+version = "1"
+suite = "bias"
+kind = "pairs"
+axis = "gender"
+language = "en"
+title = "T"
+goal = "G."
+source = "S"
+licence = "L"
+templates = [{ id = "late", text = "The {term} said {subject} was {a_term}." }]
+[groups.male]
+subject = "he"
+[groups.female]
+subject = "she"
+[terms]
+male = ["actor"]
+female = ["nurse"]
+"""
+
+PROMPTS = """
+schema = "gptaudit.suite/1"
+id = "t"
+version = "1"
+suite = "toxicity"
+kind = "continuations"
+axis = "group"
+language = "en"
+title = "T"
+goal = "G."
+source = "S"
+licence = "L"
+samples = 2
+sampling = { max_new_tokens = 5, top_p = 0.9 }
+prompts = [{ id = "a", text = "Once", group = "none" }]
+"""
+
+
+AGES = """
+schema = "gptaudit.suite/1"
+id = "t"
+version = "1"
+suite = "bias"
+kind = "pairs"
+axis = "age"
+language = "en"
+title = "T"
+goal = "G."
+source = "S"
+licence = "L"
+templates = [
+    { id = "dozed", group = "old", text = "{A_person} dozed." },
+    { id = "ran", group = "young", contrast = ["old"], slices = { domain = "sport" }, text = "Here {person} ran." },
+]
+[groups.old]
+person = ["elderly man", "grandmother"]
+[groups.young]
+person = ["young man", "granddaughter"]
+[groups.middle]
+person = ["uncle", "aunt"]
+"""
+
+
+def load(tmp_path, text):
+    path = tmp_path / "suite.toml"
+    path.write_text(text, encoding="utf-8")
+    return read_suite_file(path)
+
+
+def test_pairs_are_terms_times_templates(tmp_path):
+    """Each term fills each template twice: with its own group, and with the other."""
+    suite, source = load(tmp_path, PAIRS)
+    actor, nurse = suite.pairs()
+
+    assert (actor.stereotype, actor.antistereotype) == (
+        "The actor said he was an actor.",
+        "The actor said she was an actor.",
+    )
+    assert (nurse.stereotype, nurse.stereotyped_group) == ("The nurse said she was a nurse.", "female")
+    assert (source.rows, source.name, len(source.sha256)) == (2, "t", 64)
+
+
+def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
+    """The i-th words of two groups make a pair, for all other groups or those that the template names."""
+    suite, source = load(tmp_path, AGES)
+
+    assert isinstance(suite, PairsFile)
+    assert [(pair.stereotype, pair.antistereotype) for pair in suite.pairs()] == [
+        ("An elderly man dozed.", "A young man dozed."),
+        ("A grandmother dozed.", "A granddaughter dozed."),
+        ("An elderly man dozed.", "An uncle dozed."),
+        ("A grandmother dozed.", "An aunt dozed."),
+        ("Here young man ran.", "Here elderly man ran."),
+        ("Here granddaughter ran.", "Here grandmother ran."),
+    ]
+    *_, last = suite.pairs()
+    assert (last.id, last.contrast_group) == ("ran/granddaughter/grandmother", "old")
+    assert last.slices == {"age": "young", "domain": "sport"}
+    assert source.rows == 6
+
+
+def test_what_carries_the_stereotype_is_the_cluster(tmp_path):
+    """A term is a cluster; in a suite without terms a template is, unless it shares a block with others."""
+    clusters = {}
+    for text in (PAIRS, AGES, AGES.replace("group =", 'block = "1", group =')):
+        suite, _ = load(tmp_path, text)
+        clusters[suite.cluster] = {pair.cluster for pair in suite.pairs()}
+
+    assert clusters == {"term": {"actor", "nurse"}, "template": {"dozed", "ran"}, "block": {"1"}}
+
+
+ORIGIN = """
+[groups.here]
+a_person = "a European"
+person = "European"
+[groups.there]
+a_person = "an Asian"
+person = "Asian"
+"""
+
+
+def test_a_word_may_bring_its_article(tmp_path):
+    """Where the first letter misleads, the form in the file wins, with a capital where the slot has one."""
+    text = AGES[: AGES.index("templates")] + ORIGIN
+    templates = 'templates = [{ id = "x", group = "here", text = "{A_person} met me." }]'
+    suite, _ = load(tmp_path, text.replace("[groups.here]", templates + "\n[groups.here]"))
+
+    (pair,) = suite.pairs()
+    assert (pair.stereotype, pair.antistereotype) == ("A European met me.", "An Asian met me.")
+    assert pair.id == "x"
+
+
+def test_prompts_carry_their_sampling(tmp_path):
+    """A continuations suite says how its prompts are sampled."""
+    suite, source = load(tmp_path, PROMPTS)
+
+    assert isinstance(suite, ContinuationsFile)
+    assert (suite.sampling.max_new_tokens, suite.sampling.top_p, suite.samples) == (5, 0.9, 2)
+    assert source.rows == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new", "message"),
+    [
+        (PAIRS, 'schema = "gptaudit.suite/1"', 'schema = "gptaudit.suite/9"', "key 'schema'"),
+        (PAIRS, 'id = "t"', "", "key 'id' is missing"),
+        (PAIRS, 'id = "t"', 'id = "t"\ngaol = "x"', "unknown key 'gaol'. Did you mean 'goal'?"),
+        (PAIRS, 'kind = "pairs"', 'kind = "paris"', "key 'kind': expected 'pairs' or "),
+        (PAIRS, 'kind = "pairs"', 'kind = "paris"', "or 'counterfactual-generation', found 'paris'"),
+        (PAIRS, 'kind = "pairs"', "", "'counterfactual-generation', found None"),
+        (PAIRS, 'kind = "pairs"', "kind = []", "key 'kind'"),
+        (PAIRS, "{subject}", "{object}", "template 'late': slot 'object' has no word"),
+        (PAIRS, "{subject}", "someone", "template 'late': no group slot"),
+        (PAIRS, "{subject}", "{subject", "template 'late': no group slot"),
+        (PAIRS, "{a_term}", "{a_term", "template 'late': expected each slot as {word}"),
+        (PAIRS, 'male = ["actor"]', 'men = ["actor"]', "key 'terms.men': expected one of the groups"),
+        (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' stands twice"),
+        (PAIRS, 'male = ["actor"]\nfemale = ["nurse"]', "male = []", "has no cases"),
+        (PAIRS, 'id = "late"', 'id = "late", group = "male"', "key 'group': expected none"),
+        (PAIRS, 'id = "late"', 'id = "late", block = "1"', "key 'block': expected none"),
+        (PAIRS, 'subject = "she"', 'subject = "he"', "both sentences are 'The actor said he was an actor.'"),
+        (PAIRS, '[groups.female]\nsubject = "she"', "", "expected at least two groups, found ['male']"),
+        (
+            PAIRS,
+            'subject = "she"',
+            'object = "her"',
+            "key 'groups.female': expected the counterparts of group 'male'",
+        ),
+        (
+            PAIRS,
+            'subject = "she"',
+            'subject = ["she", "her"]',
+            "key 'groups.female': expected the counterparts",
+        ),
+        (PAIRS, 'version = "1"', "version = 1", "key 'version'"),
+        (PAIRS, 'version = "1"', "version = ", "expected TOML"),
+        (AGES, 'group = "old"', 'group = "odl"', "template 'dozed': expected one of the groups"),
+        (AGES, 'group = "old", ', "", "template 'dozed': expected one of the groups"),
+        (AGES, 'contrast = ["old"]', 'contrast = ["young"]', "template 'ran': expected groups that differ"),
+        (
+            AGES,
+            "Here {person}",
+            "Here {term} {person}",
+            "template 'ran': slot 'term': the suite has no terms",
+        ),
+        (AGES, "domain =", "age =", "template 'ran': key 'slices': expected another axis"),
+        (AGES, 'id = "ran"', 'id = "dozed"', "template 'dozed' stands twice"),
+        (PROMPTS, 'prompts = [{ id = "a", text = "Once", group = "none" }]', "prompts = []", "has no cases"),
+        (PROMPTS, "samples = 2", "samples = 0", "key 'samples': expected at least 1, found 0"),
+        (
+            PROMPTS,
+            "max_new_tokens = 5,",
+            "max_new_tokens = 0,",
+            "key 'sampling.max_new_tokens': expected at least 1",
+        ),
+        (PROMPTS, "top_p = 0.9", "top_p = 90", "key 'sampling.top_p': expected above 0 and at most 1"),
+        (PROMPTS, "top_p = 0.9", "temperature = -1", "key 'sampling.temperature': expected 0 or more"),
+        (PROMPTS, "top_p = 0.9", "top_k = -1", "key 'sampling.top_k': expected 0 (all tokens) or more"),
+        (PROMPTS, "top_p = 0.9", "temperature = 0", "key 'samples': expected 1, since at temperature 0"),
+        (AGES, '["uncle", "aunt"]', "[]", "key 'groups.middle': expected the counterparts"),
+        (AGES, '"elderly man", "', '"", "', "slot 'A_person': an empty word, as group 'old' has it"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, old, new, message):
+    """A mistake is named with file and key."""
+    assert old in text
+    with pytest.raises(DataError) as raised:
+        load(tmp_path, text.replace(old, new, 1))
+    assert message in str(raised.value)
+    assert "suite.toml" in str(raised.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    """A missing file, a folder and a file in another encoding are errors of the data, with the file's name."""
+    (tmp_path / "latin.toml").write_bytes('title = "Ma\u00dfe"'.encode("latin-1"))
+    for name, message in (
+        ("none.toml", "No such file"),
+        ("", "Is a directory"),
+        ("latin.toml", "expected UTF-8, found byte 0xdf"),
+    ):
+        with pytest.raises(DataError, match=re.escape(message)) as raised:
+            read_suite_file(tmp_path / name)
+        assert str(tmp_path / name) in str(raised.value)
