@@ -25,48 +25,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
-from itertools import combinations
 from pathlib import Path
 from typing import Any, ClassVar
 
 from gptaudit.errors import UsageError
 from gptaudit.records import (
     Answer,
+    AnyMetricSpec,
     Attribution,
     Case,
     Completion,
     DataSource,
-    Direction,
     Evidence,
     Likelihood,
     Measurement,
+    margins_between,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """A metric that a probe reports: the mean over cases of one value per case, or what `formula` says.
-
-    `binary` says that every value is 0 or 1, so that an interval for proportions applies.
-    `bounds` are the least and greatest values possible; intervals stay inside them.
-    `formula` computes the figure from totals over all cases, such as `100 * right / asked`: its names are values that
-    `measure` gives for each case, zero where a case adds nothing (see `gptaudit.stats.formula`). One that
-    `gptaudit.stats.contrast_formula` makes is by how much a group's mean differs from that of the others of its axis:
-    its figures are those of slices, and its `bounds` those of the value.
-    `axes` are the axes whose groups have a figure; none named, all have.
-    `macro` totals the means of clusters in place of cases, so that each cluster weighs the same.
-    """
-
-    name: str
-    ideal: float
-    direction: Direction
-    unit: str
-    title: str = ""
-    binary: bool = False
-    bounds: tuple[float | None, float | None] = (None, None)
-    formula: str = ""
-    macro: bool = False
-    axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +116,7 @@ class Predictions:
 
     It is read more than once, so it is a sequence, or makes a new iterator each time.
     """
-    metrics: tuple[MetricSpec, ...]
+    metrics: tuple[AnyMetricSpec, ...]
     """The metrics that such predictions allow; each measurement has the values that these need."""
     method: Mapping[str, Any]
     """How they measure, as JSON; it differs from `Probe.method` wherever the figures cannot be compared."""
@@ -164,10 +138,10 @@ class Probe(ABC):
     goal: str = ""
     """One sentence: what a good or bad result means to a reader."""
     needs: frozenset[str] = frozenset()
-    """Capabilities the backend must have: `generate`, `chat`, `score`, `gradients`, `attentions`."""
+    """Capabilities the backend must have: `generate`, `chat`, `score`, `gradients`."""
     scorers: tuple[str, ...] = ()
     """Names of the scorers whose labels `measure` reads."""
-    metrics: tuple[MetricSpec, ...] = ()
+    metrics: tuple[AnyMetricSpec, ...] = ()
     sees: tuple[Sees, ...] = ()
     """The plantable flaws that it should find; `gptaudit calibrate` tries it on decoders that have them."""
     calibration: Traversable | None = None
@@ -185,13 +159,12 @@ class Probe(ABC):
         """Turn a case's answers into one value per metric."""
 
     def is_open(self, answered: Answered) -> bool:
-        """Whether the errors of rough log-likelihoods could change a value that `measure` decides.
+        """Whether answers in low precision leave a decision of `measure` open, so that they are asked again exactly.
 
-        So it is where two of the case's sums lie closer than their errors: a probe compares them. One that decides
-        by something else must say so here.
+        Default: two of the case's sums lie closer than their errors. Override if `measure` compares anything else, with
+        the same margins that it decides by.
         """
-        pairs = combinations(answered.likelihoods, 2)
-        return any(abs(a.logprob - b.logprob) <= a.error + b.error for a, b in pairs)
+        return any(margin.is_open for margin in margins_between(answered.likelihoods))
 
     def source(self, context: ProbeContext) -> DataSource | None:  # noqa: ARG002 - most probes need no context
         """Say where the cases come from."""

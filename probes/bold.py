@@ -19,9 +19,17 @@ from typing import Any
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Sampling
-from gptaudit.stats.contrast_formula import contrasting
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
+from gptaudit.records import (
+    Case,
+    ContrastSpec,
+    DataSource,
+    Evidence,
+    Exchange,
+    GenerateRequest,
+    MetricSpec,
+    Sampling,
+)
 
 from .round_robin import interleaved
 from .sampling_helpers import described
@@ -43,16 +51,17 @@ def _balance(name: str, title: str) -> MetricSpec:
     return MetricSpec(name, 0.0, "target", "fraction", title=title, bounds=(-1.0, 1.0))
 
 
-def _gap(name: str, value: str, title: str, bounds: tuple[float, float]) -> MetricSpec:
+def _gap(name: str, value: str, title: str, bounds: tuple[float, float]) -> ContrastSpec:
     """Return the metric of how a group's mean of `value` differs from that of its domain's other groups."""
-    return MetricSpec(
+    return ContrastSpec(
         name,
         ideal=0.0,
         direction="target",
         unit="score",
         title=f"{title} of a group less that of the others of its domain",
         bounds=bounds,
-        formula=contrasting(value, "rated"),
+        value=value,
+        count="rated",
         axes=DOMAINS,
     )
 

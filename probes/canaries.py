@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Sees
-from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Sampling
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Sees
+from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, MetricSpec, Sampling
 
 CANARIES = 100
 DIGITS = 4

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.data import datasets
-from gptaudit.probe import MetricSpec, ProbeContext
-from gptaudit.records import Case, DataSource, ScoreRequest
+from gptaudit.probe import ProbeContext
+from gptaudit.records import Case, DataSource, RatioSpec, ScoreRequest
 
 from .bbq import METRICS as BBQ_METRICS
 from .bbq import Bbq
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .cbbq_rows import Item
 
 
-def _share(name: str, title: str, formula: str) -> MetricSpec:
-    return MetricSpec(name, 0.0, "lower", "fraction", title=title, formula=formula, bounds=(0.0, 1.0))
+def _share(name: str, title: str, formula: str) -> RatioSpec:
+    return RatioSpec(name, 0.0, "lower", "fraction", title=title, formula=formula, bounds=(0.0, 1.0))
 
 
 METRICS = (

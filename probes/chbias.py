@@ -15,8 +15,8 @@ from typing import Any
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, ScoreRequest
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
+from gptaudit.records import Case, DataSource, RatioSpec, ScoreRequest
 
 from .sentence_pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
 
@@ -45,7 +45,7 @@ class ChBias(Probe):
     data_set = datasets.CHBIAS.name
     metrics = (
         STEREOTYPE_RATE,
-        MetricSpec(
+        RatioSpec(
             "perplexity_t",
             ideal=0.0,
             direction="target",

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gptaudit.probe import Answered, Probe
-from gptaudit.records import Case, Evidence, Exchange, ScoreRequest
+from gptaudit.records import TIE, Case, Evidence, Exchange, Margin, ScoreRequest
 
 from .elicited import Elicited, LetteredQuestion, continuations
-from .sentence_pairs import TIE
 
 _PROMPT = "{sentence} \N{LEFT SINGLE QUOTATION MARK}{pronoun}\N{RIGHT SINGLE QUOTATION MARK} refers to the"
 
@@ -59,11 +58,7 @@ class CoreferenceProbe(Probe):
 
     def is_open(self, answered: Answered) -> bool:
         """Whether the errors could change which candidate of a sentence is the answer, or whether they tie."""
-        found = answered.likelihoods
-        return any(
-            abs(right.logprob - wrong.logprob) <= right.error + wrong.error + TIE
-            for right, wrong in zip(found[::2], found[1::2], strict=True)
-        )
+        return any(margin.is_open for margin in margins(answered))
 
 
 def _questions(case: Case) -> list[LetteredQuestion]:
@@ -82,15 +77,15 @@ def ask_who(sentence: str, pronoun: str, right: str, wrong: str) -> tuple[ScoreR
     return ScoreRequest(context, f" {right}"), ScoreRequest(context, f" {wrong}")
 
 
-def margins(answered: Answered) -> list[float]:
-    """Return for each sentence by how many nats the right candidate is ahead."""
-    sums = [likelihood.logprob for likelihood in answered.likelihoods]
-    return [right - wrong for right, wrong in zip(sums[::2], sums[1::2], strict=True)]
+def margins(answered: Answered) -> list[Margin]:
+    """Return for each sentence the lead of the right candidate."""
+    found = answered.likelihoods
+    return [Margin.between(right, wrong) for right, wrong in zip(found[::2], found[1::2], strict=True)]
 
 
-def ties(found: Sequence[float]) -> bool:
+def ties(found: Sequence[Margin]) -> bool:
     """Whether rounding decides one of these margins."""
-    return min(map(abs, found)) <= TIE
+    return any(margin.outcome == "tie" for margin in found)
 
 
 def who_evidence(answered: Answered, labels: Sequence[str], severity: float) -> Evidence:
@@ -101,8 +96,8 @@ def who_evidence(answered: Answered, labels: Sequence[str], severity: float) -> 
             Exchange(
                 label,
                 right.context,
-                (right if margin > 0 else wrong).continuation,
-                {"nats for the right answer": margin},
+                (right if margin.nats > 0 else wrong).continuation,
+                {"nats for the right answer": margin.nats},
             )
             for label, right, wrong, margin in zip(
                 labels, asked[::2], asked[1::2], margins(answered), strict=True

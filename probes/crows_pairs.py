@@ -13,12 +13,11 @@ from typing import Any
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, ScoreRequest
+from gptaudit.records import TIE, Case, DataSource, ScoreRequest
 
 from .crows_pairs_margins import METRICS, RATE, margins, score_pair
 from .crows_pairs_predictions import PREDICTED, PREDICTIONS_METHOD, read_pair_predictions
 from .elicited import elicited_pair
-from .sentence_pairs import TIE
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
 NUMBER = ""

@@ -10,10 +10,9 @@ from pathlib import Path
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import NO_PREDICTION, Scored
-from gptaudit.records import Case, Likelihood, Measurement, ScoreRequest
+from gptaudit.records import TIE, Case, Likelihood, Measurement, ScoreRequest
 
 from .crows_pairs_margins import GAP, RATE, score_pair
-from .sentence_pairs import TIE
 
 SCORES = ("sent_more_score", "sent_less_score")
 PREDICTED = (RATE.name, GAP.name)

@@ -19,8 +19,18 @@ from itertools import islice
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, GenerateRequest, Sampling, ScoreRequest
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
+from gptaudit.records import (
+    AnyMetricSpec,
+    Case,
+    DataSource,
+    Evidence,
+    Exchange,
+    GenerateRequest,
+    MetricSpec,
+    Sampling,
+    ScoreRequest,
+)
 
 from .answer_letters import LETTERS, read_letter
 
@@ -91,7 +101,8 @@ class Elicited(Probe):
     ) -> None:
         self.id, self.suite, self.version, self.goal = probe.id, probe.suite, probe.version, probe.goal
         self.title = f"{probe.title} (elicited)"
-        kept = [replace(spec, binary=False) for spec in probe.metrics if spec.name in metrics]
+        names = set(metrics)
+        kept = (_of_shares(spec) for spec in probe.metrics if spec.name in names)
         self.metrics = (*kept, CONSISTENCY)
         self._probe = probe
         self._questions = questions
@@ -139,6 +150,11 @@ class Elicited(Probe):
             "answer": "one letter; a case with an answer that is not plainly one letter is unscored",
             **{key: said for key, said in self._probe.method().items() if key == "cluster"},
         }
+
+
+def _of_shares(spec: AnyMetricSpec) -> AnyMetricSpec:
+    """Return the metric for values that are shares of the orders, and so no longer 0 or 1."""
+    return replace(spec, binary=False) if isinstance(spec, MetricSpec) else spec
 
 
 def one_question(text: str) -> Callable[[Case], list[LetteredQuestion]]:

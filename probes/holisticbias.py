@@ -25,13 +25,14 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from gptaudit.data import datasets
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored
 from gptaudit.records import (
     Case,
     DataSource,
     Evidence,
     Exchange,
     GenerateRequest,
+    MetricSpec,
     Request,
     Sampling,
     ScoreRequest,
@@ -128,9 +129,10 @@ class HolisticBias(HolisticBiasProbe):
         """Test whether the perplexities differ."""
         sides = _halves([x.logprob / len(x.token_logprobs) for x in answered.likelihoods])
         p = _p_value(*sides)
+        differs, differs_corrected = _significant(p, answered.case.content["tests"])
         values = {
-            "likelihood_bias": float(p < ALPHA),
-            "likelihood_bias_corrected": float(p < ALPHA / answered.case.content["tests"]),
+            "likelihood_bias": float(differs),
+            "likelihood_bias_corrected": float(differs_corrected),
         }
         requests = [r for r in answered.case.requests if isinstance(r, ScoreRequest)]
         shown = zip(answered.case.content["names"], _halves(requests), sides, strict=True)
@@ -158,8 +160,8 @@ class HolisticBias(HolisticBiasProbe):
                     (sign, -sign), zip(_halves(means), _halves(errors), strict=True), strict=True
                 )
             )
-            p, above = _p_value(first, second), _above(first, second)
-            found.add((p < ALPHA, p < ALPHA / tests, above if p < ALPHA else None))
+            decided = _significant(_p_value(first, second), tests)
+            found.add((decided, _above(first, second) if any(decided) else None))
         return len(found) > 1
 
     def method(self) -> Mapping[str, Any]:
@@ -236,6 +238,11 @@ def _p_value(first: Sequence[float], second: Sequence[float]) -> float:
     from scipy.stats import mannwhitneyu
 
     return float(mannwhitneyu(first, second).pvalue)
+
+
+def _significant(p: float, tests: int) -> tuple[bool, bool]:
+    """Whether a pair differs, by itself and corrected for so many tests."""
+    return p < ALPHA, p < ALPHA / tests
 
 
 def _above(first: Sequence[float], second: Sequence[float]) -> bool:

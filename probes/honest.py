@@ -21,8 +21,8 @@ from typing import Any
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, Sampling
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored
+from gptaudit.records import Case, DataSource, Evidence, Exchange, MetricSpec, Sampling
 
 from .round_robin import interleaved
 from .sampling_helpers import described, sample_requests

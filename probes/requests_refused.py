@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gptaudit.probe import Answered, MetricSpec, Probe, ProbeContext, Scored, Sees
-from gptaudit.records import Case, DataSource, Evidence, Sampling
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Sees
+from gptaudit.records import Case, DataSource, Evidence, MetricSpec, Sampling
 
 from .invented_requests import HARMFUL, HARMLESS, requests
 from .sampling_helpers import sample_exchanges, sample_requests, sampling_method

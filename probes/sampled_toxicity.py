@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gptaudit.probe import Answered, MetricSpec, Scored
-from gptaudit.records import Evidence
+from gptaudit.probe import Answered, Scored
+from gptaudit.records import Evidence, MetricSpec
 
 from .sampling_helpers import sample_exchanges
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gptaudit.probe import Answered, MetricSpec, Scored, Unscored
-from gptaudit.records import Evidence, Exchange, ScoreRequest
-
-TIE = 1e-4
-"""Sums of log-probabilities, in nats, that differ by no more: which is larger depends on the batch they came in."""
+from gptaudit.probe import Answered, Scored, Unscored
+from gptaudit.records import TIE, Evidence, Exchange, Margin, MetricSpec, ScoreRequest
 
 STEREOTYPE_RATE = MetricSpec(
     "stereotype_rate",
@@ -37,9 +34,9 @@ PAIR_METHOD = {
 
 def compare_pair(answered: Answered, values: Callable[[float], Mapping[str, float]]) -> Scored | Unscored:
     """Turn the log-likelihood of the first of two sentences minus that of the second into values, unless they tie."""
-    more, less = (likelihood.logprob for likelihood in answered.likelihoods)
-    evidence = _pair_evidence(answered, more - less)
-    return Scored(values(more - less), evidence) if abs(more - less) > TIE else Unscored("tie", evidence)
+    margin = Margin.between(*answered.likelihoods)
+    evidence = _pair_evidence(answered, margin.nats)
+    return Unscored("tie", evidence) if margin.outcome == "tie" else Scored(values(margin.nats), evidence)
 
 
 def _pair_evidence(answered: Answered, severity: float) -> Evidence:

@@ -12,8 +12,8 @@ from typing import Any
 
 from gptaudit.probes.kinds.pairs import PairsFile, SentencePair
 
-from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Sees, Unscored
-from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence
+from gptaudit.probe import Answered, ProbeContext, Scored, Sees, Unscored
+from gptaudit.records import AttributeRequest, Attribution, Case, DataSource, Evidence, MetricSpec
 
 from .kinds.suite_probe import SuiteProbe
 

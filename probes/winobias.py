@@ -18,8 +18,8 @@ from gptaudit.data import datasets
 from gptaudit.data.datasets import WINOBIAS
 from gptaudit.errors import DataError
 from gptaudit.files import read_text
-from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource
+from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
+from gptaudit.records import Case, DataSource, MetricSpec
 
 from .coreference import (
     COREFERENCE_METHOD,
@@ -86,10 +86,12 @@ class WinoBias(CoreferenceProbe):
     def measure(self, answered: Answered) -> Scored | Unscored:
         """See which of the two sentences is resolved rightly."""
         pro, anti = found = margins(answered)
-        evidence = who_evidence(answered, ("with the stereotype", "against the stereotype"), pro - anti)
+        evidence = who_evidence(
+            answered, ("with the stereotype", "against the stereotype"), pro.nats - anti.nats
+        )
         if ties(found):
             return Unscored("tie", evidence)
-        return Scored(self.values({}, [float(pro > 0), float(anti > 0)]), evidence)
+        return Scored(self.values({}, [float(margin.nats > 0) for margin in found]), evidence)
 
     def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:  # noqa: ARG002
         """Return the two accuracies and their difference."""

@@ -19,8 +19,8 @@ from typing import Any
 from gptaudit.data import datasets
 from gptaudit.data.datasets import WINOGENDER
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource
+from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
+from gptaudit.records import Case, DataSource, MetricSpec, RatioSpec
 
 from .coreference import (
     COREFERENCE_METHOD,
@@ -70,7 +70,7 @@ class Winogender(CoreferenceProbe):
             title="accuracy where the answer agrees with the labour statistics minus accuracy where it does not",
             bounds=(-1.0, 1.0),
         ),
-        MetricSpec(
+        RatioSpec(
             "statistics_correlation",
             ideal=0.0,
             direction="target",
@@ -107,7 +107,7 @@ class Winogender(CoreferenceProbe):
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Count for each gender how often the answer is right, and how often it is the occupation."""
         found = margins(answered)
-        values = self.values(answered.case.content, [float(margin > 0) for margin in found])
+        values = self.values(answered.case.content, [float(margin.nats > 0) for margin in found])
         labels = [
             f"{gender}, means the {'occupation' if refers else 'participant'}"
             for gender, refers in answered.case.content["sentences"]

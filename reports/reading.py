@@ -27,7 +27,6 @@ CAPABILITIES = {
     "chat": "answer a conversation",
     "score": "give the likelihood of a text",
     "gradients": "give gradients, which attribution needs",
-    "attentions": "give attention weights",
 }
 """What a backend may be able to do, in words."""
 

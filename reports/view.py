@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
@@ -50,41 +49,21 @@ def facts(result: AuditResult) -> list[tuple[str, str]]:
 
 def rule_views(result: AuditResult, gate: GateResult) -> list[View]:
     """Return each rule with its verdict, and its figure drawn against the range that it allows."""
-    return [_rule(result, rule, zone) for rule, zone in zip(gate.rules, zones(gate), strict=True)]
+    return [_rule(result, rule) for rule in gate.rules]
 
 
-def zones(gate: GateResult) -> Iterator[tuple[float, float] | None]:
-    """Yield the range that each rule allows, or None where the policy does not tell.
-
-    The rules are in the order of the policy's entries. An entry stands for several where its metric ends in
-    `=*]`, and two entries may limit one metric: the figure itself and its increase.
-    """
-    entries = list(gate.policy.get("rule", ()))
-    used = set()
-    for rule in gate.rules:
-        free = (i for i, e in enumerate(entries) if (i, rule.metric) not in used and _covers(e, rule.metric))
-        index = next(free, None)
-        used.add((index, rule.metric))
-        yield None if index is None else _range(entries[index])
+def allowed(rule: RuleResult) -> tuple[float, float] | None:
+    """Return the range that a rule allows, None where the results do not say it; an end may be infinite."""
+    if rule.least is None and rule.greatest is None:
+        return None
+    return (
+        -math.inf if rule.least is None else rule.least,
+        math.inf if rule.greatest is None else rule.greatest,
+    )
 
 
-def _covers(entry: Mapping[str, Any], metric: str) -> bool:
-    name = str(entry.get("metric"))
-    return name == metric or (name.endswith("=*]") and metric.startswith(name.removesuffix("*]")))
-
-
-def _range(entry: Mapping[str, Any]) -> tuple[float, float] | None:
-    match entry:
-        case {"ideal": float() | int() as ideal, "tolerance": float() | int() as tolerance}:
-            return ideal - tolerance, ideal + tolerance
-        case {"max_increase": float() | int() as most}:
-            return -math.inf, most
-        case {"min": float() | int()} | {"max": float() | int()}:
-            return entry.get("min", -math.inf), entry.get("max", math.inf)
-    return None
-
-
-def _rule(result: AuditResult, rule: RuleResult, zone: tuple[float, float] | None) -> View:
+def _rule(result: AuditResult, rule: RuleResult) -> View:
+    zone = allowed(rule)
     metric = result.metric(rule.metric)
     unit = metric.unit if metric else ""
     value = "no figure"

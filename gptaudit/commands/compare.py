@@ -32,11 +32,10 @@ COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": 
 @click.option(
     "--level",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
+    show_default="0.95",
     help="Of the intervals; 1 - level is the share of false discoveries.",
 )
-def compare(baseline: Path, candidate: Path, page: Path | None, level: float) -> None:
+def compare(baseline: Path, candidate: Path, page: Path | None, level: float | None) -> None:
     """Compare two audits of the same cases: what got better, what got worse, and which cases changed.
 
     It informs and does not decide: exit 0, whatever changed. To decide, gate with `max_increase` and --baseline.
@@ -45,6 +44,7 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float) ->
     from gptaudit.gate import comparison as comparing
     from gptaudit.gate.decide import read_audit
     from gptaudit.reports.comparison import render
+    from gptaudit.stats.intervals import DEFAULT_LEVEL
 
     page = page or candidate.parent / "comparison.html"
     if page.suffix != ".html":
@@ -54,7 +54,7 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float) ->
         if path.resolve() in {baseline.resolve(), candidate.resolve()}:
             msg = f"-o {page}: would replace {path}, which is being read; name another file"
             raise UsageError(msg)
-    found = comparing.compare(read_audit(baseline), read_audit(candidate), level=level)
+    found = comparing.compare(read_audit(baseline), read_audit(candidate), level=level or DEFAULT_LEVEL)
     write_atomic(page, render(found))
     write_atomic(page.with_suffix(".json"), to_json(found))
     _show(found)

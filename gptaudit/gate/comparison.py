@@ -17,10 +17,19 @@ from typing import Literal, TypeAlias
 
 from gptaudit.errors import DataError
 from gptaudit.evidence.plan import digest
-from gptaudit.gate.pairing import Audit, Difference, PairedCase, Pairs, both_totals, columns, is_binary
+from gptaudit.gate.pairing import (
+    Audit,
+    Difference,
+    PairedCase,
+    Pairs,
+    both_totals,
+    columns,
+    figure_formula,
+    is_binary,
+)
 from gptaudit.records import Evidence, Measurement, Metric, ProbeResult, full_name
 from gptaudit.stats.effects import cohens_d, cohens_h
-from gptaudit.stats.formula import parsed
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.stats.paired import mcnemar, sign_flips
 from gptaudit.stats.totals import exchange_test
 
@@ -111,7 +120,7 @@ class Comparison:
     schema: str = field(default=COMPARISON_SCHEMA)
 
 
-def compare(baseline: Audit, candidate: Audit, *, level: float = 0.95) -> Comparison:
+def compare(baseline: Audit, candidate: Audit, *, level: float = DEFAULT_LEVEL) -> Comparison:
     """Compare two audits. Raises `DataError` where they have no figure in common."""
     from scipy.stats import false_discovery_control  # see `gptaudit.stats.paired`
 
@@ -198,7 +207,7 @@ def _changes(
 
 def _test(pairs: Sequence[PairedCase], metric: Metric, found: Difference, seed: int) -> tuple[Test, float]:
     if metric.formula:
-        return "exchanges", exchange_test(*both_totals(pairs, metric), parsed(metric.formula), seed=seed)
+        return "exchanges", exchange_test(*both_totals(pairs, metric), figure_formula(metric), seed=seed)
     new, old = columns(pairs, metric.name)
     if found.clusters == found.n and is_binary(metric, new, old):
         return "mcnemar", mcnemar(new, old)

@@ -127,6 +127,8 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
         high=figure.high,
         limit=limit_text(figure.rule),
         why=why,
+        least=figure.rule.limits[0],
+        greatest=figure.rule.limits[1],
     )
 
 

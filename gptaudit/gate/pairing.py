@@ -9,14 +9,13 @@ from math import fsum, isfinite
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult
-from gptaudit.stats.contrast import ContrastSide, contrast_interval
-from gptaudit.stats.contrast_formula import OTHERS
-from gptaudit.stats.formula import contrast_of, parsed
+from gptaudit.errors import DataError
+from gptaudit.records import AuditResult, GroupContrast, Measurement, Metric, ProbeResult
+from gptaudit.stats.contrast import ContrastSide, contrast_interval, contrast_of_totals
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
-from gptaudit.stats.totals import Totals, figure_interval
+from gptaudit.stats.totals import FigureFormula, Totals, figure_interval
 
 PairedCase: TypeAlias = tuple[Measurement, Measurement]
 """A case in the candidate and in the baseline."""
@@ -60,7 +59,7 @@ class Pairs:
 
     def of_metric(self, metric: Metric) -> list[PairedCase]:
         """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
-        if contrast_of(metric.formula):
+        if metric.contrast:
             return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
         return self.of_slice(metric.slice)
 
@@ -101,32 +100,33 @@ class Difference:
     def _of_totals(
         cls, pairs: Sequence[PairedCase], metric: Metric, level: float, seed: int, counts: Mapping[str, int]
     ) -> Difference:
-        formula = parsed(metric.formula)
+        formula = figure_formula(metric)
         new, old = both_totals(pairs, metric)
         figures = new.figure(formula), old.figure(formula)
         if not all(map(isfinite, figures)):
             why = f"it is not defined: {metric.formula} divides by zero"
             return cls(None, None, Interval(None, None, "none", why), **counts)
-        if all((new.parts[name] == old.parts[name]).all() for name in formula.names):
+        if all((new.parts[name] == old.parts[name]).all() for name in new.parts):
             return cls(*figures, UNCHANGED, **counts)
-        if formula.contrast:
-            return cls(*figures, _contrast_rise(pairs, metric, formula.contrast, level, seed), **counts)
+        if metric.contrast:
+            return cls(*figures, _contrast_rise(pairs, metric, metric.contrast, level, seed), **counts)
         joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
 
         def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
-            one, other = ({n: totals[who, n] for n in formula.names} for who in (0, 1))
+            one, other = ({n: totals[who, n] for n in new.parts} for who in (0, 1))
             return formula(one) - formula(other)
 
         return cls(*figures, figure_interval(joint, difference, level=level, seed=seed), **counts)
 
 
 def _contrast_rise(
-    pairs: Sequence[PairedCase], metric: Metric, contrast: tuple[str, str], level: float, seed: int
+    pairs: Sequence[PairedCase], metric: Metric, contrast: GroupContrast, level: float, seed: int
 ) -> Interval:
     """Return an interval for how much more a group rose than the others of its axis."""
-    value, count = contrast
-    asked = [(m, o) for m, o in pairs if m.values[count] and o.values[count]]
-    rises = np.subtract(*columns(asked, value))
+    asked = [
+        pair for pair, *counts in zip(pairs, *columns(pairs, contrast.count), strict=True) if all(counts)
+    ]
+    rises = np.subtract(*columns(asked, contrast.value))
     clusters = np.array([m.cluster for m, _ in asked])
     inside = np.array([metric.slice.items() <= m.slices.items() for m, _ in asked], dtype=bool)
     own, others = (ContrastSide(rises[rows], clusters[rows]) for rows in (inside, ~inside))
@@ -140,8 +140,12 @@ def _contrast_rise(
 
 
 def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[float]]:
-    """Return a value of each case in the candidate and in the baseline."""
-    return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
+    """Return a value of each case in the candidate and in the baseline; raise `DataError` where a case lacks it."""
+    try:
+        return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
+    except KeyError:
+        msg = f"the measurements of one audit have no value {name!r}, which the other's figures are computed from"
+        raise DataError(f"{msg}; run both with the same version of gptaudit") from None
 
 
 def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
@@ -149,26 +153,34 @@ def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> boo
     return metric.interval.startswith("wilson") and {*new, *old} <= {0.0, 1.0}
 
 
+def figure_formula(metric: Metric) -> FigureFormula:
+    """Return what computes a ratio or a contrast from the totals of `both_totals`."""
+    return contrast_of_totals if metric.contrast else parsed(metric.formula)
+
+
 def both_totals(pairs: Sequence[PairedCase], metric: Metric) -> tuple[Totals, Totals]:
-    """Return the totals of a metric's formula in the candidate and in the baseline."""
-    names = parsed(metric.formula).names
+    """Return the totals of a ratio or a contrast in the candidate and in the baseline."""
+    both: dict[Any, tuple[list[float], list[float]]]
+    if metric.contrast is None:
+        both = {name: columns(pairs, name) for name in parsed(metric.formula).names}
+        parts = {name: (np.array(new), np.array(old)) for name, (new, old) in both.items()}
+    else:
+        inside = np.array([metric.slice.items() <= m.slices.items() for m, _ in pairs])
+        both = {
+            "value": columns(pairs, metric.contrast.value),
+            "count": columns(pairs, metric.contrast.count),
+        }
+        parts = {
+            (side, name): (np.array(new) * adds, np.array(old) * adds)
+            for side, adds in (("own", inside), ("others", ~inside))
+            for name, (new, old) in both.items()
+        }
     clusters = np.array([m.cluster for m, _ in pairs])
-    inside = [metric.slice.items() <= m.slices.items() for m, _ in pairs]
-    both = {name: _totalled(pairs, name, inside) for name in names}
-    new, old = (
-        Totals.of({n: values[who] for n, values in both.items()}, clusters, macro=metric.macro)
+    new_totals, old_totals = (
+        Totals.of({name: values[who] for name, values in parts.items()}, clusters, macro=metric.macro)
         for who in (0, 1)
     )
-    return new, old
-
-
-def _totalled(
-    pairs: Sequence[PairedCase], name: str, inside: Sequence[bool]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what each case adds to a total in the candidate and in the baseline; see `OTHERS`."""
-    adds = np.array(inside) != name.startswith(OTHERS)
-    new, old = columns(pairs, name.removeprefix(OTHERS))
-    return np.array(new) * adds, np.array(old) * adds
+    return new_totals, old_totals
 
 
 def _facts(probe: ProbeResult, cases: Sequence[str]) -> dict[str, object]:

@@ -21,6 +21,7 @@ from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationErr
 
 from gptaudit.errors import PolicyError
 from gptaudit.files import read_text, read_toml
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import key_path, nearest
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Policy:
     schema: Literal["gptaudit.policy/1"]
     rule: tuple[Rule, ...]
     coverage: Number = 0.95
-    level: Number = 0.95
+    level: Number = DEFAULT_LEVEL
     correction: Literal["holm", "none"] = "holm"
     inconclusive: Literal["fail", "allow"] = "fail"
     name: str = ""

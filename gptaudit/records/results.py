@@ -8,13 +8,19 @@ from typing import Any, Literal, TypeAlias
 
 from gptaudit.records.calibrated import CalibratedFigure
 from gptaudit.records.measured import Evidence
+from gptaudit.records.metric_specs import Direction
 
 RESULTS_SCHEMA = "gptaudit.results/1"
 
-Direction: TypeAlias = Literal["lower", "higher", "target"]
-"""Where the ideal lies: as low or as high as possible, or at `ideal` itself."""
-
 Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupContrast:
+    """The values of a case that a contrast between groups is computed from; see `ContrastSpec`."""
+
+    value: str
+    count: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Metric:
     """How the figure is computed from totals over the cases; empty for a mean."""
     macro: bool = False
     """Whether each cluster weighs the same, however many cases it has."""
+    contrast: GroupContrast | None = None
+    """Set where the figure is a group's mean less that of the other groups of its axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,9 @@ class RuleResult:
     high: float | None
     limit: str
     why: str
+    least: float | None = None
+    """The least value allowed, of the figure or of its increase; None where there is no such limit."""
+    greatest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,8 @@ from gptaudit.run.measuring import Scorers, measure_probe
 from gptaudit.run.reports import write_reports
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.target import open_target
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest, validated
-
-DEFAULT_LEVEL = 0.95
 
 log = logging.getLogger("gptaudit")
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from gptaudit.errors import UsageError
 from gptaudit.evidence.store import Store
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Answered, MetricSpec, Probe, Scored
+from gptaudit.probe import Answered, Probe, Scored
 from gptaudit.protocols.scorer import Scorer, Scores
 from gptaudit.records import (
     Answer,
@@ -26,6 +26,7 @@ from gptaudit.records import (
     EvidenceItem,
     Failure,
     Measurement,
+    AnyMetricSpec,
     ProbeResult,
 )
 from gptaudit.run.metrics import summarise
@@ -93,7 +94,7 @@ def measure_probe(
 
 def sum_up(
     collected: Collected,
-    metrics: Sequence[MetricSpec],
+    metrics: Sequence[AnyMetricSpec],
     store: Store,
     *,
     seed: int,

@@ -7,26 +7,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import fsum, isfinite
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gptaudit.records import Measurement, Metric
+from gptaudit.records import (
+    AnyMetricSpec,
+    ContrastSpec,
+    GroupContrast,
+    Measurement,
+    Metric,
+    MetricSpec,
+    RatioSpec,
+)
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
-from gptaudit.stats.contrast_formula import OTHERS
-from gptaudit.stats.formula import contrast_of, parsed
+from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, mean_interval
 from gptaudit.stats.totals import Totals, figure_interval
-
-if TYPE_CHECKING:
-    from gptaudit.probe import MetricSpec
 
 Rows: TypeAlias = slice | NDArray[np.int64]
 
 
 def summarise(
-    specs: Sequence[MetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
+    specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
 ) -> tuple[Metric, ...]:
     """Return each metric over the scored cases with its interval: whole, then slice by slice.
 
@@ -48,9 +52,9 @@ def summarise(
     )
 
 
-def _has_figure(spec: MetricSpec, where: Mapping[str, str]) -> bool:
+def _has_figure(spec: AnyMetricSpec, where: Mapping[str, str]) -> bool:
     if not where:
-        return contrast_of(spec.formula) is None
+        return not isinstance(spec, ContrastSpec)
     return not spec.axes or where.keys() <= set(spec.axes)
 
 
@@ -67,11 +71,11 @@ class _Columns:
     """The rows of each (axis, group)."""
 
     @classmethod
-    def of(cls, specs: Sequence[MetricSpec], measurements: Iterable[Measurement]) -> _Columns:
+    def of(cls, specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters = array("b"), array("q")
-        values = {name.removeprefix(OTHERS): array("d") for spec in specs for name in _names(spec)}
+        values = {name: array("d") for spec in specs for name in _names(spec)}
         slices: dict[tuple[str, str], array[int]] = {}
-        by_name = {spec.name: spec for spec in specs if not spec.formula}
+        by_name = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
         for row, m in enumerate(measurements):
             scored.append(m.unscored is None)
             clusters.append(int.from_bytes(blake2b(m.cluster.encode(), digest_size=8).digest(), signed=True))
@@ -95,7 +99,7 @@ class _Columns:
 
 
 def _metric(
-    spec: MetricSpec,
+    spec: AnyMetricSpec,
     where: Mapping[str, str],
     columns: _Columns,
     rows: Rows,
@@ -104,8 +108,8 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
-    if contrast := contrast_of(spec.formula):
-        sides = (_side(*contrast, columns, side) for side in (rows, columns.others(where)))
+    if isinstance(spec, ContrastSpec):
+        sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
         value, interval = _contrast(spec, *sides, level=level, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
@@ -126,13 +130,14 @@ def _metric(
         slice=where,
         why=interval.why,
         cases=len(scored),
-        formula=spec.formula,
-        macro=spec.macro,
+        formula="" if isinstance(spec, MetricSpec) else spec.formula,
+        macro=isinstance(spec, RatioSpec) and spec.macro,
+        contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
     )
 
 
 def _contrast(
-    spec: MetricSpec, own: ContrastSide, others: ContrastSide, *, level: float, seed: int
+    spec: ContrastSpec, own: ContrastSide, others: ContrastSide, *, level: float, seed: int
 ) -> tuple[float | None, Interval]:
     """Return by how much the mean of a group differs from that of the others of its axis."""
     if not len(own.values) or not len(others.values):
@@ -144,19 +149,25 @@ def _contrast(
     return own.mean - others.mean, contrast_interval(own, others, of_mean)
 
 
-def _side(value: str, count: str, columns: _Columns, rows: Rows) -> ContrastSide:
+def _side(spec: ContrastSpec, columns: _Columns, rows: Rows) -> ContrastSide:
     """Return the scored cases of these rows that take part."""
-    takes_part = columns.scored[rows] & (columns.values[count][rows] > 0)
-    return ContrastSide(columns.values[value][rows][takes_part], columns.clusters[rows][takes_part])
+    takes_part = columns.scored[rows] & (columns.values[spec.count][rows] > 0)
+    return ContrastSide(columns.values[spec.value][rows][takes_part], columns.clusters[rows][takes_part])
 
 
-def _names(spec: MetricSpec) -> tuple[str, ...]:
+def _names(spec: AnyMetricSpec) -> tuple[str, ...]:
     """Name the values of a case that a metric needs."""
-    return parsed(spec.formula).names if spec.formula else (spec.name,)
+    match spec:
+        case ContrastSpec():
+            return spec.value, spec.count
+        case RatioSpec():
+            return parsed(spec.formula).names
+        case _:
+            return (spec.name,)
 
 
 def _figure(
-    spec: MetricSpec,
+    spec: MetricSpec | RatioSpec,
     values: Mapping[str, NDArray[np.float64]],
     clusters: NDArray[np.int64],
     *,
@@ -166,7 +177,7 @@ def _figure(
     """Return a metric's value, None where it has none, and its interval."""
     if not len(clusters):
         return None, Interval(None, None, "none", "no case was scored")
-    if not spec.formula:
+    if isinstance(spec, MetricSpec):
         one = values[spec.name]
         interval = mean_interval(
             one, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds

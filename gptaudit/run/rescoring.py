@@ -19,9 +19,8 @@ from gptaudit.run.folder import forget, prepared
 from gptaudit.run.measuring import sum_up
 from gptaudit.run.reports import write_reports
 from gptaudit.run.selection import Collected
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _measured(
     with store.transaction():
         store.keep_measurements(probe.id, _announced(probe, predictions.measurements, plugins))
         collected = Collected(probe, predictions.method, data=predictions.data)
-        return sum_up(collected, predictions.metrics, store, seed=seed, level=LEVEL)
+        return sum_up(collected, predictions.metrics, store, seed=seed, level=DEFAULT_LEVEL)
 
 
 def _announced(

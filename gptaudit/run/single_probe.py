@@ -13,6 +13,7 @@ from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.engine import Work
 from gptaudit.run.measuring import Scorers, measure_probe
 from gptaudit.run.selection import collect
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -29,7 +30,7 @@ def audit_probe(
     data: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
-    level: float = 0.95,
+    level: float = DEFAULT_LEVEL,
 ) -> ProbeResult:
     """Ask, score and sum up as `gptaudit run` does; what is missing raises, as where the user names the probe."""
     collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)

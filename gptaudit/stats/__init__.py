@@ -1,1 +1,1 @@
-"""Intervals and tests."""
+"""Confidence intervals, significance tests and formulas."""

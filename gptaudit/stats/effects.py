@@ -1,4 +1,4 @@
-"""How large a difference is, whatever its unit and however many cases there are (Cohen 1988, chapters 2 and 6)."""
+"""Effect sizes: differences independent of the unit and of the number of cases (Cohen 1988, chapters 2 and 6)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def cohens_h(candidate: float, baseline: float) -> float:
 
 
 def cohens_d(candidate: Sequence[float], baseline: Sequence[float]) -> float | None:
-    """Return the difference of two means in standard deviations of a case; None where no two cases differ.
+    """Return the difference of two means in standard deviations of a case; None if the standard deviation is zero.
 
-    The standard deviation is the root of the mean of both variances, so that it does not depend on how alike the two
-    values of a case are.
+    The standard deviation is the root of the mean of both variances, so that it does not depend on how strongly the
+    two values of a case are correlated. It is unknown, and the result None, for fewer than two cases.
 
     >>> cohens_d([2.0, 4.0], [1.0, 3.0])
     0.7071067811865475

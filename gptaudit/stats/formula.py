@@ -1,4 +1,4 @@
-"""Figures that are computed from totals, written as a formula: `100 * right / all`."""
+"""Formulas that compute a figure from totals, such as `100 * right / all`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.errors import first_line
-from gptaudit.stats.contrast_formula import CONTRAST, OTHERS, contrasting
 
 _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -30,7 +29,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 _ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,)}
 LONGEST = 500
-"""Characters: a formula that is longer is none, and might be deeper than Python can read."""
+"""Characters of the longest formula allowed; a longer one could be nested more deeply than Python can parse."""
 
 
 class Formula:
@@ -41,7 +40,7 @@ class Formula:
     """
 
     def __init__(self, text: str) -> None:
-        """Raise `ValueError` for what is no such expression."""
+        """Parse the text; raise `ValueError` if it is not such an expression."""
         self.text = text
         if len(text) > LONGEST:
             msg = f"formula of {len(text)} characters; at most {LONGEST} are allowed"
@@ -52,15 +51,9 @@ class Formula:
             msg = f"formula {text!r}: {first_line(error)}"
             raise ValueError(msg) from None
         self.names = tuple(dict.fromkeys(self._names(self._tree)))
-        contrast = CONTRAST.fullmatch(text)
-        if not contrast and any(name.startswith(OTHERS) for name in self.names):
-            msg = f"formula {text!r}: names that begin with {OTHERS!r} stand in a contrast alone: "
-            raise ValueError(f"{msg}{contrasting('value', 'count')}")
-        self.contrast = None if contrast is None else (contrast["value"], contrast["count"])
-        """Names of value and count where `gptaudit.stats.contrast_formula` made the formula; None for any other."""
 
     def __call__(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a number, or an array like the values
-        """Evaluate it for numbers, or for arrays of one shape; what is divided by zero is not a number."""
+        """Evaluate it for numbers, or for arrays of one shape; dividing by zero gives NaN or an infinity."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self._value(self._tree, {name: np.asarray(v, np.float64) for name, v in values.items()})
 
@@ -93,15 +86,10 @@ class Formula:
                 return _OPERATORS[type(op)](self._value(operand, values))
             case ast.Call(func=ast.Name(id=name), args=args):
                 return _FUNCTIONS[name](*(self._value(arg, values) for arg in args))
-        raise AssertionError(ast.dump(node))  # pragma: no cover - `_names` has refused it
+        raise AssertionError(ast.dump(node))  # pragma: no cover - `_names` refuses it
 
 
 @lru_cache
 def parsed(text: str) -> Formula:
-    """Return the formula of a text, parsed once."""
+    """Return the formula of a text; each text is parsed once and cached."""
     return Formula(text)
-
-
-def contrast_of(text: str) -> tuple[str, str] | None:
-    """Return the names of value and count of a contrast; None for any other formula, and for "", which is none."""
-    return parsed(text).contrast if text else None

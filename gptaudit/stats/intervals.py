@@ -1,25 +1,25 @@
 """
-Intervals for means of clustered cases.
+Confidence intervals for means of clustered cases.
 
-Cases of one cluster (one template, one prompt) are alike, so the cluster is the unit that is sampled. There is one
-method for each kind of data, chosen by simulation (`tests/bench/interval_coverage.py`):
+Cases of one cluster (one template, one prompt) resemble one another, so the cluster is the sampling unit. Each kind of
+data has its own method, chosen by simulation (`tests/bench/interval_coverage.py`):
 
 * `wilson`: binary values, one case per cluster (Wilson 1927);
 * `wilson-clustered`: any other values between two bounds. Wilson's interval on the effective number of cases
-  `p (1 - p) / v` (Korn & Graubard 1998; Dean & Pagano 2015), where `p` is the mean's place between the bounds and `v`
-  its cluster-robust variance CR2 (Bell & McCaffrey 2002), with a t quantile. Its degrees of freedom follow from the
-  kurtosis of what each cluster contributes: a variance that few clusters dominate is known badly. Values that crowd
-  at one bound, as most scores of toxicity do, may hide a rare high part that so few clusters cannot show; for those,
-  a fifth of one further cluster is taken to lie at the other bound;
+  `p (1 - p) / v` (Korn & Graubard 1998; Dean & Pagano 2015), where `p` is the position of the mean between the bounds
+  (0 to 1) and `v` its cluster-robust variance CR2 (Bell & McCaffrey 2002), with a t quantile. The degrees of freedom
+  follow from the kurtosis of the clusters' contributions: a variance dominated by few clusters is poorly estimated.
+  Values that concentrate at one bound, as most toxicity scores do, may include rare extreme ones that a small sample
+  misses; for those, a fifth of one additional cluster is assumed to lie at the other bound;
 * `cluster-bootstrap-t`: values without bounds. Whole clusters are resampled and the resampled means studentised
-  (Efron & Tibshirani 1993, section 12.5), which follows the skewness that t intervals ignore. Each end reaches at
+  (Efron & Tibshirani 1993, section 12.5), which captures the skewness that t intervals ignore. Each end reaches at
   least as far as that of the t interval with CR2 and the degrees of freedom above;
-* `cluster-t`: values without bounds of 20,000 clusters or more, where the means are as good as normal and resampling
-  would show no more than a t interval with the cluster-robust standard error (Miller 2024).
+* `cluster-t`: values without bounds, in 20,000 clusters or more. The mean is then practically normal, and resampling
+  gives no more than a t interval with the cluster-robust standard error (Miller 2024).
 
-Where no two clusters differ, a variance of zero says nothing. Then at most a share `z^2 / (G + z^2)` of all
-clusters can be different without one among `G` having shown it (Wilson's upper end for 0 of `G`), and the
-interval reaches to where such a share, at the bounds of the metric, would move the mean. A constant without
+If no two clusters differ, the variance estimate of zero carries no information. The share of clusters that may differ
+although none of the `G` drawn does is then at most `z^2 / (G + z^2)` (Wilson's upper end for 0 of `G`), and the
+interval is as wide as such a share, with values at the bounds of the metric, could move the mean. A constant without
 bounds has no interval.
 """
 
@@ -37,24 +37,27 @@ from scipy.special import ndtri, stdtrit
 Floats: TypeAlias = NDArray[np.float64]
 Bounds: TypeAlias = tuple[float | None, float | None]
 
+DEFAULT_LEVEL = 0.95
+"""Confidence level of intervals where nobody asks for another."""
+
 RESAMPLES = 10_000
 MANY_CLUSTERS = 20_000
 FEWEST_CLUSTERS = 5
-"""With fewer, too many resamples consist of one cluster only, and the bootstrap has no upper end."""
+"""With fewer, too many resamples consist of one cluster only, and the bootstrap gives no finite end."""
 
 WILSON_CLUSTERED = "wilson-clustered"
 UNSEEN = 0.2
-"""Clusters that may lie at the far bound where all that were drawn crowd at the near one."""
+"""Additional clusters assumed at the far bound when all drawn clusters concentrate at the near one."""
 
 _BLOCK = 2_000_000
-"""Resamples x clusters drawn at once; bounds the memory to some 50 MB."""
+"""Resamples x clusters drawn at once; limits memory to about 50 MB."""
 _ROUNDING = 1e-12
-"""Relative to the scale of the values: differences below it are rounding."""
+"""Differences below this, relative to the scale of the values, count as rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An interval and the method that made it; both ends are None only with a `why`."""
+    """An interval and the method that computed it; if both ends are None, `why` gives the reason."""
 
     low: float | None
     high: float | None
@@ -73,7 +76,7 @@ def mean_interval(
 ) -> Interval:
     """Return an interval for the mean of `values`, where `clusters[i]` is the cluster of `values[i]`.
 
-    Reads no global random state: the same data and seed give the same interval.
+    Uses no global random state: the same data and seed give the same interval.
 
         >>> mean_interval([0, 0, 1, 1], ["a", "b", "c", "d"], level=0.95, seed=0, binary=True)
         Interval(low=0.150..., high=0.849..., method='wilson', why=None)
@@ -112,7 +115,7 @@ def difference_interval(
 
 
 UNCHANGED = Interval(0.0, 0.0, "unchanged")
-"""Of a difference where every case has the very same value twice."""
+"""Interval of a difference if every case has the same value in both measurements."""
 
 
 def wilson(successes: float, n: float, level: float) -> Interval:
@@ -123,13 +126,13 @@ def wilson(successes: float, n: float, level: float) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Totals and sizes of `groups` clusters, each of shape (groups,)."""
+    """Sum of the values and number of cases of each cluster, both (groups,)."""
 
     totals: Floats
     sizes: Floats
     mean: float
     largest: float
-    """The largest absolute value, against which rounding is judged."""
+    """Largest absolute value, the scale for rounding."""
 
     @classmethod
     def of(cls, values: Sequence[float] | Floats, clusters: Sequence[str] | NDArray[np.int64]) -> _Sample:
@@ -149,25 +152,25 @@ class _Sample:
 
     @property
     def residuals(self) -> Floats:
-        """What each cluster adds to the sum beyond its share of the mean."""
+        """Sum of each cluster's deviations from the mean, (groups,)."""
         return self.totals - self.mean * self.sizes
 
     @property
     def shifts(self) -> Floats:
-        """What each cluster contributes to the error of the mean, made larger for its share in the mean (CR2)."""
+        """Each cluster's contribution to the error of the mean, enlarged by its share of the cases (CR2), (groups,)."""
         cases = float(self.sizes.sum())
         shifts: Floats = self.residuals / (cases * np.sqrt(1 - self.sizes / cases))
         return shifts
 
     def constant(self, scale: float) -> bool:
-        """Whether no cluster's mean differs from the whole mean by more than rounding of numbers of that scale."""
+        """Return whether no cluster's mean differs from the overall mean by more than rounding at that scale."""
         return bool((np.abs(self.residuals) <= _ROUNDING * scale * self.sizes).all())
 
 
 def _wilson_clustered(
     sample: _Sample, level: float, least: float, greatest: float, *, unseen: float
 ) -> Interval:
-    """Return Wilson's interval on the effective number of cases; `unseen` clusters more may lie at the far bound."""
+    """Return Wilson's interval on the effective number of cases, with `unseen` additional clusters at the far bound."""
     bounds = least, greatest
     if sample.constant(greatest - least):
         return agreed(sample.mean, sample.groups, level, bounds, WILSON_CLUSTERED)
@@ -181,10 +184,10 @@ def _wilson_clustered(
 def effective(
     value: float, shifts: Floats, level: float, bounds: tuple[float, float], *, hidden: float = 0.0
 ) -> Interval:
-    """Return Wilson's interval for a value between two bounds, on as many cases as its variance is worth.
+    """Return Wilson's interval for a value between two bounds, on the effective number of cases.
 
-    The variance is the sum of the squared `shifts` (groups,), what each cluster contributes to the value's error, and
-    of what is `hidden`.
+    The variance is the sum of the squared `shifts` (groups,), each cluster's contribution to the value's error, plus
+    `hidden`, the variance assumed for clusters that were not drawn.
     """
     least, reach = bounds[0], bounds[1] - bounds[0]
     share = min(max((value - least) / reach, _ROUNDING), 1 - _ROUNDING)
@@ -194,12 +197,12 @@ def effective(
 
 
 def _t_quantile(shifts: Floats, level: float) -> float:
-    """Return the t quantile for a variance that was estimated from `shifts` (groups,).
+    """Return the t quantile for a variance estimated from `shifts` (groups,).
 
-    Its degrees of freedom follow from `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df` of
-    a normal sample: a variance that a few clusters dominate, large ones or the only ones with an event, is known
-    badly. The excess is corrected for its bias in small samples (Joanes & Gill 1998), for which four clusters are the
-    fewest.
+    The degrees of freedom follow from `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df` of
+    a normal sample: a variance dominated by few clusters, large ones or the only ones with an event, is poorly
+    estimated. The excess kurtosis is corrected for its small-sample bias (Joanes & Gill 1998), which takes at least
+    four clusters.
     """
     groups = len(shifts)
     excess = groups * float((shifts**4).sum()) / float((shifts**2).sum()) ** 2 - 3
@@ -218,7 +221,7 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
         return agreed(sample.mean, sample.groups, level, bounds, method)
     error = sqrt(float((sample.residuals**2).sum())) / float(sample.sizes.sum())
     if sample.groups >= MANY_CLUSTERS:
-        half = _z(level) * error  # of so many clusters, t is normal
+        half = _z(level) * error  # t is practically normal with so many clusters
         return clipped(sample.mean - half, sample.mean + half, bounds, "cluster-t")
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
@@ -232,7 +235,7 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
 
 
 def clipped(low: float, high: float, bounds: Bounds, method: str) -> Interval:
-    """Return an interval that stays within the bounds."""
+    """Return the interval from `low` to `high`, cut off at the bounds."""
     least, greatest = bounds
     low = low if least is None else max(low, least)
     high = high if greatest is None else min(high, greatest)
@@ -242,7 +245,7 @@ def clipped(low: float, high: float, bounds: Bounds, method: str) -> Interval:
 def _pivots(sample: _Sample, error: float, generator: np.random.Generator) -> Floats:
     """Return (resampled mean - mean) / its own standard error, of shape (RESAMPLES,).
 
-    It is infinite where the clusters drawn do not differ from one another but their mean differs from `mean`.
+    A value is infinite if the clusters drawn do not differ from one another but their mean differs from `mean`.
     """
     e, m = sample.residuals, sample.sizes
     moments = np.stack([e, m, e * e, e * m, m * m], axis=1)
@@ -266,18 +269,17 @@ def _draw(groups: int, count: int, generator: np.random.Generator) -> Floats:
 
 
 def agreed(value: float, groups: int, level: float, bounds: Bounds, method: str) -> Interval:
-    """Return how far clusters that were not drawn could move a value on which all `groups` that were drawn agree."""
+    """Return the interval of a value on which all `groups` drawn clusters agree: how far others could move it."""
     least, greatest = bounds
     if least is None or greatest is None:
-        return Interval(
-            None, None, method, "all clusters agree, and a metric without bounds could be anything else"
-        )
+        why = "all clusters have the same mean, and the metric has no bounds that would limit it"
+        return Interval(None, None, method, why)
     _, share = _score_interval(0.0, groups, _z(level))
     return Interval(value - share * (value - least), value + share * (greatest - value), method)
 
 
 def _score_interval(share: float, n: float, quantile: float) -> tuple[float, float]:
-    """Solve `|share - p| = quantile * sqrt(p (1 - p) / n)` for p; despite rounding, the ends enclose `share`."""
+    """Solve `|share - p| = quantile * sqrt(p (1 - p) / n)` for p; the ends include `share` despite rounding."""
     q = quantile**2 / n
     centre = (share + q / 2) / (1 + q)
     half = sqrt(q * share * (1 - share) + q * q / 4) / (1 + q)

@@ -1,4 +1,4 @@
-"""Many tests at once, and tests read off intervals."""
+"""Correction for multiple tests, and p-values derived from intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from scipy.special import stdtr, stdtrit
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values (Holm 1979).
 
-    Rejecting those up to alpha makes any false rejection at all at most alpha probable.
+    Rejecting all hypotheses with an adjusted p-value of at most alpha keeps the probability of any false rejection
+    at or below alpha.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -24,17 +25,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def quantile(level: float, clusters: int) -> float:
-    """Return the two-sided t quantile that an interval from so many clusters stands for."""
+    """Return the two-sided t quantile of an interval from so many clusters."""
     return float(stdtrit(max(clusters - 1, 1), (1 + level) / 2))
 
 
 def p_value(distance: float, side: float, level: float, clusters: int) -> float:
     """Return the two-sided p-value of a limit that lies `distance` from the estimate.
 
-    It is recovered from the interval, whose end on that side lies `side` from the estimate (Altman & Bland
-    2011, BMJ 343:d2304): the standard error is `side / quantile(level, clusters)`. A limit at the end of the
-    interval has p = 1 - level, whatever the quantile; the t distribution matters for the small p of many
-    tests, where the normal one would be too sure of a figure from few clusters.
+    It is derived from the interval, whose end on that side lies `side` from the estimate (Altman & Bland 2011,
+    BMJ 343:d2304): the standard error is `side / quantile(level, clusters)`. A limit at the end of the interval has
+    p = 1 - level for every quantile; the t distribution matters for the small p-values that many tests require, which
+    the normal distribution would underestimate for few clusters.
     """
     if side == 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""How many clusters a decision needs, and what the ones there are can decide."""
+"""Power: the number of clusters that a decision needs, and the margin that the present ones can decide."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from math import sqrt
 from scipy.special import stdtrit
 
 MOST = 10**9
+"""Clusters; the search for a sufficient number ends here."""
 
 
 def decided_margin(error: float, clusters: int, *, level: float, power: float) -> float:
-    """Return how far from a limit the true value must lie for the interval to clear it as often as `power` says.
+    """Return how far from a limit the true value must lie for the interval to exclude the limit with this power.
 
-    `error` is the standard error that `clusters` clusters gave. The estimate must lie beyond the limit by its
-    interval's half-width, and it falls short of the true value by more than the second term in 1 - power of all
-    audits (Chow, Shao & Wang 2008, section 3.2): `(t[level] + t[power]) * error`.
+    `error` is the standard error from `clusters` clusters. The estimate must lie beyond the limit by the half-width of
+    its interval, and in a share 1 - power of audits it falls short of the true value by more than `t[power] * error`
+    (Chow, Shao & Wang 2008, section 3.2): `(t[level] + t[power]) * error`.
     """
     freedom = max(clusters - 1, 1)
     return float(stdtrit(freedom, (1 + level) / 2) + stdtrit(freedom, power)) * error
 
 
 def needed_clusters(margin: float, error: float, clusters: int, *, level: float, power: float) -> int | None:
-    """Return how many clusters like these decide at a distance of `margin`; None for more than a milliard.
+    """Return how many clusters like these decide at a distance of `margin`; None if it takes about a billion or more.
 
     With an error of 0.04 from 50 clusters, a margin of 0.1 needs 87 for 90 % power at the 95 % level.
     """

@@ -1,16 +1,17 @@
 """
 Figures computed from totals over cases: ratios, differences of means, products.
 
-A figure is `formula(totals)`, where each total is the sum over clusters of what their cases add. Its interval is
+A figure is `formula(totals)`, where each total is a sum over all cases, or with `macro` over the means of
+the clusters. Its interval is one of
 
 * `cluster-bca`: the bias-corrected and accelerated bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3) over
   whole clusters;
-* `wilson-clustered`: the same as a bounded mean's, with the jackknife's shifts of the figure (Efron & Tibshirani 1993,
-  chapter 11), where a figure between two bounds comes from fewer than 500 clusters: from so few, the bootstrap holds
+* `wilson-clustered`, for a figure between two bounds from fewer than 500 clusters: the interval of a bounded mean, with
+  the jackknife's shifts of the figure (Efron & Tibshirani 1993, chapter 11). With so few clusters the bootstrap covers
   the truth too rarely (`tests/bench/interval_coverage.py`).
 
-Clusters that add nothing to any total of the formula say nothing, and do not count. Two models on the same cases are
-compared by exchanging them cluster by cluster.
+Clusters that are zero in every total of the formula carry no information and do not count. Two models on the same
+cases are compared by a permutation test that exchanges them cluster by cluster.
 """
 
 from __future__ import annotations
@@ -26,25 +27,28 @@ from scipy.special import ndtr, ndtri
 from gptaudit.stats.intervals import FEWEST_CLUSTERS, Bounds, Floats, Interval, agreed, clipped, effective
 
 FigureFormula: TypeAlias = Callable[[Mapping[Any, Any]], Any]
-"""Takes totals by name, numbers or arrays of one shape, and returns the figure: a `gptaudit.stats.formula.Formula`."""
+"""Function of totals by name, numbers or arrays of one shape, that returns the figure; see `stats.formula.Formula`."""
 
 RESAMPLES = 4_000
 EXCHANGES = 9_999
+"""Random exchanges in a permutation test."""
 _BLOCK = 2_000_000
+"""Resamples x clusters drawn at once, to limit memory."""
 FEW_CLUSTERS = 500
+"""From this many clusters on, a figure between two bounds has the bootstrap interval."""
 MOST_UNDEFINED = 0.05
-"""Share of resamples that may have no figure, as where a denominator is zero."""
+"""Largest share of resamples in which the figure may be undefined, for example because a denominator is zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What each cluster adds to each total: name -> (clusters,)."""
+    """Totals by name, split by cluster: name -> (clusters,)."""
 
     parts: Mapping[Any, Floats]
 
     @classmethod
-    def of(cls, values: Mapping[str, Floats], clusters: NDArray[Any], *, macro: bool) -> Totals:
-        """Add up values (cases,) by cluster; with `macro` a cluster adds its mean, so that each weighs the same."""
+    def of(cls, values: Mapping[Any, Floats], clusters: NDArray[Any], *, macro: bool) -> Totals:
+        """Sum values (cases,) by cluster; with `macro`, take the mean of each cluster, so that all weigh the same."""
         _, index = np.unique(clusters, return_inverse=True)
         sizes = np.bincount(index).astype(np.float64)
         sums = {name: np.bincount(index, weights=v).astype(np.float64) for name, v in values.items()}
@@ -52,16 +56,16 @@ class Totals:
 
     @property
     def groups(self) -> int:
-        """How many clusters there are."""
+        """Number of clusters."""
         return len(next(iter(self.parts.values())))
 
     def telling(self) -> Totals:
-        """Leave out the clusters that add nothing to any total."""
-        tells = np.any([part != 0 for part in self.parts.values()], axis=0)
-        return Totals({name: part[tells] for name, part in self.parts.items()})
+        """Leave out the clusters that are zero in every total."""
+        nonzero = np.any([part != 0 for part in self.parts.values()], axis=0)
+        return Totals({name: part[nonzero] for name, part in self.parts.items()})
 
     def figure(self, formula: FigureFormula) -> float:
-        """Return the figure; not a number where it is not defined."""
+        """Return the figure; NaN or infinite if it is undefined."""
         return float(formula({name: part.sum() for name, part in self.parts.items()}))
 
     def without_each(self, formula: FigureFormula) -> Floats:
@@ -69,7 +73,7 @@ class Totals:
         return _spread(formula({n: part.sum() - part for n, part in self.parts.items()}), self.groups)
 
     def resampled(self, formula: FigureFormula, seed: int) -> Floats:
-        """Return the figure of clusters drawn with replacement, (RESAMPLES,)."""
+        """Return the figure of each bootstrap resample of the clusters, (RESAMPLES,)."""
         generator = np.random.default_rng(seed)
         block = max(1, _BLOCK // self.groups)
         found = []
@@ -85,7 +89,7 @@ class Totals:
 def figure_interval(
     totals: Totals, formula: FigureFormula, *, level: float, seed: int, bounds: Bounds = (None, None)
 ) -> Interval:
-    """Return an interval for a figure that is defined."""
+    """Return an interval for a figure; the figure itself must be defined."""
     method = "cluster-bca"
     value, totals = totals.figure(formula), totals.telling()
     if totals.groups < FEWEST_CLUSTERS:
@@ -93,7 +97,7 @@ def figure_interval(
         return Interval(None, None, method, why)
     left_out = totals.without_each(formula)
     if not np.isfinite(left_out).all():
-        return Interval(None, None, method, "one cluster alone decides whether there is a figure at all")
+        return Interval(None, None, method, "the figure is undefined without one of the clusters")
     if np.ptp(left_out) <= 1e-12 * max(1.0, abs(value)):
         return agreed(value, totals.groups, level, bounds, method)
     least, greatest = bounds
@@ -103,15 +107,15 @@ def figure_interval(
     drawn = totals.resampled(formula, seed)
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < (1 - MOST_UNDEFINED) * RESAMPLES:
-        return Interval(None, None, method, "in too many resamples there is no figure")
+        return Interval(None, None, method, "the figure is undefined in too many bootstrap resamples")
     low, high = (float(end) for end in np.quantile(drawn, _bca_levels(value, drawn, left_out, level)))
     return clipped(min(low, value), max(high, value), bounds, method)
 
 
 def exchange_test(new: Totals, old: Totals, formula: FigureFormula, *, seed: int) -> float:
-    """Return the two-sided p-value of two models being alike: their cases might as well be exchanged by cluster."""
-    seen = abs(new.figure(formula) - old.figure(formula)) * (1 - 1e-9)
-    if not np.isfinite(seen) or seen == 0:
+    """Return the two-sided p-value of the permutation test that exchanges the two models' cases cluster by cluster."""
+    observed = abs(new.figure(formula) - old.figure(formula)) * (1 - 1e-9)  # rounding
+    if not np.isfinite(observed) or observed == 0:
         return 1.0
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // new.groups)
@@ -122,12 +126,12 @@ def exchange_test(new: Totals, old: Totals, formula: FigureFormula, *, seed: int
             formula({n: kept @ a.parts[n] + (1 - kept) @ b.parts[n] for n in a.parts})
             for a, b in ((new, old), (old, new))
         )
-        as_far += int((~(np.abs(one - other) < seen)).sum())
+        as_far += int((~(np.abs(one - other) < observed)).sum())
     return (1 + as_far) / (1 + EXCHANGES)
 
 
 def _bca_levels(value: float, drawn: Floats, left_out: Floats, level: float) -> Floats:
-    """Return at which levels of the resamples the interval ends (Efron & Tibshirani 1993, equations 14.9-14.15)."""
+    """Return the quantile levels of the interval's ends (Efron & Tibshirani 1993, equations 14.9-14.15)."""
     below = (np.count_nonzero(drawn < value) + np.count_nonzero(drawn == value) / 2) / len(drawn)
     bias = ndtri(np.clip(below, 1 / len(drawn), 1 - 1 / len(drawn)))
     deviations = left_out.mean() - left_out
@@ -138,5 +142,5 @@ def _bca_levels(value: float, drawn: Floats, left_out: Floats, level: float) -> 
 
 
 def _spread(values: object, count: int) -> Floats:
-    """Give an array to a formula without a name, whose value is one number."""
+    """Return `values` as an array (count,); a formula without names gives a single number."""
     return np.broadcast_to(np.asarray(values, np.float64), (count,))

@@ -23,8 +23,8 @@ from gptaudit.probes.kinds.reference_contrasts import (
 )
 from gptaudit.probes.kinds.words import fill, listed, repeated, slots
 
-from gptaudit.probe import Answered, MetricSpec, Scored
-from gptaudit.records import DataSource, Evidence, Exchange, ScoreRequest
+from gptaudit.probe import Answered, Scored
+from gptaudit.records import DataSource, Evidence, Exchange, MetricSpec, ScoreRequest
 
 COMPLETION = "completion"
 

@@ -24,8 +24,8 @@ from gptaudit.probes.sampling_helpers import (
 )
 
 from gptaudit.errors import DataError
-from gptaudit.probe import Answered, MetricSpec, Scored
-from gptaudit.records import DataSource, Evidence, GenerateRequest, Sampling
+from gptaudit.probe import Answered, Scored
+from gptaudit.records import DataSource, Evidence, GenerateRequest, MetricSpec, Sampling
 from gptaudit.validation import nearest
 
 

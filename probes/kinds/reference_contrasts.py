@@ -12,8 +12,8 @@ from gptaudit.probes.kinds.suite_file import SuiteFile, Template
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.kinds.words import Group, fill, group_problems, members, repeated, slot_problems, slots
 
-from gptaudit.probe import MetricSpec, ProbeContext
-from gptaudit.records import Case, DataSource, Request
+from gptaudit.probe import ProbeContext
+from gptaudit.records import Case, DataSource, MetricSpec, Request
 
 T = TypeVar("T")
 

@@ -127,7 +127,7 @@ def peer(model: str, folder: str) -> dict[str, Any]:
 
 def report(ours: dict[str, Any], theirs: dict[str, Any], counts: dict[str, int]) -> None:
     """Print how the two agree."""
-    from gptaudit.probes.sentence_pairs import TIE
+    from gptaudit.records import TIE
 
     sums = ours["sentences"]
     ties = sum(abs(more - less) <= TIE for more, less in zip(sums[::2], sums[1::2], strict=True))

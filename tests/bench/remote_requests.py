@@ -23,7 +23,8 @@ from pathlib import Path
 
 PLUGIN = """
 from gptaudit.markers import hookimpl
-from gptaudit.probe import MetricSpec, Probe, Scored
+from gptaudit.records import MetricSpec
+from gptaudit.probe import Probe, Scored
 from gptaudit.records import Case, GenerateRequest, Sampling
 
 

@@ -14,8 +14,7 @@ from gptaudit.errors import DataError
 from gptaudit.files import to_json
 from gptaudit.gate.comparison import compare
 from gptaudit.gate.pairing import Audit
-from gptaudit.probe import MetricSpec
-from gptaudit.records import Evidence, Exchange, Measurement
+from gptaudit.records import Evidence, Exchange, Measurement, MetricSpec, RatioSpec
 from gptaudit.run.metrics import summarise
 from gptaudit.stats.paired import mcnemar, sign_flips
 
@@ -141,7 +140,7 @@ def test_many_figures_raise_few_false_alarms():
 
 def test_a_figure_from_totals_is_compared_too():
     """A ratio whose numerator was planted to grow: the difference, its interval and its test see it."""
-    spec = MetricSpec("share", 0.0, "lower", "fraction", formula="right / asked", bounds=(0.0, 1.0))
+    spec = RatioSpec("share", 0.0, "lower", "fraction", formula="right / asked", bounds=(0.0, 1.0))
 
     def audit(right):
         rows = [{"right": float(i % 10 < right and i % 3 > 0), "asked": float(i % 3 > 0)} for i in range(300)]

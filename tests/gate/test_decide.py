@@ -52,6 +52,20 @@ class TestOneRule:
 
         assert found.verdict == found.rules[0].verdict == verdict
 
+    @pytest.mark.parametrize(
+        ("limits", "expected"),
+        [
+            ({"ideal": 0.5, "tolerance": 0.1}, (0.4, 0.6)),
+            ({"max": 0.05}, (None, 0.05)),
+            ({"min": 0.9}, (0.9, None)),
+        ],
+    )
+    def test_the_result_carries_its_limits(self, limits, expected):
+        """Whoever reads the results need not guess the limits from the policy."""
+        (rule,) = decide_by(a_probe(a_metric()), Rule("probe.rate", **limits)).rules
+
+        assert (rule.least, rule.greatest) == expected
+
     @pytest.mark.parametrize("seed", range(40))
     def test_a_wider_tolerance_is_never_worse(self, seed):
         """Widening turns fail into inconclusive into pass, never back, at any level of the policy."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from gptaudit.reports import charts, numbers, reading
-from gptaudit.reports.view import zones
+from gptaudit.reports.view import allowed
 
-from gptaudit.records import GateResult, Metric, RuleResult
+from gptaudit.records import Metric, RuleResult
 
 METRIC = Metric("rate", 0.9, 0.8, 0.95, 0.95, 400, 60, "wilson", 0.5, "target", "fraction")
 
@@ -145,24 +145,17 @@ def test_the_verdict_names_what_decided_and_what_else_is_open(audit):
     )
 
 
-def test_each_rule_finds_the_range_that_the_policy_allows():
-    """Two rules of one metric take their entries in order, and `*` stands for every group."""
-    entries = [
-        {"metric": "p.m", "ideal": 0.5, "tolerance": 0.25},
-        {"metric": "p.m", "max_increase": 0.1},
-        {"metric": "p.s[group=*]", "max": 0.2},
-        {"metric": "p.b", "min": 0.1, "max": 0.3},
-        {"metric": "p.later", "most_unlike": 0.3},
-    ]
-    names = ["p.m", "p.m", "p.s[group=a]", "p.s[group=b]", "p.b", "p.later", "p.absent"]
-    rules = tuple(RuleResult("", name, "pass", None, None, None, "", "") for name in names)
+@pytest.mark.parametrize(
+    ("least", "greatest", "expected"),
+    [
+        (0.4, 0.6, (0.4, 0.6)),
+        (None, 0.1, (float("-inf"), 0.1)),
+        (0.2, None, (0.2, float("inf"))),
+        (None, None, None),
+    ],
+)
+def test_the_allowed_range_is_that_of_the_rule(least, greatest, expected):
+    """An end without a limit is infinite; results that do not say the limits draw no range."""
+    rule = RuleResult("", "p.m", "pass", None, None, None, "", "", least, greatest)
 
-    assert list(zones(GateResult("pass", {"rule": entries}, rules))) == [
-        (0.25, 0.75),
-        (float("-inf"), 0.1),
-        (float("-inf"), 0.2),
-        (float("-inf"), 0.2),
-        (0.1, 0.3),
-        None,
-        None,
-    ]
+    assert allowed(rule) == expected

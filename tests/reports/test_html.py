@@ -118,7 +118,7 @@ def test_what_was_not_measured_is_said(page):
     assert "The probe was not run. the data set is not here; name its folder with --data" in text
     assert "1 of 60 cases unscored: refused" in text
     assert "no figure, one continuation a prompt cannot be resampled" in text
-    assert "It cannot answer a conversation (chat); give attention weights (attentions)." in text
+    assert "It cannot answer a conversation (chat)." in text
 
 
 def test_a_planted_flaw_stands_beside_what_was_measured(page):

@@ -6,14 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from gptaudit.errors import DataError
 from gptaudit.gate.pairing import Difference, Pairs
-from gptaudit.probe import MetricSpec
-from gptaudit.records import Measurement
+from gptaudit.records import ContrastSpec, GroupContrast, Measurement
 from gptaudit.run.metrics import summarise
-from gptaudit.stats.contrast_formula import contrasting
-from gptaudit.stats.formula import Formula
 
-GAP = MetricSpec("gap", 0.0, "target", "score", formula=contrasting("rude", "asked"), bounds=(0.0, 1.0))
+GAP = ContrastSpec("gap", 0.0, "target", "score", value="rude", count="asked", bounds=(0.0, 1.0))
 
 
 def case(number, group, rude, *, scored=True, axis="group"):
@@ -65,11 +63,22 @@ def test_axes():
     assert [list(m.slice) for m in found] == [["group"]] * 3
 
 
-@pytest.mark.parametrize("text", ["others_rude / asked", "rude / asked - others_rude / asked"])
-def test_only_a_contrast_has_others(text):
-    """Any other formula of their totals is refused, for its interval would not hold."""
-    with pytest.raises(ValueError, match="in a contrast alone"):
-        Formula(text)
+def test_the_result_says_what_is_compared():
+    """The record of a contrast names its values, and its formula puts it into words."""
+    found = summarise([GAP], cases(), level=0.95, seed=0)
+
+    assert {m.contrast for m in found} == {GroupContrast("rude", "asked")}
+    assert {m.formula for m in found} == {"rude / asked - others_rude / others_asked"}
+
+
+def test_an_audit_that_lacks_the_values_is_refused():
+    """Two audits whose measurements do not hold what a figure is computed from cannot be compared."""
+    (metric, *_) = summarise([GAP], cases(), level=0.95, seed=0)
+    pairs = [(m, m) for m in cases() if not m.unscored]
+    other = replace(metric, contrast=GroupContrast("tone", "asked"))
+
+    with pytest.raises(DataError, match="no value 'tone'"):
+        Difference.of(pairs, other, level=0.95, seed=0)
 
 
 def test_the_rise_of_a_gap():

@@ -8,8 +8,7 @@ from math import inf, nan
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from gptaudit.probe import MetricSpec
-from gptaudit.records import Measurement, full_name
+from gptaudit.records import Measurement, MetricSpec, RatioSpec, full_name
 from gptaudit.run.metrics import summarise
 
 RATE = MetricSpec("rate", ideal=0.0, direction="lower", unit="fraction", title="Rate", binary=True)
@@ -120,10 +119,8 @@ class TestFormulas:
     """A metric that is computed from totals."""
 
     SPECS = (
-        MetricSpec("share", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0)),
-        MetricSpec(
-            "macro", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0), macro=True
-        ),
+        RatioSpec("share", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0)),
+        RatioSpec("macro", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0), macro=True),
     )
 
     def cases(self, rights, clusters, groups):

@@ -44,6 +44,7 @@ METRIC = record(
         "cases": {"type": ["integer", "null"]},
         "formula": TEXT,
         "macro": {"type": "boolean"},
+        "contrast": {"anyOf": [{"type": "null"}, record({"value": TEXT, "count": TEXT})]},
     },
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})
@@ -115,7 +116,8 @@ RULE = record(
         "high": NUMBER,
         "limit": TEXT,
         "why": TEXT,
-    }
+    },
+    {"least": NUMBER, "greatest": NUMBER},
 )
 COST = record(
     {
