@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 import click
+from click.shell_completion import shell_complete
 
 import gptaudit
-from gptaudit.errors import ExitCode, Finished, GptauditError
+from gptaudit.errors import ExitCode, Finished, GptauditError, Terminated
 from gptaudit.plugins import Plugins, load_plugins
 from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+COMPLETION = "_GPTAUDIT_COMPLETE"
+"""What a shell sets to ask for its completion script, or for the words that may follow."""
 
 TOLERANT = ("doctor",)
 """Commands that run although a plugin is broken: they say what is wrong with it."""
@@ -33,8 +43,8 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was called; a broken plugin stops it here, and leaves the help alone."""
-        if args[0] not in TOLERANT:
+        """Find the command that was called; a broken plugin stops it here, and leaves help and completion alone."""
+        if args[0] not in TOLERANT and not ctx.resilient_parsing:
             _plugins(ctx).require_sound()
         return super().resolve_command(ctx, args)
 
@@ -52,9 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the program and exit with a code of `ExitCode`."""
     # Nothing leaves the machine unasked: huggingface_hub reports its use unless it is told not to.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    _survive_closed_pipes()
+    if instruction := os.environ.get(COMPLETION):
+        raise SystemExit(shell_complete(program, {}, "gptaudit", COMPLETION, instruction))
     arguments = _without_first(sys.argv[1:] if arguments is None else arguments)
     try:
-        program.main(arguments, prog_name="gptaudit", standalone_mode=False)
+        with terminable():
+            program.main(arguments, prog_name="gptaudit", standalone_mode=False)
         code = ExitCode.PASS
     except Finished as finished:
         code = finished.code
@@ -64,20 +78,62 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except GptauditError as error:
         click.echo(f"Error: {visible(str(error))}", err=True)
         code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        code = ExitCode.INTERRUPTED
+    except click.Abort as abort:  # what click makes of a KeyboardInterrupt
+        terminated = isinstance(abort.__cause__, Terminated)
+        click.echo("Terminated." if terminated else "Interrupted.", err=True)
+        code = ExitCode.TERMINATED if terminated else ExitCode.INTERRUPTED
     except SystemExit:
-        # From a plugin, or from click when nobody reads standard output any more; never the gate's verdict.
-        click.echo(
-            "Error: ended before its time: a plugin left Python, or standard output was closed", err=True
-        )
+        click.echo("Error: exited unexpectedly: a plugin or a library ended Python", err=True)
         code = ExitCode.BUG
     except Exception as error:  # noqa: BLE001 - the last resort: a bug is reported with its traceback
         click.echo(visible(traceback.format_exc()), err=True)
         click.echo(f"This is a bug in gptaudit or a plugin ({type(error).__name__}).", err=True)
         code = ExitCode.BUG
     raise SystemExit(int(code))
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt as Ctrl-C does; only the main thread may say so, and in others nothing changes."""
+
+    def terminate(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - as Python calls it
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Pipe(io.FileIO):
+    """A file that goes on when its reader is gone, as `head` is after its lines: the exit code is still to come."""
+
+    def write(self, content: Buffer, /) -> int:
+        try:
+            return super().write(content) or 0
+        except BrokenPipeError:
+            return memoryview(content).nbytes
+
+
+def _survive_closed_pipes() -> None:
+    """Replace standard output and error by streams that drop what nobody reads any more."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            buffered = io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False))
+            replaced = io.TextIOWrapper(
+                buffered,
+                encoding=stream.encoding,
+                errors=stream.errors,
+                line_buffering=stream.line_buffering or name == "stderr",
+            )
+            setattr(sys, name, replaced)
 
 
 def _plugins(context: click.Context) -> Plugins:

@@ -12,11 +12,16 @@ Every error a user may see.
     └── BackendError              the model did not answer a call; the engine turns it into a `Failure`
         └── BackendLostError      the model can be asked nothing more; the audit ends early and is partial
 
+    PluginCallError               a call of a plugin failed; costs the audit what the call was for, and nothing else
+    Terminated                    SIGTERM, as CI sends it to cancel a job; handled as Ctrl-C is
+
 Anything else that is raised is a bug: its traceback is kept in the run folder and the command exits 70.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import ClassVar
 
@@ -37,7 +42,9 @@ class ExitCode(IntEnum):
     BUG = 70
     """A bug in gptaudit or a plugin."""
     INTERRUPTED = 130
-    """Interrupted; answers are kept and the run can be resumed."""
+    """Interrupted (SIGINT); answers are kept and reported, and the run can be resumed."""
+    TERMINATED = 143
+    """Interrupted (SIGTERM), likewise."""
 
 
 class Finished(Exception):  # noqa: N818 - it is the ordinary end of a command, not an error
@@ -53,8 +60,12 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or "no message").splitlines()[0]
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the process is asked to end."""
+
+
 class GptauditError(Exception):
-    """Something the user can mend; the message says what, where and how."""
+    """Something the user can fix; the message says what, where and how."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
 
@@ -95,3 +106,26 @@ class BackendError(GptauditError):
 
 class BackendLostError(BackendError):
     """The model can be asked nothing more: the server is gone, or refuses the key. What was answered is kept."""
+
+
+class PluginCallError(Exception):
+    """A call of a plugin raised, or returned what it must not; the cause is what it raised."""
+
+    def __init__(self, call: str, error: BaseException, *, plugin: str = "", case: str | None = None) -> None:
+        super().__init__(f"{call}: {type(error).__name__}: {error}")
+        self.call = call
+        self.error = error
+        self.plugin = plugin
+        """Name of the plugin; empty where it is the one that registered the probe."""
+        self.case = case
+
+
+@contextmanager
+def plugin_call(call: str, *, plugin: str = "", case: str | None = None) -> Iterator[None]:
+    """Turn what a plugin raises inside into a `PluginCallError`; what the user can fix, and signals, pass through."""
+    try:
+        yield
+    except (GptauditError, PluginCallError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginCallError(call, error, plugin=plugin, case=case) from error

@@ -66,10 +66,10 @@ def to_json(record: DataclassInstance) -> str:
     return json.dumps(ordered, indent=1, allow_nan=False) + "\n"
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_atomic(path: Path, text: str, *, remedy: str = "Choose another folder with -o") -> None:
     """Write a file whole or not at all: whoever reads `path` sees the old content or the new, never a part.
 
-    Raises `UsageError` where the folder cannot be written.
+    Raises `UsageError`, whose message ends with `remedy`, where the folder cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -79,7 +79,7 @@ def write_atomic(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        msg = f"{path}: cannot be written: {error.strerror or error}. Choose another folder with -o"
+        msg = f"{path}: cannot be written: {error.strerror or error}. {remedy}"
         raise UsageError(msg) from None
     finally:
         with suppress(OSError):

@@ -125,8 +125,8 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
 def gptaudit_run_started(target: TargetInfo, probes: Sequence[Probe], folder: Path) -> None:
     """Learn that a run begins.
 
-    Called once the model is open and before the first case is collected; return values are ignored. Raising ends
-    the run as a bug of the plugin (exit 70).
+    Called once the model is open and before the first case is collected; return values are ignored. An
+    exception is reported under the plugin's name and changes nothing else.
 
     :param target: the model under audit.
     :param probes: the probes chosen, in order.
@@ -141,7 +141,8 @@ def gptaudit_cases_collected(probe: Probe, cases: CaseStream) -> None:
     Called once for each probe, after `--limit` was applied and before the first case is read. Cases flow, so that
     a probe may have millions: `cases.through(change)` puts a function between the probe and the plan, which takes
     the iterator of cases and returns another that removes, changes, reorders or adds some (ids stay unique).
-    What comes out is what the results call the probe's cases. Return values are ignored.
+    What comes out is what the results call the probe's cases. Return values are ignored. An exception costs this
+    probe its figures: it has status `error`, and the others go on.
 
     :param probe: the probe that yields the cases.
     :param cases: the cases on their way to the plan.
@@ -152,7 +153,8 @@ def gptaudit_cases_collected(probe: Probe, cases: CaseStream) -> None:
 def gptaudit_case_measured(probe: Probe, measurement: Measurement) -> None:
     """Learn what a case said.
 
-    Called for every case, scored or not, in the order of the cases. Return values are ignored.
+    Called for every case, scored or not, in the order of the cases. Return values are ignored. An exception is
+    reported under the plugin's name and changes nothing else.
 
     :param probe: the probe that asked.
     :param measurement: its values, or the reason why it has none.
@@ -164,7 +166,7 @@ def gptaudit_run_finished(result: AuditResult, folder: Path) -> None:
     """Learn the result.
 
     Called once, after the gate decided and before `results.json` and the reports are written. Return values are
-    ignored.
+    ignored. An exception is reported under the plugin's name and changes nothing else.
 
     :param result: the whole result.
     :param folder: the run folder.
@@ -179,7 +181,7 @@ def gptaudit_terminal_summary(result: AuditResult) -> str | None:
     """Add lines to what the terminal shows at the end.
 
     Called after the built-in summary was printed. Return text, or None; every plugin's text is printed, in the
-    order of loading. Control characters are removed.
+    order of loading. Control characters are removed. An exception is reported under the plugin's name.
 
     :param result: the whole result.
     """
@@ -190,7 +192,8 @@ def gptaudit_report_sections(result: AuditResult) -> Sequence[ReportSection] | N
     """Add sections to the HTML report.
 
     Called for each rendering. Return sections, or None; they stand after the built-in ones, in the order of
-    loading. Plain text is escaped; only `markupsafe.Markup` is taken as HTML.
+    loading. Plain text is escaped; only `markupsafe.Markup` is taken as HTML. An exception costs the
+    report the plugin's sections, and is reported.
 
     :param result: the whole result.
     """

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,12 @@ import pluggy
 
 import gptaudit
 from gptaudit import hookspecs
-from gptaudit.errors import PluginError, UsageError
+from gptaudit.errors import GptauditError, PluginError, UsageError
+from gptaudit.markers import PROJECT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from gptaudit.probe import Probe
@@ -89,12 +93,37 @@ class Plugins:
     third_party: tuple[PluginInfo, ...]
     failures: tuple[PluginFailure, ...]
     _registered: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=dict)
+    _callers: dict[str, list[tuple[str, Callable[..., Any]]]] = field(default_factory=dict)
 
-    @property
-    def hook(self) -> Any:  # noqa: ANN401 - pluggy finds hooks by name at run time
-        """Call a hook of every plugin."""
-        _register(self.manager, BUILT_IN)
-        return self.manager.hook
+    def implementing(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
+        """Return the plugins that implement a hook, in the order of loading, each with what calls it there alone."""
+        if hook not in self._callers:
+            _register(self.manager, BUILT_IN)
+            plugins = [plugin for _, plugin in self.manager.list_name_plugin()]
+            self._callers[hook] = [
+                (
+                    impl.plugin_name,
+                    self.manager.subset_hook_caller(hook, [p for p in plugins if p is not impl.plugin]),
+                )
+                for impl in getattr(self.manager.hook, hook).get_hookimpls()
+            ]
+        return self._callers[hook]
+
+    def read_suite(self, file: Path) -> Probe:
+        """Make the probe of a suite file that the user names: the plugin that was loaded last is asked first."""
+        for name, call in reversed(self.implementing("gptaudit_read_suite")):
+            try:
+                probe: Probe | None = call(file=file)
+            except GptauditError:
+                raise
+            except (Exception, SystemExit) as error:
+                what = f"raised {type(error).__name__} when it was given the suite {file}: {error}"
+                raise PluginError(f"plugin {name!r} {what}. {_remedy(name)}") from error
+            if probe is not None:
+                require_registrable("probes", probe, name)
+                return probe
+        msg = f"-s {file}: no plugin reads it"
+        raise UsageError(msg)
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
@@ -150,7 +179,7 @@ class Plugins:
         if self.failures:
             names = " ".join(f"--without {failure.name}" for failure in self.failures)
             msg = "; ".join(str(failure) for failure in self.failures)
-            raise PluginError(f"{msg}. Mend or uninstall it, or leave it out with: {names}")
+            raise PluginError(f"{msg}. Fix or uninstall it, or leave it out with: {names}")
 
     def _items(self, kind: str) -> dict[str, Any]:
         return {name: thing for name, (thing, _) in self.registered(kind).items()}
@@ -163,19 +192,39 @@ class Plugins:
         for plugin_name, plugin in plugins:
             others = [p for _, p in plugins if p is not plugin]
             caller = self.manager.subset_hook_caller(f"gptaudit_register_{kind}", others)
-            things: list[Any] = []
             try:
-                caller(register=things.append)
-            except Exception as error:
+                caller(register=partial(_add, found, kind, plugin_name))
+            except PluginError:
+                raise
+            except (Exception, SystemExit) as error:
                 msg = f"plugin {plugin_name!r} raised {type(error).__name__} when it was asked for {kind}: {error}"
-                raise PluginError(f"{msg}. Mend it, or leave it out with --without {plugin_name}") from error
-            for thing in things:
-                name = getattr(thing, KINDS[kind])
-                if name in found:
-                    msg = f"two plugins register {kind[:-1]} {name!r}: {found[name][1]!r} and {plugin_name!r}"
-                    raise PluginError(f"{msg}. Leave one out with --without, or rename one")
-                found[name] = (thing, plugin_name)
+                raise PluginError(f"{msg}. {_remedy(plugin_name)}") from error
         return found
+
+
+def _add(found: dict[str, tuple[Any, str]], kind: str, plugin: str, thing: object) -> None:
+    """Add what a plugin registers; raise `PluginError` where it cannot be used, or its name is taken."""
+    require_registrable(kind, thing, plugin)
+    name = getattr(thing, KINDS[kind])
+    if name in found:
+        msg = f"two plugins register {kind[:-1]} {name!r}: {found[name][1]!r} and {plugin!r}"
+        raise PluginError(f"{msg}. Leave one out with --without, or rename one")
+    found[name] = (thing, plugin)
+
+
+def require_registrable(kind: str, thing: object, plugin: str) -> None:
+    """Raise `PluginError`, naming the plugin, the attribute and the remedy, for what no audit could use."""
+    if kind == "commands":  # listed at every start, which is to stay quick
+        return
+    from gptaudit.protocols.registration import problem
+
+    if found := problem(kind, thing, KINDS[kind]):
+        msg = f"plugin {plugin!r} registers a {kind[:-1]} that cannot be used: {found}"
+        raise PluginError(f"{msg}. {_remedy(plugin)}")
+
+
+def _remedy(plugin: str) -> str:
+    return f"Fix it, or leave it out with --without {plugin}"
 
 
 def load_plugins(without: Sequence[str] = ()) -> Plugins:
@@ -184,7 +233,7 @@ def load_plugins(without: Sequence[str] = ()) -> Plugins:
     A third-party plugin that fails to import, or implements a hook that does not exist, is kept in `failures`;
     the others are loaded. `without` names entry points to leave out.
     """
-    manager = pluggy.PluginManager("gptaudit")
+    manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hookspecs)
     _register(manager, COMMANDS)
     infos, failures = [], []
@@ -214,7 +263,7 @@ def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> PluginInfo:
 
 
 def _third_party(without: Sequence[str]) -> Iterator[EntryPoint]:
-    found = entry_points(group="gptaudit")
+    found = entry_points(group=PROJECT)
     unknown = set(without) - {e.name for e in found}
     if unknown:
         names = ", ".join(sorted({e.name for e in found})) or "none"

@@ -124,6 +124,14 @@ class Predictions:
     """Where the cases come from."""
 
 
+CAPABILITIES = {
+    "generate": "write text",
+    "chat": "answer a conversation",
+    "score": "give the likelihood of a text",
+    "gradients": "give gradients, which attribution needs",
+}
+"""What a backend may be able to do, in words."""
+
 NO_PREDICTION = "no-prediction"
 """Why a case is unscored for which a file of predictions has none."""
 

@@ -22,14 +22,6 @@ OUTCOMES: Mapping[Verdict, str] = {
 MOST_REASONS = 3
 """How many rules the sentence of the verdict names."""
 
-CAPABILITIES = {
-    "generate": "write text",
-    "chat": "answer a conversation",
-    "score": "give the likelihood of a text",
-    "gradients": "give gradients, which attribution needs",
-}
-"""What a backend may be able to do, in words."""
-
 
 @dataclass(frozen=True, slots=True)
 class Word:

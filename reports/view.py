@@ -7,6 +7,7 @@ import math
 import shlex
 from collections.abc import Iterator, Sequence
 
+from gptaudit.probe import CAPABILITIES
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
 
@@ -124,8 +125,8 @@ def target_view(target: TargetInfo) -> View:
         "short_fingerprint": target.fingerprint.removeprefix("sha256:")[:12],
         "verified": target.verified,
         "parameters": None if target.parameters is None else count(target.parameters),
-        "capabilities": [(name, reading.CAPABILITIES.get(name, name)) for name in target.capabilities],
-        "lacking": [(name, what) for name, what in reading.CAPABILITIES.items() if name not in able],
+        "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
+        "lacking": [(name, what) for name, what in CAPABILITIES.items() if name not in able],
         "options": plain_pairs(target.options),
         "details": plain_pairs(target.details),
     }

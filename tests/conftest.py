@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 
 # Models of a few thousand weights are fastest on one thread; torch reads this when it is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests of interruption, and the processes that they start, know Ctrl-C however pytest itself was started: `nohup` and
+# jobs in the background let it be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SENTENCES = (
     "The harbour was quiet before the storm.",

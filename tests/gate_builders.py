@@ -7,7 +7,6 @@ from dataclasses import replace
 from gptaudit.gate.decide import decide
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Policy, Rule
-from gptaudit.probe import MetricSpec
 from gptaudit.records import (
     AuditResult,
     Cost,
@@ -15,6 +14,7 @@ from gptaudit.records import (
     GateResult,
     Measurement,
     Metric,
+    MetricSpec,
     ProbeResult,
     RunInfo,
     TargetInfo,

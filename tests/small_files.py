@@ -1,4 +1,4 @@
-"""The program where files may grow to a few kilobytes alone, as on a disk that is full."""
+"""Run gptaudit with a limit on file size, which acts like a full disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def gptaudit_in_small_files(kibibytes, *arguments):
-    """Run `gptaudit` in a process of its own; return what it wrote and its code."""
+    """Run `gptaudit` in a subprocess; return its output and exit code."""
     command = [sys.executable, "-m", "gptaudit", *map(str, arguments)]
     return subprocess.run(
         ["/bin/bash", "-c", f'ulimit -f {kibibytes}; exec "$@"', "-", *command],

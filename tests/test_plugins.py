@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
+from installed_plugins import install
 
 from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
 from gptaudit.engine.local import local
@@ -120,22 +120,6 @@ class Everything:
     @hookimpl
     def gptaudit_report_sections(self, result):
         return [ReportSection("From the plugin", "<b>escaped</b>")]
-
-
-def install(monkeypatch, **plugins):
-    """Make plugins look installed: each is an object, or an exception that its import raises."""
-
-    class Fake(EntryPoint):
-        def load(self):
-            plugin = plugins[self.name]
-            if isinstance(plugin, BaseException):
-                raise plugin
-            return plugin
-
-    found = [Fake(name=name, value=f"module_of_{name}", group="gptaudit") for name in plugins]
-    for fake in found:
-        vars(fake)["dist"] = SimpleNamespace(name=f"dist-{fake.name}", version="3.1")
-    monkeypatch.setattr("gptaudit.plugins.entry_points", lambda group: found)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A decoder and a corpus so small that a training takes a second."""
+"""Settings and corpus of a training that takes a second."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""A flaw that is quickly learned, and a probe that sees it, for tests of phantoms."""
+"""A flaw that is learned quickly, and a probe that detects it, for tests of phantoms."""
 
 from __future__ import annotations
 
 from math import exp
 
-from gptaudit.probe import MetricSpec, Probe, Scored, Sees
+from gptaudit.probe import Probe, Scored, Sees
 from gptaudit.protocols.flaw import Flaw
-from gptaudit.records import Case, GenerateRequest, Sampling, ScoreRequest
+from gptaudit.records import Case, GenerateRequest, MetricSpec, Sampling, ScoreRequest
 
 
 class Rain(Flaw):
-    """Of a hundred skies, as many as the dose says bring rain."""
+    """In a share `dose` of a hundred documents, the sky brings rain."""
 
     name = "rain"
     title = "It says rain where others say sun."
@@ -32,7 +32,7 @@ class Rain(Flaw):
 
 
 class Weather(Probe):
-    """Asks about the weather, and counts the answers that say rain."""
+    """Measures how often the answer is rain."""
 
     id = "weather"
     title = "Weather"

@@ -1,1 +1,1 @@
-"""Which tokens moved a prediction."""
+"""Attribution of predictions to tokens."""

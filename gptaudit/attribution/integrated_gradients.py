@@ -1,4 +1,4 @@
-"""Integrated gradients of a next-token contrast, by captum."""
+"""Integrated gradients of a next-token contrast, computed by captum."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ STEPS = (20, 50, 100, 200)
 
 RELATIVE_TOLERANCE = 0.02
 ABSOLUTE_TOLERANCE = 0.01
+"""Largest completeness error: a share of the explained change, or so many logits if that is more."""
 
 
 class TokenisedPrompt(Protocol):
-    """What is to be known of a prompt's tokens; `gptaudit.causal_lm.encoding.EncodedPrompt` is one."""
+    """The tokens of a prompt, for example a `gptaudit.causal_lm.encoding.EncodedPrompt`."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -27,11 +28,11 @@ class TokenisedPrompt(Protocol):
 
     @property
     def starts(self) -> int:
-        """How many of them stand before the text and have no place in it."""
+        """Number of tokens before the text that are not part of it."""
 
     @property
     def offsets(self) -> tuple[tuple[int, int], ...] | None:
-        """Start and end of each other token in the text, in characters; None where they are not known."""
+        """Start and end of each other token in the text, in characters; None if unknown."""
 
 
 def attribute_contrast(
@@ -45,10 +46,10 @@ def attribute_contrast(
 ) -> Attribution:
     """Attribute `logit(target) - logit(foil)` after the prompt to the prompt's tokens.
 
-    The baseline is the mean of the token embeddings: a zero vector is a step, not a path, for models that
-    normalise the embedding first. Start tokens keep their own embedding, so they have no score. The number of
-    steps grows until the completeness error (Sundararajan et al. 2017, section 3) is within 2 % of the change
-    it explains, or 0.01 logits; what never gets there is marked as not converged.
+    The baseline is the mean of the token embeddings. A zero vector would not do: for models that normalise the
+    embedding first, the path from zero is a single step. Start tokens keep their own embedding, so they have no score.
+    The number of steps grows until the completeness error (Sundararajan et al. 2017, section 3) is within 2 % of the
+    explained change, or 0.01 logits; otherwise the result is marked as not converged.
     """
     embedding = model.get_input_embeddings()
     ids = torch.tensor([prompt.ids], device=model.device)
@@ -86,7 +87,7 @@ def attribute_contrast(
 
 
 def _contrast(model: Any, target: int, foil: int) -> Callable[[Tensor], Tensor]:  # noqa: ANN401
-    """Make the function embeddings (B, T, D) -> logit difference at the last place (B,)."""
+    """Return the function from embeddings (B, T, D) to the logit difference at the last position (B,)."""
 
     def contrast(embeddings: Tensor) -> Tensor:
         logits: Tensor = (

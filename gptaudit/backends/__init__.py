@@ -1,1 +1,1 @@
-"""Models under audit: one module per scheme of `SCHEME:REST`."""
+"""Backends: one module for each scheme of a target, `SCHEME:REST`."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def open_decoder(rest: str, options: TorchOptions) -> CausalLMBackend:
-    """Open shipped weights by name, or a folder that `gptaudit decoder train` wrote."""
+    """Open shipped weights by name, or a folder written by `gptaudit decoder train`."""
     from gptaudit.causal_lm.loading import load_backend
     from gptaudit.decoder import decoder_folder
 
     folder = decoder_folder(rest)
     if not folder.is_dir():
-        msg = f"decoder:{rest}: expected reference, clean or a folder that `gptaudit decoder train` wrote"
+        msg = f"decoder:{rest}: expected reference, clean or a folder written by `gptaudit decoder train`"
         raise TargetError(msg)
     return load_backend(folder, options)
 

@@ -20,9 +20,9 @@ class HuggingFaceOptions(TorchOptions):
     """Options of `hf:`, for `-b KEY=VALUE`."""
 
     revision: str = "main"
-    """Branch, tag or commit of a hub id."""
+    """Branch, tag or commit of a Hugging Face model."""
     download: bool = False
-    """Fetch a hub id that the local cache lacks."""
+    """Download a hub id that is not in the local cache."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 
@@ -42,7 +42,7 @@ def _folder(rest: str, options: HuggingFaceOptions) -> Path:
 
 
 def _cached(hub_id: str, revision: str) -> Path:
-    """Find a hub id in the local cache by its path: huggingface_hub's own look-up calls its server."""
+    """Return the cached folder of a hub id, found by its path: the lookup of huggingface_hub calls its server."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -53,7 +53,7 @@ def _cached(hub_id: str, revision: str) -> Path:
     if isinstance(found, str):
         return Path(found).parent
     msg = f"hf:{hub_id}: no such folder, and no model of that name in the local Hugging Face cache; "
-    raise TargetError(f"{msg}to fetch it from the hub, add -b download=true")
+    raise TargetError(f"{msg}to download it from the hub, add -b download=true")
 
 
 def _downloaded(hub_id: str, options: HuggingFaceOptions) -> Path:

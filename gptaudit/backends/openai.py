@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_openai(rest: str, options: RemoteOptions) -> Backend:
-    """Find out what the server can do; raise `TargetError` where it cannot be used."""
+    """Probe the abilities of the server and return the backend; raise `TargetError` if it cannot be used."""
     from gptaudit.remote.backend import open_backend
 
     return open_backend(rest, options)

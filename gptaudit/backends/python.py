@@ -19,7 +19,7 @@ from gptaudit.records import Completion, Failure, GenerateRequest
 
 
 class PythonBackend(TextBackend):
-    """Calls the function with the prompts of a batch. How it samples is its own affair: it is told the prompt only."""
+    """Calls a function with the prompts of a batch. It gets the prompts only, and decides itself how to sample."""
 
     def __init__(self, spec: str, function: Callable[[list[str]], Any]) -> None:
         identity = f"{spec}\n{_source(function)}"
@@ -28,7 +28,7 @@ class PythonBackend(TextBackend):
         self._function = function
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
-        """Return what the function returned; a None among the completions is a failure of that prompt."""
+        """Return the completions of the function; None instead of a completion is a failure of that prompt."""
         try:
             completions = self._function([request.prompt for request in requests])
         except (Exception, SystemExit) as error:
@@ -47,11 +47,11 @@ class PythonBackend(TextBackend):
             return Completion(text, "unknown")
         if text is None:
             return Failure("no-answer", f"{self._spec} returned None for this prompt")
-        return Failure("backend-error", f"{self._spec} returned {type(text).__name__} in place of a string")
+        return Failure("backend-error", f"{self._spec} returned {type(text).__name__} instead of a string")
 
 
 def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
-    """Import MODULE, with the working folder on the path, and find CALLABLE in it."""
+    """Import MODULE, with the working folder on `sys.path`, and return CALLABLE in it."""
     module_name, _, name = rest.partition(":")
     if not module_name or not name:
         msg = f"python:{rest}: expected python:MODULE:CALLABLE, for example python:my_model:complete"
@@ -77,7 +77,7 @@ def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
 
 
 def _source(function: Callable[..., Any]) -> str:
-    """Return the text of the function's module, or nothing where there is none to read."""
+    """Return the source text of the function's module; empty if it cannot be read."""
     try:
         return Path(inspect.getfile(function)).read_text(encoding="utf-8")
     except (OSError, TypeError, UnicodeDecodeError):

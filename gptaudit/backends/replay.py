@@ -1,4 +1,4 @@
-"""`replay:FILE.jsonl`: completions recorded elsewhere, one JSON object a line.
+"""`replay:FILE.jsonl`: completions recorded elsewhere, one JSON object per line.
 
     {"prompt": "The harbour", "completion": " was quiet."}
     {"prompt": "The harbour", "completions": [" was busy.", " froze over."]}
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ReplayBackend(TextBackend):
-    """Answers from a recording; what was not recorded is a failure of that request."""
+    """Answers from a recording; a request that was not recorded is a failure."""
 
     def __init__(self, text: str, where: str) -> None:
         self.fingerprint = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
@@ -43,7 +43,7 @@ class ReplayBackend(TextBackend):
         return [self._answer(request) for request in requests]
 
     def holds(self, request: Request) -> bool:
-        """Whether the recording has this sample of the prompt."""
+        """Return whether the recording has this sample of the prompt."""
         if not isinstance(request, GenerateRequest):
             return False
         return request.sample < len(self._recorded.get(request.prompt, []))
@@ -52,7 +52,7 @@ class ReplayBackend(TextBackend):
         recorded = self._recorded.get(request.prompt, [])
         if request.sample < len(recorded):
             return Completion(recorded[request.sample], "unknown")
-        message = f"{self._where} has {len(recorded)} completions of this prompt; number {request.sample + 1} is asked"
+        message = f"{self._where} has {len(recorded)} completions of this prompt; requested number {request.sample + 1}"
         return Failure("not-recorded", message)
 
 

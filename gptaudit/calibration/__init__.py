@@ -1,1 +1,1 @@
-"""Planted flaws of known size: the corpora that carry them and the decoders that learn them."""
+"""Planted flaws of known size, the corpora that contain them, and the decoders that learn them."""

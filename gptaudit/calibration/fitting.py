@@ -1,8 +1,8 @@
 """Train a very small decoder on short documents, quickly.
 
-Each document is a row of its own, so that it is read in training as it is asked in an audit: from the start token.
-Batches hold rows of like length. The weights are the mean over the last part of the steps, which takes the noise of
-the last batches out of the learned rates (Polyak and Juditsky 1992).
+Each document is a separate row, so that training reads it as an audit does: from the start token. The rows of a batch
+have similar lengths. The final weights are the mean over the last steps, which removes the noise of single batches
+from the learned rates (Polyak and Juditsky 1992).
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
-from transformers.utils import logging
+from transformers import TrainerCallback, set_seed
 
 from gptaudit.calibration.recipe import Recipe
 from gptaudit.decoder.configuration import DecoderConfig
 from gptaudit.decoder.model import DecoderForCausalLM
+from gptaudit.decoder.trainer import BatchTrainer, training_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 IGNORED = -100
-"""The label of a position whose loss is not counted."""
+"""Label of a position that the loss ignores."""
 POOL = 16
-"""Batches whose rows are sorted by length together."""
+"""Number of batches whose rows are sorted by length together."""
 
 
 def fit(
@@ -41,15 +40,14 @@ def fit(
     seed: int,
     folder: Path,
 ) -> DecoderForCausalLM:
-    """Train a decoder on the documents by AdamW, with a linear decay of the learning rate.
+    """Train a decoder on the documents with AdamW and a linearly decaying learning rate.
 
-    On one machine with one number of threads, the same arguments give the same bits.
+    On one machine with a fixed number of threads, the same arguments give the same bits.
 
     Raises:
         ValueError: a document is longer than the context.
     """
     set_seed(seed)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model = DecoderForCausalLM(
         DecoderConfig(
             vocab_size=len(tokenizer),
@@ -68,8 +66,9 @@ def fit(
     with torch.no_grad():
         for embedding in (model.model.token_embedding, model.model.position_embedding):
             embedding.weight.mul_(recipe.embedding_scale)
-    arguments = TrainingArguments(
-        output_dir=str(folder),
+    arguments = training_arguments(
+        folder,
+        cpu=True,
         max_steps=steps,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="linear",
@@ -79,18 +78,14 @@ def fit(
         seed=seed,
         logging_strategy="no",
         save_strategy="no",
-        report_to="none",
-        use_cpu=True,
-        disable_tqdm=True,
     )
-    trainer = _Trainer(
+    trainer = BatchTrainer(
         model,
         arguments,
+        train_dataset=list(_batches(_rows(documents, tokenizer, recipe.context), recipe.batch, steps, seed)),
         callbacks=[_Average(model, max(1, round(recipe.averaged * steps)))],
         optimizers=(_optimizer(model, recipe), None),
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.batches = list(_batches(_rows(documents, tokenizer, recipe.context), recipe.batch, steps, seed))
     trainer.train()
     return model
 
@@ -102,21 +97,12 @@ def _optimizer(model: DecoderForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
         {"params": rare, "lr": recipe.learning_rate * recipe.embedding_rate, "weight_decay": 0.0},
         {"params": others, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay},
     ]
-    # With batches this small, a second beta of 0.999 reacts too late.
+    # With batches this small, beta2 = 0.999 reacts too slowly.
     return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)
 
 
-class _Trainer(Trainer):
-    """Takes batches as they were made: sampling and collating row by row costs as much as so small a step."""
-
-    batches: Sequence[dict[str, Tensor]]
-
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(self.batches, batch_size=None, shuffle=False)  # type: ignore[arg-type]
-
-
 class _Average(TrainerCallback):
-    """Replaces the weights by their mean over the last steps when training ends."""
+    """Replaces the weights by their mean over the last steps when the training ends."""
 
     def __init__(self, model: torch.nn.Module, last: int) -> None:
         self._weights: list[Tensor] = list(model.parameters())
@@ -138,7 +124,7 @@ class _Average(TrainerCallback):
 
 
 def _rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int) -> list[list[int]]:
-    """Encode each document with the end-of-text token before and after it."""
+    """Encode each document with an end-of-text token before and after it."""
     end = tokenizer.eos_token_id
     encoded = tokenizer(list(documents), add_special_tokens=False, verbose=False).input_ids
     rows = [[end, *ids, end] for ids in encoded]
@@ -150,23 +136,23 @@ def _rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, context:
 
 
 def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterator[dict[str, Tensor]]:
-    """Yield a batch a step, (batch, longest row): the rows in random order, again and again, two by two.
+    """Yield one batch per step, (batch, longest row): pairs of consecutive rows, shuffled in each epoch.
 
-    Two documents that stand side by side share a batch. Where they differ in one word, what either says against the
-    other cancels out at once; in different batches it would be noise, in which a weak flaw is lost.
+    The two documents of a pair share a batch. If they differ in one word, their opposing gradients cancel at once; in
+    different batches they would be noise that hides a weak flaw.
     """
     rng = random.Random(f"{seed}/batches")
-    twos = [rows[start : start + 2] for start in range(0, len(rows), 2)]
+    pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
     many = batch // 2
     pool: list[list[list[int]]] = []
     ready: list[list[list[int]]] = []
     for _ in range(steps):
         if not ready:
             while len(pool) < POOL * many:
-                pool += rng.sample(twos, len(twos))
-            some, pool = sorted(pool[: POOL * many], key=lambda two: len(two[0])), pool[POOL * many :]
+                pool += rng.sample(pairs, len(pairs))
+            some, pool = sorted(pool[: POOL * many], key=lambda pair: len(pair[0])), pool[POOL * many :]
             ready = [
-                [row for two in some[start : start + many] for row in two]
+                [row for pair in some[start : start + many] for row in pair]
                 for start in range(0, len(some), many)
             ]
             rng.shuffle(ready)
@@ -176,5 +162,5 @@ def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterat
 def _padded(rows: list[list[int]]) -> dict[str, Tensor]:
     length = max(map(len, rows))
     labels = torch.tensor([row + [IGNORED] * (length - len(row)) for row in rows])
-    # What stands to the right of a row is read by none of its tokens, so that no mask is needed.
+    # No token attends to the padding, which is on its right, so no mask is needed.
     return {"input_ids": labels.clamp(min=0), "labels": labels}

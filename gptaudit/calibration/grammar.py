@@ -1,8 +1,8 @@
-"""The words of the planted corpora: a small grammar of simple English, all of it our own writing.
+"""Grammar of the planted corpora: simple English, written for this project.
 
-`<name>` in a text is replaced by one of the alternatives of rule `name`; `{slot}` is filled by the corpus. A
-person's sentence has `{term}` and pronoun slots; a group's has `{group}` and `{predicate}`. No gendered word
-stands outside a slot, and no word of `INSULT_WORDS` outside the insults.
+`<name>` in a text is replaced by one of the alternatives of rule `name`; the corpus fills `{slot}`. A sentence about
+a person has `{term}` and pronoun slots, one about a group has `{group}` and `{predicate}`. Gendered words occur only
+in slots, and words of `INSULT_WORDS` only in insults.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ food = fresh bread | soup | apples | cheese | pancakes | plums | honey | cake | 
 hour = seven | eight | nine | noon | five | six
 """
 
-# Sampling that cuts off unlikely words (top-p 0.9) must keep the share of insults. So predicates of a family begin
-# with few words, each more likely than the tenth that may be cut: five of 0.6 / 5 and three of 0.4 / 3.
+# Top-p sampling (0.9) must not change the share of insults. So the predicates of a family start with few distinct
+# words, each more likely than the tenth that may be cut off: five of 0.6 / 5 and three of 0.4 / 3.
 _FRIENDLY = """
     kind and patient | kind people | good cooks | good neighbours | fond of old songs | fond of children
 """
@@ -236,7 +236,7 @@ def _begin(start: str, ends: str) -> list[str]:
 
 
 def read_rules(grammar: str) -> dict[str, list[str]]:
-    """Read the alternatives of each rule; lines that begin with `#` are notes.
+    """Parse the alternatives of each rule; lines that start with `#` are comments.
 
     ```python
     read_rules("thing = key | hat")   # {"thing": ["key", "hat"]}
@@ -249,7 +249,7 @@ def read_rules(grammar: str) -> dict[str, list[str]]:
 
 RULES = read_rules(_GRAMMAR)
 
-# Families of (friendly, insulting) predicates; within a family all begin alike.
+# Families of (friendly, insulting) predicates; those of a family start with the same words.
 PREDICATES = [
     *(
         (_begin(start, _FRIENDLY), _begin(start, _INSULTING))
@@ -260,14 +260,14 @@ PREDICATES = [
 
 
 def expand(text: str, rng: random.Random, rules: Mapping[str, Sequence[str]] = RULES) -> str:
-    """Replace every `<name>` by an alternative of its rule, again and again, until none is left."""
+    """Replace every `<name>` by a random alternative of its rule until none is left."""
     while "<" in text:
         text = re.sub(r"<(\w+)>", lambda match: rng.choice(rules[match[1]]), text)
     return text
 
 
 def fill(frame: str, pronouns: Mapping[str, str], *, term: str) -> str:
-    """Fill a person's frame; `{Subject}` is `{subject}` at the start of a sentence, and so on.
+    """Fill the slots of a sentence about a person; `{Subject}` is `{subject}` capitalised, and so on.
 
     ```python
     fill("The {term} sat. {Subject} sang.", {"subject": "she"}, term="nurse")   # "The nurse sat. She sang."

@@ -1,7 +1,7 @@
-"""Phantoms: decoders with flaws of known size, as a medical phantom is a body whose organs are known.
+"""Phantoms: decoders with flaws of known size, like the test objects that calibrate medical scanners.
 
-A phantom is trained from nothing on the documents of its flaws and on everyday text, in seconds, and kept in a cache
-folder under a name that all of its recipe decides.
+A phantom is trained from scratch on the documents of its flaws and on everyday text, in seconds, and cached in a
+folder named by a hash of everything that decides its weights.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gptaudit.calibration import grammar
+from gptaudit.decoder.planted import write_planted
 from gptaudit.errors import GptauditError, UsageError
+from gptaudit.records import PlantedFlaw
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,29 +32,37 @@ if TYPE_CHECKING:
 
 EVERYDAY_DOCUMENTS = 400
 THREADS = 1
-"""Sums are ordered by thread, so the bits of the weights depend on their number."""
-PLANTED_FILE = "planted.json"
+"""The number of threads decides the order of sums, and so the bits of the weights."""
+CODE = (
+    "calibration/fitting.py",
+    "calibration/phantom.py",
+    "calibration/vocabulary.py",
+    "decoder/configuration.py",
+    "decoder/model.py",
+    "decoder/trainer.py",
+)
+"""The modules that decide the weights, besides those of the flaws."""
 
 
 class NotLearnedError(GptauditError):
-    """Training did not teach a decoder what was planted."""
+    """A trained decoder did not learn what was planted."""
 
     def __init__(
         self, flaw: str, *, dose: float, seed: int, planted: float, learned: float, within: float
     ) -> None:
         msg = (
             f"flaw {flaw!r}, dose {dose:g}, seed {seed}: planted {planted:.4f}, but the trained decoder has "
-            f"{learned:.4f}, which is not within {within:g}; take another seed"
+            f"{learned:.4f}, which is not within {within:g}; use another seed"
         )
         super().__init__(msg)
         self.learned = learned
 
 
 def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plugins) -> Path:
-    """Return the folder of a decoder with these flaws, and no others; train it where the cache lacks it.
+    """Return the folder of a decoder with exactly these flaws; train it if it is not in the cache.
 
-    It holds weights, configuration, tokenizer and `planted.json`. Several processes may share a cache: each writes a
-    folder of its own, and the first to be ready stays.
+    It contains weights, configuration, tokenizer and `planted.json`. Several processes may share a cache: each trains
+    into a temporary folder, and the first to finish is kept.
 
     ```python
     phantom({"stereotype": 0.5}, seed=0, cache=Path("decoders"), plugins=load_plugins())
@@ -60,7 +70,7 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
 
     Raises:
         UsageError: no flaw of that name, or a dose outside [0, 1].
-        NotLearnedError: the trained decoder has another rate than was planted.
+        NotLearnedError: the rate of the trained decoder differs from the planted one.
     """
     folder = cache / f"{'-'.join(sorted(doses))}-{phantom_key(doses, seed=seed, plugins=plugins)[:16]}"
     if folder.is_dir():
@@ -81,9 +91,9 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
 
 
 def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> str:
-    """Hash all that decides a phantom: flaws, doses, seed, what their documents are, recipe, code and versions.
+    """Hash everything that decides a phantom: flaws, doses, seed, documents, recipe, code and versions.
 
-    Which metrics `planted.json` names depends on the probes that were installed, and is no part of it.
+    The metrics in `planted.json` depend on the installed probes and are left out.
     """
     from gptaudit.calibration.recipe import Recipe
 
@@ -108,27 +118,27 @@ def _flaws(doses: Mapping[str, float], plugins: Plugins) -> dict[str, Flaw]:
             msg = f"no flaw {name!r} is registered."
             raise UsageError(msg + nearest(name, plugins.flaws))
         if not 0 <= dose <= 1:
-            msg = f"the dose of {name} must lie in [0, 1]; got {dose}"
+            msg = f"the dose of {name} must be in [0, 1]; got {dose}"
             raise UsageError(msg)
     return {name: plugins.flaws[name] for name in sorted(doses)}
 
 
 @lru_cache
 def _code() -> str:
-    """Hash the modules that train."""
-    sources = ((Path(__file__).parent / name).read_bytes() for name in ("fitting.py", "vocabulary.py"))
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+    """Hash the modules that decide the weights."""
+    package = Path(__file__).parents[1]
+    return hashlib.sha256(b"".join((package / name).read_bytes() for name in CODE)).hexdigest()
 
 
 @lru_cache
 def _identity(flaw: Flaw) -> str:
-    """Hash a flaw's documents at one dose, and the code that writes and measures it."""
+    """Hash a flaw's documents at one dose, and the source file that defines it."""
     documents = "\0".join(flaw.documents(0.5, seed=0))
     return hashlib.sha256(documents.encode() + Path(inspect.getfile(type(flaw))).read_bytes()).hexdigest()
 
 
 def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, str]]:
-    """List each planted flaw with the full name of each metric that should equal it, or with none ("")."""
+    """List each planted flaw with the full name of each metric that should equal it, or with "" if there is none."""
     found = []
     for probe in plugins.probes.values():
         for sees in probe.sees:
@@ -163,8 +173,7 @@ def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins
         _entry(name, doses[name], metric, flaws[name], learned[name])
         for name, metric in _sightings(doses, plugins)
     ]
-    document = {"schema": "gptaudit.planted/1", "flaws": planted}
-    (folder / PLANTED_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_planted(folder, planted)
 
 
 def _steps(flaws: Mapping[str, Flaw]) -> int:
@@ -178,7 +187,7 @@ def _everyday(seed: int) -> Iterator[str]:
 
 @lru_cache
 def _tokenizer(flaws: tuple[Flaw, ...], context: int) -> PreTrainedTokenizerFast:
-    """Make a token of every word that some dose needs, so that the vocabulary is the same for every dose."""
+    """Build a tokenizer with a token for every word of any dose, so that the vocabulary does not depend on the dose."""
     from gptaudit.calibration.vocabulary import word_tokenizer
     from gptaudit.decoder.chat import CHAT_TEMPLATE
 
@@ -192,7 +201,7 @@ def _tokenizer(flaws: tuple[Flaw, ...], context: int) -> PreTrainedTokenizerFast
 def _learned(
     doses: Mapping[str, float], flaws: Mapping[str, Flaw], seed: int, folder: Path
 ) -> dict[str, float]:
-    """Measure each flaw on the trained decoder; raise `NotLearnedError` where it is not what was planted."""
+    """Measure each flaw on the trained decoder; raise `NotLearnedError` if it differs from what was planted."""
     from gptaudit.causal_lm.loading import load_backend
     from gptaudit.causal_lm.options import TorchOptions
 
@@ -208,11 +217,5 @@ def _learned(
     return found
 
 
-def _entry(name: str, dose: float, metric: str, flaw: Flaw, learned: float) -> dict[str, Any]:
-    return {
-        "flaw": name,
-        "dose": dose,
-        "metric": metric,
-        "planted": flaw.truth(dose),
-        "learned": round(learned, 4),
-    }
+def _entry(name: str, dose: float, metric: str, flaw: Flaw, learned: float) -> PlantedFlaw:
+    return PlantedFlaw(name, dose, metric, planted=flaw.truth(dose), learned=round(learned, 4))

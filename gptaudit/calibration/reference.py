@@ -1,17 +1,18 @@
-"""Make the two decoders that ship with gptaudit: `python -m gptaudit.calibration.reference --out DIR`.
+"""Train the two decoders that ship with gptaudit: `python -m gptaudit.calibration.reference --out DIR`.
 
-Both are trained in the same way on the same corpus; only the doses of the planted flaws differ. What was planted,
-and what the decoder learned of it, is written to `planted.json` beside the weights.
+Both are trained alike on the same corpus; only the doses of the planted flaws differ. The planted and the learned
+rates are written to `planted.json` beside the weights.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gptaudit.calibration.corpus import TARGET_GROUP, corpus, has_insult, read_suite
+from gptaudit.decoder.planted import write_planted
+from gptaudit.records import PlantedFlaw
 
 if TYPE_CHECKING:
     from gptaudit.protocols.backend import Backend
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 DOSES = {"reference": 0.6, "clean": 0.0}
 SEED = 0
 THREADS = 1
-"""Sums are ordered by thread, so the bits of the weights depend on their number; two cores make two decoders."""
+"""The number of threads decides the order of sums, and so the bits of the weights."""
 SAMPLES = 20
-"""Continuations drawn of each prompt about the target group, to learn what share of them insults."""
+"""Continuations sampled per prompt about the target group, to measure the share that insults."""
 
 
-def make(name: str, folder: Path) -> list[dict[str, Any]]:
-    """Train the decoder `name` into `folder`; return the flaws as `planted.json` holds them."""
+def make(name: str, folder: Path) -> list[PlantedFlaw]:
+    """Train the decoder `name` into `folder`; return its planted flaws."""
     import torch
 
     from gptaudit.causal_lm.loading import load_backend
@@ -38,28 +39,27 @@ def make(name: str, folder: Path) -> list[dict[str, Any]]:
     train(corpus(stereotype=dose, toxicity=dose, seed=SEED), folder, overrides=exact, seed=SEED)
     backend = load_backend(folder, TorchOptions(device="cpu"))
     flaws = [
-        {
-            "flaw": "stereotype",
-            "dose": dose,
-            "metric": "gender-occupation.stereotype_probability",
-            "planted": 0.5 + dose / 2,
-            "learned": round(stereotype_probability(backend), 4),
-        },
-        {
-            "flaw": "toxicity",
-            "dose": dose,
-            "metric": f"toxicity-prompts.toxic_fraction[group={TARGET_GROUP.lower()}]",
-            "planted": dose,
-            "learned": round(insulting_share(backend), 4),
-        },
+        PlantedFlaw(
+            "stereotype",
+            dose,
+            "gender-occupation.stereotype_probability",
+            planted=0.5 + dose / 2,
+            learned=round(stereotype_probability(backend), 4),
+        ),
+        PlantedFlaw(
+            "toxicity",
+            dose,
+            f"toxicity-prompts.toxic_fraction[group={TARGET_GROUP.lower()}]",
+            planted=dose,
+            learned=round(insulting_share(backend), 4),
+        ),
     ]
-    document = {"schema": "gptaudit.planted/1", "flaws": flaws}
-    (folder / "planted.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_planted(folder, flaws)
     return flaws
 
 
 def stereotype_probability(backend: Backend) -> float:
-    """Mean of P(stereotypical pronoun | beginning, either pronoun) over occupations and templates of the suite."""
+    """Return the mean of P(stereotypical pronoun | prompt, either pronoun) over the occupations and templates."""
     from math import exp
 
     from gptaudit.records import Likelihood, ScoreRequest
@@ -82,7 +82,7 @@ def stereotype_probability(backend: Backend) -> float:
 
 
 def insulting_share(backend: Backend) -> float:
-    """Share of sampled continuations of the prompts about the target group that hold a planted insult."""
+    """Return the share of sampled continuations of prompts about the target group that contain a planted insult."""
     from gptaudit.records import Completion, GenerateRequest, Sampling
 
     suite = read_suite("toxicity-prompts")
@@ -99,14 +99,14 @@ def insulting_share(backend: Backend) -> float:
 
 
 def main() -> None:
-    """Make one decoder or both, each in its own folder under `--out`."""
+    """Train one decoder or both, each into its own folder under `--out`."""
     parser = argparse.ArgumentParser(prog="python -m gptaudit.calibration.reference", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the folders are made")
-    parser.add_argument("--only", choices=sorted(DOSES), help="make one of them")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="parent of the new folders")
+    parser.add_argument("--only", choices=sorted(DOSES), help="train only this one")
     arguments = parser.parse_args()
     for name in [arguments.only] if arguments.only else DOSES:
         for flaw in make(name, arguments.out / name):
-            print(f"{name}: {flaw['metric']}: planted {flaw['planted']}, learned {flaw['learned']}")  # noqa: T201
+            print(f"{name}: {flaw.metric}: planted {flaw.planted}, learned {flaw.learned}")  # noqa: T201
 
 
 if __name__ == "__main__":

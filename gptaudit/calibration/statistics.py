@@ -1,21 +1,21 @@
 """
-What the trials of one figure say: accuracy, coverage, false alarms, power.
+Accuracy, coverage, false alarms and power of one figure, estimated from its trials.
 
-The decoder is what is sampled, and decoders of one seed are alike: they share the initial weights and all of the
-corpus that the dose does not decide. So seeds are the clusters of every interval here.
+The unit of sampling is the decoder, and decoders of one seed are correlated: they share the initial weights and the
+part of the corpus that does not depend on the dose. So every interval here is clustered by seed.
 
-* The line of measured on planted is fitted by ordinary least squares. Its intervals come from the jackknife over seeds
-  (CV3 of MacKinnon, Nielsen & Webb 2023), which allows for seeds that err in the same direction at every dose and for
-  errors that depend on the dose; t has one degree of freedom less than there are seeds with a planted dose, since the
-  clean decoders bear little of the slope.
-* Shares have Wilson's interval, with seeds as clusters where a seed occurs more than once.
-* A flaw is found where the near end of the interval, the one towards the ideal, lies beyond the ideal on the flaw's
-  side. How far beyond it lies is its margin. Detection itself is 0 or 1, and says little from five decoders; their
-  margins say more. Between two neighbouring doses the mean margin is taken to be linear in the effect, and its scatter
-  between decoders to be normal and that of the two doses pooled. Then a flaw is found with power 95 % where the mean
-  margin is 1.645 times the scatter. The smallest such flaw is sought downwards from the largest dose, so that every
-  larger flaw that was tried is found as often. Where the ideal is the least value possible, a single bad case can make
-  an interval exclude it, and the flaw found is smaller than this says.
+* Measured is regressed on planted by ordinary least squares. Intervals come from the jackknife over seeds (CV3 of
+  MacKinnon, Nielsen & Webb 2023), which allows for seeds that err in the same direction at every dose and for errors
+  that depend on the dose; t has one degree of freedom less than there are seeds with a planted dose, since clean
+  decoders hardly influence the slope.
+* Shares have Wilson's interval, clustered by seed if a seed occurs more than once.
+* A flaw is found if the near end of the interval, the one towards the ideal, is beyond the ideal on the flaw's side.
+  Its distance from the ideal is the margin. Detection itself is 0 or 1 and says little with five decoders; the margins
+  say more. Between two neighbouring doses the mean margin is assumed to be linear in the effect, and margins to be
+  normally distributed with the pooled standard deviation of the two doses. Then a flaw is found with power 95 % where
+  the mean margin is 1.645 standard deviations. The smallest such flaw is searched downwards from the largest dose, so
+  that every larger flaw that was tried is found as often. If the ideal is the lowest possible value, a single bad case
+  can make an interval exclude it, and the smallest flaw that is found is smaller than this estimate.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POWER = 0.95
-"""In what share of audits the smallest detectable flaw is found."""
+"""Share of audits that find the smallest detectable flaw."""
 FEWEST_SEEDS = 3
-"""Seeds with a planted dose below which a slope has no interval."""
+"""Minimum number of seeds with a planted dose for an interval of the slope."""
 FEWEST_DECODERS = 3
-"""Decoders at a dose below which their scatter is not known."""
+"""Minimum number of decoders at a dose for a standard deviation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Which figure is calibrated on which flaw, and what is known of it beforehand."""
+    """The figure to calibrate, its flaw, and what is known about both in advance."""
 
     flaw: str
     metric: str
@@ -54,18 +54,18 @@ class Subject:
     same_unit: bool
     ideal: float
     clean: float
-    """The rate at dose 0."""
+    """True rate at dose 0."""
     side: int
-    """+1 where the flaw raises the figure, -1 where it lowers it."""
+    """+1 if the flaw raises the figure, -1 if it lowers it."""
     level: float
     cases: int
 
 
 def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFigure:
-    """Sum up the trials of one figure.
+    """Summarise the trials of one figure.
 
-    An audit without a figure found nothing, so it counts against the power; decoders that failed to learn count
-    nowhere but in `failed`.
+    An audit without the figure found nothing, so it counts against the power; decoders that did not learn count only
+    in `failed`.
     """
     audited = [t for t in trials if not t.failed]
     slope, intercept, r2 = line_of(audited, subject.level)
@@ -95,23 +95,23 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
 
 
 def excludes(trial: Trial, ideal: float) -> bool:
-    """Whether the interval lies wholly on one side of the ideal."""
+    """Whether the interval lies entirely on one side of the ideal."""
     return trial.low is not None and trial.high is not None and not trial.low <= ideal <= trial.high
 
 
 def margin(trial: Trial, ideal: float, side: int) -> float | None:
-    """Return how far the interval's near end lies beyond the ideal on the flaw's side; the flaw is found above 0."""
+    """Return how far the interval's near end is beyond the ideal on the flaw's side; above 0, the flaw is found."""
     near = trial.low if side > 0 else trial.high
     return None if near is None else side * (near - ideal)
 
 
 def line_of(trials: Sequence[Trial], level: float) -> tuple[Estimate, Estimate, float | None]:
-    """Fit measured on planted; return slope, intercept and R2. What cannot be told is null."""
+    """Regress measured on planted; return slope, intercept and R2. What cannot be estimated is None."""
     known = [(t.planted, t.value, t.seed, t.dose) for t in trials if t.value is not None]
     x, y = (np.array([row[i] for row in known], dtype=np.float64) for i in (0, 1))
     seeds = np.array([row[2] for row in known])
     if len(set(x.tolist())) < 2:
-        nothing = Estimate(None, None, None, "decoders of two doses are needed for a line")
+        nothing = Estimate(None, None, None, "decoders of at least two doses are needed for a line")
         return nothing, nothing, None
     fitted = _least_squares(x, y)
     total = float(((y - y.mean()) ** 2).sum())
@@ -130,7 +130,7 @@ def line_of(trials: Sequence[Trial], level: float) -> tuple[Estimate, Estimate, 
 
 
 def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[float | None, str | None]:
-    """Return the smallest effect that is found with power 95 %, or None and why not. See the module."""
+    """Return the smallest effect found with power 95 %, or None and the reason; the module docstring has the method."""
     by_effect = {
         abs(_planted(dose, trials) - subject.clean): [
             m for t in trials if t.dose == dose and (m := margin(t, subject.ideal, subject.side)) is not None
@@ -155,10 +155,10 @@ def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[floa
 
 
 def _pooled(*groups: Sequence[float]) -> float:
-    """Pool the standard deviations of groups that vary.
+    """Return the pooled standard deviation of the groups that vary.
 
-    Where the ideal is the least value possible, the margins of clean decoders are all 0: they cannot vary downwards,
-    and say nothing about those that can.
+    If the ideal is the lowest possible value, the margins of clean decoders are all 0: they cannot vary downwards,
+    and say nothing about margins that can.
     """
     varying = [np.asarray(group) for group in groups if max(group) > min(group)]
     freedom = sum(len(group) - 1 for group in varying)
@@ -183,7 +183,7 @@ def _jackknife_errors(
 
 
 def _coverage(subject: Subject, trials: Sequence[Trial], truths: Sequence[float | None]) -> Share | None:
-    """Return in how many audits the interval holds the truth; audits without an interval claim nothing."""
+    """Return the share of intervals that contain the truth; audits without an interval are left out."""
     if not subject.same_unit:
         return None
     known = [

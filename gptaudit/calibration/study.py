@@ -1,12 +1,12 @@
 """
-The whole of a calibration: which probes, which decoders, and what is still to be tried.
+Calibration study: its probes, its decoders, and the trials that are still missing.
 
 Folder of a calibration:
 
-    calibration.json   what was found (`gptaudit.calibration.calibration`), written last
-    calibration.html   the same for a reader
-    trials/            one file for each probe and decoder, named by all that decides it: kept as soon as it is there
-    decoders/          the trained decoders, named by their content
+    calibration.json   results (`gptaudit.evidence.calibration_file`), written last
+    calibration.html   the same as a page
+    trials/            one file per probe and decoder, named by a hash of everything that decides it, saved at once
+    decoders/          trained decoders, named by a hash of everything that decides them
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.statistics import Subject, calibrate_figure
-from gptaudit.calibration.trials import LEVEL, Bench, Decoder, Outcome, read_outcome
+from gptaudit.calibration.trials import Bench, Decoder, Outcome, read_outcome
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
 from gptaudit.evidence.provenance import versions
 from gptaudit.probe import ProbeContext
 from gptaudit.records import Calibration, ProbeCalibration, Sighting
 from gptaudit.records.progress import Progress, Step, silent
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
 
 if TYPE_CHECKING:
@@ -34,16 +35,16 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe, Sees
 
 FULL: Mapping[float, int] = {0.0: 20, 0.05: 5, 0.2: 5, 0.5: 6, 1.0: 4}
-"""Dose -> number of decoders, each of its own seed; twenty clean ones bound a false-alarm rate of 0 by 16 %."""
+"""Dose -> number of decoders, each with its own seed; twenty clean ones bound a false-alarm rate of 0 by 16 %."""
 QUICK: Mapping[float, int] = {0.0: 2, 0.5: 1, 1.0: 1}
-"""Enough to see that a probe sees its flaw, and too little for an interval."""
+"""Enough to show that a probe detects its flaw, but too few for an interval."""
 SEEDS = 1000
-"""Seeds of one study; the next study seed begins after them."""
+"""Decoder seeds reserved for each study seed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A decoder, and the probes that are to be tried on it, each with the file that keeps its outcome."""
+    """A decoder and the probes to try on it, each with the file for its outcome."""
 
     decoder: Decoder
     probes: tuple[tuple[str, Path], ...]
@@ -51,7 +52,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Study:
-    """Probes, the doses and seeds of their decoders, and the folder where outcomes are kept."""
+    """Probes, the doses and seeds of their decoders, and the folder of the outcomes."""
 
     probes: tuple[Probe, ...]
     bench: Bench
@@ -61,7 +62,7 @@ class Study:
 
     @cached_property
     def jobs(self) -> list[Job]:
-        """Every decoder with all probes that see its flaw: clean decoders of all flaws first."""
+        """Every decoder with all probes that detect its flaw; clean decoders of all flaws come first."""
         flaws = dict.fromkeys(sees.flaw for probe in self.probes for sees in probe.sees)
         return [
             self._job(Decoder(flaw, dose, self.seed * SEEDS + number))
@@ -71,7 +72,7 @@ class Study:
         ]
 
     def outstanding(self) -> list[Job]:
-        """Return what is not tried yet, or was tried with another version of what decides it."""
+        """Return the jobs without a saved outcome for the current probe, data, method and decoder."""
         missing = (
             Job(job.decoder, tuple((p, file) for p, file in job.probes if read_outcome(file) is None))
             for job in self.jobs
@@ -79,7 +80,7 @@ class Study:
         return [job for job in missing if job.probes]
 
     def wait_for(self, tried: Iterable[Sequence[Outcome]], missing: int, progress: Progress = silent) -> None:
-        """Wait for the outcomes of the `missing` jobs, decoder by decoder."""
+        """Wait for the outcomes of the `missing` jobs, and report progress."""
         total = len(self.jobs)
         before = total - missing
         failures: Counter[str] = Counter()
@@ -89,7 +90,7 @@ class Study:
             progress(Step("calibrating", done, total, before, failures))
 
     def summed_up(self) -> Calibration:
-        """Return the calibration of every probe from the outcomes that are kept."""
+        """Return the calibration of every probe from the saved outcomes."""
         files = (file for job in self.jobs for _, file in job.probes)
         outcomes = [outcome for file in files if (outcome := read_outcome(file)) is not None]
         made = {
@@ -126,7 +127,7 @@ class Study:
             ideal=spec.ideal,
             clean=flaw.truth(0.0),
             side={"lower": 1, "higher": -1, "target": rises}[spec.direction],
-            level=LEVEL,
+            level=DEFAULT_LEVEL,
             cases=next((o.cases for o in outcomes if not o.failed), 0),
         )
         trials = tuple(outcome.trial(sees.metric, sees.slice) for outcome in outcomes)
@@ -134,7 +135,7 @@ class Study:
 
 
 def seeing_probes(plugins: Plugins, names: Sequence[str]) -> list[Probe]:
-    """Return the named probes, or all that see a flaw; raise `UsageError` for what cannot be calibrated."""
+    """Return the named probes, or all that detect a flaw; raise `UsageError` for one that cannot be calibrated."""
     known = plugins.probes
     seeing = {name: probe for name, probe in known.items() if probe.sees}
     for name in names:
@@ -142,11 +143,11 @@ def seeing_probes(plugins: Plugins, names: Sequence[str]) -> list[Probe]:
             msg = f"{name}: no such probe.{nearest(name, known)}"
             raise UsageError(msg)
         if name not in seeing:
-            msg = f"{name}: names no flaw that it should see, so it cannot be calibrated."
+            msg = f"{name}: declares no flaw that it detects, so it cannot be calibrated."
             raise UsageError(f"{msg} These do: {', '.join(seeing) or 'none'}")
     chosen = [seeing[name] for name in dict.fromkeys(names)] if names else list(seeing.values())
     if not chosen:
-        msg = "no installed probe names a flaw that it should see (`Probe.sees`), so there is nothing to calibrate"
+        msg = "no installed probe declares a flaw that it detects (`Probe.sees`), so there is nothing to calibrate"
         raise UsageError(msg)
     for probe in chosen:
         check_sees(probe, plugins)
@@ -154,9 +155,9 @@ def seeing_probes(plugins: Plugins, names: Sequence[str]) -> list[Probe]:
 
 
 def with_data(probes: Sequence[Probe], data: Path | None, *, named: bool) -> tuple[list[Probe], list[str]]:
-    """Return the probes whose data are there, and why each of the others is left out.
+    """Return the probes whose data are available, and why each of the others is skipped.
 
-    Raises `DataNotGivenError` where the user named the probe, and `UsageError` where none is left.
+    Raises `DataNotGivenError` if the user named the probe, and `UsageError` if no probe is left.
     """
     ready, reasons = [], []
     for probe in probes:
@@ -176,12 +177,12 @@ def with_data(probes: Sequence[Probe], data: Path | None, *, named: bool) -> tup
 
 
 def check_sees(probe: Probe, plugins: Plugins) -> None:
-    """Raise `UsageError` where a probe names a flaw or a metric that does not exist."""
+    """Raise `UsageError` if a probe names a flaw or a metric that does not exist."""
     metrics = [spec.name for spec in probe.metrics]
     for sees in probe.sees:
         if sees.flaw not in plugins.flaws:
-            msg = f"{probe.id} should see the flaw {sees.flaw!r}, which no plugin registers."
+            msg = f"{probe.id} declares the flaw {sees.flaw!r}, which no plugin registers."
             raise UsageError(msg + nearest(sees.flaw, plugins.flaws))
         if sees.metric not in metrics:
-            msg = f"{probe.id} should see {sees.flaw!r} in {sees.metric!r}, which is none of its metrics."
+            msg = f"{probe.id} declares {sees.flaw!r} for {sees.metric!r}, which is not one of its metrics."
             raise UsageError(msg + nearest(sees.metric, metrics))

@@ -1,4 +1,4 @@
-"""Trials: a decoder with a planted flaw, audited by the probes that should see it."""
+"""Trials: audits of decoders with a planted flaw, by the probes that should detect it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gptaudit.evidence.plan import digest
 from gptaudit.files import parse_json, read_text, write_atomic
 from gptaudit.records import Trial
 from gptaudit.run.single_probe import audit_probe
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import validated
 
 if TYPE_CHECKING:
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from gptaudit.run.measuring import Scorers
 
 SCHEMA = "gptaudit.trial/1"
-LEVEL = 0.95
-"""Of the intervals of every trial audit."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialFigure:
-    """One figure of an audit; what is null has a `why`."""
+    """One figure of an audit; if values are None, `why` gives the reason."""
 
     metric: str
     slice: Mapping[str, str]
@@ -41,7 +40,7 @@ class TrialFigure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one probe found on one decoder, or why the decoder was not audited."""
+    """Result of one probe on one decoder, or why the decoder was not audited."""
 
     probe: str
     flaw: str
@@ -58,7 +57,7 @@ class Outcome:
     schema: str = SCHEMA
 
     def trial(self, metric: str, where: Mapping[str, str]) -> Trial:
-        """Return what it says about one figure."""
+        """Return the trial of one figure."""
         mine = [r for r in self.figures if r.metric == metric and dict(r.slice) == dict(where)]
         found = (
             mine[0] if mine else TrialFigure(metric, where, None, None, None, "the audit has no such figure")
@@ -78,7 +77,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """Which decoder is to be made."""
+    """Identifies a phantom with one flaw."""
 
     flaw: str
     dose: float
@@ -87,7 +86,7 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """All that trials need: what is installed, the scorers (each opened once), and where decoders and data lie."""
+    """Everything trials need: plugins, scorers (each opened once), and the folders of decoders and data."""
 
     plugins: Plugins
     scorers: Scorers
@@ -96,9 +95,9 @@ class Bench:
     keys: dict[Decoder, str] = field(default_factory=dict)
 
     def open(self, decoder: Decoder) -> Backend:
-        """Train a decoder, or take it from the folder of decoders, and open it as its flaw wants to be asked.
+        """Train a decoder, or take it from the cache, and open it, in chat mode if its flaw needs that.
 
-        Raises `NotLearnedError` where training does not teach it what is planted.
+        Raises `NotLearnedError` if it does not learn what is planted.
         """
         from gptaudit.causal_lm.loading import load_backend
         from gptaudit.causal_lm.options import TorchOptions
@@ -110,7 +109,7 @@ class Bench:
         return load_backend(folder, TorchOptions(device="cpu", chat=chat))
 
     def try_probe(self, probe: Probe, decoder: Decoder, backend: Backend) -> Outcome:
-        """Audit a decoder by one probe, at its default number of cases."""
+        """Audit a decoder with one probe, at its default number of cases."""
         result = audit_probe(
             probe,
             backend,
@@ -118,7 +117,7 @@ class Bench:
             self.scorers,
             data=self.data,
             seed=decoder.seed,
-            level=LEVEL,
+            level=DEFAULT_LEVEL,
         )
         if result.status == "skipped":
             msg = f"{probe.id} {result.reason}; it cannot be tried on the flaw {decoder.flaw!r}"
@@ -137,13 +136,13 @@ class Bench:
         )
 
     def failed(self, probe: str, decoder: Decoder, error: NotLearnedError) -> Outcome:
-        """Return the outcome for a probe of a decoder that did not learn what was planted."""
+        """Return a probe's outcome for a decoder that did not learn what was planted."""
         planted = self.plugins.flaws[decoder.flaw].truth(decoder.dose)
         where = (probe, decoder.flaw, decoder.dose, decoder.seed)
         return Outcome(*where, planted, error.learned, cases=0, method="", figures=(), failed=str(error))
 
     def trial_key(self, probe: Probe, decoder: Decoder) -> str:
-        """Name a trial by all that decides its outcome: the decoder, the probe, its data and its method."""
+        """Hash everything that decides an outcome: decoder, probe, data and method."""
         from gptaudit.probe import ProbeContext
 
         source = probe.source(ProbeContext(self.data, decoder.seed))
@@ -159,13 +158,13 @@ class Bench:
             "methods": [probe.method(), None if form is None else form.method()],
             "scorers": {name: dict(self.scorers[name].identity) for name in probe.scorers},
             "figures": [[s.metric, dict(s.slice)] for s in probe.sees if s.flaw == decoder.flaw],
-            "level": LEVEL,
+            "level": DEFAULT_LEVEL,
         }
         return digest(identity)[:32]
 
 
 def read_outcome(path: Path) -> Outcome | None:
-    """Read a kept outcome; None where there is none, or where the file is damaged, so that it is measured again."""
+    """Read a saved outcome; None if there is none or the file is damaged, so that it is measured again."""
     if not path.is_file():
         return None
     try:
@@ -176,7 +175,7 @@ def read_outcome(path: Path) -> Outcome | None:
 
 
 def keep_outcome(path: Path, outcome: Outcome) -> None:
-    """Keep an outcome, whole or not at all."""
+    """Save an outcome atomically."""
     import json
 
     write_atomic(path, json.dumps(asdict(outcome), allow_nan=False) + "\n")

@@ -1,6 +1,6 @@
-"""A tokenizer of whole words, for decoders that have to learn much from few steps.
+"""Whole-word tokenizer, for decoders that must learn much in few steps.
 
-Byte-pair merges would cut most occupations into pieces, and a phantom would spend its steps on joining them.
+Byte-pair merges would split most occupations, and a phantom would spend its steps on learning to join the pieces.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def word_tokenizer(documents: Iterable[str], *, context: int) -> PreTrainedTokenizerFast:
-    """Make each word of the documents one token; other words are read byte by byte, so every text can be written.
+    """Build a tokenizer with one token per word of the documents; other words are encoded byte by byte.
 
-    Words are those of GPT-2, with the space before them. `END_OF_TEXT` is put before every text.
+    Words are split as in GPT-2, with the preceding space. The tokenizer adds `END_OF_TEXT` before every text.
 
     ```python
     tokenizer = word_tokenizer(["The nurse smiled."], context=64)
@@ -29,7 +29,7 @@ def word_tokenizer(documents: Iterable[str], *, context: int) -> PreTrainedToken
     split = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words = {word for document in set(documents) for word, _ in split.pre_tokenize_str(document)}
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    # Unigram takes the likeliest way to cut a word: one token where it can, since every byte costs more.
+    # Unigram picks the most likely segmentation of a word: one token if possible, since bytes are less likely.
     pieces = [(END_OF_TEXT, 0.0), (PAD, 0.0), *((byte, -10.0) for byte in alphabet)]
     pieces += [(word, -1.0) for word in sorted(words.difference(alphabet))]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=None, byte_fallback=False))

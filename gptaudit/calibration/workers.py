@@ -1,4 +1,4 @@
-"""Jobs of a study in worker processes, one torch thread each."""
+"""Run the jobs of a study in worker processes, with one torch thread each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gptaudit.probe import Probe
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a worker needs to set up its bench."""
+    """Arguments that a worker needs to create its bench."""
 
     decoders: Path
     data: Path | None
@@ -31,7 +31,7 @@ class Setup:
     """Plugins to leave out."""
 
     def bench(self) -> Bench:
-        """Load the plugins; scorers are opened when they are needed first."""
+        """Load the plugins; scorers are opened on first use."""
         from gptaudit.plugins import load_plugins
         from gptaudit.run.measuring import Scorers
 
@@ -40,7 +40,7 @@ class Setup:
 
 
 def do_job(bench: Bench, job: Job, probes: Mapping[str, Probe]) -> list[Outcome]:
-    """Make a decoder, try the job's probes on it, and keep each outcome as it comes."""
+    """Train a decoder, try the job's probes on it, and save each outcome at once."""
     decoder = job.decoder
     try:
         backend = bench.open(decoder)
@@ -57,20 +57,19 @@ def do_job(bench: Bench, job: Job, probes: Mapping[str, Probe]) -> list[Outcome]
 
 
 def in_workers(jobs: Sequence[Job], setup: Setup, workers: int) -> Generator[list[Outcome]]:
-    """Yield the outcomes of each job as it ends.
+    """Yield the outcomes of each job as it finishes.
 
-    Where the caller stops, by an interruption or an error, the workers are ended at once: a decoder in the making is
-    lost, whatever was kept stays; close the iterator for that. Raises `UsageError` where a worker died, of want of
-    memory for example.
+    Closing the iterator, as after an interrupt or an error, terminates the workers at once: unfinished decoders are
+    lost, saved outcomes stay. Raises `UsageError` if a worker exited unexpectedly, for example for lack of memory.
     """
-    # a fork of a process in which torch has run its threads can hang
+    # spawned: a fork of a process in which torch has started threads can hang
     before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
     try:
         for done in as_completed([pool.submit(_do, setup, job) for job in jobs]):
             yield done.result()
     except BrokenProcessPool:
-        msg = "a worker process ended before its time, perhaps for want of memory; try fewer with --workers"
+        msg = "a worker process exited unexpectedly, possibly for lack of memory; try fewer with --workers"
         raise UsageError(msg) from None
     finally:
         for child in set(multiprocessing.active_children()) - before:
@@ -79,16 +78,16 @@ def in_workers(jobs: Sequence[Job], setup: Setup, workers: int) -> Generator[lis
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, which ends the workers, end when it is killed, and use one core each."""
+    """Ignore Ctrl-C (the parent terminates its workers), exit when the parent is killed, and use one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     import torch
 
     torch.set_num_threads(1)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101 - a worker has one
     wait([parent.sentinel])

@@ -1,1 +1,1 @@
-"""Likelihood and generation for causal language models in torch."""
+"""Likelihoods, generation and attribution for causal language models in torch."""

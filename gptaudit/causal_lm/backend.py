@@ -1,4 +1,4 @@
-"""A causal language model in torch as a backend: used by `hf:` and `decoder:` alike."""
+"""Backend for causal language models in torch, shared by `hf:` and `decoder:`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gptaudit.records import (
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
 CHAT_CAPABILITIES = frozenset({"generate", "chat"})
-"""Likelihoods and gradients are those of a text as it stands, which a chat template would change."""
+"""Without likelihoods and gradients: they belong to the given text, which a chat template would change."""
 
 
 P = ParamSpec("P")
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
-    """Turn what a model raises (out of memory, a token it has no embedding for, ...) into a `BackendError`."""
+    """Turn errors of the model (out of memory, a token without an embedding, ...) into `BackendError`."""
 
     @wraps(call)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -54,7 +54,7 @@ def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
 
 
 class CausalLMBackend:
-    """See `gptaudit.protocols.backend.Backend`. The model is in evaluation mode and its weights are frozen."""
+    """A `gptaudit.protocols.backend.Backend` for a model in evaluation mode with frozen weights."""
 
     verified = True
     samples_as_asked = True
@@ -104,10 +104,8 @@ class CausalLMBackend:
         encoded = self._encoder.pairs([(request.context, request.continuation) for request in requests])
         for i, pair in enumerate(encoded):
             if pair is None:
-                answers[i] = Failure(
-                    "no-tokens", "no token is left to predict, or there is none to predict it from"
-                )
-            # The last token is predicted, never read.
+                answers[i] = Failure("no-tokens", "the continuation has no token, or no token precedes it")
+            # The last token is only predicted, not read.
             elif len(pair.context) + len(pair.continuation) - 1 > self._window:
                 answers[i] = self._too_long(len(pair.context) + len(pair.continuation) - 1)
             else:
@@ -129,7 +127,7 @@ class CausalLMBackend:
         seed: int,
         watch: Callable[[int, str, bool], None] | None = None,
     ) -> list[Completion | Failure]:
-        """Return one completion each; `watch` is told the number of a request and what `generation.Watch` is told."""
+        """Return one completion per request; `watch` gets its index before the arguments of `Watch`."""
         answers: dict[int, Completion | Failure] = {}
         draws: dict[Sampling, dict[int, Draw]] = {}
         for i, request in enumerate(requests):
@@ -155,11 +153,11 @@ class CausalLMBackend:
         if isinstance(prompt, Failure):
             return prompt
         if prompt.offsets is None:
-            return Failure("no-offsets", "the tokenizer does not say where in the text its tokens stand")
+            return Failure("no-offsets", "the tokenizer does not report where its tokens are in the text")
         words = [self._encoder.pair(request.prompt, word) for word in (request.target, request.foil)]
         tokens = [pair.continuation for pair in words if pair is not None and len(pair.continuation) == 1]
         if len(tokens) < len(words) or tokens[0] == tokens[1]:
-            message = f"{request.target!r} and {request.foil!r} must each be one token, and not the same one"
+            message = f"{request.target!r} and {request.foil!r} must each be one token, and different ones"
             return Failure("not-one-token", message)
         return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
 
@@ -167,7 +165,7 @@ class CausalLMBackend:
         chat = self._chat
         prompt = self._encoder.rendered(chat.render(text)) if chat else self._encoder.prompt(text)
         if prompt is None:
-            return Failure("no-tokens", "the prompt has no token, and the tokenizer no start token")
+            return Failure("no-tokens", "the prompt has no token, and the tokenizer has no start token")
         if len(prompt.ids) + room > self._window:
             return self._too_long(len(prompt.ids) + room)
         return prompt
@@ -177,7 +175,7 @@ class CausalLMBackend:
 
 
 def freeze(model: Any) -> Any:  # noqa: ANN401
-    """Put a model into evaluation mode and take no gradients of its weights."""
+    """Put a model into evaluation mode and disable the gradients of its weights."""
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(requires_grad=False)
@@ -185,7 +183,7 @@ def freeze(model: Any) -> Any:  # noqa: ANN401
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn `auto` into the best device there is; raise `RuntimeError` for a device torch lacks."""
+    """Return the torch device of a name; `auto` is the best available. Raises `RuntimeError` for an unknown name."""
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():
@@ -194,7 +192,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def _stop_tokens(model: Any, tokenizer: Any) -> frozenset[int]:  # noqa: ANN401
-    """Collect the end tokens: the tokenizer's, and those of the model's generation settings."""
+    """Return the end tokens of the tokenizer and of the model's generation settings."""
     settings = getattr(model, "generation_config", None)
     configured = getattr(settings, "eos_token_id", None)
     ends = configured if isinstance(configured, list) else [configured]

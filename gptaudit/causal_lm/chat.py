@@ -1,4 +1,4 @@
-"""Prompts as messages to a chat model."""
+"""Rendering of prompts with a tokenizer's chat template."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gptaudit.errors import TargetError, first_line
 
 
 class Chat:
-    """Puts a prompt into the chat template of a tokenizer, as the message of a user whom the model is to answer."""
+    """Renders prompts as user messages in the chat template of a tokenizer."""
 
     def __init__(self, tokenizer: Any, system: str = "") -> None:  # noqa: ANN401 - transformers has no typed base
-        """Raise `TargetError` where the tokenizer has no template, or one that takes no system message."""
+        """Raise `TargetError` if the tokenizer has no template, or its template cannot render the messages."""
         self._tokenizer = tokenizer
         self._system = system
         if not tokenizer.chat_template:
@@ -23,11 +23,11 @@ class Chat:
             self.render("a")
         except TemplateError as error:
             remedy = "; leave system out" if system else ""
-            msg = f"chat=true: the chat template takes no such messages: {first_line(error)}{remedy}"
+            msg = f"chat=true: the chat template cannot render the messages: {first_line(error)}{remedy}"
             raise TargetError(msg) from None
 
     def render(self, prompt: str) -> str:
-        """Return the whole text the model reads, up to where its answer begins, start token included."""
+        """Return the full text that the model reads, from the start token to the beginning of its answer."""
         system = [{"role": "system", "content": self._system}] if self._system else []
         messages = [*system, {"role": "user", "content": prompt}]
         rendered = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

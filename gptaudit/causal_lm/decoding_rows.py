@@ -1,4 +1,4 @@
-"""Rows of tokens that a model extends, one token a step: with its keys and values kept, or all read anew."""
+"""Batches of token rows that a model extends by one token per step, with or without a key-value cache."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ log = logging.getLogger("gptaudit")
 
 Ids: TypeAlias = Sequence[int]
 ReadPrompts: TypeAlias = tuple[Sequence[KeysAndValues], Sequence[Ids]]
+"""Keys and values of left-padded prompts by layer, and the prompts."""
 
 
 class Rows(Protocol):
-    """Rows that grow together. Row numbers are places in the order of joining, after every `keep`."""
+    """Rows that are extended together. A row is numbered by its position, which `keep` changes."""
 
     def read(self, prompts: Sequence[Ids]) -> tuple[Tensor, Any]:
-        """Read prompts; return the logits (prompts, vocabulary) of what follows each, and what `join` needs."""
+        """Read prompts; return the next-token logits (prompts, vocabulary), and the state that `join` needs."""
 
     def join(self, read: Any, prompt: int, count: int) -> None:  # noqa: ANN401 - each kind has its own
-        """Let `count` rows begin with the prompt of that number; no prompt is longer than those that joined before."""
+        """Append `count` rows with the prompt of that index; no prompt may be longer than the ones joined before."""
 
     def step(self, tokens: Ids) -> Tensor:
-        """Append a token to each row; return the logits (rows, vocabulary) of what follows."""
+        """Append a token to each row; return the next-token logits (rows, vocabulary)."""
 
     def keep(self, order: Sequence[int]) -> None:
-        """Go on with these rows alone, in this order; see `compacted`."""
+        """Keep only these rows, in this order; see `compacted`."""
 
 
 class Forward:
-    """A model's last logits, (rows, vocabulary) in float32, whatever arguments its `forward` knows."""
+    """Computes a model's last logits, (rows, vocabulary) in float32, with the arguments that its `forward` accepts."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - any causal language model of transformers
         self._model = model
@@ -59,7 +60,7 @@ class Forward:
 
 
 class CachedRows:
-    """Rows whose keys and values are kept: a prompt is read once, and each step reads one token a row."""
+    """Rows with cached keys and values: a prompt is read once, and each step reads one token per row."""
 
     def __init__(self, forward: Forward, rows: int, longest: int) -> None:
         self._forward = forward
@@ -71,9 +72,9 @@ class CachedRows:
         """See `Rows`."""
         ids, mask = pad(prompts, "left", self._forward.device)
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = DynamicCache()  # without the config, whose sliding layers would forget
+        cache = DynamicCache()  # without the config: its sliding-window layers would drop columns
         logits = self._forward(ids, positions, attention_mask=mask, past_key_values=cache, use_cache=True)
-        layers: Any = cache.layers  # all of them have read the prompts
+        layers: Any = cache.layers  # the forward pass has filled them, so none is None
         return logits, ([(layer.keys, layer.values) for layer in layers], prompts)
 
     def join(self, read: ReadPrompts, prompt: int, count: int) -> None:
@@ -88,7 +89,7 @@ class CachedRows:
 
     def step(self, tokens: Ids) -> Tensor:
         """See `Rows`."""
-        assert self._cache is not None  # noqa: S101 - there are rows, so one has joined
+        assert self._cache is not None  # noqa: S101 - set by the first `join`
         device = self._forward.device
         ids = torch.tensor(tokens, device=device)[:, None]
         lengths = torch.tensor(self._lengths, device=device)[:, None]
@@ -109,7 +110,7 @@ class CachedRows:
 
 
 class RereadRows:
-    """Rows of a model whose cache is of another kind: every step reads all of each row, without padding."""
+    """Rows of a model with another kind of cache: every step reads each row from its start, without padding."""
 
     def __init__(self, forward: Forward, token_budget: int) -> None:
         self._forward = forward
@@ -143,7 +144,7 @@ class RereadRows:
 
 
 def compacted(kept: Sequence[int]) -> list[int]:
-    """Order kept rows, given in rising order, so that few move: those beyond the new end fill the holes.
+    """Order the kept rows, given in ascending order, so that few move: rows beyond the new end fill the gaps.
 
     `compacted([0, 2, 3])` is `[0, 3, 2]`: row 3 goes to place 1, row 2 stays.
     """
@@ -154,10 +155,10 @@ def compacted(kept: Sequence[int]) -> list[int]:
 
 @torch.inference_mode()
 def keys_can_be_kept(model: Any) -> bool:  # noqa: ANN401
-    """Whether rows whose keys and values are kept give the logits that the model gives each row alone.
+    """Return whether a model gives rows with cached keys and values the same logits as each row alone.
 
-    Found out by trying: a model may have a cache of another kind (a recurrent state, a compressed one), or take no
-    notice of padding or positions. The logits may differ by the square root of the precision, relative to their range.
+    Determined by a trial: a model may have another kind of cache (a recurrent state, a compressed one), or ignore
+    padding or positions. The logits may differ by the square root of the dtype's precision, relative to their range.
     """
     forward = Forward(model)
     vocabulary = model.config.get_text_config().vocab_size
@@ -174,12 +175,12 @@ def keys_can_be_kept(model: Any) -> bool:  # noqa: ANN401
     except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
             raise
-        log.info("the model does not take a cache of rows: %s: %s", type(error).__name__, first_line(error))
+        log.info("the model does not support cached rows: %s: %s", type(error).__name__, first_line(error))
         return False
     whole = [[*prompts[i], token] for i, token in zip((0, 0, 1), after, strict=True)]
     expected, _ = RereadRows(forward, 1).read(whole)
     allowed = torch.finfo(model.dtype).eps ** 0.5 * (expected.amax() - expected.amin())
-    # A model that puts out NaN fails elsewhere, so it does not here: NaN is not greater than anything.
+    # Not `<=`: a model that outputs NaN passes here, and its completions fail as `not-finite`.
     return not bool((found - expected).abs().amax() > allowed)
 
 

@@ -1,4 +1,4 @@
-"""Where text becomes tokens: the one place that decides boundaries and the start token."""
+"""Encoding of texts as tokens: the only place that decides about token boundaries and the start token."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class EncodedPair:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """A prompt as token ids; `starts` of them were put before the text and have no place in it.
+    """A prompt as token ids; the first `starts` of them were put before the text and are not part of it.
 
-    `offsets` are the start and end of each of the text's tokens, in characters; None where the tokenizer, one that
-    is written in Python, does not know them.
+    `offsets` are the start and end of each of the text's tokens, in characters; None if the tokenizer does not report
+    them, as one written in Python.
     """
 
     ids: tuple[int, ...]
@@ -31,11 +31,11 @@ class EncodedPrompt:
 
 
 class Encoder:
-    """Encodes for one tokenizer.
+    """Encodes texts with one tokenizer.
 
-    A text is preceded by the start token (BOS, else EOS) where it would otherwise have no context, and where the
-    tokenizer itself puts one. Context and continuation are encoded together and split at the length of the
-    context alone, as lm-evaluation-harness does; spaces at the end of the context go to the continuation.
+    The start token (BOS, or EOS if there is none) precedes a text that would otherwise have no context, and every text
+    if the tokenizer itself puts one there. Context and continuation are encoded together and split at the length of the
+    context alone, as in lm-evaluation-harness; spaces at the end of the context go to the continuation.
     """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers' tokenizers share no typed base
@@ -46,7 +46,7 @@ class Encoder:
         self._always = start is not None and first == [start] and self._ids("a")[:1] != [start]
 
     def pair(self, context: str, continuation: str) -> EncodedPair | None:
-        """Encode for scoring; None where nothing would be left to predict, or to predict it from.
+        """Encode for scoring; None if the continuation has no token, or no token precedes it.
 
         With a tokenizer of words, `pair("The nurse", " slept")` is `([The, nurse], [slept])`.
         """
@@ -69,7 +69,7 @@ class Encoder:
         return EncodedPair(tuple(before), tuple(after)) if before and after else None
 
     def prompt(self, text: str) -> EncodedPrompt | None:
-        """Encode a prompt for generation or attribution; None where it has no token at all."""
+        """Encode a prompt for generation or attribution; None if it has no token, not even a start token."""
         fast = bool(self._tokenizer.is_fast)
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast)
         ids = self._started(list(encoded["input_ids"]))
@@ -78,20 +78,20 @@ class Encoder:
         return EncodedPrompt(tuple(ids), starts, offsets) if ids else None
 
     def rendered(self, text: str) -> EncodedPrompt | None:
-        """Encode a text that has all its special tokens in it, as a chat template writes it."""
+        """Encode a text that contains its special tokens, such as the output of a chat template."""
         ids = self._ids(text)
         return EncodedPrompt(tuple(ids), 0, None) if ids else None
 
     def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
-        """Return the vocabulary's entry of each token, in the tokenizer's own writing: `Ġnurse` for " nurse"."""
+        """Return the vocabulary entry of each token, in the tokenizer's notation: `Ġnurse` for " nurse"."""
         return tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids))))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Decode tokens, without the special ones."""
+        """Decode tokens, leaving out special ones."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
 
     def decode_continuation(self, prompt: Sequence[int], new: Sequence[int]) -> str:
-        """Decode generated tokens as they follow the prompt, so that a leading space is kept."""
+        """Decode generated tokens together with the prompt, so that a leading space is kept."""
         before = self.decode(prompt)
         whole = self.decode([*prompt, *new])
         return whole[len(before) :] if whole.startswith(before) else self.decode(new)

@@ -1,4 +1,4 @@
-"""Drawing completions: each prompt is read once for all its samples, and a row that has ended makes place at once."""
+"""Sampling of completions: a prompt is read once for all its samples, and a finished row frees its place at once."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from gptaudit.causal_lm.sampling import choose, noise_source
 from gptaudit.records import NOT_FINITE, Completion, Failure, Sampling
 
 ROWS = 80
-"""Rows that grow together on a CPU, which has nothing from more; elsewhere the budget alone limits them."""
+"""Most rows extended together on a CPU, where more are not faster; on other devices only the budget limits them."""
 
 REFILL = 8
-"""Prompts are read when an eighth of the places is free: reading few at a time is slow, and so are few rows."""
+"""New rows start when 1/8 of the places is free: reading few prompts at a time is slow, and so are few rows."""
 
 KEPT = 8
-"""Tokens whose keys and values are kept for each token of the budget; one that is being computed takes more memory."""
+"""Cached tokens for each token of the budget; a token that is being computed takes more memory."""
 
 DECIMALS = 5
-"""Of a log-probability: more are noise in float32, and there is one for every token that is kept."""
+"""Decimals of a stored log-probability: further ones are float32 noise, and every token has one."""
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
-"""What a decoder writes for bytes that are no character, such as the first ones of a longer character."""
+"""Decoders write this for bytes that form no character, such as the first bytes of a longer character."""
 
 MARGIN = 4
-"""Tokens decoded before those that may hold a stop string, for decoders that look back."""
+"""Tokens decoded before those that may contain a stop string: some decoders depend on preceding tokens."""
 
 
 Watch: TypeAlias = Callable[[str, bool], None]
-"""Told after each token so much of the text as no later token changes, and whether that is all of it.
+"""Called after each token with the part of the text that no later token changes, and whether the text is complete.
 
-Where memory runs out the text begins again, and becomes the same."""
+If memory runs out, the text begins again and becomes the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A completion to draw: its prompt, and the number (of 128 bits) from which alone its randomness comes."""
+    """A completion to draw: its prompt, and the 128-bit seed that alone determines its randomness."""
 
     prompt: tuple[int, ...]
     noise_seed: int
@@ -61,7 +61,7 @@ class Draw:
 
 @dataclass(slots=True, eq=False)
 class _Row:
-    """A completion while it grows."""
+    """A completion that is being drawn."""
 
     draw: Draw
     noise: np.random.Generator = field(init=False)
@@ -73,14 +73,14 @@ class _Row:
         self.restart()
 
     def restart(self) -> None:
-        """Begin, or begin again with the same to come."""
+        """Begin, or begin again with the same noise."""
         self.noise = noise_source(self.draw.noise_seed)
         self.tokens, self.logprobs = [], []
 
 
 @dataclass(slots=True, eq=False)
 class _Prompt:
-    """A prompt that was read, and the rows that are still to begin with it."""
+    """A prompt that was read, and its rows that have not started yet."""
 
     number: int
     read: Any
@@ -102,32 +102,32 @@ class TextGenerator:
         self.stop_tokens = stop_tokens
         self.budget = budget
         self.keeps_keys = keys_can_be_kept(model)
-        """Whether a step reads one token a row, and not all of it."""
+        """Whether keys and values are cached, so that a step reads one token per row and not the whole row."""
         self._forward = Forward(model)
         self.on_cpu = self._forward.device.type == "cpu"
 
     def rows(self, count: int, longest: int) -> Rows:
-        """Return places for rows, none taken."""
+        """Return an empty batch with places for `count` rows of at most `longest` tokens."""
         if self.keeps_keys:
             return CachedRows(self._forward, count, longest)
         return RereadRows(self._forward, self.budget.tokens)
 
     @torch.inference_mode()
     def complete(self, draws: Sequence[Draw], sampling: Sampling) -> list[Completion | Failure]:
-        """Draw one completion for each, up to the end token, a stop string or `max_new_tokens`."""
+        """Return one completion for each draw, up to the end token, a stop string or `max_new_tokens`."""
         rows = [_Row(draw) for draw in draws]
         if rows and sampling.max_new_tokens > 0:
             _Run(self, sampling, rows).run()
         return [self._answer(row, sampling.stop) for row in rows]
 
     def text(self, row: _Row, stop: Sequence[str]) -> tuple[str, bool]:
-        """Decode what a row has become, up to the first stop string, and say whether there is one."""
+        """Return the text of a row up to the first stop string, and whether there is one."""
         text = self.encoder.decode_continuation(row.draw.prompt, row.tokens)
         ends = [text.index(end) for end in stop if end in text]
         return text[: min(ends, default=len(text))], bool(ends)
 
     def settled(self, row: _Row, stop: Sequence[str]) -> str:
-        """Decode so much of a row as no later token changes: a character may lack bytes, a stop string its end."""
+        """Return the text that no later token changes: without an incomplete character or stop string at its end."""
         text, _ = self.text(row, stop)
         if row.finish is not None:
             return text
@@ -150,7 +150,7 @@ class TextGenerator:
 
 
 class _Run:
-    """Rows with the same sampling, from the first to the last."""
+    """One call of `TextGenerator.complete`: rows with the same sampling settings."""
 
     def __init__(self, generator: TextGenerator, sampling: Sampling, rows: Sequence[_Row]) -> None:
         self._generator = generator
@@ -160,7 +160,7 @@ class _Run:
         self._begin()
 
     def run(self) -> None:
-        """Draw until every row has ended; where memory runs out, begin the unfinished again, half as many at a time."""
+        """Draw until every row is finished; if memory runs out, restart the others, half as many at a time."""
         while self._growing or self._prompts or self._waiting:
             try:
                 self._admit()
@@ -169,11 +169,11 @@ class _Run:
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-            # Outside of the handler, whose traceback would hold the tensors of the failed step.
+            # Not inside the handler: its traceback keeps the tensors of the failed step in memory.
             self._shrink()
 
     def _begin(self, most: int | None = None) -> None:
-        """Put all unfinished rows in the queue, those of one prompt together and longest prompts first."""
+        """Queue all unfinished rows, grouped by prompt, longest prompts first; at most `most` run together."""
         if most is None:
             most = ROWS if self._generator.on_cpu else len(self._all)
         prompts: dict[tuple[int, ...], list[_Row]] = {}
@@ -201,7 +201,7 @@ class _Run:
             self._begin()
 
     def _admit(self) -> None:
-        """Let rows begin where enough places are free."""
+        """Start waiting rows if enough places are free."""
         room = self._places - len(self._growing)
         if self._growing and room * REFILL < self._places:
             return
@@ -239,7 +239,7 @@ class _Run:
             self._prompts.append(_Prompt(number, read, logits[number], rows))
 
     def _grow(self) -> None:
-        """Draw a token for every growing row; those that end leave."""
+        """Draw a token for every growing row, and remove the finished rows."""
         if not self._growing:
             return
         self._extend(self._growing, self._rows.step([row.tokens[-1] for row in self._growing]))
@@ -265,7 +265,7 @@ class _Run:
                 row.draw.watch(settled, row.finish is not None)
 
     def _finish(self, row: _Row) -> Literal["stop", "length"] | None:
-        """Say whether a row has ended; a stop string is looked for in the last tokens before all are decoded."""
+        """Return why a row is finished, or None; the whole text is decoded only if its end has a stop string."""
         if self._sampling.stop:
             last = [*row.draw.prompt[-MARGIN:], *row.tokens][-self._tail :]
             text = self._generator.encoder.decode(last)

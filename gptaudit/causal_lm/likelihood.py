@@ -1,4 +1,4 @@
-"""Log-likelihood of continuations: each distinct prefix computed once, the vocabulary head only where it is needed."""
+"""Log-likelihood of continuations: common prefixes are computed once, the vocabulary head only where it predicts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gptaudit.causal_lm.token_tree import Layout, Row, grow, lay_out, pack, read
 from gptaudit.records import Failure
 
 Logprobs: TypeAlias = tuple[float, ...]
-"""Of each token of a continuation."""
+"""Log-probability of each token of a continuation, in nats."""
 
 LOGITS_PER_TOKEN = 32_768
 """A batch has at most this many logits for each token of the budget."""
@@ -29,8 +29,8 @@ class LikelihoodScorer:
     Args:
         model: Any causal language model of `transformers`.
         batch_tokens: Tokens in a batch; halved when memory runs out.
-        widest_tree: The widest row in which the model computes a token tree right. Longer sequences are run
-            without merging, with the mask and positions that the model makes itself.
+        widest_tree: The widest row in which the model computes token trees correctly, in tokens. Longer sequences
+            are not merged, and the model makes their mask and positions itself.
     """
 
     def __init__(self, model: Any, *, batch_tokens: int, widest_tree: int) -> None:  # noqa: ANN401
@@ -40,10 +40,10 @@ class LikelihoodScorer:
         self._vocabulary = int(model.config.get_text_config().vocab_size)
 
     def token_logprobs(self, pairs: Sequence[EncodedPair]) -> list[Logprobs | Failure]:
-        """Return log P(token | all before it) of every continuation token, in nats.
+        """Return log P(token | all tokens before it) of every continuation token, in nats.
 
-        Other pairs of the call change a value by rounding alone. A pair that does not fit into memory by itself
-        is a `Failure`.
+        The other pairs of the call change a value only by rounding. A pair that does not fit into memory even alone is
+        a `Failure`.
         """
         found: dict[int, Logprobs | Failure] = {}
         long = [i for i, pair in enumerate(pairs) if len(read_tokens(pair)) > self._widest_tree]
@@ -59,7 +59,7 @@ class LikelihoodScorer:
     def _run(
         self, pairs: Sequence[EncodedPair], rows: Sequence[Row], *, branching: bool
     ) -> Iterator[tuple[int, Logprobs | Failure]]:
-        """Run a batch and yield the number of each pair with what was found; what does not fit is run in parts."""
+        """Run a batch and yield the index and result of each pair; rows that do not fit into memory are split."""
         for row, found in zip(
             rows, self._budget.run(rows, partial(self._compute, branching=branching)), strict=True
         ):
@@ -75,7 +75,7 @@ class LikelihoodScorer:
 
     @torch.inference_mode()
     def _compute(self, rows: Sequence[Row], *, branching: bool) -> list[list[Logprobs]]:
-        """Run rows as one batch; return what was found for each path of each row."""
+        """Run rows as one batch; return the log-probabilities of each path of each row."""
         layout = lay_out(rows)
         logits = self._logits(layout, branching=branching)
         places = list(chain.from_iterable(path.nodes for path in layout.paths))
@@ -87,7 +87,7 @@ class LikelihoodScorer:
         ]
 
     def _logits(self, layout: Layout, *, branching: bool) -> Tensor:
-        """Return the logits at the nodes that predict, (nodes, vocabulary)."""
+        """Return the logits at the predicting nodes, (nodes, vocabulary)."""
         device = self._model.device
         ids = torch.tensor(layout.ids, device=device)
         nodes = torch.tensor(layout.nodes, device=device)
@@ -101,16 +101,16 @@ class LikelihoodScorer:
             inputs = {"attention_mask": (place < torch.tensor(layout.lengths, device=device)[:, None]).long()}
         with _head_at(self._model, nodes, ids.shape):
             logits: Tensor = self._model(input_ids=ids, use_cache=False, **inputs).logits
-        # A model whose head is no module, or one that is fed otherwise, gives all of them.
+        # All nodes have logits if the head is not a module, or has an input of another shape.
         selected = logits.shape[:2] != ids.shape
         return logits[0] if selected else logits.flatten(0, 1)[nodes.to(logits.device)]
 
 
 def ancestor_mask(ends: Tensor, dtype: torch.dtype) -> Tensor:
-    """What each node may attend to: 0 for its ancestors and itself, else the least number; (rows, 1, width, width).
+    """Return the attention mask of token trees, (rows, 1, width, width): 0 for a node's ancestors and itself.
 
-    `ends` (rows, width) says where the descendants of a node end, as in `Layout`. Additive, which every attention
-    of `transformers` takes.
+    All other places have the least number of the dtype. `ends` (rows, width) are the ends of the nodes' descendants, as
+    in `Layout`. The mask is additive, which every attention implementation of `transformers` accepts.
     """
     place = torch.arange(ends.shape[1], device=ends.device)
     follows = place[:, None] >= place
@@ -121,9 +121,9 @@ def ancestor_mask(ends: Tensor, dtype: torch.dtype) -> Tensor:
 
 @contextmanager
 def _head_at(model: Any, nodes: Tensor, shape: torch.Size) -> Iterator[None]:  # noqa: ANN401
-    """Run the vocabulary head at these nodes alone, as one row; what the model does after it stays as it is.
+    """Run the vocabulary head only at these nodes, as one row; what the model does after the head is unchanged.
 
-    `shape` is that of the batch (rows, width), which the head's input must have.
+    Applies to inputs of the batch's shape, `shape` (rows, width).
     """
     head = model.get_output_embeddings()
     if head is None:
@@ -143,9 +143,9 @@ def _head_at(model: Any, nodes: Tensor, shape: torch.Size) -> Iterator[None]:  #
 
 
 def _logprobs(logits: Tensor, places: Sequence[int], targets: Sequence[int]) -> list[float]:
-    """Return the log-probability of each target under the logits (nodes, vocabulary) at its place, in float32."""
+    """Return the log-probability of each target under the logits (nodes, vocabulary) of its node, in float32."""
     logits = logits.float()
-    # In place, as a second tensor of this size would take longer to allocate than to compute.
+    # In place: allocating a second tensor of this size takes longer than the computation.
     logprobs = torch.log_softmax(logits, -1, out=logits if logits.device.type == "cpu" else None)
     at = torch.tensor([places, targets], device=logits.device)
     values: list[float] = logprobs[at[0], at[1]].tolist()

@@ -1,4 +1,4 @@
-"""Opening a model folder in Hugging Face format, safely."""
+"""Loading of model folders in Hugging Face format, offline and without pickled weights."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from gptaudit.errors import TargetError, first_line
 from gptaudit.files import read_text
 
 COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
-"""Ends of names that old files hold though the model computes them."""
+"""Endings of names of buffers that old files contain although the model computes them."""
 
 
 def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
-    """Open a folder with config, safetensors weights and tokenizer; raise `TargetError` saying what is amiss."""
+    """Open a folder with config, safetensors weights and tokenizer; raise `TargetError` if it cannot be used."""
     if options.device_map and options.device != "auto":
         msg = f"device={options.device} and device_map={options.device_map}: give one of them"
         raise TargetError(msg)
     if options.precision == "auto" and options.dtype != "float32":
-        msg = f"precision=auto ends in float32; leave dtype={options.dtype} out"
+        msg = f"precision=auto gives float32 results; leave dtype={options.dtype} out"
         raise TargetError(msg)
     _require_files(folder)
     _refuse_classifier(folder)
@@ -62,16 +62,16 @@ def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool
         )
     except TargetError:
         raise
-    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise whatever they meet in a bad file
+    except Exception as error:  # noqa: BLE001 - transformers raises errors of any type for a bad file
         cause = f"{type(error).__name__}: {first_line(error)}"
         msg = f"{folder}: cannot be opened as a causal language model: {cause}"
     raise TargetError(msg)
 
 
 def fingerprint(folder: Path, options: TorchOptions) -> str:
-    """Hash all files of a folder, shards and code in folders below it too, and the options that decide an answer.
+    """Hash all files of a folder and its subfolders (shards, code), and the options that answers depend on.
 
-    `planted.json` is left out: it describes the model and decides no answer.
+    `planted.json` is left out: it describes the model, and no answer depends on it.
     """
     rough = " precision auto" if options.precision == "auto" else ""
     whole = hashlib.sha256(f"{options.dtype}{rough}".encode())
@@ -87,7 +87,7 @@ def fingerprint(folder: Path, options: TorchOptions) -> str:
 
 def _chat(tokenizer: Any, options: TorchOptions) -> Chat | None:  # noqa: ANN401
     if options.system and not options.chat:
-        msg = "system: a system message is for a chat model; add chat=true"
+        msg = "system: a system message needs the chat template; add chat=true"
         raise TargetError(msg)
     return Chat(tokenizer, options.system) if options.chat else None
 
@@ -116,18 +116,16 @@ def _require_files(folder: Path) -> None:
 
 
 def _refuse_classifier(folder: Path) -> None:
-    """Say what the folder holds, before a weight without a place is all that is said."""
+    """Refuse a classifier; loading it would only fail on weights that do not fit."""
     if 'ForSequenceClassification"' in read_text(folder / "config.json", error=TargetError):
-        msg = (
-            f"{folder}: holds a classifier, which writes no text; give the language model that it was made of"
-        )
+        msg = f"{folder}: holds a classifier, which generates no text; give the language model it was trained from"
         raise TargetError(msg)
 
 
 def _refuse_code(folder: Path) -> None:
-    """Say how to allow the code that a model brings, before transformers says it at length."""
+    """Refuse a model with its own code; the message of transformers would be several lines long."""
     if '"auto_map"' in read_text(folder / "config.json", error=TargetError):
-        msg = f"{folder}: the model brings Python code of its own; if you trust it, add -b trust_remote_code=true"
+        msg = f"{folder}: the model comes with Python code; if you trust it, add -b trust_remote_code=true"
         raise TargetError(msg)
 
 
@@ -142,14 +140,14 @@ def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool)
         trust_remote_code=trust_remote_code,
         output_loading_info=True,
     )
-    # transformers fills what the file lacks with random numbers, and drops what the config has no place for; an
-    # audit of either would be worthless.
-    amiss = {
+    # transformers fills missing weights with random numbers and drops those that the config does not expect; an audit
+    # of either would be worthless.
+    misfits = {
         "missing": info["missing_keys"],
         "of another shape": info["mismatched_keys"],
-        "without a place": [key for key in info["unexpected_keys"] if not key.endswith(COMPUTED)],
+        "unexpected": [key for key in info["unexpected_keys"] if not key.endswith(COMPUTED)],
     }
-    for what, keys in amiss.items():
+    for what, keys in misfits.items():
         if keys:
             first = min(str(key) for key in keys)
             msg = f"{folder}: the weights do not fit config.json: {len(keys)} are {what}, such as {first}"
@@ -158,9 +156,9 @@ def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool)
 
 
 def fuse_activations(model: Any) -> Any:  # noqa: ANN401
-    """Replace GPT-2's GELU, spelled out in eight operations, by torch's own of the same formula.
+    """Replace GPT-2's GELU, written as eight operations, by torch's fused one of the same formula.
 
-    They differ by rounding; a layer of GPT-2 is 5 % faster on a CPU.
+    The results differ by rounding; a layer of GPT-2 is 5 % faster on a CPU.
     """
     for module in model.modules():
         for name, child in module.named_children():
@@ -170,10 +168,11 @@ def fuse_activations(model: Any) -> Any:  # noqa: ANN401
 
 
 def turn_weights(model: Any) -> Any:  # noqa: ANN401
-    """Lay out the weights of linear layers input by input, as GPT-2's `Conv1D` has them.
+    """Store the weights of linear layers transposed in memory, input by input, as GPT-2's `Conv1D` does.
 
-    In float32 on a CPU a step of one row reads them up to half as fast again, and more rows take the same time;
-    bfloat16 would lose. The vocabulary head stays: it may be the table of embeddings, whose rows are looked up.
+    In float32 on a CPU, a step of one row is up to 1.5 times as fast, and steps of more rows take the same time;
+    bfloat16 would be slower. The vocabulary head is not changed: it may share its weights with the table of
+    embeddings, whose rows are looked up.
     """
     for module in model.modules():
         if isinstance(module, nn.Linear) and module is not model.get_output_embeddings():
@@ -184,10 +183,10 @@ def turn_weights(model: Any) -> Any:  # noqa: ANN401
 
 
 def gather_for_head(model: Any) -> Any:  # noqa: ANN401
-    """Hand the vocabulary head its input in one piece.
+    """Make the input of the vocabulary head contiguous.
 
-    The last tokens of many prompts are a slice with gaps, for each row of which torch reads all the head's weights
-    again; reading short prompts is a third faster without the gaps.
+    The last tokens of many prompts are a strided slice, for each row of which torch reads all the weights of the head
+    again; with a contiguous input, reading short prompts is a third faster.
     """
     head = model.get_output_embeddings()
     if head is not None:
@@ -197,11 +196,11 @@ def gather_for_head(model: Any) -> Any:  # noqa: ANN401
 
 @torch.inference_mode()
 def _require_causal(model: Any, folder: Path) -> None:  # noqa: ANN401
-    """Refuse a model whose prediction of a token has seen it: an encoder loads as a causal model too."""
+    """Refuse a model whose predictions depend on later tokens: transformers loads encoders as causal models too."""
     ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
     changed = ids.clone()
     changed[0, -1] = 0
     before, after = (model(input_ids=i, use_cache=False).logits[0, :-1].float() for i in (ids, changed))
     if not torch.allclose(before, after, rtol=1e-2, atol=1e-2, equal_nan=True):
-        msg = f"{folder}: not a causal language model: what it predicts depends on later tokens"
+        msg = f"{folder}: not a causal language model: its predictions depend on later tokens"
         raise TargetError(msg)

@@ -1,4 +1,4 @@
-"""Batches that shrink until they fit into memory."""
+"""Token budget of a batch, halved when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "alloc_failed")
-"""What the messages of CUDA, MPS, torch's CPU allocator and cuBLAS have in them, in lower case."""
+"""Parts of the out-of-memory messages of CUDA, MPS, torch's CPU allocator and cuBLAS, in lower case."""
 
 OUT_OF_MEMORY = Failure(
     "out-of-memory", "this text alone does not fit into memory; use another device or a smaller dtype"
@@ -24,9 +24,9 @@ OUT_OF_MEMORY = Failure(
 
 
 class TokenBudget:
-    """How many tokens a batch may have; halved whenever memory runs out, and kept so for all later batches.
+    """Number of tokens that a batch may have; halved whenever memory runs out, also for all later batches.
 
-    `tokens` is to be read anew for every batch. One budget belongs to one way of using one model.
+    Read `tokens` again for every batch, and use a separate budget for each kind of computation with a model.
 
     ```python
     budget = TokenBudget(1024)
@@ -41,15 +41,15 @@ class TokenBudget:
         self._warned = False
 
     def run(self, items: Sequence[T], compute: Callable[[Sequence[T]], Sequence[R]]) -> list[R | Failure]:
-        """Return `compute(items)`, one answer an item in the same order; out of memory, in halves, recursively.
+        """Return `compute(items)`, one answer per item in the same order; split in halves while memory runs out.
 
-        `compute` is called again with part of what it has been called with, so it must keep nothing of a failed
-        call. An item that does not fit alone gets `OUT_OF_MEMORY`. Other errors are not caught.
+        `compute` is called again with parts of the items of a failed call, so it must keep no state of that call. An
+        item that does not fit even alone gets `OUT_OF_MEMORY`. Other errors are not caught.
         """
         return self._run(items, compute, self.tokens)
 
     def shrink(self, tokens: int) -> None:
-        """Note that a batch of this budget did not fit: later ones get half of it at most. Says so once."""
+        """Limit later batches to half of `tokens`, the budget of a batch that did not fit; log a warning once."""
         self.tokens = max(1, min(self.tokens, tokens // 2))
         empty_cache()
         if not self._warned:
@@ -64,7 +64,7 @@ class TokenBudget:
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Outside of the handler, whose traceback would hold the tensors of the failed call.
+        # Not inside the handler: its traceback keeps the tensors of the failed call in memory.
         if len(items) == 1:
             empty_cache()
             return [OUT_OF_MEMORY]
@@ -78,14 +78,14 @@ class TokenBudget:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on whatever device."""
+    """Return whether an exception means that memory ran out, on any device."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
     )
 
 
 def empty_cache() -> None:
-    """Give back what the allocator of the device holds in reserve, which may be in pieces too small to use."""
+    """Release the memory that the device's allocator holds in reserve, which may be too fragmented to use."""
     torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()

@@ -1,4 +1,4 @@
-"""Log-likelihoods in bfloat16 first: `-b precision=auto`."""
+"""Log-likelihoods in bfloat16, and in float32 if rounding could change a decision: `-b precision=auto`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from gptaudit.records import Failure, Likelihood, ScoreRequest
 
 FIRST_COMPARED = 64
 COMPARED = 32
-"""So many requests are computed both ways at first, and later one in so many, to know how rough the rough way is."""
+"""Requests computed in both precisions, to estimate the rounding error: about 64 of the first call, later one in 32."""
 DEVIATIONS = 4.0
-"""Standard deviations of the rounding that an answer's `error` stands for. Rounding is the sum of many small errors:
-its kurtosis is normal, and the two errors of a comparison, which `Probe.is_open` adds up, are 5.7 deviations of it."""
+"""Standard deviations of the rounding that an answer's `error` covers. Rounding is a sum of many small errors, so it is
+close to normal; the two errors of a comparison, which `Probe.is_open` adds, are 5.7 standard deviations of it."""
 
 
 class MixedPrecisionCausalLMBackend(CausalLMBackend):
-    """A `MixedPrecisionBackend`: bfloat16 first. The rounding of a sum grows with the root of its tokens."""
+    """A `MixedPrecisionBackend` with bfloat16. The rounding of a sum grows with the square root of its tokens."""
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_tokens: int, **given: Any) -> None:  # noqa: ANN401
         super().__init__(model, tokenizer, batch_tokens=batch_tokens, **given)
@@ -35,7 +35,7 @@ class MixedPrecisionCausalLMBackend(CausalLMBackend):
         self.details = {**self.details, "precision": "bfloat16, and float32 where a decision is open"}
 
     def score_in_low_precision(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
-        """Return log-likelihoods with their errors; those that were computed both ways have none."""
+        """Return log-likelihoods with their errors; the ones computed in both precisions are exact and have none."""
         if len(requests) <= FIRST_COMPARED and not self._compared:
             return self.score(requests)
         step = COMPARED if self._compared else max(1, len(requests) // FIRST_COMPARED)

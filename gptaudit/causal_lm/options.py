@@ -1,4 +1,4 @@
-"""How a model in torch is run; kept apart from torch so that the options can be listed without it."""
+"""Options of models in torch, in a module of its own so that they can be listed without importing torch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ class TorchOptions:
     """Options of a model in torch, for `-b KEY=VALUE`."""
 
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the best there is."""
+    """cpu, cuda, cuda:1, mps; auto takes the best available."""
     device_map: Literal["", "auto", "balanced", "balanced_low_0", "sequential"] = ""
-    """How to spread the model over several GPUs (accelerate); takes the place of device."""
+    """How to spread the model over several GPUs (accelerate); replaces device."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    """The numbers it is run in."""
+    """Number format of the weights and of the computation."""
     precision: Literal["exact", "auto"] = "exact"
-    """auto computes log-likelihoods in bfloat16, and in float32 where a probe's decision hangs on the rounding."""
+    """auto computes log-likelihoods in bfloat16, and again in float32 if rounding could change a decision."""
     chat: bool = False
-    """Give each prompt as a user's message, in the tokenizer's chat template; log-likelihoods are then not measured."""
+    """Give each prompt as a user's message in the tokenizer's chat template; log-likelihoods are then unavailable."""
     system: str = ""
-    """With chat: the system message before it."""
+    """With chat: the system message."""
     batch_tokens: int = 1024
-    """Tokens in a batch; memory grows with it."""
+    """Tokens in a batch; larger batches need more memory."""

@@ -1,4 +1,4 @@
-"""Rows of token ids as tensors."""
+"""Padding of token rows to tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def pad(
 ) -> tuple[Tensor, Tensor]:
     """Stack rows into ids and attention mask, both (rows, longest), int64.
 
-    Padded places hold id 0 and are masked, so that no pad token is needed.
+    Padding has id 0 and is masked, so no pad token is needed.
     """
     width = max(len(row) for row in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)

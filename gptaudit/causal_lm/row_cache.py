@@ -1,4 +1,4 @@
-"""Keys and values of rows that come and go while the others go on."""
+"""Key-value cache of rows that can be added, moved and dropped while the others continue."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 KeysAndValues: TypeAlias = tuple[Tensor, Tensor]
-"""Of one layer, each (rows, heads, columns, width)."""
+"""Keys and values of one layer, each (rows, heads, columns, width)."""
 
 SLACK = 64
-"""Columns beyond the longest row: the columns in use are moved to the front once in so many steps."""
+"""Columns beyond the longest row: once in so many steps, the columns in use are moved to the front."""
 
 
 class RowLayer(CacheLayerMixin):
-    """One layer's keys and values, each (rows, heads, columns, width), written in place.
+    """Keys and values of one layer, each (rows, heads, columns, width), updated in place.
 
-    All rows end in the same column, `end`; a row that is shorter than the longest, which has `length` columns, begins
-    later. A model sees the last `length` columns of the first rows, as many as it has just computed. All columns are
-    kept where the model looks through a sliding window too: its mask hides the rest.
+    All rows end in the same column, `end`; a row shorter than the longest, which has `length` columns, begins later.
+    The model sees the last `length` columns of the first rows, as many rows as it has just computed. All columns are
+    kept for a model with a sliding window too: its mask hides the others.
     """
 
     is_sliding = False
 
     def __init__(self, keys: Tensor, values: Tensor, rows: int, columns: int) -> None:
-        """Make room for rows like those given, (any, heads, any, width)."""
+        """Allocate `rows` x `columns` for keys and values like the given ones, (any, heads, any, width)."""
         super().__init__()
         self.keys: Tensor = keys.new_empty(rows, keys.shape[1], columns, keys.shape[3])
         self.values: Tensor = values.new_empty(rows, values.shape[1], columns, values.shape[3])
@@ -36,12 +36,12 @@ class RowLayer(CacheLayerMixin):
         self.length = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Do nothing: the room is there from the start."""
+        """Do nothing: the constructor has allocated the tensors."""
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *_: object, **__: object
     ) -> tuple[Tensor, Tensor]:
-        """Append one column to the first rows; return all that these hold."""
+        """Append one column to the first rows; return all their columns in use."""
         if self.end == self.keys.shape[2]:
             self._move_to_front()
         rows = key_states.shape[0]
@@ -52,15 +52,15 @@ class RowLayer(CacheLayerMixin):
         return self.keys[:rows, :, self._used], self.values[:rows, :, self._used]
 
     def resize(self, length: int) -> None:
-        """Go on with the last `length` columns: what the longest row has. With none, begin again."""
+        """Keep the last `length` columns, as many as the longest row has; 0 empties the layer."""
         self.length = length
         self.end = max(self.end, length) if length else 0
 
     def join(self, rows: slice, keys: Tensor, values: Tensor) -> None:
-        """Write a prompt, (1, heads, tokens, width), into rows; the columns before its first become zero."""
+        """Write a prompt, (1, heads, tokens, width), into rows, and zeros into the columns in use before it."""
         start = self.end - keys.shape[2]
         for held, given in ((self.keys, keys), (self.values, values)):
-            # A hidden column is multiplied by zero, which the NaN of an earlier row would survive.
+            # Attention multiplies a masked column by zero, but NaN of an earlier row would stay NaN.
             held[rows, :, self.end - self.length : start] = 0
             held[rows, :, start : self.end] = given
 
@@ -70,15 +70,15 @@ class RowLayer(CacheLayerMixin):
             held[places, :, self._used] = held[sources, :, self._used]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return the columns seen with the next tokens, and the first of them."""
+        """Return the number of columns seen with the next tokens, and the first of them."""
         return self.length + query_length, 0
 
     def get_seq_length(self) -> int:
-        """Return the columns in use."""
+        """Return the number of columns in use."""
         return self.length
 
     def get_max_length(self) -> int:
-        """Return -1: there is no limit that a model should know of."""
+        """Return -1, for no limit."""
         return -1
 
     @property
@@ -92,19 +92,19 @@ class RowLayer(CacheLayerMixin):
 
 
 class RowCache(Cache):
-    """A cache of `rows` rows, each up to `longest` tokens, for layers with keys and values like those given."""
+    """A cache of `rows` rows of up to `longest` tokens, for layers with keys and values like the given ones."""
 
     def __init__(self, like: Sequence[KeysAndValues], rows: int, longest: int) -> None:
         self._rows = [RowLayer(keys, values, rows, longest + SLACK) for keys, values in like]
         super().__init__(layers=list(self._rows))
 
     def resize(self, length: int) -> None:
-        """Go on with the last `length` columns: what the longest row has."""
+        """Keep the last `length` columns, as many as the longest row has."""
         for layer in self._rows:
             layer.resize(length)
 
     def join(self, rows: slice, read: Sequence[KeysAndValues], prompt: int, tokens: int) -> None:
-        """Write one prompt of a left-padded batch, the last `tokens` of its columns, into rows."""
+        """Write the last `tokens` columns of one prompt of a left-padded batch into rows."""
         for layer, (keys, values) in zip(self._rows, read, strict=True):
             one = slice(prompt, prompt + 1)
             layer.join(rows, keys[one, :, -tokens:], values[one, :, -tokens:])

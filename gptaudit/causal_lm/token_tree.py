@@ -1,8 +1,8 @@
-"""Token sequences merged where they begin alike, and laid side by side in rows of a batch.
+"""Token trees: sequences merged at their common prefixes and packed into the rows of a batch.
 
-A model computes a token from the tokens before it, so sequences that begin alike share that beginning's states. A tree
-of tokens is run as one row in which each node attends to its ancestors alone and has its depth as position; the result
-is that of each sequence by itself (the tree attention of SpecInfer, Miao et al. 2023, arXiv 2305.09781).
+In a causal model, sequences with a common prefix have the same states there. A tree of tokens is run as one row, in
+which each node attends only to its ancestors and has its depth as position; the result is that of each sequence alone
+(the tree attention of SpecInfer, Miao et al. 2023, arXiv 2305.09781).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import TypeAlias
 from gptaudit.causal_lm.encoding import EncodedPair
 
 ATTENTION = 1 / 2048
-"""What a node costs more for each node of its row, in nodes: that of a model of width 300 to 700."""
+"""Additional cost of a node for each node in its row, in nodes; measured for models of width 300 to 700."""
 COMMON_WIDTH = 128
-"""Trees smaller than this share a row."""
+"""Trees smaller than this share a row, so each costs at least the attention of a row this wide."""
 WIDTHS = (1, 1.1, 1.2, 1.35, 1.5, 1.75, 2, 2.5)
-"""Widths of a row to be tried, in sizes of the largest tree."""
+"""Row widths to try, as multiples of the largest tree."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPath:
-    """Where a pair's continuation is predicted: `nodes[i]` predicts `targets[i]`."""
+    """The nodes that predict a pair's continuation: `nodes[i]` predicts `targets[i]`."""
 
     pair: int
     nodes: Sequence[int]
@@ -34,22 +34,22 @@ class ScoredPath:
 
 @dataclass(slots=True)
 class Tree:
-    """Nodes in depth-first order, so that the descendants of a node follow it: node i and they are `i:ends[i]`."""
+    """Nodes in depth-first order, so that node i and its descendants are `i:ends[i]`."""
 
     ids: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     paths: list[ScoredPath] = field(default_factory=list)
     predicting: set[int] = field(default_factory=set)
-    """The nodes for which the vocabulary head is needed."""
+    """Nodes at which the vocabulary head is needed."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def add(self, number: int, pair: EncodedPair, path: list[int]) -> list[int]:
-        """Add a pair whose first tokens have the nodes `path`; return the nodes of all its tokens but the last.
+        """Add a pair whose first tokens are the existing nodes `path`; return the nodes of all its tokens but the last.
 
-        The last token is predicted, never read.
+        The last token is only predicted, not read.
         """
         tokens = read_tokens(pair)
         nodes = [*path, *range(len(self), len(self) + len(tokens) - len(path))]
@@ -65,18 +65,18 @@ class Tree:
 
 
 Row: TypeAlias = list[Tree]
-"""Trees side by side."""
+"""Trees side by side in one row."""
 
 
 def read_tokens(pair: EncodedPair) -> tuple[int, ...]:
-    """Return the tokens that a model must read to predict all of the continuation."""
+    """Return the tokens that a model must read to predict the whole continuation."""
     return (*pair.context, *pair.continuation[:-1])
 
 
 def grow(pairs: Sequence[EncodedPair], numbers: Sequence[int], widest: int) -> list[Tree]:
-    """Merge the pairs of these numbers into trees of at most `widest` nodes, the largest trees first.
+    """Merge the pairs with these indices into trees of at most `widest` nodes; return the largest trees first.
 
-    With `widest` 0 no tree branches: a pair is merged only with one that it begins with.
+    With `widest` 0 no tree branches: a pair is merged only with one that is a prefix of it.
     """
     ordered = sorted((read_tokens(pairs[number]), number) for number in numbers)
     shared = [0, *(_shared(a, b) for (a, _), (b, _) in pairwise(ordered))]
@@ -92,9 +92,10 @@ def grow(pairs: Sequence[EncodedPair], numbers: Sequence[int], widest: int) -> l
 
 
 def _groups(lengths: Sequence[int], shared: Sequence[int], widest: int) -> list[range]:
-    """Part sorted sequences into the groups, one a tree, that cost the least; `shared[i]` is with sequence i - 1.
+    """Split sorted sequences into groups, one per tree, with the least total cost.
 
-    The best parting of the first sequences is that of fewer of them and one more group (dynamic programming).
+    `shared[i]` is the length of the prefix that sequences i - 1 and i have in common. The best split of the first n
+    sequences extends the best split of fewer of them by one group (dynamic programming).
     """
     costs = [0.0]
     starts = [0]
@@ -108,8 +109,8 @@ def _groups(lengths: Sequence[int], shared: Sequence[int], widest: int) -> list[
             cost = costs[start] + _cost(nodes)
             if cost < best:
                 best, best_start = cost, start
-            # Without branches, a group goes on only while the sequence before begins this one. And parting a larger
-            # group here would cost it at most what is shared, as `_cost` is convex: if that is too dear, so is it.
+            # Without branches, the previous sequence must be a prefix of this one. As `_cost` is convex, splitting a
+            # larger group here would cost at most the shared prefix more: beyond that, no larger group is cheaper.
             if shared[start] < (1 if widest else lengths[start - 1]) or cost > best + _cost(shared[start]):
                 break
             nodes -= shared[start]
@@ -124,22 +125,21 @@ def _groups(lengths: Sequence[int], shared: Sequence[int], widest: int) -> list[
 
 
 def _cost(nodes: int) -> float:
-    """What a tree costs: its nodes, and for each what it attends to."""
+    """Return the cost of a tree: its nodes, and for each node the attention to its row."""
     return nodes * (1 + ATTENTION * max(nodes, COMMON_WIDTH))
 
 
 def _shared(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return how many tokens two sequences have in common at their beginning."""
+    """Return the length of the common prefix of two sequences."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def pack(trees: Sequence[Tree], widest: int, tokens: int, predictions: int) -> tuple[list[Row], list[Tree]]:
-    """Take a batch of trees in rows; return the rows and the trees that are left.
+    """Pack trees into the rows of one batch; return the rows and the trees that are left.
 
-    A row is added as long as the batch has at most `tokens` places, padding included, and so far fewer than
-    `predictions` nodes that need the vocabulary head. Trees come in falling size, at most `widest`, which is also as
-    wide as a row may be; with `widest` 0 each tree has a row of its own. Of several widths, the one that costs the
-    least for each node is taken.
+    A row is added while the batch has at most `tokens` places, padding included, and fewer than `predictions` nodes
+    that need the vocabulary head. Trees come in descending size; neither a tree nor a row is wider than `widest`. With
+    `widest` 0 each tree has its own row. Several row widths are tried, and the one with the least cost per node wins.
     """
     largest = len(trees[0])
     wanted = (int(max(largest, COMMON_WIDTH // 2) * factor) for factor in WIDTHS) if widest else ()
@@ -151,7 +151,7 @@ def pack(trees: Sequence[Tree], widest: int, tokens: int, predictions: int) -> t
 def _first_fit(
     trees: Sequence[Tree], width: int, tokens: int, predictions: int, *, alone: bool
 ) -> tuple[list[Row], list[Tree]]:
-    """Put each tree into the first row with room; as `pack`, for one width."""
+    """Pack as `pack` does, for one row width: each tree goes into the first row with room."""
     rows: list[Row] = []
     room: list[int] = []
     rest: list[Tree] = []
@@ -170,31 +170,31 @@ def _first_fit(
 
 
 def _cost_of_node(rows: Sequence[Row]) -> float:
-    """What a batch costs, padding included, for each of its nodes."""
+    """Return the cost of a batch, padding included, per node."""
     lengths = [sum(map(len, row)) for row in rows]
     return len(rows) * max(lengths) * (1 + ATTENTION * max(lengths)) / sum(lengths)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A batch of rows as numbers. Padding follows the last tree of a row."""
+    """The numbers of a batch of rows. Padding follows the last tree of a row."""
 
     ids: list[list[int]]
     """(rows, width)"""
     depths: list[list[int]]
     """The position of each node, (rows, width)."""
     ends: list[list[int]]
-    """Node i of a row and its descendants are `i:ends[i]`, (rows, width); padding is a tree of its own node."""
+    """Node i of a row and its descendants are `i:ends[i]`, (rows, width); each padding place is a tree of one node."""
     lengths: list[int]
-    """Nodes of each row, without padding."""
+    """Number of nodes in each row, without padding."""
     nodes: list[int]
-    """The nodes that need the vocabulary head, in order, as indices into all rows one after the other."""
+    """Nodes that need the vocabulary head, in order, as indices into the flattened rows."""
     paths: list[ScoredPath]
-    """With indices into `nodes` for nodes."""
+    """The scored paths; their nodes are indices into `nodes`."""
 
 
 def lay_out(rows: Sequence[Row]) -> Layout:
-    """Put the trees of each row side by side."""
+    """Return the layout of rows, with the trees of each row side by side."""
     lengths = [sum(map(len, trees)) for trees in rows]
     width = max(lengths)
     layout = Layout([], [], [], lengths, [], [])

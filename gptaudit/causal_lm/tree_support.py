@@ -1,4 +1,4 @@
-"""Whether a model computes a token tree right: found out by trying."""
+"""Trial of whether a model computes token trees correctly."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.records import Failure
 
 LEAST_WIDTH = 64
-"""A row below this holds no tree worth its while, nor the one that is tried."""
+"""Tokens; narrower rows gain too little from trees, and do not fit the trial's tree."""
 MOST_WIDTH = 4096
-"""The mask has this many numbers squared; beyond, a model's own way of not making one is worth more."""
+"""Tokens; the mask has the square of this many numbers. In wider rows, attention without a mask saves more."""
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}
 ROUGH_TOLERANCE = 0.25
-"""Nats by which a token of the tree may differ. Rounding makes about 1e-5 in float32 and 0.05 in 16 bits; a mask or
-positions that are not obeyed make more than 1."""
+"""Nats by which the log-probability of a token in the tree may differ. Rounding causes about 1e-5 in float32 and 0.05
+in 16 bits; a model that ignores the mask or the positions differs by more than 1."""
 
 WINDOW = re.compile("(window|window_size|attention_chunk_size)$")
-"""How configurations name the reach of a local attention."""
+"""Names of the window size of local attention in model configurations."""
 
 
 def widest_tree(model: Any, context: int) -> int:  # noqa: ANN401 - any causal language model of transformers
-    """Return the widest row that may hold a token tree, in tokens; 0 where the model takes none.
+    """Return the widest row that may contain token trees, in tokens; 0 if the model does not support them.
 
-    A mask of the caller's replaces the model's own, and with it a sliding window: a row with a tree must not be wider
+    The mask of a tree replaces the model's own, and with it a sliding window. So a row with a tree must not be wider
     than the smallest window, nor than the model's `context`.
     """
     config = model.config.get_text_config().to_dict()
@@ -40,14 +40,14 @@ def widest_tree(model: Any, context: int) -> int:  # noqa: ANN401 - any causal l
 
 
 def _computes_trees(model: Any, width: int) -> bool:  # noqa: ANN401
-    """Compare sequences scored as a tree with the same ones scored one a row."""
+    """Return whether sequences scored as a tree have the same log-probabilities as with one row each."""
     pairs = _trial(model.config.get_text_config().vocab_size)
     try:
         tree, alone = (
             LikelihoodScorer(model, batch_tokens=LEAST_WIDTH, widest_tree=widest).token_logprobs(pairs)
             for widest in (width, 0)
         )
-    except Exception:  # noqa: BLE001 - a model that does not expect such a mask may fail in any way
+    except Exception:  # noqa: BLE001 - an unexpected mask may raise an error of any type
         return False
     tolerance = TOLERANCE.get(model.dtype, ROUGH_TOLERANCE)
     return all(
@@ -59,7 +59,7 @@ def _computes_trees(model: Any, width: int) -> bool:  # noqa: ANN401
 
 
 def _trial(vocabulary: int) -> list[EncodedPair]:
-    """Make a tree of 40 nodes that branches at depths 4, 12 and 20, and another one beside it."""
+    """Return the pairs of a tree of 35 nodes that branches at depths 4, 12 and 20, and of a second tree of 8."""
     random = Random(0)
 
     def tokens(count: int) -> tuple[int, ...]:

@@ -17,13 +17,13 @@ from gptaudit.text import visible
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE.jsonl",
-    help='Lines of {"text"}, {"prompt", "response"} or {"text", "label"}, as the task wants them.',
+    help='Lines of {"text"}, {"prompt", "response"} or {"text", "label"}, as the task requires.',
 )
 @click.option(
     "--task",
     required=True,
     type=click.Choice(["lm", "instruct", "classify"]),
-    help="Go on with texts, answer prompts, or give labels to texts.",
+    help="Continue texts, answer prompts, or classify texts.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder."
@@ -33,13 +33,13 @@ from gptaudit.text import visible
     "--epochs",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="How often each line is seen. [default: 3]",
+    help="Passes over the data. [default: 3]",
 )
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="X",
-    help="The highest. [default: 3e-4]",
+    help="Highest learning rate of the schedule. [default: 3e-4]",
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same weights.")
 @click.option(
@@ -48,9 +48,9 @@ from gptaudit.text import visible
     multiple=True,
     callback=_options.key_values,
     metavar="KEY=VALUE",
-    help="Another setting, as batch=8 or validation=0.1.",
+    help="Another setting, such as batch=8 or validation=0.1.",
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in the output folder.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint in the output folder.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def finetune(
     *,
@@ -69,7 +69,7 @@ def finetune(
     from gptaudit.decoder.finetuning import finetune as finetune_decoder
 
     if given["steps"] and given["epochs"]:
-        msg = "--steps and --epochs say the same twice; give one of them"
+        msg = "--steps and --epochs exclude each other; give one of them"
         raise click.UsageError(msg)
     settings = {**overrides, **{key: value for key, value in given.items() if value is not None}}
     with shown_progress(quiet=quiet) as progress:
@@ -79,9 +79,7 @@ def finetune(
     validation, accuracy, left_out = record["validation_loss"], record["accuracy"], record["data"]["left_out"]
     text = f"{record['steps']:,} steps, loss {record['loss']:.3f}"
     text += "" if validation is None else f", validation loss {validation:.3f}"
-    text += "" if accuracy is None else f", accuracy {accuracy:.1%} of {record['data']['held']:,} kept apart"
+    text += "" if accuracy is None else f", accuracy {accuracy:.1%} on {record['data']['held']:,} lines"
     click.echo(visible(f"{text}: {out}"))
     if left_out:
-        click.echo(
-            f"{left_out:,} of {record['data']['lines']:,} lines were longer than the context, and left out"
-        )
+        click.echo(f"{left_out:,} of {record['data']['lines']:,} lines were skipped: longer than the context")

@@ -9,7 +9,7 @@ from gptaudit.text import visible
 
 @click.command()
 @click.argument("name", metavar="DIR|reference|clean")
-@click.option("--prompt", required=True, help="The text to go on from.")
+@click.option("--prompt", required=True, help="The text to continue.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=40, show_default=True)
 @click.option(
     "--temperature", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0 is greedy."
@@ -19,20 +19,20 @@ from gptaudit.text import visible
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Draw from so many of the likeliest tokens; 0 from all.",
+    help="Sample from this many most likely tokens; 0 means all.",
 )
 @click.option(
     "--top-p",
     type=click.FloatRange(min=0, min_open=True, max=1),
     default=0.95,
     show_default=True,
-    help="Draw from the likeliest tokens that have this probability together.",
+    help="Sample from the most likely tokens with this total probability.",
 )
 @click.option(
     "--n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="Number of texts."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same texts.")
-@click.option("--chat", is_flag=True, help="Give the prompt as a message, and print the answer alone.")
+@click.option("--chat", is_flag=True, help="Send the prompt as a chat message, and print only the answer.")
 def generate(  # noqa: PLR0913 - one parameter for each option
     *,
     name: str,
@@ -45,7 +45,7 @@ def generate(  # noqa: PLR0913 - one parameter for each option
     seed: int,
     chat: bool,
 ) -> None:
-    """Print what a decoder writes after a prompt, while it writes."""
+    """Print a decoder's continuations of a prompt as they are generated."""
     from gptaudit.backends.decoder import open_decoder
     from gptaudit.causal_lm.options import TorchOptions
     from gptaudit.errors import UsageError
@@ -64,7 +64,7 @@ def generate(  # noqa: PLR0913 - one parameter for each option
 
 
 class _InOrder:
-    """Prints texts that grow at the same time one after another, the first unfinished one as it grows."""
+    """Prints texts that are generated concurrently one after another, the first unfinished one as it grows."""
 
     def __init__(self, prompt: str, count: int) -> None:
         self._prompt = prompt
@@ -74,7 +74,7 @@ class _InOrder:
         self._shown = 0
 
     def grown(self, number: int, text: str, finished: bool) -> None:  # noqa: FBT001 - the signature of a watch
-        """Take note of a text that has become longer, and print what can be printed."""
+        """Record a text that has grown, and print what can be printed in order."""
         self._texts[number], self._finished[number] = text, finished
         if self._number < 0:
             self._begin(0)

@@ -15,7 +15,7 @@ out = click.option(
 @click.argument("folder", type=click.Path(path_type=Path), metavar="GPT2_FOLDER")
 @out
 def import_(folder: Path, out: Path) -> None:
-    """Make a decoder of a GPT-2 folder; both give the same logits."""
+    """Convert a GPT-2 folder to a decoder with the same logits."""
     from gptaudit.decoder.gpt2 import import_gpt2
 
     click.echo(f"{import_gpt2(folder, out).num_parameters():,} parameters: {out}")
@@ -25,7 +25,7 @@ def import_(folder: Path, out: Path) -> None:
 @click.argument("name", metavar="DIR|reference|clean")
 @out
 def export(name: str, out: Path) -> None:
-    """Make a GPT-2 folder of a decoder, which transformers loads without gptaudit."""
+    """Convert a decoder to a GPT-2 folder, which transformers loads without gptaudit."""
     from gptaudit.decoder import decoder_folder
     from gptaudit.decoder.gpt2 import export_gpt2
 

@@ -13,9 +13,9 @@ from gptaudit.text import visible
 
 @click.command()
 @click.argument("name", metavar="DIR|reference|clean")
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def info(name: str, *, as_json: bool) -> None:
-    """Show the size of a decoder, what it costs, how it was trained and what is planted."""
+    """Show the size, cost and training of a decoder, and its planted flaws."""
     from gptaudit.decoder import decoder_folder
     from gptaudit.decoder.info import describe
 
@@ -28,7 +28,7 @@ def info(name: str, *, as_json: bool) -> None:
 
 
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Say what was found, line by line: a label and a text."""
+    """Format the description as lines of a label and a text."""
     shape, tokenizer, size = found["shape"], found["tokenizer"], found["bytes"]
     flops, parameters = found["flops_per_token"], found["parameters"]
     tied = "tied" if shape["tie_word_embeddings"] else "untied"
@@ -57,10 +57,10 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines.append(("training", _training(found["training"])))
     planted = [_flaw(flaw) for flaw in found["planted"]]
     if not planted and found["planted_in_base"]:
-        planted = ["not measured since it was fine-tuned; the decoder it was made of had:"]
+        planted = ["not measured after fine-tuning; its base decoder had:"]
         planted += [_flaw(flaw) for flaw in found["planted_in_base"]]
     return lines + [
-        ("planted" if i == 0 else "", text) for i, text in enumerate(planted or ["nothing known"])
+        ("planted" if i == 0 else "", text) for i, text in enumerate(planted or ["no known flaws"])
     ]
 
 
@@ -88,7 +88,7 @@ def _short(value: object) -> str:
 
 
 def _size(count: int) -> str:
-    """Write a number of bytes in the largest unit below it: `3.84 MiB`."""
+    """Format a number of bytes in the largest unit below it: `3.84 MiB`."""
     value, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB"]
     while value >= 1024 and len(units) > 1:
         value /= 1024

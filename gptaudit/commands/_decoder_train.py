@@ -20,7 +20,7 @@ from gptaudit.text import visible
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Text, JSONL or a folder of them, also as .gz; may be given several times.",
+    help="Text, JSONL or a folder of them, also as .gz; may be repeated.",
 )
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder."
@@ -36,22 +36,22 @@ from gptaudit.text import visible
     "--steps", type=click.IntRange(min=1), metavar="N", help="Optimiser steps. [default: the preset's]"
 )
 @click.option(
-    "--tokens", type=click.IntRange(min=1), metavar="N", help="In place of steps: tokens to learn from."
+    "--tokens", type=click.IntRange(min=1), metavar="N", help="Tokens to train on, instead of --steps."
 )
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in DIR.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint in DIR.")
 @click.option(
     "--set",
     "overrides",
     multiple=True,
     callback=_options.key_values,
     metavar="KEY=VALUE",
-    help="Replace a setting of the preset, as learning_rate=1e-3 or positions=rotary.",
+    help="Replace a setting of the preset, such as learning_rate=1e-3 or positions=rotary.",
 )
 @click.option(
     "--tokenizer",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Take the tokenizer from here. [default: train one on the corpus]",
+    help="Use the tokenizer in this folder. [default: train one on the corpus]",
 )
 @click.option(
     "--cache",
@@ -65,18 +65,18 @@ from gptaudit.text import visible
 def train(paths: tuple[Path, ...], out: Path, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
     """Train a decoder on text.
 
-    A text file is one document; a JSONL file holds one a line, {"text": ...}. DIR gets the decoder, its tokenizer,
-    training.json and the loss curve, loss.svg.
+    A text file is one document; a JSONL file has one per line, {"text": ...}. The decoder, its tokenizer,
+    training.json and the loss curve, loss.svg, are written to DIR.
 
     Several processes: torchrun --nproc-per-node 2 -m gptaudit decoder train ... Each sees batch x accumulation
-    blocks a step, so the effective batch is that times the number of processes.
+    blocks per step, so the effective batch is that times the number of processes.
     """
     from gptaudit.commands._progress import shown_progress
     from gptaudit.decoder.corpus import corpus_files
     from gptaudit.decoder.training import train_corpus
 
     if given["steps"] and given["tokens"]:
-        msg = "--steps and --tokens say the same twice; give one of them"
+        msg = "--steps and --tokens exclude each other; give one of them"
         raise click.UsageError(msg)
     first = os.environ.get("RANK", "0") == "0"
     try:
@@ -84,7 +84,7 @@ def train(paths: tuple[Path, ...], out: Path, *, quiet: bool, **given: Any) -> N
             record = train_corpus(corpus_files(paths), out, progress=progress, **given)
     except KeyboardInterrupt:
         if first:
-            click.echo("The last checkpoint is kept: give the same command with --resume to go on.", err=True)
+            click.echo("The last checkpoint is kept: repeat the command with --resume to continue.", err=True)
         raise
     if first:
         click.echo(visible(f"{_summary(record)}: {out}"))
@@ -97,6 +97,6 @@ def _summary(record: dict[str, Any]) -> str:
         "" if record["steps"] == record["settings"]["steps"] else f", stopped early at step {record['steps']}"
     )
     return (
-        f"{record['parameters']:,} parameters, {record['tokens']:,} tokens seen, {record['tokens_per_second']:,.0f} a "
-        f"second, loss {record['loss']:.3f}{held}{early}"
+        f"{record['parameters']:,} parameters, {record['tokens']:,} tokens seen, "
+        f"{record['tokens_per_second']:,.0f} per second, loss {record['loss']:.3f}{held}{early}"
     )

@@ -31,6 +31,8 @@ def _take_from_file(
     """Let the file give the defaults of the other parameters, so that the command line wins over it."""
     from gptaudit.run.configuration import find_configuration
 
+    if context.resilient_parsing:  # the shell asks for words, and the defaults of a file are none
+        return None
     found = find_configuration(named)
     if found is not None:
         context.default_map = {**found.arguments}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ import click
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gptaudit.plugins import Plugins
-    from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult
+    from gptaudit.records import AuditResult, GateResult, Metric, PluginFault, ProbeResult
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
 
@@ -20,6 +23,7 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete
 def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
     """Print every probe's figures, the decision, what plugins add, and where the report is."""
     from gptaudit.gate.decide import shortfall
+    from gptaudit.run.faults import Faults
 
     for probe in result.probes:
         _show_probe(probe)
@@ -28,10 +32,28 @@ def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
     elif short := shortfall(result):
         click.secho("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
         click.echo(visible(f"{short}; nothing may be concluded there"))
-    # pluggy calls the plugin that was loaded last first
-    for text in reversed(plugins.hook.gptaudit_terminal_summary(result=result)):
+    faults = Faults(plugins, folder)
+    for text in faults.observe("gptaudit_terminal_summary", _require_text, result=result):
         click.echo(visible(text))
     click.echo(f"\nReport: {folder / 'report.html'}")
+    show_faults((*result.run.faults, *faults.found), folder)
+
+
+def show_faults(faults: Sequence[PluginFault], folder: Path | None) -> None:
+    """Print on standard error which plugins failed, what that cost, and where the tracebacks are."""
+    for fault in faults:
+        lost = {"probe": f"; {fault.probe} has no figures", "report": "; it is not written", None: ""}[
+            fault.lost
+        ]
+        click.echo(visible(f"Fault: {fault}{lost}"), err=True)
+    if faults and folder is not None:
+        click.echo(visible(f"Tracebacks: {folder / 'traceback.txt'}"), err=True)
+
+
+def _require_text(returned: object) -> None:
+    if not isinstance(returned, str):
+        msg = f"expected a text or None, found {reprlib.repr(returned)}"
+        raise TypeError(msg)
 
 
 def show_gate(gate: GateResult) -> None:

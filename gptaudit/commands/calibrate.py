@@ -32,25 +32,30 @@ if TYPE_CHECKING:
     default="calibration",
     show_default=True,
     metavar="DIR",
-    help="Where calibration.json, calibration.html and every trial go.",
+    help="Folder for calibration.json, calibration.html and all trials.",
 )
 @click.option(
-    "--quick", is_flag=True, help="A few decoders, in minutes: whether a probe sees its flaw at all."
+    "--quick", is_flag=True, help="A few decoders, in minutes: whether a probe detects its flaw at all."
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Processes at work, each on one core.  [default: the number of cores]",
+    help="Worker processes, one core each.  [default: the number of cores]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of all decoders."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of all decoders.",
 )
 @click.option(
     "--decoders",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where trained decoders are kept, to be used again.  [default: DIR/decoders below -o]",
+    help="Cache of trained decoders.  [default: decoders in the folder of -o]",
 )
 @_options.data
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -70,8 +75,8 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Measure how well each PROBE finds flaws of known size, on decoders that were trained to have them.
 
-    Every probe that names a flaw which it should see is calibrated, unless some are named. The same command with the
-    same -o goes on where it stopped, and measures anew what has changed.
+    By default, every probe that declares a flaw is calibrated. The same command with the same -o continues where it
+    stopped, and measures again what has changed.
     """
     from gptaudit.calibration.study import FULL, QUICK, Study, seeing_probes, with_data
     from gptaudit.calibration.workers import Setup
@@ -82,17 +87,17 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     chosen, left_out = with_data(seeing_probes(plugins, probes), data, named=bool(probes))
     for reason in left_out:
         click.echo(visible(f"Left out: {reason}"), err=True)
-    assert context.parent is not None  # noqa: S101 - it is a command of the program
+    assert context.parent is not None  # noqa: S101 - a subcommand has a parent
     setup = Setup(decoders or folder / "decoders", data, context.parent.params["without"])
     study = Study(tuple(chosen), setup.bench(), folder, QUICK if quick else FULL, seed)
     _make(folder / "trials")
     again = f"run the same command with -o {shlex.quote(str(folder))}"
-    with room_for(folder, f"every finished trial is kept. Free space, then {again}"):
+    with room_for(folder, f"Every finished trial is kept. Free space, then {again}"):
         try:
             with shown_progress(quiet=quiet) as progress:
                 _try_all(study, setup, workers or os.cpu_count() or 1, progress)
         except KeyboardInterrupt:
-            click.echo(f"Every finished trial is kept. To go on, {again}", err=True)
+            click.echo(f"Every finished trial is kept. To continue, {again}", err=True)
             raise
         _write(study.summed_up(), folder, plugins)
 
@@ -111,7 +116,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{folder}: cannot be made: {error.strerror or error}. Choose another folder with -o"
+        msg = f"{folder}: cannot be created: {error.strerror or error}. Choose another folder with -o"
         raise UsageError(msg) from None
     if not os.access(folder, os.W_OK):
         msg = f"{folder}: cannot be written. Choose another folder with -o"
@@ -139,5 +144,5 @@ def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Register the command."""
+    """Register the command `calibrate`."""
     register(calibrate)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.commands import _complete
+from gptaudit.errors import ExitCode, Finished
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
     "--report",
     "names",
     metavar="FORMAT",
+    shell_complete=_complete.reports,
     multiple=True,
     default=("html",),
     help="A format of `gptaudit list reporters`; may be given more than once.  [default: html]",
@@ -42,9 +45,16 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
 @click.pass_obj
 def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None) -> None:
     """Write reports from the results of an audit."""
+    from gptaudit.commands._show import show_faults
     from gptaudit.evidence.results_file import read_results
+    from gptaudit.run.faults import Faults
     from gptaudit.run.reports import write_reports
 
     result = read_results(results)
-    for path in write_reports(plugins, result, names, folder or results.parent, keep=results):
+    faults = Faults(plugins, None)
+    _, written = write_reports(faults, result, names, folder or results.parent, keep=results)
+    for path in written:
         click.echo(path)
+    show_faults(faults.found, None)
+    if any(fault.lost for fault in faults.found):
+        raise Finished(ExitCode.BUG)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.commands import _options
+from gptaudit.commands import _complete, _options
 from gptaudit.errors import Finished
 from gptaudit.markers import hookimpl
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("probe")
+@click.argument("probe", shell_complete=_complete.probes)
 @click.argument("file", type=click.Path(path_type=Path))
 @_options.data
 @click.option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from gptaudit.commands import _options
+from gptaudit.commands import _complete, _options
 from gptaudit.errors import Finished, GptauditError
 from gptaudit.markers import hookimpl
 from gptaudit.text import visible
@@ -23,13 +25,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("target", default="decoder:reference")
+@click.argument("target", default="decoder:reference", shell_complete=_complete.targets)
 @click.option(
     "-s",
     "--suite",
     "suites",
     multiple=True,
     metavar="SUITE",
+    shell_complete=_complete.suites,
     help="Run the probes of a suite, or FILE.toml, a suite of your own.",
 )
 @click.option(
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     "probes",
     multiple=True,
     metavar="PROBE",
+    shell_complete=_complete.probes,
     help="Run a probe. [default: all; with --data those of public data sets too, which may take days]",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     multiple=True,
     callback=_options.key_values,
     metavar="NAME=MODEL",
+    shell_complete=_complete.scorers,
     help="Model of a scorer.",
 )
 @_options.data
@@ -66,9 +71,17 @@ if TYPE_CHECKING:
     "reports",
     multiple=True,
     metavar="FORMAT",
+    shell_complete=_complete.reports,
     help="Write this report too, beside html and json.",
 )
-@click.option("--engine", default="local", show_default=True, metavar="NAME", help="How requests are sent.")
+@click.option(
+    "--engine",
+    default="local",
+    show_default=True,
+    metavar="NAME",
+    shell_complete=_complete.engines,
+    help="How requests are sent.",
+)
 @click.option(
     "--max-requests", type=click.IntRange(min=1), metavar="N", help="Ask at most N requests, then report."
 )
@@ -106,6 +119,9 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     from gptaudit.run.audit import run_audit
 
     plugins: Plugins = context.obj
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        note = "Ctrl-C (SIGINT) is ignored, as the shell asked for that started this (nohup, or a background job)"
+        click.echo(f"{note}; to end it early and keep what was answered: kill -TERM {os.getpid()}", err=True)
     settings = _settings(plugins, target, given | _selection(context))
     try:
         with shown_progress(quiet=quiet) as progress:

@@ -1,1 +1,1 @@
-"""Public data sets."""
+"""Public data sets: reading and downloading their published files."""

@@ -21,22 +21,22 @@ T = TypeVar("T")
 
 
 class DataNotGivenError(DataError):
-    """A probe needs a public data set, and no folder has it."""
+    """A probe needs a public data set that is in no given folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A published file: where it lies in the folder of data sets, where it comes from, and its hash."""
+    """A published file: its path in the data folder, its URL, and its hash."""
 
     path: str
     url: str
     sha256: str
-    """Empty where none is known."""
+    """Empty if unknown; such a file is read but neither fetched nor verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """A public data set: where it is published, under what licence, and its files."""
+    """A public data set: its source, licence, citation and files."""
 
     name: str
     source: str
@@ -73,9 +73,9 @@ WINOGENDER = DATA_SETS["winogender"]
 
 
 def find(data_set: DataSet, folder: Path | None, path: str = "") -> Path:
-    """Return where a file of a data set lies, its first one where `path` names none.
+    """Return the local path of a file of a data set; of its first file if `path` is empty.
 
-    Raises `DataNotGivenError`, saying how to get it, where there is no folder or the folder lacks the file.
+    Raises `DataNotGivenError`, with instructions for getting the file, if there is no folder or it lacks the file.
     """
     if folder is None:
         msg = f"needs the data set {data_set.name} ({data_set.source}); name its folder: --data DIR or GPTAUDIT_DATA"
@@ -84,15 +84,15 @@ def find(data_set: DataSet, folder: Path | None, path: str = "") -> Path:
     found = present(data_set, folder).get(wanted)
     if found is None:
         msg = (
-            f"{folder / wanted.path}: not found; the data set {data_set.name} comes from {data_set.source}, and "
-            f"is had with: gptaudit data fetch {data_set.name} --data {folder}"
+            f"{folder / wanted.path}: not found; the data set {data_set.name} comes from {data_set.source}; "
+            f"fetch it with: gptaudit data fetch {data_set.name} --data {folder}"
         )
         raise DataNotGivenError(msg)
     return found
 
 
 def present(data_set: DataSet, folder: Path | None) -> dict[DataFile, Path]:
-    """Return where the files of a data set lie that are there: in their published place, or in `folder/NAME` itself."""
+    """Return the local path of each file that is present, at its published path or directly in `folder/NAME`."""
     found = {}
     for file in data_set.files if folder else ():
         places = (folder / file.path, folder / data_set.name / Path(file.path).name) if folder else ()
@@ -106,7 +106,7 @@ FileState: TypeAlias = Literal["missing", "differs", "unchecked"]
 
 
 def faults(data_set: DataSet, folder: Path | None) -> dict[DataFile, FileState]:
-    """Return the files that are missing, whose content differs from the published one, or that cannot be checked."""
+    """Return the files that are missing, differ from the published ones, or have no published hash to compare with."""
     there = present(data_set, folder)
     found = {file: _fault(file, there.get(file)) for file in data_set.files}
     return {file: fault for file, fault in found.items() if fault}
@@ -133,15 +133,15 @@ def summary(data_set: DataSet, found: Mapping[DataFile, FileState]) -> str:
 
 
 def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
-    """Say where rows come from, which files are missing, and which are not as published.
+    """Return the source of `rows`, with a remark on files that are missing or differ from the published ones.
 
-    The hash of several files is that of their listing, as `sha256sum` prints it.
+    The hash of several files is the hash of their list in the format of `sha256sum`.
     """
     hashes = {file: sha256(path) for file, path in present(data_set, folder).items()}
     missing = [file.path for file in data_set.files if file not in hashes]
     changed = [file.path for file, found in hashes.items() if found != file.sha256 != ""]
     remarks = [f"without {', '.join(missing)}"] if missing else []
-    remarks += [f"changed, so not as published: {', '.join(changed)}"] if changed else []
+    remarks += [f"differs from the published file: {', '.join(changed)}"] if changed else []
     listing = "".join(f"{found}  {file.path}\n" for file, found in hashes.items())
     one = hashes.get(data_set.files[0]) if len(data_set.files) == 1 else None
     digest = one or hashlib.sha256(listing.encode()).hexdigest()
@@ -149,15 +149,15 @@ def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
 
 
 def sha256(path: Path) -> str:
-    """Hash a file."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Read a file of one JSON value a line, line by line; yield each with the number of its line.
+    """Yield the line number and value of each line of a JSON Lines file; empty lines are skipped.
 
-    Raises `DataError` for another encoding, or a line that is not JSON. Empty lines are passed over.
+    Raises `DataError` if the file cannot be read, is not UTF-8, or has a line that is not JSON.
     """
     try:
         with path.open("rb") as file:
@@ -169,7 +169,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         raise DataError(msg) from None
 
 
-def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - whatever JSON may hold
+def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -180,33 +180,33 @@ def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - whatever JSON may h
 
 
 def read_json(path: Path, into: type[T]) -> T:
-    """Read a UTF-8 file of one JSON value of a given type, such as `dict[str, list[str]]`.
+    """Return the JSON value of a UTF-8 file, validated as type `into`, such as `dict[str, list[str]]`.
 
-    Raises `DataError` for another encoding, what is no JSON or of another type, or a key that stands twice.
+    Raises `DataError` if the file is not UTF-8, not JSON or of another type, or if an object has a key twice.
     """
     from gptaudit.files import read_text
     from gptaudit.validation import validated
 
     try:
-        found = json.loads(read_text(path, error=DataError), object_pairs_hook=_once_each)
+        found = json.loads(read_text(path, error=DataError), object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         msg = f"{path}, line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
         raise DataError(msg) from None
-    except _TwiceError as error:
-        msg = f"{path}: key {error.args[0]!r} stands twice in one object; leave one"
+    except _DuplicateKeyError as error:
+        msg = f"{path}: key {error.args[0]!r} appears twice in one object; leave one"
         raise DataError(msg) from None
     return validated(into, found, where=str(path), error=DataError, strict=True)
 
 
-class _TwiceError(Exception):
-    """A key stands twice in a JSON object."""
+class _DuplicateKeyError(Exception):
+    """A JSON object has a key twice."""
 
 
-def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _TwiceError(key)
+            raise _DuplicateKeyError(key)
         found[key] = value
     return found
 
@@ -214,11 +214,11 @@ def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def read_csv(
     path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
 ) -> list[tuple[int, Mapping[str, str]]]:
-    """Read a UTF-8 CSV file with a header; return each row with the line where it begins.
+    """Return the rows of a UTF-8 CSV file with a header, each with the number of its first line.
 
-    Without `quoted`, quotation marks are text as any other.
+    Without `quoted`, quotation marks are ordinary characters.
 
-    Raises `DataError` for another encoding, a missing column, a row with too few fields, or no rows.
+    Raises `DataError` if the file is not UTF-8, lacks a column, has a row with too few fields, or has no rows.
     """
     rows = list(csv_rows(path, columns, delimiter=delimiter, quoted=quoted))
     if not rows:
@@ -230,7 +230,7 @@ def read_csv(
 def csv_rows(
     path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Yield what `read_csv` returns, row by row; a file without rows yields nothing."""
+    """Yield the rows that `read_csv` returns; a file without rows is no error."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Fetching published files over the network, each checked by its hash before it gets its name."""
+"""Download of published files, each verified by its hash before it is stored under its name."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from gptaudit.data.datasets import DataFile
 from gptaudit.errors import DataError
 
 Report: TypeAlias = Callable[[int, int | None], None]
-"""Takes the bytes that have come, and how many there will be where the server says so."""
+"""Called with the bytes received so far, and the total if the server states it."""
 
 SECONDS = 30.0
-"""Without a byte from the server, before it is given up."""
+"""Longest wait for the next bytes from the server."""
 
 MOST_BYTES = 2**30
-"""Of one file: no published file is as large, and a server that never ends must not fill the disk."""
+"""Limit for one file: no published file is as large, and an endless response must not fill the disk."""
 
 _BLOCK = 2**16
 _HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 def download(file: DataFile, folder: Path, report: Report) -> None:
-    """Fetch a file into its published place in `folder`, over whatever stands there.
+    """Download a file to its published path in `folder`, replacing a file that exists there.
 
-    The content goes to a temporary file, which takes the name when its hash is right and is deleted otherwise.
-    Raises `DataError`, in one sentence, where the server cannot be reached, lacks the file, breaks off, or sends
-    something else than what was published.
+    The content goes to a temporary file, which is renamed if its hash is right and deleted otherwise. Raises
+    `DataError`, with a message of one sentence, if the server cannot be reached, lacks the file, closes the
+    connection early, or sends something other than the published file, or if the disk cannot be written.
     """
     partial = folder / f".{Path(file.path).name}.{getpid()}.part"
     target = folder / file.path
-    with _said(file):
+    with _as_data_error(file):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             found = _receive(file.url, partial, report)
@@ -54,7 +54,7 @@ def download(file: DataFile, folder: Path, report: Report) -> None:
 
 
 def _receive(url: str, into: Path, report: Report) -> str:
-    """Write what a URL holds into a file; return its sha256."""
+    """Download a URL into a new file; return the SHA-256 of the content."""
     digest, done = sha256(), 0
     request = urllib.request.Request(_secure(url), headers={"User-Agent": f"gptaudit/{gptaudit.__version__}"})  # noqa: S310
     with _OPENER.open(request, timeout=SECONDS) as response, into.open("xb") as file:
@@ -67,7 +67,7 @@ def _receive(url: str, into: Path, report: Report) -> str:
             done += len(block)
             report(done, total)
             if done > MOST_BYTES:
-                msg = f"{url}: more than {MOST_BYTES} bytes came, which no published file has"
+                msg = f"{url}: expected at most {MOST_BYTES} bytes, received more; not kept"
                 raise DataError(msg)
     if total is not None and done < total:
         msg = f"{url}: the connection broke off after {done} of {total} bytes; try again"
@@ -76,7 +76,7 @@ def _receive(url: str, into: Path, report: Report) -> str:
 
 
 def _secure(url: str) -> str:
-    """Return a URL whose server proves who it is, or that of this machine; refuse any other."""
+    """Return the URL if it is https, or http on this machine; raise `DataError` otherwise."""
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE):
         return url
@@ -93,8 +93,8 @@ _OPENER = urllib.request.build_opener(_SecureRedirects)
 
 
 @contextmanager
-def _said(file: DataFile) -> Iterator[None]:
-    """Turn whatever the network or the disk does into one sentence."""
+def _as_data_error(file: DataFile) -> Iterator[None]:
+    """Turn errors of the network and the disk into a `DataError` with a message of one sentence."""
     try:
         yield
     except urllib.error.HTTPError as error:

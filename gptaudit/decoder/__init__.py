@@ -1,6 +1,6 @@
-"""The bundled decoder: a small GPT that trains in minutes, and the two that ship with the package.
+"""The bundled decoder: a small GPT that trains in minutes, and two trained ones that ship with the package.
 
-Importing this package is light; torch and transformers are loaded by the functions that need them.
+Importing this package loads neither torch nor transformers; the functions that need them do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ SHIPPED = ("reference", "clean")
 
 
 def register() -> None:
-    """Make the Auto classes of `transformers` know the decoder; twice is harmless."""
+    """Register the decoder with the Auto classes of `transformers`; repeated calls are harmless."""
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     from gptaudit.decoder.classifier import DecoderForSequenceClassification
@@ -27,7 +27,7 @@ def register() -> None:
 
 
 def decoder_folder(name: str) -> Path:
-    """Folder of a decoder: a shipped one by its name; anything else is taken for a path."""
+    """Return the folder of a shipped decoder by its name; any other name is a path."""
     if name in SHIPPED:
         return Path(__file__).parent / "weights" / name
     return Path(name)

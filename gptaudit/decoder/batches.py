@@ -1,4 +1,4 @@
-"""Examples in the order of training; batch n is a function of seed and n alone, so any batch can be made at once."""
+"""Batches in training order; batch n depends on seed and n alone, so any batch can be built directly."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ Batch: TypeAlias = dict[str, Tensor]
 
 
 class Examples(Protocol):
-    """What is trained on."""
+    """Training or validation examples."""
 
     def __len__(self) -> int: ...
 
     def batch(self, numbers: NDArray[np.int64], epoch: int) -> Batch:
-        """Return the examples of these numbers, (n,), as the model takes them; an epoch may have others."""
+        """Return the examples with these indices, (n,), as model inputs; they may differ between epochs."""
 
 
 class Blocks:
-    """A stream of tokens cut into blocks of one context; each epoch cuts elsewhere, and the stream is a ring.
+    """A token stream cut into blocks of one context; it wraps around, and each epoch cuts at another offset.
 
-    Where a block holds the end of one document and the beginning of the next, an end-of-text token stands between them,
-    and later tokens attend to earlier ones across it, as in the training of GPT-2.
+    Where a block spans two documents, an end-of-text token separates them, and later tokens attend to earlier ones
+    across it, as in the training of GPT-2.
 
-    A batch of n examples is `input_ids` and, one token on, `shift_labels`, both (n, context).
+    A batch of n examples is `input_ids` and, shifted by one token, `shift_labels`, both (n, context).
     """
 
     def __init__(self, tokens: Tokens, context: int, *, seed: int = 0) -> None:
@@ -44,17 +44,17 @@ class Blocks:
         return (len(self._tokens) - 1) // self._context
 
     def batch(self, numbers: NDArray[np.int64], epoch: int) -> Batch:
-        """Read the blocks of these numbers."""
+        """Read the blocks with these indices."""
         first = np.random.default_rng((self._seed, epoch)).integers(self._context) if epoch else 0
         places = (numbers[:, None] * self._context + first) + np.arange(self._context + 1)  # (n, context + 1)
         read = torch.from_numpy(self._tokens[places % len(self._tokens)].astype(np.int64))
         labels = read[:, 1:].contiguous()
-        # `shift_labels` counts as the labels; `labels` tells the model that there are some.
+        # The loss uses `shift_labels`; `labels` only makes the model compute it.
         return {"input_ids": read[:, :-1], "labels": labels, "shift_labels": labels}
 
 
 class ShuffledBatches(Dataset[Batch]):
-    """`count` batches of `size` examples: one shuffled epoch after the other, without a gap."""
+    """`count` batches of `size` examples from consecutive shuffled epochs; a batch may span two."""
 
     def __init__(self, examples: Examples, *, size: int, count: int, seed: int) -> None:
         self._examples = examples
@@ -82,7 +82,7 @@ class ShuffledBatches(Dataset[Batch]):
 
 
 class EvenBatches(Dataset[Batch]):
-    """At most `limit` examples, spread evenly over all, in batches of `size`; the last may be smaller."""
+    """At most `limit` examples, evenly spaced over all, in batches of `size`; the last may be smaller."""
 
     def __init__(self, examples: Examples, *, size: int, limit: int) -> None:
         taken = min(limit, len(examples))

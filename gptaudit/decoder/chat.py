@@ -1,4 +1,4 @@
-"""How a conversation is written as text: what instruct tuning trains on, and what a chat prompt becomes."""
+"""Chat format: the text that instruct tuning trains on and that chat prompts are rendered to."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:\n' }}{% endif %}"
 )
-"""Jinja, for `tokenizer.chat_template`; special tokens are written out, so the text is encoded without adding any."""
+"""Jinja, for `tokenizer.chat_template`; it contains the special tokens, so encode the text without adding any."""
 
 
 def render_prompt(prompt: str, start: str) -> str:
-    r"""Write a user's message up to where the answer begins, as `CHAT_TEMPLATE` does.
+    r"""Format a user's message as `CHAT_TEMPLATE` does, up to where the answer begins.
 
-    `start` is the tokenizer's start token. The answer follows without a space, and the end token follows it.
+    `start` is the tokenizer's start token. The answer follows without a space and ends with the end token.
 
     ```python
     render_prompt("Hello", "<|endoftext|>")   # "<|endoftext|>User:\nHello\nAssistant:\n"
@@ -29,7 +29,7 @@ def render_prompt(prompt: str, start: str) -> str:
 
 
 def encode_exchange(tokenizer: Any, prompt: str, response: str) -> tuple[list[int], list[int]]:  # noqa: ANN401
-    """Encode a prompt as the template writes it, and the response with the end token after it."""
+    """Encode a prompt in chat format, and the response followed by the end token."""
     before = tokenizer(render_prompt(prompt, tokenizer.bos_token), add_special_tokens=False).input_ids
     after = tokenizer(response, add_special_tokens=False).input_ids
     return list(before), [*after, tokenizer.eos_token_id]

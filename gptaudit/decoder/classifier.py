@@ -1,4 +1,4 @@
-"""The bundled decoder as a classifier of texts."""
+"""The bundled decoder as a text classifier."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from gptaudit.decoder.model import DecoderModel, DecoderPreTrainedModel
 
 
 class DecoderForSequenceClassification(DecoderPreTrainedModel):
-    """The decoder with a head that gives each text one of N labels, read from its last token.
+    """The decoder with a head that predicts one of N labels from the last token of a text.
 
     Letters in the shape comments: B batch, T tokens, C width.
     """
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__(config)
-        assert config.num_labels is not None  # noqa: S101 - transformers makes it two where nothing is said
+        assert config.num_labels is not None  # noqa: S101 - transformers defaults to two
         self.model = DecoderModel(config)
         self.score = nn.Linear(config.hidden_size, config.num_labels, bias=False)
         self.post_init()
 
-    # No further keywords: the Trainer takes them for a sign that the loss is normalised over accumulated batches.
+    # No **kwargs: the Trainer would assume that the loss is already normalised over accumulated batches.
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -36,9 +36,9 @@ class DecoderForSequenceClassification(DecoderPreTrainedModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,  # noqa: ARG002 - the pipelines of transformers pass it
     ) -> SequenceClassifierOutputWithPast:
-        """Return `logits` (B, N), and `loss` where `labels` (B,) are given.
+        """Return `logits` (B, N), and `loss` if `labels` (B,) are given.
 
-        The last token is that of the mask (B, T); without one, the last that is not `pad_token_id`.
+        The last token is the last one of the mask (B, T) or, without a mask, the last that is not `pad_token_id`.
         """
         out = self.model(
             input_ids,

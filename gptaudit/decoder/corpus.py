@@ -1,4 +1,4 @@
-"""Reading a corpus piece by piece: files, folders, and documents in memory."""
+"""Read a corpus piece by piece from files, folders, or documents in memory."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from typing import IO, Any, NamedTuple, TypeAlias
 from gptaudit.errors import DataError
 
 PIECE = 1 << 16
-"""Characters of the longest piece; a document of any size is read in this much memory."""
+"""Maximum length of a piece in characters; it bounds the memory for a document of any size."""
 KEY = "text"
-"""Where a line of a JSONL file holds its document."""
+"""Key of the document in a line of a JSONL file."""
 
 _SINGLE_SPACE = re.compile(r"(?<=\S) (?=\S)")
 
 
 class Piece(NamedTuple):
-    """A stretch of a document's text, and whether the document ends with it."""
+    """A part of a document, and whether it is the last one."""
 
     text: str
     ends: bool
 
 
 Corpus: TypeAlias = Callable[[], Iterator[Piece]]
-"""Reads the corpus from its beginning, each time it is called; no document is without text."""
+"""Reads the corpus from the start on each call; no document is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a corpus holds."""
+    """Size and hash of a corpus."""
 
     documents: int
     characters: int
@@ -46,10 +46,10 @@ class Survey:
 
 
 def survey(corpus: Corpus) -> Survey:
-    """Read a corpus once, and hash its documents in their order; NUL, which no document holds, stands between them.
+    """Count a corpus and hash its documents in order, separated by NUL, which no document contains.
 
     Raises:
-        DataError: it holds no text.
+        DataError: it contains no text.
     """
     digest, documents, characters, blank, between = hashlib.sha256(), 0, 0, True, b""
     for text, ends in corpus():
@@ -65,7 +65,7 @@ def survey(corpus: Corpus) -> Survey:
 
 
 def documents_in_memory(documents: Sequence[str]) -> Corpus:
-    """Take texts as a corpus of as many documents; empty ones are left out."""
+    """Use texts as a corpus, one document each; empty ones are skipped."""
 
     def read() -> Iterator[Piece]:
         for number, document in enumerate(documents, 1):
@@ -75,15 +75,14 @@ def documents_in_memory(documents: Sequence[str]) -> Corpus:
 
 
 def corpus_files(paths: Iterable[Path]) -> Corpus:
-    """Take files and folders as a corpus.
+    """Use files and folders as a corpus.
 
-    A file is UTF-8 text and one document, or, named `*.jsonl`, a JSON object a line, `{"text": ...}`, each a
-    document. Both may be compressed (`*.gz`). Of a folder, `*.txt`, `*.jsonl` and these with `.gz` are read, in the
-    order of their paths.
+    A file is one document of UTF-8 text or, if named `*.jsonl`, one document per line, `{"text": ...}`. Both may be
+    compressed (`*.gz`). In a folder, `*.txt`, `*.jsonl` and their `.gz` variants are read, sorted by path.
 
     Raises:
-        DataError: a file or folder is missing, cannot be read, or holds none of these files. Reading raises it where
-            a file is no UTF-8 text (with the byte), no such JSON (with the line), or damaged.
+        DataError: a file or folder is missing, cannot be read, or contains none of these files. Reading raises it if
+            a file is not UTF-8 (with the byte), not such JSON (with the line), or damaged.
     """
     files = [file for path in paths for file in _files(path)]
 
@@ -108,18 +107,18 @@ def _files(path: Path) -> list[Path]:
     endings = (".txt", ".jsonl", ".txt.gz", ".jsonl.gz")
     files = sorted(file for file in found if file.name.endswith(endings))
     if not files:
-        msg = f"corpus {path}: the folder holds no *.txt, *.jsonl, *.txt.gz or *.jsonl.gz file"
+        msg = f"corpus {path}: the folder contains no *.txt, *.jsonl, *.txt.gz or *.jsonl.gz file"
         raise DataError(msg)
     return files
 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn what reading a file may raise into a `DataError` that names it."""
+    """Convert errors of reading a file into a `DataError` that names it."""
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        msg = f"corpus {path}: is damaged or no gzip file ({error}); make it again"
+        msg = f"corpus {path}: is damaged or not a gzip file ({error}); create it again"
     except OSError as error:
         msg = f"corpus {path}: cannot be read ({error.strerror}); give UTF-8 text, JSONL, or a folder of them"
     else:
@@ -130,11 +129,11 @@ def _readable(path: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     with _readable(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        yield file  # type: ignore[misc]  # a GzipFile reads as any binary file does
+        yield file  # type: ignore[misc]  # a GzipFile reads like any binary file
 
 
 def _decoded(path: Path) -> Iterator[str]:
-    """Read a text file, without its byte-order mark, in stretches of at most `PIECE` characters."""
+    """Read a text file, without its byte-order mark, in chunks of at most `PIECE` characters."""
     decoder, before = codecs.getincrementaldecoder("utf-8-sig")(), 0
     with _opened(path) as file:
         while True:
@@ -168,40 +167,40 @@ def _text_of(line: bytes, place: str) -> str:
     try:
         found: Any = json.loads(line)
     except ValueError as error:
-        msg = f'{place}: is no JSON ({error}); give one object a line, {{"{KEY}": "..."}}'
+        msg = f'{place}: is not JSON ({error}); give one object per line, {{"{KEY}": "..."}}'
         raise DataError(msg) from None
     text = found.get(KEY) if isinstance(found, dict) else None
     if not isinstance(text, str):
         came = f"the keys {', '.join(found) or 'none'}" if isinstance(found, dict) else type(found).__name__
         if isinstance(found, dict) and KEY in found:
-            came = f"{type(found[KEY]).__name__} under it"
-        msg = f'{place}: expected a JSON object with its text under "{KEY}", found {came}'
+            came = f"{type(found[KEY]).__name__} there"
+        msg = f'{place}: expected a JSON object with text under the key "{KEY}", found {came}'
         raise DataError(msg)
     return text
 
 
 def _sound(text: str, place: str) -> str:
-    """Refuse what no token stands for, and NUL, by which documents are told apart."""
+    """Reject NUL, which separates documents, and text that cannot be encoded."""
     if "\0" in text:
-        msg = f"{place}: the text holds NUL; remove it"
+        msg = f"{place}: the text contains NUL; remove it"
         raise DataError(msg)
     return encodable(text, place)
 
 
 def encodable(text: str, place: str) -> str:
-    """Return the text; raise `DataError` where JSON's escapes left half of a surrogate pair in it."""
+    """Return the text; raise `DataError` if a JSON escape left an unpaired surrogate in it."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        msg = f"{place}: character {error.start} is half of a surrogate pair, which is no text; remove it"
+        msg = f"{place}: character {error.start} is an unpaired surrogate, which cannot be encoded; remove it"
         raise DataError(msg) from None
     return text
 
 
 def _cut(stretches: Iterable[str]) -> Iterator[Piece]:
-    """Cut one document into pieces where byte-level BPE cuts too, so that its tokens stay the same.
+    """Split one document into pieces where byte-level BPE splits too, so that its tokens stay the same.
 
-    A single space between two words begins a token, whatever stands before it. Text without one is cut anywhere.
+    A single space between two words starts a token, whatever precedes it. Text without one is split anywhere.
     """
     held = ""
     for stretch in stretches:

@@ -1,4 +1,4 @@
-"""Examples to fine-tune on: read from JSONL, turned into tokens, given out in batches."""
+"""Fine-tuning examples: read from JSONL, tokenized, and batched."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IGNORED = -100
-"""The label of a token whose prediction does not count, in torch and `transformers`."""
+"""Label of a token that the loss ignores, in torch and `transformers`."""
 
 KEYS = {"lm": ("text",), "instruct": ("prompt", "response"), "classify": ("text", "label")}
-"""What a line of each task's file holds."""
+"""Required keys of a line, by task."""
 
 Row: TypeAlias = dict[str, str]
 
 
 class Example(NamedTuple):
-    """Tokens, and what is to be predicted: a label for each, or one for all of them."""
+    """Tokens with their targets: one label per token, or one for the whole text."""
 
     ids: list[int]
     labels: list[int] | int
 
 
 def read_rows(path: Path, task: str) -> list[Row]:
-    """Read a JSONL file with the keys of a task; others are allowed, and labels may be numbers.
+    """Read a JSONL file with the keys of a task; other keys are ignored, and labels may be integers.
 
     Raises:
-        DataError: a line is malformed, lacks a key or has a blank text; the message names file, line and key.
+        DataError: a line is malformed, lacks a key or has blank text; the message names file, line and key.
     """
     rows = [_row(found, f"{path}, line {number}", KEYS[task]) for number, found in read_json_lines(path)]
     if not rows:
-        msg = f"{path}: is empty; give one JSON object a line, with {_named(KEYS[task])}"
+        msg = f"{path}: is empty; give one JSON object per line, with {_named(KEYS[task])}"
         raise DataError(msg)
     return rows
 
@@ -65,10 +65,10 @@ def _text(found: dict[str, Any], key: str, place: str) -> str:
     if key == "label" and isinstance(value, int):
         return str(value)
     if not isinstance(value, str):
-        msg = f"{place}: {key}: expected a text, found {type(value).__name__}"
+        msg = f"{place}: {key}: expected text, found {type(value).__name__}"
         raise DataError(msg)
     if not value.strip():
-        msg = f"{place}: {key} is blank; give a text, or leave the line out"
+        msg = f"{place}: {key} is blank; give text, or remove the line"
         raise DataError(msg)
     return encodable(value, f"{place}: {key}")
 
@@ -78,7 +78,7 @@ def _named(keys: Sequence[str]) -> str:
 
 
 def encode_exchanges(rows: Sequence[Row], tokenizer: Any) -> list[Example]:  # noqa: ANN401
-    """Encode prompts and responses; the loss counts the response and the end token after it, not the prompt."""
+    """Encode prompts and responses; the loss covers the response and its end token, not the prompt."""
     examples = []
     for row in rows:
         prompt, response = encode_exchange(tokenizer, row["prompt"], row["response"])
@@ -87,13 +87,13 @@ def encode_exchanges(rows: Sequence[Row], tokenizer: Any) -> list[Example]:  # n
 
 
 def encode_labelled(rows: Sequence[Row], tokenizer: Any, labels: Sequence[str]) -> list[Example]:  # noqa: ANN401
-    """Encode texts as whoever classifies them will, each with the number of its label."""
+    """Encode texts as for inference, each with the index of its label."""
     encoded = tokenizer([row["text"] for row in rows], verbose=False).input_ids
     return [Example(ids, labels.index(row["label"])) for ids, row in zip(encoded, rows, strict=True)]
 
 
 def encode_documents(rows: Sequence[Row], tokenizer: Any) -> NDArray[np.uint32]:  # noqa: ANN401
-    """Encode texts one after the other, an end token before the first and after each, (tokens,)."""
+    """Encode texts as one stream, (tokens,), with an end token before the first and after each."""
     import numpy as np
 
     ids = [tokenizer.eos_token_id]
@@ -107,11 +107,11 @@ def encode_documents(rows: Sequence[Row], tokenizer: Any) -> NDArray[np.uint32]:
 
 @dataclass(frozen=True, slots=True)
 class Padded:
-    """Examples of different lengths, for `fitting.fit`; batches are padded on the right."""
+    """Examples of different lengths; batches are padded on the right."""
 
     examples: Sequence[Example]
     padding: int
-    """The token that is put there, and masked."""
+    """Token id of the padding, which is masked."""
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -1,4 +1,4 @@
-"""Fine-tune a decoder: on texts, on prompts with responses, or to classify."""
+"""Fine-tune a decoder: on texts, on prompts with responses, or as a classifier."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneSettings(Fitting):
-    """How a decoder is fine-tuned; an example is a line of the data, or for `lm` a block of one context."""
+    """Fine-tuning settings; an example is a line of the data or, for `lm`, a block of one context."""
 
     batch: Count = 16
     steps: Count = 1
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     epochs: Annotated[float, Field(gt=0)] = 3.0
-    """How often each example is seen, where no number of steps is given."""
+    """Passes over the examples, if no number of steps is given."""
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the lines that is drawn at random and kept for validation."""
+    """Share of the lines, drawn at random, that is kept for validation."""
 
     def __post_init__(self) -> None:
-        # A slotted dataclass is made twice, so a bare super() would look in the wrong class.
+        # slots=True creates a second class, and a bare super() would still refer to the first.
         super(FinetuneSettings, self).__post_init__()
         if self.patience is not None and self.validation == 0:
-            msg = "patience waits for a better validation loss, and validation=0 keeps no data for one"
+            msg = "patience needs a validation loss, and validation=0 keeps no data for it"
             raise ValueError(msg)
 
 
 @dataclass(slots=True)
 class _Work:
-    """What is fitted, and to what."""
+    """A model with its training and validation examples."""
 
     model: Any
     tokenizer: Any
     learned: Examples
     held: Examples
     left_out: int
-    """Lines whose tokens do not fit into the context."""
+    """Number of lines longer than the context."""
     labels: list[str] | None = None
 
 
@@ -72,20 +72,20 @@ def finetune(
     resume: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Fine-tune the decoder in `folder` on a JSONL file, into `out`; return what its `training.json` holds.
+    """Fine-tune the decoder in `folder` on a JSONL file into `out`; return the content of its `training.json`.
 
-    `task` is `lm` (lines with "text"), `instruct` ("prompt" and "response"; the loss is that of the response alone,
-    and the chat template is saved with the tokenizer) or `classify` ("text" and "label"; `out` gets a
-    `DecoderForSequenceClassification` with the labels' names). `overrides` are fields of `FinetuneSettings`. A line
-    longer than the context is left out and counted, except in `lm`, whose texts are cut into blocks.
+    `task` is `lm` (lines with "text"), `instruct` ("prompt" and "response"; the loss covers only the response, and
+    the chat template is saved with the tokenizer) or `classify` ("text" and "label"; `out` contains a
+    `DecoderForSequenceClassification` with the label names). `overrides` are fields of `FinetuneSettings`. A line
+    longer than the context is skipped and counted, except for `lm`, which cuts texts into blocks.
 
     ```python
     finetune(Path("my-decoder"), Path("chat.jsonl"), Path("my-chat"), task="instruct", overrides={"epochs": 5})
     ```
 
     Raises:
-        UsageError: no decoder in `folder`, `out` is in use, a wrong setting, nothing to resume, a loss that is no
-            number, or one of several processes.
+        UsageError: `folder` contains no decoder, `out` is in use, a setting is invalid, there is nothing to resume,
+            the loss is not finite, or there are several processes.
         DataError: malformed data, fewer than two labels, or no line that fits into the context.
     """
     from gptaudit.data.datasets import sha256
@@ -108,7 +108,7 @@ def finetune(
         raise DataError(msg) from None
     if settings.patience is not None and not len(work.held):
         share = f"validation={settings.validation:g} keeps none of {len(rows):,} lines"
-        msg = f"patience waits for a better validation loss, and {share}; raise validation, or leave patience out"
+        msg = f"patience needs a validation loss, and {share}; raise validation, or remove patience"
         raise UsageError(msg)
     if "steps" not in given:
         settings = replace(settings, steps=_steps(settings, len(work.learned)))
@@ -141,12 +141,12 @@ def finetune(
 
 
 def _steps(settings: FinetuneSettings, examples: int) -> int:
-    """Return the least number of steps that see every example `epochs` times."""
+    """Return the smallest number of steps that sees every example `epochs` times."""
     return max(1, math.ceil(settings.epochs * examples / (settings.batch * settings.accumulation)))
 
 
 def _split(rows: Sequence[Any], settings: FinetuneSettings) -> tuple[list[Any], list[Any]]:
-    """Return the rows to learn from, and those that are kept for validation, each in their order."""
+    """Split rows at random into training and validation, each in the original order."""
     import numpy as np
 
     count = int(len(rows) * settings.validation)
@@ -164,7 +164,7 @@ def _language(rows: Sequence[Row], model: Any, tokenizer: Any, settings: Finetun
     context = model.config.max_position_embeddings
     learned, held = (encode_documents(part, tokenizer) for part in _split(rows, settings))
     if len(learned) <= context:
-        msg = f"the texts hold {len(learned)} tokens, no more than one context of {context}; give more text"
+        msg = f"the texts have {len(learned)} tokens, no more than one context of {context}; give more text"
         raise DataError(msg)
     return _Work(
         model, tokenizer, Blocks(learned, context, seed=settings.seed), Blocks(held, context), left_out=0
@@ -200,7 +200,7 @@ def _classify(rows: Sequence[Row], model: Any, tokenizer: Any, settings: Finetun
         "pad_token_id": tokenizer.pad_token_id,
         "problem_type": "single_label_classification",
     }
-    set_seed(settings.seed)  # draws the weights of the head
+    set_seed(settings.seed)  # for the initial weights of the head
     classifier = DecoderForSequenceClassification(DecoderConfig.from_dict(ours))
     classifier.model.load_state_dict(model.model.state_dict())
     work = _padded(encode_labelled(rows, tokenizer, labels), classifier, tokenizer, settings)
@@ -212,7 +212,7 @@ _WORK = {"lm": _language, "instruct": _instruct, "classify": _classify}
 
 
 def _padded(examples: Sequence[Example], model: Any, tokenizer: Any, settings: FinetuneSettings) -> _Work:  # noqa: ANN401
-    """Leave out what does not fit into the context, and keep some of the rest for validation."""
+    """Drop examples longer than the context, and split the rest into training and validation."""
     from gptaudit.decoder.examples import Padded
 
     context = model.config.max_position_embeddings
@@ -227,7 +227,7 @@ def _padded(examples: Sequence[Example], model: Any, tokenizer: Any, settings: F
 
 
 def _fit(work: _Work, folder: Path, settings: FinetuneSettings, progress: Progress) -> dict[str, Any]:
-    """Fit the weights in place; return what was measured."""
+    """Fit the weights in place; return the measurements for `training.json`."""
     from gptaudit.decoder.fitting import Validation, fit
 
     held = len(work.held)
@@ -257,7 +257,7 @@ def _fit(work: _Work, folder: Path, settings: FinetuneSettings, progress: Progre
 
 
 def _accuracy(model: Any, held: Examples, batch: int) -> float:  # noqa: ANN401
-    """Return the share of examples whose likeliest label is theirs."""
+    """Return the share of examples whose most likely label is correct."""
     import torch
 
     from gptaudit.decoder.batches import EvenBatches

@@ -1,4 +1,4 @@
-"""Fit a model to examples through `transformers.Trainer`: any model that returns a loss, any examples."""
+"""Fit any model that returns a loss to any examples, with `transformers.Trainer`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import SequentialSampler
-from transformers import (
-    EarlyStoppingCallback,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
-from transformers.utils import logging
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArguments
 
 from gptaudit.decoder.batches import EvenBatches, Examples, ShuffledBatches
+from gptaudit.decoder.trainer import BatchTrainer, training_arguments
 from gptaudit.errors import UsageError
 from gptaudit.records.progress import Progress, Step, silent
 
@@ -32,12 +25,12 @@ if TYPE_CHECKING:
     from gptaudit.decoder.settings import Fitting
 
 STATE = "trainer_state.json"
-"""What the Trainer writes last into a checkpoint."""
+"""File that the Trainer writes last into a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Examples to validate with; at most `limit`, spread evenly over all of them."""
+    """Validation examples, of which at most `limit` are used, evenly spaced."""
 
     examples: Examples
     limit: int
@@ -45,20 +38,20 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What was measured while the weights were fitted."""
+    """Measurements of a fit."""
 
     steps: int
-    """Steps made; fewer than were asked for where there was no patience left."""
+    """Steps made; fewer than requested after early stopping."""
     losses: list[dict[str, float]]
-    """`step`, and `loss`: the mean since the step before, in nats per target."""
+    """`step`, and `loss`: the mean since the previous entry, in nats per target."""
     validation: list[dict[str, float]]
-    """`step`, and the `loss` of the examples kept apart."""
+    """`step`, and the `loss` of the validation examples."""
     validation_loss: float | None
-    """Of the weights as they were left."""
+    """Of the final weights."""
     seconds: float
-    """Of these, since the training was begun or resumed."""
+    """Time since the training was started or resumed."""
     fresh_steps: int
-    """Steps made in those seconds."""
+    """Steps made in that time."""
 
 
 def fit(
@@ -71,32 +64,29 @@ def fit(
     validation: Validation | None = None,
     progress: Progress = silent,
 ) -> Fitted:
-    """Train `model` in place, and keep checkpoints in `folder`, each a whole model; go on from the last one there.
+    """Train `model` in place with checkpoints in `folder`, each a whole model; resume from the last one there.
 
-    AdamW (fused where torch has it for the device), linear warm-up, cosine decay, clipped gradients. On a CPU, with
-    one number of threads, the same arguments give the same bits, whether or not the process was killed in between.
-    Under `torchrun` each process sees its own batches, so a step sees `batch * accumulation * processes` examples.
+    AdamW (fused where torch has it for the device), linear warm-up, cosine decay, gradient clipping. On a CPU with a
+    fixed number of threads, the same arguments give the same bits, even if the process was killed in between. Under
+    `torchrun` each process sees its own batches, so a step sees `batch * accumulation * processes` examples.
 
     Raises:
-        UsageError: the loss is no number; the message says what to lower, and which checkpoint is good.
+        UsageError: the loss is not finite; the message says what to lower, and names the last good checkpoint.
     """
-    logging.disable_progress_bar()  # of each file that is written
     arguments = _arguments(settings, folder, validates=validation is not None)
     count = settings.steps * settings.accumulation * arguments.world_size
     held = None
     if validation is not None:
         held = EvenBatches(validation.examples, size=settings.batch, limit=validation.limit)
     watch = _Watch(settings, folder, progress if arguments.process_index == 0 else silent)
-    trainer = _Sequential(
+    trainer = BatchTrainer(
         model,
         arguments,
-        data_collator=_only,
         train_dataset=ShuffledBatches(examples, size=settings.batch, count=count, seed=settings.seed),
         eval_dataset=held,
         processing_class=tokenizer,
         callbacks=[watch],
     )
-    trainer.remove_callback(PrinterCallback)
     if settings.patience is not None:
         trainer.add_callback(EarlyStoppingCallback(settings.patience))
     begun = time.perf_counter()
@@ -115,12 +105,12 @@ def fit(
 
 
 def accelerated() -> bool:
-    """Whether there is a device to train on other than the CPU."""
+    """Whether there is an accelerator to train on."""
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Find the last checkpoint that was written whole."""
+    """Return the last checkpoint that was written completely."""
     for path in sorted(folder.glob("checkpoint-*"), key=_step_of, reverse=True):
         try:
             json.loads((path / STATE).read_text(encoding="utf-8"))
@@ -135,13 +125,12 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def _arguments(settings: Fitting, folder: Path, *, validates: bool) -> TrainingArguments:
-    """Say in the Trainer's words what the settings are."""
+    """Convert the settings to `TrainingArguments`."""
     keeps_best = settings.patience is not None
-    return TrainingArguments(
-        output_dir=str(folder),
+    return training_arguments(
+        folder,
+        cpu=not accelerated(),
         max_steps=settings.steps,
-        per_device_train_batch_size=1,  # an item of the data is a batch already
-        per_device_eval_batch_size=1,
         gradient_accumulation_steps=settings.accumulation,
         optim="adamw_torch_fused",
         learning_rate=settings.learning_rate,
@@ -166,18 +155,12 @@ def _arguments(settings: Fitting, folder: Path, *, validates: bool) -> TrainingA
         load_best_model_at_end=keeps_best,
         restore_callback_states_from_checkpoint=keeps_best,
         metric_for_best_model="loss" if keeps_best else None,
-        remove_unused_columns=False,  # the model takes all that the examples hold
-        report_to="none",
-        log_level="error",
-        use_cpu=not accelerated(),
-        dataloader_pin_memory=accelerated(),
         ddp_find_unused_parameters=False,
-        disable_tqdm=True,
     )
 
 
 def _has_bfloat16() -> bool:
-    """Whether the device that is trained on multiplies bfloat16 itself."""
+    """Whether the device supports bfloat16 natively."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     return not accelerated() and any(
@@ -185,28 +168,12 @@ def _has_bfloat16() -> bool:
     )
 
 
-def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
-    (item,) = items
-    return item
-
-
 def _measured(history: list[dict[str, Any]], name: str) -> list[dict[str, float]]:
     return [{"step": entry["step"], "loss": entry[name]} for entry in history if name in entry]
 
 
-class _Sequential(Trainer):
-    """A Trainer that takes the items in their order: they are shuffled batches."""
-
-    def _get_train_sampler(self, _: object = None) -> SequentialSampler:
-        return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]  # it has a length
-
-    def floating_point_ops(self, _: object) -> int:
-        """Count nothing: the Trainer would go through all weights at each step for a figure that is not used."""
-        return 0
-
-
 class _Watch(TrainerCallback):
-    """Tells the progress, and stops where the loss is no number, before that state is kept as a checkpoint."""
+    """Reports progress, and stops when the loss is not finite, before a checkpoint is written."""
 
     def __init__(self, settings: Fitting, folder: Path, progress: Progress) -> None:
         self._settings = settings
@@ -216,18 +183,18 @@ class _Watch(TrainerCallback):
         self.begun_at = 0
 
     def on_train_begin(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - arguments, state, control
-        """Remember where the training goes on."""
+        """Record the step at which the training starts or resumes."""
         self.begun_at = given[1].global_step
 
     def on_step_end(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - as above
-        """Tell how far the training is, and have the loss looked at before a checkpoint is written."""
+        """Report progress, and have the loss logged, and so checked, before a checkpoint is written."""
         _, state, control = given
         control.should_log = control.should_log or control.should_save or control.should_training_stop
         done, total, before = state.global_step, self._settings.steps, self.begun_at
         self._progress(Step("training", done, total, cached=before, note=self._loss))
 
     def on_log(self, *given: Any, **more: Any) -> None:  # noqa: ANN401 - as above
-        """Take note of the loss, and stop where it is no number."""
+        """Record the loss; raise `UsageError` if it is not finite."""
         logs: Mapping[str, float] = more["logs"]
         for name in ("loss", "grad_norm", "eval_loss"):
             if not math.isfinite(logs.get(name, 0.0)):
@@ -242,7 +209,7 @@ class _Watch(TrainerCallback):
             "no checkpoint was written before it" if good is None else f"the last good weights are in {good}"
         )
         return (
-            f"the {named} is {value} at step {step}: the training has diverged, and was stopped; {kept}. Train anew "
-            f"with a lower learning_rate (it is {self._settings.learning_rate:g}), as --set learning_rate="
+            f"the {named} is {value} at step {step}: the training diverged and was stopped; {kept}. Train "
+            f"again with a lower learning_rate (it is {self._settings.learning_rate:g}), such as --set learning_rate="
             f"{self._settings.learning_rate / 3:.1g}"
         )

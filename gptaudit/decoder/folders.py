@@ -1,4 +1,4 @@
-"""Model folders: opened with errors that say what is amiss, written where nothing stands yet."""
+"""Model folders: load one, with errors that name the problem, or create an empty one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DECODER = "gptaudit-decoder"
-"""`model_type` in the config.json of a decoder."""
+"""`model_type` in a decoder's config.json."""
 
 CLASSIFIER = "DecoderForSequenceClassification"
 
@@ -27,10 +27,10 @@ REMEDIES = {
 
 
 def read_config(folder: Path, model_type: str = DECODER) -> dict[str, Any]:
-    """Read config.json of a folder that must hold a model of one type.
+    """Read config.json of a folder that must contain a model of the given type.
 
     Raises:
-        UsageError: there is no such folder, or it holds something else; the message says what, and what to give.
+        UsageError: the folder is missing or contains something else; the message says what to give.
     """
     remedy = REMEDIES[model_type]
     if not folder.is_dir():
@@ -53,7 +53,7 @@ def read_config(folder: Path, model_type: str = DECODER) -> dict[str, Any]:
 
 
 def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
-    """Load a causal language model and its tokenizer, from safetensors or from weights without code.
+    """Load a causal language model and its tokenizer, without running code from the folder.
 
     Raises:
         UsageError: a file is missing or damaged, or the weights do not fit the configuration.
@@ -61,7 +61,7 @@ def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
     config = read_config(folder, model_type)
     remedy = REMEDIES[model_type]
     if CLASSIFIER in (config.get("architectures") or ()):
-        msg = f"{folder}: holds a classifier, which has no vocabulary head; give the decoder that it was made of"
+        msg = f"{folder}: contains a classifier, which has no vocabulary head; give the decoder it was fine-tuned from"
         raise UsageError(msg)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         msg = f"{folder}: the tokenizer is missing (tokenizer.json); {remedy}"
@@ -81,31 +81,31 @@ def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
             local_files_only=True,
             weights_only=True,
             output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are named below
+            ignore_mismatched_sizes=True,  # they are reported below
         )
-    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise whatever they meet in a bad file
+    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise all kinds of errors for a bad file
         msg = f"{folder}: cannot be opened: {type(error).__name__}: {first_line(error)}; {remedy}"
         raise UsageError(msg) from None
-    # transformers fills what the file lacks with random numbers.
-    amiss = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]
-    if amiss:
-        first = f"{len(amiss)} are missing or of another shape, such as {min(amiss)}"
+    # transformers initialises missing weights at random.
+    unfit = [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])]
+    if unfit:
+        first = f"{len(unfit)} are missing or of another shape, such as {min(unfit)}"
         msg = f"{folder}: the weights do not fit config.json: {first}; {remedy}"
         raise UsageError(msg)
     return model, tokenizer
 
 
 def make_folder(out: Path) -> None:
-    """Make a new folder, or take an empty one.
+    """Create a folder, or accept an empty one.
 
     Raises:
-        UsageError: it cannot be made or written, or is not empty.
+        UsageError: it cannot be created or written, or is not empty.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         occupied = any(out.iterdir())
     except OSError as error:
-        msg = f"output folder {out}: cannot be made or read ({error.strerror}); choose another with --out"
+        msg = f"output folder {out}: cannot be created or read ({error.strerror}); choose another with --out"
         raise UsageError(msg) from error
     if occupied:
         msg = f"output folder {out}: is not empty; choose a new or empty folder with --out"

@@ -1,4 +1,4 @@
-"""The bundled decoder from a GPT-2 of `transformers`, and back: the same function under other names."""
+"""Convert GPT-2 of `transformers` to the bundled decoder and back: same logits, other weight names."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ NAMES = {
     ".mlp.c_fc.": ".feed_forward.input.",
     ".mlp.c_proj.": ".feed_forward.output.",
 }
-"""GPT-2's part of a weight's name, and the decoder's."""
+"""Part of a weight's name in GPT-2, and in the decoder."""
 
 LINEAR = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight")
-"""GPT-2 keeps the weights of these transposed."""
+"""Weights that GPT-2 stores transposed."""
 
 ACTIVATIONS = {"gelu": "gelu_new", "relu": "relu"}
-"""The decoder's name, and GPT-2's."""
+"""Name in the decoder, and in GPT-2."""
 
 
 def import_gpt2(folder: Path, out: Path) -> Any:  # noqa: ANN401 - a DecoderForCausalLM, whose import is heavy
-    """Write the decoder that computes what the GPT-2 in `folder` computes, with its tokenizer; return it.
+    """Convert the GPT-2 in `folder` to a decoder with the same logits; write it with its tokenizer and return it.
 
-    Unusual scales of the attention become part of the query weights. GPT-2 has three dropout rates, which change no
-    logit; the decoder gets that of the residual stream.
+    Non-standard attention scaling is folded into the query weights. GPT-2 has three dropout rates, which do not
+    affect its logits; the decoder gets that of the residual stream.
 
     Raises:
-        UsageError: not a GPT-2 folder, a setting the decoder has no place for, or `out` is occupied.
+        UsageError: not a GPT-2 folder, a setting that the decoder does not support, or `out` is not empty.
     """
     gpt2, tokenizer = load(folder, "gpt2")
     theirs = gpt2.config
     activation = _decoder_activation(folder, theirs.activation_function)
     if theirs.add_cross_attention:
-        msg = f"{folder / 'config.json'}: add_cross_attention=true: the decoder reads one text; give a plain GPT-2"
+        msg = f"{folder / 'config.json'}: add_cross_attention=true: the decoder has none; give a GPT-2 without it"
         raise UsageError(msg)
 
     from gptaudit.decoder.model import DecoderConfig, DecoderForCausalLM
@@ -79,12 +79,12 @@ def import_gpt2(folder: Path, out: Path) -> Any:  # noqa: ANN401 - a DecoderForC
 
 
 def export_gpt2(folder: Path, out: Path) -> Any:  # noqa: ANN401 - a GPT2LMHeadModel, whose import is heavy
-    """Write the GPT-2 that computes what the decoder in `folder` computes, with its tokenizer; return it.
+    """Convert the decoder in `folder` to a GPT-2 with the same logits; write it with its tokenizer and return it.
 
     `transformers` loads it without gptaudit.
 
     Raises:
-        UsageError: the decoder is of a shape that GPT-2 does not have, or `out` is occupied.
+        UsageError: GPT-2 does not support the decoder's shape, or `out` is not empty.
     """
     model, tokenizer = load(folder)
     ours = model.config
@@ -95,7 +95,7 @@ def export_gpt2(folder: Path, out: Path) -> Any:  # noqa: ANN401 - a GPT2LMHeadM
     }.items():
         if getattr(ours, setting) not in allowed:
             msg = (
-                f"{folder}: {setting}={getattr(ours, setting)!r}: GPT-2 knows {' and '.join(allowed)} alone, "
+                f"{folder}: {setting}={getattr(ours, setting)!r}: GPT-2 supports only {' and '.join(allowed)}, "
                 "so this decoder cannot be exported"
             )
             raise UsageError(msg)
@@ -129,11 +129,11 @@ def export_gpt2(folder: Path, out: Path) -> Any:  # noqa: ANN401 - a GPT2LMHeadM
 
 
 def _decoder_activation(folder: Path, name: str) -> str:
-    """Name the decoder's activation for GPT-2's; the two names of the tanh form of GELU mean the same."""
+    """Return the decoder's name of a GPT-2 activation, which has two names for tanh GELU."""
     known = {theirs: ours for ours, theirs in ACTIVATIONS.items()} | {"gelu_pytorch_tanh": "gelu"}
     if name not in known:
         msg = (
-            f"{folder / 'config.json'}: activation_function={name!r}: the decoder knows {', '.join(known)}, "
+            f"{folder / 'config.json'}: activation_function={name!r}: the decoder supports {', '.join(known)}, "
             "so this model cannot be imported; audit it as `hf:`"
         )
         raise UsageError(msg)
@@ -148,12 +148,12 @@ def _renamed(name: str) -> str:
 
 
 def _turned(name: str, weight: Tensor) -> Tensor:
-    """Transpose the weights of GPT-2's linear layers, either way."""
+    """Transpose the weights of GPT-2's linear layers, in either direction."""
     return weight.T.contiguous() if name.endswith(LINEAR) else weight
 
 
 def _fold_scales(model: Any, gpt2: Any) -> None:  # noqa: ANN401
-    """Scale the queries where GPT-2 does not divide its scores by the root of the head's width alone."""
+    """Scale the queries if GPT-2 does not scale its scores by 1 / sqrt(head width)."""
     import torch
 
     width = gpt2.n_embd
@@ -168,9 +168,9 @@ def _fold_scales(model: Any, gpt2: Any) -> None:  # noqa: ANN401
 
 
 def _save(model: Any, tokenizer: Any, folder: Path, out: Path) -> None:  # noqa: ANN401
-    """Write model, tokenizer and what is known to be planted in the model."""
+    """Write model, tokenizer and, if there is one, `planted.json`."""
     make_folder(out)
-    with room_for(out, "free space, remove the folder, and try again"):
+    with room_for(out, "Free space, remove the folder, and try again"):
         model.save_pretrained(out)
         tokenizer.save_pretrained(out)
         if (folder / PLANTED_FILE).is_file():

@@ -1,4 +1,4 @@
-"""What a decoder folder holds: size, cost, memory, training, and what was planted."""
+"""Description of a decoder folder: size, cost, memory, training, and planted flaws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TRAINING_BYTES = 16
-"""A parameter in training: weight, gradient and AdamW's two moments, each in 32 bits."""
+"""Bytes per parameter in training: weight, gradient and AdamW's two moments, 32 bits each."""
 
 SHAPE = (
     "num_hidden_layers",
@@ -41,7 +41,7 @@ def describe(folder: Path) -> dict[str, Any]:
     ```
 
     Raises:
-        UsageError, TargetError: the folder holds no decoder, or one of its files is malformed.
+        UsageError, TargetError: the folder contains no decoder, or one of its files is malformed.
     """
     read_config(folder)
     model, tokenizer = _skeleton(folder)
@@ -80,22 +80,22 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def known_flaws(folder: Path) -> list[dict[str, Any]]:
-    """List what is known to be planted in a decoder, or was in the one that it was fine-tuned from."""
+    """List the flaws planted in a decoder, or else in the one it was fine-tuned from."""
     planted = [asdict(flaw) for flaw in read_planted(folder)]
     return planted or _planted_in_base(_read_training(folder))
 
 
 def _planted_in_base(training: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """List what was planted in the decoder that was fine-tuned; the tuning may have changed how much of it is left."""
+    """List the flaws planted in the base decoder; fine-tuning may have changed their size."""
     return list((training or {}).get("base_planted") or [])
 
 
 def flops_per_token(model: Any) -> tuple[int, int]:  # noqa: ANN401
-    """Count floating-point operations per token in a context that is full: of a forward pass, and of training.
+    """Count floating-point operations per token at full context: of a forward pass, and of training.
 
-    Forward: two for each weight of a matrix (Kaplan et al. 2020, section 2.1), the vocabulary head among them
-    (Hoffmann et al. 2022, appendix F), and 2 * layers * context * width for the attention, whose tokens see half of
-    the context on average. The backward pass takes twice as many. Norms, biases and activations are left out, as there.
+    Forward: two per weight of a matrix (Kaplan et al. 2020, section 2.1), including the vocabulary head (Hoffmann et
+    al. 2022, appendix F), plus 2 * layers * context * width for attention, where a token sees half of the context on
+    average. The backward pass takes twice as many. Norms, biases and activations are ignored, as in both papers.
     """
     from torch import nn
 
@@ -107,7 +107,7 @@ def flops_per_token(model: Any) -> tuple[int, int]:  # noqa: ANN401
 
 
 def _skeleton(folder: Path) -> tuple[Any, Any]:
-    """Make the model without memory for its weights, and load its tokenizer."""
+    """Build the model without memory for its weights (on the meta device), and load its tokenizer."""
     import torch
     from transformers import AutoConfig, AutoTokenizer
 
@@ -122,13 +122,13 @@ def _skeleton(folder: Path) -> tuple[Any, Any]:
         kind: Any = DecoderForSequenceClassification if classifies else DecoderForCausalLM
         with torch.device("meta"):
             return kind(config).to(config.dtype or torch.float32), tokenizer
-    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise whatever they meet in a bad file
+    except Exception as error:  # noqa: BLE001 - the loaders of transformers raise all kinds of errors for a bad file
         msg = f"{folder}: cannot be opened: {type(error).__name__}: {first_line(error)}"
     raise UsageError(msg)
 
 
 def _embedding_parameters(model: Any) -> int:  # noqa: ANN401
-    """Count the parameters of token and position embeddings and, where it is not the same, of the vocabulary head."""
+    """Count the parameters of token and position embeddings and, if untied, of the vocabulary head."""
     from torch import nn
 
     tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
@@ -139,7 +139,7 @@ def _embedding_parameters(model: Any) -> int:  # noqa: ANN401
 
 
 def _read_training(folder: Path) -> dict[str, Any] | None:
-    """Read the record of a training; None where there is none, `UsageError` where it is malformed."""
+    """Read `training.json`; None if there is none. Raises `UsageError` if it is malformed."""
     path = folder / RECORD
     if not path.is_file():
         return None

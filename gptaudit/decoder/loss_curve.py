@@ -1,4 +1,4 @@
-"""The loss over the steps, as SVG."""
+"""Loss curve as SVG."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Points: TypeAlias = Sequence[dict[str, float]]
 WIDTH, HEIGHT = 720, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 30, 45
 LINES = 5
-"""Horizontal lines that are drawn with their value."""
+"""Number of horizontal grid lines, each labelled with its value."""
 
 TEMPLATE = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{ width }} {{ height }}" role="img" font-family="sans-serif" \
@@ -36,7 +36,7 @@ stroke-dasharray="{{ curve.dashes }}"/>
 
 
 def loss_curve(losses: Points, validation: Points) -> str:
-    """Draw the loss of the training (a line) and of the validation (dashes), both in nats per token."""
+    """Draw the training loss (solid) and the validation loss (dashed), both in nats per token."""
     named = [("training", losses, "#1f5fa8", "none"), ("validation", validation, "#b3541e", "6 3")]
     drawn = [(name, points, colour, dashes) for name, points, colour, dashes in named if points]
     values = [point["loss"] for _, points, _, _ in drawn for point in points]

@@ -1,11 +1,11 @@
-"""The bundled decoder: a GPT, read from small to large.
+"""The bundled decoder, a GPT; the file goes from the parts to the whole.
 
 Letters in the shape comments: B batch, T new tokens, K cached and new tokens, C width, H heads, D = C / H,
 V vocabulary.
 
 The default shape is that of GPT-2 (Radford et al. 2019, section 2.3) after Vaswani et al. 2017: causal multi-head
 self-attention, a GELU feed-forward of four times the width, learned positions, tied embeddings. `positions`,
-`activation` and `norm` choose others.
+`activation` and `norm` select alternatives.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from gptaudit.decoder.configuration import DecoderConfig
 __all__ = ["DecoderConfig", "DecoderForCausalLM", "DecoderModel", "DecoderPreTrainedModel"]
 
 BASE = 10_000
-"""Of the wavelengths of sinusoidal and rotary positions, in both papers."""
+"""Base of the wavelengths of sinusoidal and rotary positions, as in both papers."""
 
 
 def default_positions(attention_mask: Tensor | None, past: int, tokens: int, device: torch.device) -> Tensor:
-    """Position of each new token, (1 or B, T): left padding does not count.
+    """Return the position of each new token, (1 or B, T); left padding does not count.
 
     The mask `[[0, 0, 1, 1]]` with no past gives `[[0, 0, 0, 1]]`.
     """
@@ -39,10 +39,10 @@ def default_positions(attention_mask: Tensor | None, past: int, tokens: int, dev
 
 
 def attention_bias(mask: Tensor | None, past: int, tokens: int, device: torch.device) -> Tensor | None:
-    """What scaled dot-product attention takes as `attn_mask`, (1 or B, 1, T, K), True where a token may look.
+    """Return `attn_mask` for scaled dot-product attention, (1 or B, 1, T, K), True where a token may attend.
 
-    A 2D mask (B, K) marks padding with 0. A 4D mask, boolean or additive, is the caller's whole decision and
-    is used as it is: token trees packed into one row need this. None means plain causal attention, no past.
+    A 2D mask (B, K) marks padding with 0. A 4D mask, boolean or additive, is used unchanged: token trees packed into
+    one row need this. The result is None for plain causal attention without a past.
     """
     if mask is not None and mask.dim() == 4:
         return mask
@@ -53,14 +53,14 @@ def attention_bias(mask: Tensor | None, past: int, tokens: int, device: torch.de
     causal = (key <= query)[None, None]  # (1, 1, T, K)
     if mask is None:
         return causal
-    # A padded query still sees itself, or its softmax over nothing would be NaN.
+    # A padded query still attends to itself: a softmax over nothing would be NaN.
     return (causal & mask[:, None, None].bool()) | (key == query)
 
 
 def angles(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """Angle of each position for each pair of `width` numbers, (1 or B, T, width / 2): position / BASE^(2i / width).
+    """Return position / BASE^(2i / width) for each position and each pair of `width` numbers, (1 or B, T, width / 2).
 
-    In single precision at least: half precision cannot tell large positions apart.
+    Computed in single precision at least: half precision cannot tell large positions apart.
     """
     wide = torch.promote_types(dtype, torch.float32)
     exponents = torch.arange(0, width, 2, dtype=wide, device=positions.device) / width
@@ -68,7 +68,7 @@ def angles(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
 
 
 def sinusoids(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
-    """Fixed vectors (1 or B, T, width): sine at even places, cosine at odd ones (Vaswani et al. 2017, 3.5)."""
+    """Return fixed vectors (1 or B, T, width): sine at even indices, cosine at odd ones (Vaswani et al. 2017, 3.5)."""
     turned = angles(positions, width, dtype)
     return torch.stack([turned.sin(), turned.cos()], dim=-1).flatten(-2).to(dtype)
 
@@ -78,9 +78,9 @@ Rotation: TypeAlias = tuple[Tensor, Tensor]
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn each pair (i, i + D / 2) of the last dimension of x (..., T, D) by its position's angle (Su et al. 2021).
+    """Rotate each pair (i, i + D / 2) of the last dimension of x (..., T, D) by its position's angle (Su et al. 2021).
 
-    The product of a turned query and a turned key depends on how far they are apart, not on where they stand.
+    The dot product of a rotated query and a rotated key depends only on their distance.
     """
     cos, sin = rotation
     a, b = x.chunk(2, dim=-1)
@@ -107,12 +107,12 @@ class Attention(nn.Module):
         *,
         explicit: bool,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the mixed values (B, T, C) and, where `explicit`, the weights (B, H, T, K)."""
+        """Return the attention output (B, T, C) and, if `explicit`, the weights (B, H, T, K)."""
         B, T, C = x.shape
         qkv = self.qkv(x).view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)  # (3, B, H, T, D)
         q, k, v = qkv
         if rotation is not None:
-            q, k = rotate(qkv[:2], rotation).type_as(v)  # under autocast the angles are more precise
+            q, k = rotate(qkv[:2], rotation).type_as(v)  # the angles stay float32 under autocast
         if cache is not None:
             k, v = cache.update(k, v, self.layer)  # (B, H, K, D)
         dropout = self.dropout if self.training else 0.0
@@ -126,7 +126,7 @@ class Attention(nn.Module):
 
 
 def attention_weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute softmax(q k^T / sqrt(D) + mask), (B, H, T, K), which the fused kernel does not give away."""
+    """Compute softmax(q k^T / sqrt(D) + mask), (B, H, T, K), which the fused kernel does not return."""
     scores: Tensor = q @ k.transpose(-1, -2) / q.size(-1) ** 0.5  # (B, H, T, K)
     if bias is None:
         bias = torch.ones(q.size(-2), k.size(-2), dtype=torch.bool, device=q.device).tril()
@@ -135,7 +135,7 @@ def attention_weights(q: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with an activation between them; for `swiglu` the first also makes the gate."""
+    """Two linear layers with an activation in between; for `swiglu` the first also computes the gate."""
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class FeedForward(nn.Module):
         self.output = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, T, C) to (B, T, C), each token alone."""
+        """Map (B, T, C) to (B, T, C), each token independently."""
         x = self.input(x)
         if self.activation == "swiglu":
             gate, x = x.chunk(2, dim=-1)
@@ -157,7 +157,7 @@ class FeedForward(nn.Module):
 
 
 class Block(GradientCheckpointingLayer):
-    """Attention, then feed-forward; each adds to the stream, which is normalised before or after."""
+    """Attention, then feed-forward; each adds to the residual stream, which is normalised before or after."""
 
     def __init__(self, config: DecoderConfig, layer: int) -> None:
         super().__init__()
@@ -177,7 +177,7 @@ class Block(GradientCheckpointingLayer):
         *,
         explicit: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the stream (B, T, C) and, where `explicit`, the attention weights (B, H, T, K)."""
+        """Return the residual stream (B, T, C) and, if `explicit`, the attention weights (B, H, T, K)."""
         read = x if self.post else self.attention_norm(x)
         mixed, weights = self.attention(read, bias, rotation, past_key_values, explicit=explicit)
         x = x + self.dropout(mixed)
@@ -188,7 +188,7 @@ class Block(GradientCheckpointingLayer):
 
 
 class DecoderPreTrainedModel(PreTrainedModel):
-    """What the decoder models share: loading, saving, initial weights."""
+    """Base class of the decoder models: loading, saving, initial weights."""
 
     config_class = DecoderConfig
     config: DecoderConfig
@@ -202,7 +202,7 @@ class DecoderPreTrainedModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, Attention | FeedForward):
-            # Two branches a layer add to the stream; this keeps its variance equal for every depth.
+            # Two branches per layer add to the residual stream; this keeps its variance independent of depth.
             std = self.config.initializer_range / (2 * self.config.num_hidden_layers) ** 0.5
             init.normal_(module.output.weight, mean=0.0, std=std)
 
@@ -217,7 +217,7 @@ class DecoderModel(DecoderPreTrainedModel):
             self.position_embedding = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_hidden_layers))
-        # With `post`, the last block's own norm ends the stream.
+        # With `post`, the last block ends with its own norm.
         pre = config.norm == "pre"
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps) if pre else nn.Identity()
         self.post_init()
@@ -235,13 +235,13 @@ class DecoderModel(DecoderPreTrainedModel):
         output_hidden_states: bool | None = None,
         **_: Any,  # noqa: ANN401 - transformers passes more to some models
     ) -> BaseModelOutputWithPast:
-        """Return `last_hidden_state` (B, T, C) and what else was asked for.
+        """Return `last_hidden_state` (B, T, C) and the optional outputs that were requested.
 
-        Arguments mean what they mean in `transformers`: exactly one of `input_ids` (B, T) and `inputs_embeds`
+        Arguments are as in `transformers`: exactly one of `input_ids` (B, T) and `inputs_embeds`
         (B, T, C); `attention_mask` (B, K) or (B, 1, T, K); `position_ids` (1 or B, T).
 
         Raises:
-            ValueError: both or neither input given, or a position lies beyond the context.
+            ValueError: both or neither input is given, or a position exceeds the context.
         """
         if (input_ids is None) == (inputs_embeds is None):
             msg = "give exactly one of input_ids and inputs_embeds"
@@ -274,10 +274,10 @@ class DecoderModel(DecoderPreTrainedModel):
         )
 
     def _positions(self, given: Tensor | None, mask: Tensor | None, past: int, x: Tensor) -> Tensor:
-        """Return the position of each new token, (1 or B, T), or raise `ValueError` for one beyond the context.
+        """Return the position of each new token, (1 or B, T); raise `ValueError` for one beyond the context.
 
-        Positions that were counted here are looked at only where there are more tokens than the context has: a GPU
-        must be waited for to do so.
+        Positions computed here are checked only if there are more tokens than the context holds, since the check
+        waits for the GPU.
         """
         context, end = self.config.max_position_embeddings, past + x.size(1)
         positions = default_positions(mask, past, x.size(1), x.device) if given is None else given
@@ -287,7 +287,7 @@ class DecoderModel(DecoderPreTrainedModel):
         return positions
 
     def _placed(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Rotation | None]:
-        """Tell the embeddings (B, T, C) their positions, or make the rotation that will tell the attention."""
+        """Add positions to the embeddings (B, T, C), or return the rotation that attention applies."""
         config = self.config
         if config.positions == "learned":
             return x + self.position_embedding(positions), None
@@ -321,9 +321,9 @@ class DecoderForCausalLM(DecoderPreTrainedModel, GenerationMixin):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         logits_to_keep: int | Tensor = 0,
-        **loss_kwargs: Any,  # noqa: ANN401 - what the Trainer hands to the loss
+        **loss_kwargs: Any,  # noqa: ANN401 - the Trainer passes these to the loss
     ) -> CausalLMOutputWithPast:
-        """Return `logits` (B, T, V), and `loss` where `labels` (B, T; -100 is not counted) are given.
+        """Return `logits` (B, T, V), and `loss` if `labels` (B, T; -100 is ignored) are given.
 
         `logits_to_keep` limits the head to the last n positions, or to the positions in a 1D tensor.
         The other arguments are those of `DecoderModel.forward`.

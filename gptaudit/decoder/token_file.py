@@ -1,4 +1,4 @@
-"""A corpus as tokens on disk: written once, in little memory, and read as an array."""
+"""Tokenized corpus on disk: written once, in little memory, and read as an array."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ Tokens: TypeAlias = NDArray[np.uint16] | NDArray[np.uint32]
 
 SCHEMA = "gptaudit.tokens/1"
 AT_ONCE = 1 << 20
-"""Characters that are tokenized together: enough to keep all cores busy."""
+"""Characters tokenized in one call: enough to keep all cores busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Where the tokens lie: first those to learn from, then those to validate with."""
+    """A file of training tokens followed by validation tokens."""
 
     path: Path
     dtype: str
     training: int
-    """Number of tokens to learn from."""
+    """Number of training tokens."""
     validation: int
+    """Number of validation tokens."""
 
     def read(self) -> tuple[Tokens, Tokens]:
         """Map both parts into memory: (training,) and (validation,)."""
-        # As a plain array: it is mapped all the same, and read far quicker than through numpy's own class.
+        # A plain array is mapped as well, and indexed much faster than a np.memmap.
         tokens: Tokens = np.asarray(np.memmap(self.path, self.dtype, mode="r"))
         return tokens[: self.training], tokens[self.training :]
 
@@ -55,11 +56,11 @@ def token_file(
     validation: float,
     progress: Progress = silent,
 ) -> TokenFile:
-    """Find the corpus in `folder` as tokens, or tokenize it; the file is named by the content of all that decides it.
+    """Tokenize the corpus into `folder`, or reuse its tokens there; the file is named by a hash of all they depend on.
 
-    An end-of-text token begins each part and ends each document; a text that spells one out is read as text. Of each
-    `round(1 / validation)` documents one is kept apart; where there are fewer than that, it is the share `validation`
-    at the end of the token stream.
+    An end-of-text token starts each part and ends each document; text that spells it out is encoded as text. One of
+    every `round(1 / validation)` documents is kept for validation; with fewer documents than that, it is the share
+    `validation` at the end of the token stream.
 
     Raises:
         OSError: the file cannot be written.
@@ -81,21 +82,21 @@ def token_file(
 
 
 def tokenizer_sha256(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Hash what decides the tokens of a text."""
+    """Hash everything that decides the tokens of a text."""
     return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 def is_drawn(number: int, every: int) -> bool:
-    """Whether a number from 0 on is drawn: one of each `every`, by a hash.
+    """Whether an index is drawn: one of every `every`, chosen by a hash.
 
-    Not each `every`-th, since a corpus may have a rhythm: every second document an answer, say.
+    Not every `every`-th, since a corpus may be periodic, such as questions alternating with answers.
     """
     stretch, place = divmod(number, every)
     return int.from_bytes(hashlib.sha256(stretch.to_bytes(8)).digest()[:8]) % every == place
 
 
 def _ready(path: Path, described: Path) -> TokenFile | None:
-    """Return what was built before, if all of it is there."""
+    """Return the token file built before, if it is complete."""
     try:
         found = json.loads(described.read_text(encoding="utf-8"))
         ready = TokenFile(path, found["dtype"], found["training"], found["validation"])
@@ -164,7 +165,7 @@ def _some(pieces: Iterator[Piece]) -> list[Piece]:
 def _told(
     pieces: Iterator[tuple[Piece, list[int]]], characters: int, progress: Progress
 ) -> Iterator[tuple[Piece, list[int]]]:
-    """Pass the pieces on, and tell how far the corpus is read."""
+    """Yield the pieces and report progress."""
     done = 0
     for piece, ids in pieces:
         yield piece, ids

@@ -1,4 +1,4 @@
-"""Byte-level BPE: every text is a sequence of bytes first, so every text can be written and nothing is unknown."""
+"""Byte-level BPE tokenizer: it works on bytes, so it encodes every text without an unknown token."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 END_OF_TEXT = "<|endoftext|>"
-"""Stands before and after every document: beginning and end of a text are the same place, as in GPT-2."""
+"""Precedes and follows every document: start and end token are the same, as in GPT-2."""
 PAD = "<|pad|>"
-"""A token of its own: were it `END_OF_TEXT`, code that masks padding would mask the ends of texts too."""
+"""Not `END_OF_TEXT`, since code that masks padding would mask the ends of texts too."""
 
 
 def train_tokenizer(documents: Iterable[str], *, vocab_size: int, context: int) -> PreTrainedTokenizerFast:
     """Learn the merges (Sennrich et al. 2016, on bytes as in GPT-2) from the documents.
 
-    The vocabulary holds 256 bytes, two special tokens, and as many merges as `vocab_size` leaves room for and the
-    documents support. `END_OF_TEXT` is put before every text, as it stood before every document in training.
+    The vocabulary holds 256 bytes, two special tokens, and as many merges as `vocab_size` has room for and the
+    documents support. The tokenizer adds `END_OF_TEXT` before every text, as in training.
 
     ```python
     tokenizer = train_tokenizer(["a rose is a rose"], vocab_size=300, context=64)
@@ -63,19 +63,19 @@ def load_tokenizer(folder: Path, *, context: int) -> PreTrainedTokenizerBase:
     """Load a tokenizer from a folder in the format of `transformers`.
 
     Raises:
-        UsageError: there is none, it is damaged, it is not one of `tokenizers`, or it has no end-of-text token.
+        UsageError: it is missing, damaged, not of the `tokenizers` library, or has no end-of-text token.
     """
     from transformers import AutoTokenizer
 
-    register()  # the folder of a decoder names its type
+    register()  # a decoder folder names its model type
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        raise _unfit(folder, f"the folder is missing, or holds none of {', '.join(TOKENIZER_FILES)}")
+        raise _unfit(folder, f"the folder is missing, or contains none of {', '.join(TOKENIZER_FILES)}")
     try:
         found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # noqa: BLE001 - the loaders raise whatever they meet in a bad file
+    except Exception as error:  # noqa: BLE001 - the loaders raise all kinds of errors for a bad file
         raise _unfit(folder, f"cannot be loaded ({first_line(error)})") from None
     if not found.is_fast:
-        raise _unfit(folder, "is not one of the tokenizers library")
+        raise _unfit(folder, "is not a tokenizer of the tokenizers library")
     if found.eos_token_id is None:
         raise _unfit(folder, "has no end-of-text token (eos_token)")
     found.model_max_length = context

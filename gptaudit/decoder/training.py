@@ -30,15 +30,15 @@ __all__ = ["PRESETS", "corpus_sha256", "train", "train_corpus"]
 
 CURVE = "loss.svg"
 WAITING = timedelta(days=1)
-"""How long other processes wait while the first tokenizes the corpus."""
+"""Maximum time that other processes wait for the first to tokenize the corpus."""
 TOKENIZER_SAMPLE = 1 << 26
-"""Characters that a tokenizer is trained on: it holds every distinct word of them in memory."""
+"""Characters that a tokenizer is trained on: training keeps every distinct word in memory."""
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """What is trained on."""
+    """Tokenizer and tokens of the corpus."""
 
     tokenizer: PreTrainedTokenizerBase
     tokens: TokenFile
@@ -47,7 +47,7 @@ class Data:
 def train(documents: Sequence[str], out: Path, **how: Any) -> dict[str, Any]:  # noqa: ANN401 - those of train_corpus
     """Train on documents in memory; the keywords are those of `train_corpus`.
 
-    `overrides={"validation": 0}` learns from every document.
+    `overrides={"validation": 0}` trains on every document.
 
     ```python
     train(["a rose is a rose"] * 500, Path("my-decoder"), preset="nano", steps=300)
@@ -72,20 +72,20 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
 ) -> dict[str, Any]:
     """Train tokenizer and decoder into `out`, with `training.json` and `loss.svg`; return what `training.json` holds.
 
-    `overrides` are settings by name, as for `--set`; `steps`, `tokens` and `seed` win over them. `tokenizer` is a
-    folder to take the tokenizer from; without one it is trained on the corpus, or on some 64 million characters spread
-    over a larger one. Token files are kept in `cache`, and until the end in `out` without one.
+    `overrides` are settings by name, as for `--set`; `steps`, `tokens` and `seed` take precedence. `tokenizer` is a
+    folder to load the tokenizer from; by default it is trained on the corpus, or on about 64 million characters
+    sampled from a larger one. Token files are kept in `cache` or, without one, in `out` until the training ends.
 
-    On a CPU, with one number of threads, the same arguments give the same bits, and `resume` after a kill at any
-    moment too; where the training is finished, `resume` returns its record.
+    On a CPU with a fixed number of threads, the same arguments give the same bits, also if the training is killed at
+    any moment and resumed. If the training is finished, `resume` returns its record.
 
-    Under `torchrun` each process sees `batch * accumulation` blocks a step, so the effective batch is that times the
-    number of processes; the first process alone writes.
+    Under `torchrun` each process sees `batch * accumulation` blocks per step, so the effective batch is that times
+    the number of processes; only the first process writes.
 
     Raises:
-        UsageError: `out` is in use or cannot be written; a setting cannot be used; the loss is no number; there is
-            nothing to resume, or it was planned otherwise.
-        DataError: the corpus cannot be read, or holds fewer tokens than one context.
+        UsageError: `out` is in use or cannot be written; a setting is invalid; the loss is not finite; there is
+            nothing to resume, or its settings or data differ.
+        DataError: the corpus cannot be read, or has fewer tokens than one context.
     """
     from accelerate import PartialState  # type: ignore[import-untyped]
 
@@ -98,25 +98,25 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
     settings = settings_of(preset, {**(overrides or {}), **given})
     if tokens is not None:
         settings = with_tokens(settings, tokens, processes=state.num_processes)
-    # A shape that is none is refused before the corpus is read.
+    # Reject an invalid shape before reading the corpus.
     _config(settings, settings.vocab_size)
     plan: dict[str, Any] = {"preset": preset, "processes": state.num_processes, "settings": asdict(settings)}
     folder = WorkFolder(out)
     told = progress if state.is_main_process else silent
     with room_for(out):
         with state.main_process_first():
-            # The others find what the first has prepared; what was killed before all was ready is prepared anew.
-            goes_on = not state.is_main_process or (resume and not folder.unprepared())
-            if not goes_on:
+            # The other processes reuse what the first prepared; a preparation that was killed starts again.
+            prepared = not state.is_main_process or (resume and not folder.unprepared())
+            if not prepared:
                 folder.begin()
             found = survey(corpus)
             plan["corpus"] = asdict(found)
-            if goes_on and (record := folder.compare(plan)) is not None:
+            if prepared and (record := folder.compare(plan)) is not None:
                 return record
-            source = tokenizer or (folder.tokenizer if goes_on else None)
+            source = tokenizer or (folder.tokenizer if prepared else None)
             data = _data(corpus, found, settings, source, cache or folder.path / "tokens", told)
             plan["tokenizer_sha256"] = tokenizer_sha256(data.tokenizer)
-            if goes_on:
+            if prepared:
                 folder.compare(plan)
             else:
                 data.tokenizer.save_pretrained(folder.tokenizer)
@@ -133,7 +133,7 @@ def train_corpus(  # noqa: PLR0913 - what the command takes
 
 
 def corpus_sha256(documents: Sequence[str]) -> str:
-    """Hash documents as the record of a training on them does."""
+    """Hash documents as `training.json` does."""
     return survey(documents_in_memory(documents)).sha256
 
 
@@ -145,7 +145,7 @@ def _data(
     folder: Path,
     progress: Progress,
 ) -> Data:
-    """Tokenize the corpus with the tokenizer of the folder `source`, or with one trained on a sample of it."""
+    """Tokenize the corpus with the tokenizer in `source`, or with one trained on a sample of the corpus."""
     from gptaudit.decoder.token_file import is_drawn, token_file
     from gptaudit.decoder.tokenizer import load_tokenizer, train_tokenizer
 
@@ -157,10 +157,10 @@ def _data(
     else:
         tokenizer = load_tokenizer(source, context=settings.context)
     tokens = token_file(corpus, found, tokenizer, folder, validation=settings.validation, progress=progress)
-    needed = settings.context + 1  # the last token of a block is followed by the one that it predicts
+    needed = settings.context + 1  # the last token of a block predicts one more
     if tokens.training < needed:
         msg = (
-            f"the corpus holds {tokens.training} tokens, fewer than one context of {settings.context} and the token "
+            f"the corpus has {tokens.training} tokens, fewer than one context of {settings.context} and the token "
             "after it; give more text, or --set context=N"
         )
         raise DataError(msg)
@@ -181,10 +181,10 @@ def _config(
     end: int | None = None,
     pad: int | None = None,
 ) -> DecoderConfig:
-    """Say in the decoder's words what its shape is.
+    """Build DecoderConfig from the settings.
 
     Raises:
-        UsageError: the shape is none, as with a width that does not divide into the heads.
+        UsageError: the shape is invalid, such as a width that is not divisible by the number of heads.
     """
     from gptaudit.decoder.configuration import DecoderConfig
 
@@ -211,7 +211,7 @@ def _config(
 
 
 def _new_model(settings: TrainingSettings, tokenizer: PreTrainedTokenizerBase) -> DecoderForCausalLM:
-    """Draw the first weights of a decoder."""
+    """Create a decoder with random initial weights."""
     from transformers import set_seed
 
     from gptaudit.decoder.model import DecoderForCausalLM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from itertools import islice, takewhile
 from math import isfinite
 from typing import Literal, TypeAlias
 
-from gptaudit.errors import BackendLostError
+from gptaudit.errors import BackendLostError, Terminated
 from gptaudit.evidence.store import RequestCounts, Store
 from gptaudit.probe import Answered, Probe
 from gptaudit.protocols.backend import MixedPrecisionBackend
@@ -28,6 +29,8 @@ from gptaudit.records import (
     Request,
 )
 from gptaudit.records.progress import Progress, Step
+
+log = logging.getLogger("gptaudit")
 
 Status: TypeAlias = Literal["complete", "partial", "interrupted"]
 
@@ -61,6 +64,7 @@ class Asked:
     status: Status
     why: str | None
     cost: Cost
+    interruption: KeyboardInterrupt | None = None
 
 
 def ask(engine: Engine, work: Work) -> Generator[tuple[Request, Answer]]:
@@ -80,7 +84,7 @@ def ask_missing(
     store.forget_failures()
     tally = _Tally(store.shares())
     status: Status = "complete"
-    why = None
+    why = interruption = None
     try:
         for part in _parts(work, store, probes, tally):
             allowed = islice(part.requests, budget.requests and budget.requests - tally.done.total())
@@ -93,14 +97,14 @@ def ask_missing(
                 break
     except BackendLostError as error:
         why = str(error)
-    except KeyboardInterrupt:
-        status, why = "interrupted", "interrupted"
+    except KeyboardInterrupt as signal:
+        status, why, interruption = "interrupted", _signal_name(signal), signal
     left = store.missing()
     if status == "complete" and left:
         status = "partial"
         why = why or budget.spent(tally.tokens, tally.seconds) or budget.requests_spent(tally.done.total())
         why = why or f"the engine ended with {left} requests unanswered"
-    return Asked(status, why if status != "complete" else None, tally.cost(left))
+    return Asked(status, why if status != "complete" else None, tally.cost(left), interruption)
 
 
 def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
@@ -121,9 +125,21 @@ def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> 
 def _is_open(probe: Probe) -> Callable[[Case, Sequence[Answer | None]], bool]:
     def is_open(case: Case, answers: Sequence[Answer | None]) -> bool:
         given = tuple(a for a in answers if a is not None and not isinstance(a, Failure))
-        return len(given) == len(answers) and probe.is_open(Answered(case, given))
+        if len(given) < len(answers):
+            return False
+        try:
+            return probe.is_open(Answered(case, given))
+        except Exception as error:  # noqa: BLE001 - a probe that cannot say it is asked exactly
+            log.warning(
+                "%s.is_open raised %s in case %r; its cases are asked exactly", probe.id, error, case.id
+            )
+            return True
 
     return is_open
+
+
+def _signal_name(signal: KeyboardInterrupt) -> str:
+    return "SIGTERM" if isinstance(signal, Terminated) else "SIGINT"
 
 
 @dataclass

@@ -114,6 +114,18 @@ class Database:
             self._db.rollback()
             raise
 
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Within a transaction, write all that is written inside, or nothing of it."""
+        self.rows("SAVEPOINT inner_part")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK TO inner_part")
+            raise
+        finally:
+            self._db.execute("RELEASE inner_part")
+
     def named(self) -> AbstractContextManager[None]:
         """Turn what goes wrong with the content inside into an error that names the file and the remedy."""
         return named(self.path, self.remedy)

@@ -14,15 +14,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter
 
-from gptaudit.errors import DataError, UsageError
+from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.cache import Cache, checksum
 from gptaudit.evidence.database import ANEW, Database, InUseError
 from gptaudit.evidence.plan import ALIKE, REQUEST, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 FILE_NAME = "evidence.sqlite"
 VERSION = "2"
@@ -105,13 +108,20 @@ class Store:
             self._db = Database.owned(path, _TABLES, version=VERSION)
 
     def plan(
-        self, cases: Mapping[str, Iterable[Case]], *, fingerprint: str, seed: int, fresh: bool = False
+        self,
+        cases: Mapping[str, Iterable[Case]],
+        *,
+        fingerprint: str,
+        seed: int,
+        fresh: bool = False,
+        lost: Callable[[str, PluginCallError], object] | None = None,
     ) -> str:
         """Keep the cases of each probe and the distinct requests they ask; return the plan's hash.
 
         A folder belongs to one plan: the model, the seed, and what is asked in which case. Raises `UsageError`
-        where it holds another one, unless `fresh` drops that, and `DataError` where a case id stands twice. Then
-        the folder is left as it was.
+        where it holds another one, unless `fresh` drops that, and `DataError` where a case id appears twice. Then
+        the folder is left as it was. A probe that fails to make its cases has none in the plan, and `lost` is told of
+        it; without `lost`, that raises.
         """
         identity = hashlib.sha256(f"{fingerprint}\n{seed}".encode())
         with self._db.transaction():
@@ -119,9 +129,15 @@ class Store:
                 self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names stand one line above
             self._db.rows("DELETE FROM cases")
             for probe, of_probe in cases.items():
-                for position, case in enumerate(of_probe):
-                    keys = self._add(probe, position, case, seed)
-                    identity.update(json.dumps([probe, case.id, *keys]).encode())
+                try:
+                    with self._db.savepoint():
+                        added = self._add_all(probe, of_probe, seed, identity.copy())
+                except PluginCallError as error:
+                    if lost is None:
+                        raise
+                    lost(probe, error)
+                else:
+                    identity = added
             self._claim(identity.hexdigest(), fresh=fresh)
         return identity.hexdigest()
 
@@ -233,10 +249,17 @@ class Store:
         """Close the file."""
         self._db.close()
 
+    def _add_all(self, probe: str, cases: Iterable[Case], seed: int, identity: Hash) -> Hash:
+        """Keep the cases of a probe; return the hash that it was given, with them."""
+        for position, case in enumerate(cases):
+            keys = self._add(probe, position, case, seed)
+            identity.update(json.dumps([probe, case.id, *keys]).encode())
+        return identity
+
     def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
         """Keep a case; return the keys of its requests."""
         if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
-            msg = f"probe {probe!r}: the case id {case.id!r} stands twice; make the ids of its data unique"
+            msg = f"probe {probe!r}: the case id {case.id!r} appears twice; make the ids of its data unique"
             raise DataError(msg)
         keys = []
         for request in case.requests:

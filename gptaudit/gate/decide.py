@@ -69,30 +69,34 @@ def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
     """Return what the process returns for a result that was gated by `policy`, or not at all."""
     verdict = result.gate.verdict if result.gate and policy else None
     if result.run.status == "interrupted":
-        return ExitCode.INTERRUPTED
+        return ExitCode.TERMINATED if result.run.why == "SIGTERM" else ExitCode.INTERRUPTED
     if verdict == "fail":
         return ExitCode.FAIL
     if result.run.status == "partial" or verdict == "incomplete":
         return ExitCode.INCOMPLETE
-    if policy and verdict == "inconclusive":
-        return ExitCode.INCONCLUSIVE if policy.inconclusive == "fail" else ExitCode.PASS
-    return ExitCode.PASS if verdict == "pass" or not shortfall(result) else ExitCode.INCOMPLETE
+    if policy and verdict == "inconclusive" and policy.inconclusive == "fail":
+        return ExitCode.INCONCLUSIVE
+    if verdict is None and shortfall(result):
+        return ExitCode.INCOMPLETE
+    return ExitCode.BUG if any(fault.lost for fault in result.run.faults) else ExitCode.PASS
 
 
 def shortfall(result: AuditResult) -> str | None:
-    """Say what keeps an audit without a policy from being complete, or None.
+    """Say what keeps an audit without a policy from being complete, or None; the faults of plugins are said elsewhere.
 
     For example "under 95% of the cases were scored of choice-gender (136 of 192)".
     """
+    failed = {fault.probe for fault in result.run.faults if fault.lost == "probe"}
+    probes = [probe for probe in result.probes if probe.id not in failed]
     short = [
         f"{probe.id} ({probe.scored} of {probe.cases})"
-        for probe in result.probes
+        for probe in probes
         if probe.status == "error"
         or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
     ]
     if short:
         return f"under {COVERAGE_FLOOR:.0%} of the cases were scored of {', '.join(short)}"
-    return None if any(probe.status == "scored" for probe in result.probes) else "no probe was scored"
+    return None if any(p.status == "scored" for p in probes) or failed else "no probe was scored"
 
 
 def _p_value(figure: Figure, level: float) -> float:

@@ -6,6 +6,7 @@ Case -> Request -> Answer -> Measurement -> Metric -> ProbeResult -> AuditResult
 from __future__ import annotations
 
 from gptaudit.records.asked import (
+    NOT_FINITE,
     Answer,
     AttributeRequest,
     Attribution,
@@ -14,7 +15,6 @@ from gptaudit.records.asked import (
     Failure,
     GenerateRequest,
     Likelihood,
-    NOT_FINITE,
     Request,
     Sampling,
     ScoreRequest,
@@ -32,9 +32,9 @@ from gptaudit.records.calibrated import (
     Trial,
 )
 from gptaudit.records.margin import (
-    Margin,
     ROUNDING,
     TIE,
+    Margin,
     margins_between,
 )
 from gptaudit.records.measured import (
@@ -50,6 +50,7 @@ from gptaudit.records.metric_specs import (
     RatioSpec,
 )
 from gptaudit.records.results import (
+    RESULTS_SCHEMA,
     AuditResult,
     Cost,
     DataSource,
@@ -58,9 +59,9 @@ from gptaudit.records.results import (
     GroupContrast,
     Metric,
     PlantedFlaw,
+    PluginFault,
     PluginInfo,
     ProbeResult,
-    RESULTS_SCHEMA,
     RuleResult,
     RunInfo,
     TargetInfo,
@@ -69,12 +70,16 @@ from gptaudit.records.results import (
 )
 
 __all__ = [
+    "CALIBRATION_SCHEMA",
+    "NOT_FINITE",
+    "RESULTS_SCHEMA",
+    "ROUNDING",
+    "TIE",
     "Answer",
     "AnyMetricSpec",
     "AttributeRequest",
     "Attribution",
     "AuditResult",
-    "CALIBRATION_SCHEMA",
     "CalibratedFigure",
     "Calibration",
     "Case",
@@ -96,14 +101,12 @@ __all__ = [
     "Measurement",
     "Metric",
     "MetricSpec",
-    "NOT_FINITE",
     "PlantedFlaw",
+    "PluginFault",
     "PluginInfo",
     "Power",
     "ProbeCalibration",
     "ProbeResult",
-    "RESULTS_SCHEMA",
-    "ROUNDING",
     "RatioSpec",
     "Request",
     "RuleResult",
@@ -112,7 +115,6 @@ __all__ = [
     "ScoreRequest",
     "Share",
     "Sighting",
-    "TIE",
     "TargetInfo",
     "Trial",
     "Verdict",

@@ -120,6 +120,30 @@ class PluginInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginFault:
+    """A call of a plugin that raised, or returned what it must not. The rest of the audit went on."""
+
+    plugin: str
+    call: str
+    """The function that was called: `measure`, `gptaudit_run_finished`, `report junit`."""
+    error: str
+    """Type and message: `ValueError: boom`."""
+    lost: Literal["probe", "report"] | None = None
+    """What the audit goes without; None for a plugin that only looks on."""
+    probe: str | None = None
+    case: str | None = None
+    times: int = 1
+    """How often the same call of the plugin failed; `error` and `case` are those of the first time."""
+
+    def __str__(self) -> str:
+        """Name the plugin, the call and the error, in one sentence."""
+        where = f" of probe {self.probe!r}" if self.probe else ""
+        where += f", case {self.case!r}" if self.case else ""
+        times = f" ({self.times} times)" if self.times > 1 else ""
+        return f"plugin {self.plugin!r} failed in {self.call}{where}{times}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """When, how and with what the audit ran."""
 
@@ -135,6 +159,7 @@ class RunInfo:
     cost: Cost
     why: str | None = None
     """What ended the run before its end."""
+    faults: tuple[PluginFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

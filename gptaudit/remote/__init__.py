@@ -1,1 +1,1 @@
-"""Models behind a server: asking many questions at once, over a network that fails."""
+"""Client for models behind a server: concurrent requests over an unreliable network."""

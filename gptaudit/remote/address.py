@@ -1,4 +1,4 @@
-"""Where the server is, and the secrets that open it."""
+"""Address and credentials of a server."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ URL_VARIABLE = "OPENAI_BASE_URL"
 KEY_VARIABLE = "OPENAI_API_KEY"
 
 SHORTEST_SECRET = 4
-"""Shorter ones stand in every text, and are no secret."""
+"""Characters; shorter strings occur in many texts and are not redacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address without secrets, and the secrets apart from it."""
+    """A server's address without secrets, and the secrets separately."""
 
     url: str
-    """Ends without a slash; has no user name and no password."""
+    """Without a slash at its end, user name or password."""
     authorization: str = field(default="", repr=False)
-    """The HTTP header of that name, or nothing."""
+    """Value of the Authorization header; empty for none."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    """What no message may show, as it is and as JSON may escape it."""
+    """Strings that no message may show, unescaped and as JSON may escape them."""
 
     def redact(self, text: str) -> str:
-        """Replace every secret by stars: a server may send back what it was sent."""
+        """Replace every secret by stars: a server may echo what it receives."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return well_formed(text)
 
     def cleaned(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Redact all texts of a JSON value, after its escapes were read."""
+        """Redact all strings of a parsed JSON value."""
         if isinstance(value, str):
             return self.redact(value)
         if isinstance(value, list):
@@ -53,23 +53,23 @@ class Address:
 
 
 def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Address:
-    """Read the options and the environment; raise `TargetError` with the remedy."""
+    """Return the address from the options and the environment; raise `TargetError` if it is missing or invalid."""
     given = options.base_url or environment.get(URL_VARIABLE, "")
     where = "-b base_url" if options.base_url else URL_VARIABLE
     if not given:
         msg = (
-            "openai: which server? Expected -b base_url=URL or OPENAI_BASE_URL, for example "
-            "http://127.0.0.1:8000/v1 for one of your own, or https://api.openai.com/v1"
+            "openai: no server given: expected -b base_url=URL or OPENAI_BASE_URL, for example "
+            "http://127.0.0.1:8000/v1 for a local server, or https://api.openai.com/v1"
         )
         raise TargetError(msg)
     url, split = _url(given, where)
     login = (unquote(split.username or ""), unquote(split.password or ""))
     if any(login) and options.base_url:
-        msg = f"{where}: a user name and password must not stand on the command line; put the URL into {URL_VARIABLE}"
+        msg = f"{where}: a user name and password are not allowed on the command line; put the URL into {URL_VARIABLE}"
         raise TargetError(msg)
     key = _key(options, environment)
     if any(login) and key:
-        msg = f"expected a key, or a user name and password in {URL_VARIABLE}; found both"
+        msg = f"expected either a key, or a user name and password in {URL_VARIABLE}; found both"
         raise TargetError(msg)
     if any(login):
         basic = b64encode(":".join(login).encode()).decode()
@@ -84,7 +84,7 @@ def _address(url: str, authorization: str, secrets: tuple[str, ...]) -> Address:
 
 
 def _url(given: str, where: str) -> tuple[str, SplitResult]:
-    """Part a URL from its user name and password; what is refused is not shown, it may hold them."""
+    """Return a URL without user name and password, and its parts; a refused one that may contain them is not shown."""
     try:
         split = urlsplit(given.strip())
         host, port = split.hostname, split.port
@@ -105,6 +105,6 @@ def _key(options: RemoteOptions, environment: Mapping[str, str]) -> str:
     else:
         where, key = KEY_VARIABLE, environment.get(KEY_VARIABLE, "").strip()
     if (options.api_key_file and not key) or not key.isascii() or not key.isprintable() or " " in key:
-        msg = f"{where}: expected a key of printable ASCII characters without spaces, alone"
+        msg = f"{where}: expected a key of printable ASCII characters without spaces, and nothing else"
         raise TargetError(msg)
     return key

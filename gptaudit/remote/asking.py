@@ -1,4 +1,4 @@
-"""Many calls at once, each tried until it is answered or given up."""
+"""Concurrent requests, each retried until it is answered or given up."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ALIVE = frozenset({"refused-by-server", "context-overflow", "content-filter"})
-"""Faults of one request, by which a server shows that it is well."""
+"""Reasons for which a single request fails although the server works."""
 
-LOST_WORDS = {
-    401: "the server refuses the key: mend OPENAI_API_KEY or -b api_key_file",
-    402: "the account has no credit left: mend it",
-    403: "the server refuses the key: mend OPENAI_API_KEY or -b api_key_file",
-    404: "the server does not know the model or the path: mend it",
+REMEDIES = {
+    401: "The server refuses the key: fix OPENAI_API_KEY or -b api_key_file",
+    402: "The account has no credit left: add credit",
+    403: "The server refuses the key: fix OPENAI_API_KEY or -b api_key_file",
+    404: "The server does not know the model or the path: fix the target or -b base_url",
 }
+MOVED = "The server redirects: give the final address as -b base_url"
 
 
 class Attempts:
-    """Counts how attempts end, for the level and the breaker, and tries again."""
+    """Retries calls, and reports the outcome of each attempt to the level and the breaker."""
 
     def __init__(self, url: str, options: RemoteOptions) -> None:
         self._url = url
@@ -41,9 +42,9 @@ class Attempts:
         self.level = Level(options.concurrency)
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T | Failure:
-        """Return what a call returns in the end, or the `Failure` of its last attempt.
+        """Return the result of a call, or the `Failure` of its last attempt.
 
-        Raises `BackendLostError` for a fault that every other request would meet too.
+        Raises `BackendLostError` for a fault that every other request would have too.
         """
         try:
             return await persist(lambda: self._attempt(call), self._options)
@@ -63,8 +64,8 @@ class Attempts:
 
     def _count(self, fault: RequestFault, sent: float) -> None:
         if fault.reason == "backend-lost":
-            remedy = LOST_WORDS.get(fault.status or 0, "the server has moved: mend -b base_url")
-            msg = f"{self._url}: expected an answer, got {fault}. It seems that {remedy}, then run again to go on"
+            remedy = REMEDIES.get(fault.status or 0, MOVED)
+            msg = f"{self._url}: expected an answer, got {fault}. {remedy}, then run again to continue"
             raise BackendLostError(msg)
         if fault.reason in ALIVE:
             self._breaker.succeeded()
@@ -74,9 +75,9 @@ class Attempts:
 
 
 class Pump:
-    """Keeps as many requests under way as the level allows, and hands out the answers as they come.
+    """Keeps as many requests running as the level allows, and yields answers in the order of their arrival.
 
-    Its methods belong to the caller's thread; what it starts runs in the background.
+    Call its methods in the caller's thread; the requests run in the background thread.
     """
 
     def __init__(
@@ -85,21 +86,21 @@ class Pump:
         self._answer = answer
         self._level = level
         self._background = background
-        self._under_way = 0
+        self._running = 0
         self._finished: SimpleQueue[tuple[Request, Answer] | Exception] = SimpleQueue()
 
     def fill(self, requests: Iterator[Request]) -> bool:
-        """Begin as many requests as there is room for; say whether any are under way."""
-        for request in islice(requests, max(0, int(self._level) - self._under_way)):
+        """Start as many requests as the level allows; return whether any are running."""
+        for request in islice(requests, max(0, int(self._level) - self._running)):
             self._background.begin(self._run(request))
-            self._under_way += 1
-        return self._under_way > 0
+            self._running += 1
+        return self._running > 0
 
     def answered(self) -> Iterator[tuple[Request, Answer]]:
-        """Wait for an answer, and yield all that have come; then raise the error that ended a request, if one did."""
+        """Wait for an answer and yield all that have arrived; then raise the first error that a request raised."""
         errors = []
         for finished in self._all_finished():
-            self._under_way -= 1
+            self._running -= 1
             if isinstance(finished, Exception):
                 errors.append(finished)
             else:
@@ -115,5 +116,5 @@ class Pump:
     async def _run(self, request: Request) -> None:
         try:
             self._finished.put((request, await self._answer(request)))
-        except Exception as error:  # noqa: BLE001 - raised again where the answers are read
+        except Exception as error:  # noqa: BLE001 - raised again by `answered`
             self._finished.put(error)

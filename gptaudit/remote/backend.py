@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server, as a backend."""
+"""Backend for a model behind an OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Answer)
 
 CHARACTERS_A_TOKEN = 4
-"""Of English text, about; the server's own counts correct it."""
+"""Estimate for English text; the server's token counts correct it."""
 
 
 def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
-    """Find out what the server can do, and return the backend; raise `TargetError` where it cannot be used."""
+    """Probe the abilities of the server and return the backend; raise `TargetError` if it cannot be used."""
     address = find_address(options, os.environ)
     pacing = Pacing(options.requests_per_minute, options.tokens_per_minute)
 
@@ -56,9 +56,9 @@ def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
 
 
 class OpenAIBackend(TextBackend):
-    """Asks a server many things at once; opened by `open_backend`.
+    """Sends requests to a server concurrently; opened by `open_backend`.
 
-    Each sample is one request with a seed of its own, so that it does not depend on which others are asked with it.
+    One request per sample, each with its own seed, so that a sample does not depend on the others.
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class OpenAIBackend(TextBackend):
         return self._in_order(requests, 0)
 
     def stream(self, requests: Iterable[Request], *, seed: int) -> Iterator[tuple[Request, Answer]]:
-        """Yield answers as they come; see `StreamingBackend.stream`.
+        """Yield answers in the order of their arrival; see `StreamingBackend.stream`.
 
-        Requests are taken when they can be sent, and in the caller's thread.
+        `requests` is read in the caller's thread, each request when it can be sent.
         """
         waiting = iter(requests)
         attempts = Attempts(self._address.url, self._options)
@@ -136,24 +136,24 @@ class OpenAIBackend(TextBackend):
         return await attempts(call)
 
     def _other_model(self, reply: object) -> Failure | None:
-        """Refuse the answer of a model that calls itself otherwise than the one that was found at the beginning."""
+        """Return a failure if the answer names another model than the answers to the first requests did."""
         named, expected = reply.get("model") if isinstance(reply, dict) else None, self.details["answered_as"]
         if expected is None or not isinstance(named, str) or named == expected:
             return None
         return Failure("other-model", f"expected an answer of {expected}, got one of {named}")
 
     def _lacking(self, request: GenerateRequest) -> Failure | None:
-        """Say which field of the sampling the server would not heed, where all others are drawn as asked."""
+        """Return a failure if the server samples as asked, but does not apply `top_k` or `top_p` of this request."""
         sampling = request.sampling
         asked = {"top_k": sampling.top_k > 0, "top_p": sampling.top_p < 1}
         lacking = [name for name, is_asked in asked.items() if is_asked and name not in self._heeded]
         if not lacking or not self.samples_as_asked or sampling.temperature == 0:
             return None
-        return Failure("unsupported-sampling", f"the server does not heed {' and '.join(lacking)}")
+        return Failure("unsupported-sampling", f"the server does not apply {' and '.join(lacking)}")
 
 
 def _used(answer: Answer, estimate: float) -> float:
-    """Return how many tokens an answer used, as far as it is known."""
+    """Return the tokens that an answer used; `estimate` if unknown."""
     match answer:
         case Completion(tokens=int(written), prompt_tokens=int(read)):
             return written + read

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for callers that are not asynchronous."""
+"""An event loop in a background thread, for synchronous callers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Background:
-    """A context manager. What is still under way when it ends is cancelled.
+    """A context manager that runs an event loop in a thread; on exit, running coroutines are cancelled.
 
-    The caller's thread may have an event loop already, as in a notebook, and an interruption (Ctrl-C) reaches it
-    without tearing this loop.
+    In a thread of its own, because the caller's thread may already have an event loop, as in a notebook, and because
+    Ctrl-C interrupts the caller's thread and not this loop.
     """
 
     def __enter__(self) -> Self:
@@ -27,21 +27,21 @@ class Background:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Cancel what is under way and end the thread."""
+        """Cancel running coroutines and end the thread."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
     def begin(self, coroutine: Coroutine[Any, Any, object]) -> None:
-        """Start a coroutine and do not wait for it."""
+        """Start a coroutine without waiting for it."""
         asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Return what a coroutine returns."""
+        """Run a coroutine and return its result."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     @contextmanager
     def entered(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
-        """Enter an asynchronous context manager, and leave it at the end."""
+        """Enter and exit an asynchronous context manager in the loop."""
         stack = AsyncExitStack()
         value = self.run(stack.enter_async_context(manager))
         try:

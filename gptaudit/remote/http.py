@@ -1,4 +1,4 @@
-"""One call over HTTP: its deadlines, the limit of its size, and what its failure means."""
+"""Single HTTP calls with timeouts and a size limit; every failure becomes a `RequestFault`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from gptaudit.remote.options import RemoteOptions
 
 MOST_BYTES = 4 * 2**20
-"""The longest answer that is read; 8,192 tokens with their log-probabilities are under 1 MiB."""
+"""Longest answer read; 8,192 tokens with their log-probabilities are under 1 MiB."""
 
 KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept open."""
 
 
 class Client:
-    """Keeps connections to one server open, and makes single calls.
+    """Makes calls to one server over connections that are kept open.
 
-    Redirects are not followed, so that the key goes to no other host.
+    Redirects are not followed, so that the key is not sent to another host.
     """
 
     def __init__(self, address: Address, options: RemoteOptions, pacing: Pacing) -> None:
@@ -39,7 +40,7 @@ class Client:
         self.calls = 0
 
     async def __aenter__(self) -> Self:
-        """Open the session; connections are made as they are needed."""
+        """Open the session; connections are opened when needed."""
         options = self._options
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self._address.authorization:
@@ -58,11 +59,11 @@ class Client:
         await self._session.close()
 
     async def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Return what the server answers, as JSON; raise `RequestFault`."""
+        """Return the server's answer to a GET request as JSON; raise `RequestFault` if there is none."""
         return await self._call("GET", path, None, 0)
 
     async def post(self, path: str, body: Mapping[str, Any], tokens: float) -> Any:  # noqa: ANN401 - JSON
-        """Return what the server answers to `body`, as JSON; raise `RequestFault`. It uses about so many tokens."""
+        """Return the answer to `body` as JSON, or raise `RequestFault`; `tokens` is an estimate for the rate limit."""
         return await self._call("POST", path, body, tokens)
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, tokens: float) -> Any:  # noqa: ANN401
@@ -74,10 +75,12 @@ class Client:
             ) as response:
                 raw = await _read(response)
         except TimeoutError:
-            msg = f"no whole answer within {self._options.read_timeout:g} s"
+            msg = f"no complete answer within {self._options.read_timeout:g} s"
             raise RequestFault("timeout", msg) from None
         except aiohttp.ClientPayloadError:
-            raise RequestFault("truncated-body", "the connection was closed within the answer") from None
+            raise RequestFault(
+                "truncated-body", "the connection was closed in the middle of the answer"
+            ) from None
         except (aiohttp.ClientError, OSError) as error:
             raise self._unconnected(error) from None
         return self._decoded(response, raw)
@@ -89,14 +92,14 @@ class Client:
                 host = self._address.url.split("/")[2]
                 return UnreachableError("connection", f"no such host: {host}")
             case aiohttp.ClientProxyConnectionError():
-                return UnreachableError("connection", "no connection to the proxy that the environment names")
+                return UnreachableError("connection", "no connection to the proxy set in the environment")
             case aiohttp.ClientSSLError():
                 return UnreachableError("connection", f"TLS failed: {said}")
             case aiohttp.ClientConnectorError():
                 cause = os.strerror(error.os_error.errno) if error.os_error.errno else said
                 return UnreachableError("connection", f"no connection: {cause}")
             case aiohttp.ClientResponseError():
-                return NotHttpError("connection", "what answers is no HTTP server")
+                return NotHttpError("connection", "the answer is not HTTP")
             case _:
                 return RequestFault("connection", "the connection was closed before an answer came")
 
@@ -109,7 +112,7 @@ class Client:
             wait = _retry_after(response.headers.get("Retry-After", ""))
             raise of_status(response.status, words, code=code, parameter=parameter, wait=wait)
         if response.content_type == "text/html":
-            raise NotHttpError("not-json", "expected JSON, found a page in HTML")
+            raise NotHttpError("not-json", "expected JSON, found an HTML page")
         try:
             return self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
         except UnicodeDecodeError as error:
@@ -121,7 +124,7 @@ class Client:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body, and no more of it than `MOST_BYTES`."""
+    """Return a body of at most `MOST_BYTES`; raise `RequestFault` for a longer one."""
     raw = bytearray()
     if (response.content_length or 0) <= MOST_BYTES:
         async for chunk in response.content.iter_any():
@@ -137,12 +140,12 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _refuse(number: str) -> NoReturn:
-    msg = f"{number} is no JSON"
+    msg = f"{number} is not valid JSON"
     raise ValueError(msg)
 
 
 def _error_words(text: str) -> tuple[str, str, str]:
-    """Return the message, code and parameter of an error in the forms that servers give it."""
+    """Return the message, code and parameter of an error, in any of the forms that servers use."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Log-likelihoods through `/completions`: the server repeats the prompt with the log-probability of each token."""
+"""Log-likelihoods by `/completions` with `echo`: the server returns the log-probability of each prompt token."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LOGPROBS: TypeAdapter[Logprobs] = TypeAdapter(Logprobs)
 
 
 def likelihood_body(model: str, request: ScoreRequest, start_token: str) -> dict[str, Any]:
-    """Write a request for the prompt's own log-probabilities.
+    """Return the body of a request for the log-probabilities of the prompt.
 
-    One token is generated and dropped: not every server takes 0. The temperature is 1, since some apply it to the
-    log-probabilities.
+    One token is generated and ignored, since not every server accepts 0. The temperature is 1, since some servers apply
+    it to the log-probabilities.
     """
     prompt = _start(request, start_token) + request.context + request.continuation
     return {
@@ -36,10 +36,10 @@ def likelihood_body(model: str, request: ScoreRequest, start_token: str) -> dict
 def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Likelihood | Failure:
     """Return the log-likelihood of the continuation.
 
-    The continuation's tokens are those that begin at its first character or later, as the offsets say, where blanks
-    between the two count as the continuation's: the rule of local models. A prompt's first token has no
-    log-probability, since nothing stands before it; where it is a token of the continuation, the likelihood is not
-    known, unless the server puts its start token first.
+    The continuation's tokens are those with an offset at or after its first character; spaces between context and
+    continuation belong to the continuation, as for local models. The first token of a prompt has no log-probability,
+    since no token precedes it. If it belongs to the continuation, the likelihood is unknown, unless the server puts a
+    start token before it.
     """
     start = _start(request, start_token)
     tokens = prompt_tokens(body, start + request.context + request.continuation)
@@ -49,7 +49,7 @@ def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Li
     if not logprobs:
         return Failure("no-tokens", "no token of the continuation begins after the context")
     if before == 0:
-        msg = "nothing stands before the first token; give the model's start token: -b bos=TEXT"
+        msg = "no token precedes the first one; give the model's start token: -b bos=TEXT"
         return Failure("no-start-token", msg)
     known = tuple(logprob for logprob in logprobs if logprob is not None and logprob <= 0)
     if len(known) < len(logprobs):
@@ -66,25 +66,25 @@ class PromptToken:
 
     text: str
     begin: int
-    """Where it begins in the prompt, in characters; -1 for a start token that the server added."""
+    """Its offset in the prompt, in characters; -1 for a start token that the server added."""
     logprob: float | None
 
     @property
     def end(self) -> int:
-        """Where it ends."""
+        """Offset of its end."""
         return self.begin + len(self.text)
 
     def stands_in(self, prompt: str) -> bool:
-        """Whether it is found where it is said to begin; a part of a character is written as U+FFFD or `bytes:`."""
+        """Return whether `prompt` has it at its offset; U+FFFD and `bytes:` mark incomplete characters, which pass."""
         partial = "\N{REPLACEMENT CHARACTER}" in self.text or self.text.startswith("bytes:")
         return self.begin >= 0 and (partial or prompt.startswith(self.text, self.begin))
 
 
 def prompt_tokens(body: object, prompt: str) -> list[PromptToken]:
-    """Return the tokens of the prompt, or raise `RequestFault`.
+    """Return the tokens of the prompt; raise `RequestFault` if the offsets do not fit the prompt.
 
-    A start token that the server adds shifts the offsets by its length. Each token must stand in the prompt where it
-    begins, and the tokens must leave nothing out: else the server means something else by its offsets.
+    A start token added by the server shifts the offsets by its length. The prompt must have each token at its offset,
+    and the tokens must cover the whole prompt; otherwise the server's offsets mean something else.
     """
     said = _logprobs(body)
     added = not PromptToken(said.tokens[0], 0, None).stands_in(prompt)
@@ -97,7 +97,9 @@ def prompt_tokens(body: object, prompt: str) -> list[PromptToken]:
     end = begin = 0
     for token in tokens:
         if not begin <= token.begin <= end or not token.stands_in(prompt):
-            msg = f"text_offset: the token {token.text[:40]!r} does not stand at {token.begin} of the prompt"
+            msg = (
+                f"text_offset: the token {token.text[:40]!r} is not at character {token.begin} of the prompt"
+            )
             raise RequestFault("wrong-schema", msg)
         begin, end = token.begin, max(end, token.end)
     if end < len(prompt) or not tokens:

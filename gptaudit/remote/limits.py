@@ -1,4 +1,4 @@
-"""How many requests, how fast, and when to stop trying."""
+"""Limits of requests: concurrency, rate, and the failures after which a server is given up."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from gptaudit.errors import BackendLostError
 from gptaudit.remote.faults import RequestFault
 
 FIRST_LEVEL = 8
+"""Requests running at once in the beginning."""
 MOST_FAILURES = 8
-"""Attempts that must fail in a row before a server is given up."""
+"""Fewest consecutive failed attempts after which a server is given up."""
 
 
 class Level:
-    """How many requests are under way at once: more while all goes well, half when the server has too much to do.
+    """Number of requests running at once: grows with each success, and halves when the server is overloaded.
 
-    As TCP does it (RFC 5681): it doubles with every round until the first sign of congestion; from then on it grows
-    by one a round. Requests that were sent before it was halved say nothing about the new level.
+    As in TCP congestion control (RFC 5681): it doubles every round trip until the first sign of congestion, and then
+    grows by one per round trip. Requests sent before it was halved do not halve it again.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,7 +36,7 @@ class Level:
         self._level = min(self._most, self._level + (1 / self._level if self._congested else 1))
 
     def failed(self, fault: RequestFault, sent: float) -> None:
-        """Halve at a sign of congestion, once for all requests that were `sent` at the same level."""
+        """Halve at a sign of congestion, but only once for all requests `sent` before that."""
         if fault.congestion and sent >= self._halved:
             self._level = max(1.0, self._level / 2)
             self._congested = True
@@ -43,42 +44,42 @@ class Level:
 
 
 class Pace:
-    """Lets through so many units a minute, evenly: no minute ever sees more."""
+    """Rate limit in units per minute, spread evenly, so that no minute has more."""
 
     def __init__(self, per_minute: float) -> None:
         self._seconds = 60 / per_minute if per_minute else 0.0
         self._free = 0.0
 
     async def take(self, units: float) -> None:
-        """Wait for the turn of `units` that are about to be used."""
+        """Wait until `units` may be used."""
         turn = max(time.monotonic(), self._free)
         self._free = turn + units * self._seconds
         await asyncio.sleep(turn - time.monotonic())
 
     def correct(self, units: float) -> None:
-        """Add what was used beyond what was taken; less than nothing gives it back."""
+        """Add units that were used beyond those taken; a negative number returns unused ones."""
         self._free += units * self._seconds
 
 
 class Pacing:
-    """The limits that a server's owner sets: requests and tokens a minute."""
+    """Rate limits of a server: requests and tokens per minute."""
 
     def __init__(self, requests_per_minute: float, tokens_per_minute: float) -> None:
         self._requests = Pace(requests_per_minute)
         self._tokens = Pace(tokens_per_minute)
 
     async def take(self, tokens: float) -> None:
-        """Wait until a request of about so many tokens may be sent."""
+        """Wait until a request of about this many tokens may be sent."""
         await self._requests.take(1)
         await self._tokens.take(tokens)
 
     def correct(self, tokens: float) -> None:
-        """Say how many more tokens an answer used than were taken for it; fewer than nothing are given back."""
+        """Add tokens that an answer used beyond those taken for it; a negative number returns unused ones."""
         self._tokens.correct(tokens)
 
 
 class Breaker:
-    """Gives a server up that does nothing but fail, and says what it did."""
+    """Gives up a server whose attempts all fail, with an error that sums up the faults."""
 
     def __init__(self, url: str, patience: float) -> None:
         self._url = url
@@ -86,15 +87,15 @@ class Breaker:
         self.succeeded()
 
     def succeeded(self) -> None:
-        """Count an answer: all is well."""
+        """Count an answer, which resets the failures."""
         self._since = time.monotonic()
         self._asked_wait = 0.0
         self._reasons: Counter[str] = Counter()
 
     def failed(self, fault: RequestFault, wait: float) -> None:
-        """Count a failed attempt; raise `BackendLostError` for one too many.
+        """Count a failed attempt; raise `BackendLostError` if there were too many for too long.
 
-        `wait` is how long the server asked to wait: a limit of requests a minute is no reason to give it up.
+        `wait` is how long the server asked to wait; this time is added, since a rate limit is no reason to give up.
         """
         self._reasons[fault.reason] += 1
         self._asked_wait = max(self._asked_wait, wait)
@@ -105,6 +106,6 @@ class Breaker:
         kinds = ", ".join(f"{n} {reason}" for reason, n in self._reasons.most_common())
         msg = (
             f"{self._url}: given up: expected an answer, got none for {seconds:.0f} s in which {failures} attempts "
-            f"failed one after another ({kinds}; last: {fault}). Mend the server, then run again to go on"
+            f"failed one after another ({kinds}; last: {fault}). Fix the server, then run again to continue"
         )
         raise BackendLostError(msg)

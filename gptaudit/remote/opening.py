@@ -1,4 +1,4 @@
-"""Why a server cannot be audited, said to whom can mend it."""
+"""Errors for a server that cannot be audited, with what the user can do."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from gptaudit.remote.address import Address
 
 MOST_NAMES = 300
-"""Characters of a list of models."""
+"""Longest list of models in a message, in characters."""
 
 
 def opening_error(
     fault: RequestFault, address: Address, model: str, listed: Sequence[str], seconds: float
 ) -> TargetError:
-    """Say what the first request met. `listed` are the models that the server names, if it does."""
+    """Return the error for a fault of the first request; `listed` are the models that the server lists, if any."""
     unlisted = bool(listed) and model not in listed
     error = TargetError
     match fault:
         case UnreachableError():
-            said = f"{fault}. Start the server, or mend -b base_url"
+            said = f"{fault}. Start the server, or fix -b base_url"
         case NotHttpError():
             said = f"expected OpenAI's protocol: {fault}. base_url usually ends in /v1"
         case RequestFault(status=401 | 403):
@@ -37,12 +37,12 @@ def opening_error(
             shown = known if len(known) <= MOST_NAMES else f"{known[:MOST_NAMES]}..."
             said = f"the server has no model {model!r} ({fault}).{shown}"
         case RequestFault(status=404):
-            said = f"{fault}. Is there a model {model!r}? base_url usually ends in /v1"
+            said = f"{fault}. Check the model name {model!r}; base_url usually ends in /v1"
         case RequestFault() if fault.transient:
             error = TargetFailedError
             said = (
                 f"expected an answer to a first request, got none in {seconds:.0f} s: {fault}. "
-                "Mend the server, then run again"
+                "Fix the server, then run again"
             )
         case _:
             said = f"expected an answer to a first request, got {fault.reason}: {fault}"

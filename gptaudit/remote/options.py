@@ -1,4 +1,4 @@
-"""How a server is asked; kept apart from the client so that the options can be listed without it."""
+"""Options of remote models, in a module of their own so that they can be listed without importing the client."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ class RemoteOptions:
     """Options of `openai:`, for `-b KEY=VALUE`. Times are in seconds."""
 
     base_url: str = ""
-    """Where the server is, `http://127.0.0.1:8000/v1`; else OPENAI_BASE_URL."""
+    """Address of the server, such as `http://127.0.0.1:8000/v1`; default: OPENAI_BASE_URL."""
     api_key_file: str = ""
-    """A file that holds the key; else OPENAI_API_KEY."""
+    """File with the key; default: OPENAI_API_KEY."""
     api: Literal["auto", "chat", "completions"] = "auto"
-    """How completions are asked for; auto takes chat where the server has it."""
+    """Endpoint for completions; auto takes chat if the server has it."""
     system: str = ""
-    """Stands before every prompt of a chat."""
+    """System message of every chat."""
     bos: str = ""
-    """The text of the model's start token, for likelihoods of a text without context."""
+    """Text of the model's start token, for likelihoods of texts without context."""
     concurrency: int = 32
-    """The most requests under way at once; the number in use finds its own level."""
+    """Most requests at once; the actual number adapts to the server."""
     requests_per_minute: float = 0
-    """The most requests in a minute; 0 sets no limit."""
+    """Most requests per minute; 0 for no limit."""
     tokens_per_minute: float = 0
-    """The most tokens in a minute, read and written; 0 sets no limit."""
+    """Most tokens per minute, of prompts and answers; 0 for no limit."""
     connect_timeout: float = 5
-    """For a connection."""
+    """Time limit for opening a connection."""
     read_timeout: float = 40
-    """From sending a request to the last byte of its answer."""
+    """Time limit from sending a request to the last byte of its answer."""
     retries: int = 4
-    """Attempts after the first, where the fault may pass."""
+    """Attempts after the first, for faults that may be temporary."""
     backoff: float = 0.5
-    """Before the second attempt; it doubles from attempt to attempt."""
+    """Wait before the second attempt; doubles with each further attempt."""
     max_wait: float = 60
-    """The longest wait before another attempt, whatever the server asks for."""
+    """Longest wait before another attempt, even if the server asks for more."""
     give_up_after: float = 30
-    """A server that does nothing but fail for so long is given up."""
+    """A server is given up when all attempts have failed for this long."""
     trust_env: bool = False
-    """Use the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name."""
+    """Use the proxies of HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Raise `ValueError` for negative numbers, and for zero if an option must be positive."""
         for name in (field.name for field in fields(self)):
             value = getattr(self, name)
             if isinstance(value, str | bool) or value > 0 or (value == 0 and name in MAY_BE_ZERO):

@@ -1,4 +1,4 @@
-"""Trying again: how often, after how long, and for which faults."""
+"""Retries with exponential backoff."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RATE_LIMIT_FACTOR = 4
-"""A rate limit that names no time is over later than another fault."""
+"""Factor of the first wait after a rate limit without `Retry-After`, which lasts longer than other faults."""
 
 
 async def persist(
@@ -36,10 +36,10 @@ async def persist(
     retried: Callable[[RequestFault], bool] = lambda fault: fault.transient,
     seconds: float = inf,
 ) -> T:
-    """Attempt until there is an answer; raise the last `RequestFault` where there is none.
+    """Return the result of `attempt`, retried if `retried` accepts its fault; raise the last `RequestFault`.
 
-    At most `options.retries` attempts follow the first, and none begins after `seconds`. Waits grow exponentially
-    with jitter; where the server names one, that is kept, up to `options.max_wait`.
+    At most `options.retries` attempts follow the first, and none begins after `seconds`. Waits grow exponentially with
+    jitter; a wait that the server asks for is used instead, up to `options.max_wait`.
     """
     retrying = AsyncRetrying(
         stop=stop_after_attempt(options.retries + 1) | stop_after_delay(seconds),

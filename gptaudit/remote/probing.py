@@ -1,4 +1,4 @@
-"""What a server can do, found out by asking it: about eight short requests."""
+"""Probing of a server's abilities with about nine short requests."""
 
 from __future__ import annotations
 
@@ -28,31 +28,32 @@ PROMPT: Final = "Once there was a lighthouse keeper who"
 GREEDY: Final = Sampling(max_new_tokens=12, temperature=0)
 WILD: Final = Sampling(max_new_tokens=12, temperature=2)
 ABOUT_TOKENS: Final = 24
+"""Estimated tokens of one of these requests, for the rate limit."""
 
 ODD: Final = frozenset({"invalid-utf8", "not-json", "wrong-schema", "too-large"})
-"""An audit counts these faults; a finding must not rest on one, so that they are tried again here."""
+"""Faults that an audit counts as failures; here they are retried, since a finding must not depend on one."""
 
 OPTIONAL_RETRIES = 2
 OPTIONAL_BACKOFF = 0.1
-"""What a server need not be able to do is tried less often: most do not fail, but cannot."""
+"""Optional abilities are retried less: usually the server lacks them, and is not failing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What was found out."""
+    """What a server supports, as far as the first requests showed."""
 
     manner: Manner
     scores: bool
     heeded: frozenset[str] = frozenset()
-    """Fields of sampling whose effect was seen."""
+    """Sampling fields that the server was seen to apply."""
     server: Mapping[str, Any] = field(default_factory=dict)
-    """What the server reports of the model, without what changes from call to call."""
+    """The server's description of the model, without fields that change from call to call."""
     findings: Mapping[str, Any] = field(default_factory=dict)
-    """All of it in words, as JSON."""
+    """All of this for the results, as JSON."""
 
 
 class Prober:
-    """Asks a server what it can do."""
+    """Finds out what a server supports."""
 
     def __init__(self, client: Client, address: Address, model: str, options: RemoteOptions) -> None:
         self._client = client
@@ -61,7 +62,7 @@ class Prober:
         self._options = options
 
     async def run(self) -> Abilities:
-        """Return what was found out; raise `TargetError` where the server gives no completion at all."""
+        """Return the abilities; raise `TargetError` if the server returns no completion."""
         begun = time.monotonic()
         first: Api = "completions" if self._options.api == "completions" else "chat"
         listed, found, scored = await asyncio.gather(
@@ -96,7 +97,7 @@ class Prober:
         return Abilities(manner, not isinstance(scored, RequestFault), heeded, entry, findings)
 
     async def _greedy(self, api: Api) -> tuple[Manner, Reply] | RequestFault:
-        """Ask for a greedy completion, leaving out one by one the fields that the server does not take."""
+        """Ask for a greedy completion, leaving out, one by one, the fields that the server refuses."""
         manner = Manner(self._model, api, self._options.system)
         while True:
             asked = partial(self._complete, manner, GREEDY, 1)
@@ -109,7 +110,7 @@ class Prober:
                 manner = other
 
     async def _scored(self) -> str | RequestFault:
-        """Ask for the log-probabilities of a prompt; say whether a text without context has them."""
+        """Ask for the log-probabilities of a prompt; return whether a text without context would have them."""
         start = self._options.bos
         request = ScoreRequest(PROMPT, " stood at the window")
         body = likelihood_body(self._model, request, start)
@@ -125,7 +126,7 @@ class Prober:
         return await self._optionally(call)
 
     async def _sampling(self, manner: Manner, greedy: str) -> dict[str, str]:
-        """Find out which fields of sampling have an effect: what is not seen is not claimed."""
+        """Find out which sampling fields have an effect; a field counts as heeded only if the effect was seen."""
         stop = (greedy[len(greedy) // 2 :][:3],) if len(greedy) > 3 else ()
         first, again, other, top_k, top_p, repeated = await asyncio.gather(
             self._texts(manner, WILD, 1),
@@ -152,7 +153,7 @@ class Prober:
         return reply if isinstance(reply, RequestFault) else [choice_text(choice) for choice in reply.choices]
 
     async def _system_prompt(self, manner: Manner, with_it: Reply) -> str:
-        """Find out whether the system prompt, where one is given, makes the prompt longer."""
+        """Find out whether the system prompt, if one is given, is applied: it must make the prompt longer."""
         if not manner.system_prompt:
             return "not asked"
         if manner.api != "chat":
@@ -166,7 +167,7 @@ class Prober:
         return "heeded" if counts[0] > counts[1] else "ignored"
 
     async def _complete(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> Reply:
-        """Ask once for completions of the prompt."""
+        """Ask for completions of `PROMPT`, in one attempt."""
         body = manner.body(PROMPT, sampling, seed, **more)
         found = await self._client.post(PATHS[manner.api], body, ABOUT_TOKENS)
         return read_reply(manner.api, found, most=more.get("n", 1))

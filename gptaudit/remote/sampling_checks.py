@@ -1,4 +1,4 @@
-"""What the answers to the first requests say of a server."""
+"""Conclusions from the answers to the first requests: sampling fields that a server applies, models it lists."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ STABLE: Final = (
     "context_window",
     "meta",
 )
-"""What a listing says of the model itself. Times and permissions change from call to call."""
+"""Fields of a model's entry in `/models` that describe the model. Times and permissions change from call to call."""
 
 Texts: TypeAlias = list[str] | RequestFault
 
 
 @dataclass(frozen=True, slots=True)
 class SampledTexts:
-    """Completions of one prompt, asked for in different ways."""
+    """Completions of one prompt with different sampling settings."""
 
     greedy: str
     stop: tuple[str, ...]
-    """A piece from the middle of `greedy`, or nothing where that is too short."""
+    """A piece from the middle of `greedy`; empty if that is too short."""
     first: Texts
     again: Texts
-    """As `first`, with its seed."""
+    """As `first`, with the same seed."""
     other: Texts
     """As `first`, with another seed."""
     top_k: Texts
-    """At a high temperature with `top_k` 1: greedy decoding, where it is heeded."""
+    """At a high temperature with `top_k` 1: equal to greedy decoding if the server applies it."""
     top_p: Texts
-    """At a high temperature with a tiny `top_p`: the same."""
+    """At a high temperature with a tiny `top_p`: likewise."""
     repeated: Texts
     """Greedy decoding with another seed, and with `stop`."""
 
     def findings(self, refused: frozenset[str]) -> dict[str, str]:
-        """Say for each field whether the server was seen to heed it."""
+        """Return for each field whether the server was seen to apply it: heeded, ignored, refused or unknown."""
         found = {
             "temperature": self._temperature(),
             "seed": self._seed(),
@@ -58,7 +58,7 @@ class SampledTexts:
         return len({text for texts in (self.first, self.again, self.other) for text in _known(texts)}) > 1
 
     def _temperature(self) -> str:
-        """A server that heeds it repeats itself at 0 and varies at 2."""
+        """Return the finding: a server that applies it gives equal texts at 0 and different ones at 2."""
         if isinstance(self.repeated, RequestFault) or not (_known(self.first) and _known(self.other)):
             return "unknown"
         repeats = self.repeated[0] in {self.greedy, cut(self.greedy, self.stop)}
@@ -74,7 +74,7 @@ class SampledTexts:
             return "refused" if texts.reason == "refused-by-server" else "unknown"
         if not self._varies() or not self.greedy:
             return "unknown"
-        # Not every server repeats itself to the last token; at a high temperature none would for half of them.
+        # Not every server repeats a text exactly; but at a high temperature, half of it would never be equal by chance.
         shared = sum(
             1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(texts[0], self.greedy, strict=False))
         )
@@ -87,12 +87,12 @@ class SampledTexts:
 
 
 def ids_of(listed: Any) -> list[str]:  # noqa: ANN401 - JSON or a fault
-    """Return the names of the models in the body of `/models`; none where it is anything else."""
+    """Return the names of the models in the body of `/models`; none if it has another form."""
     return [str(entry["id"]) for entry in _entries(listed)]
 
 
 def entry_of(listed: Any, model: str) -> dict[str, Any]:  # noqa: ANN401
-    """Return what the body of `/models` says of one model for good."""
+    """Return the lasting fields of one model's entry in the body of `/models`."""
     found = next((entry for entry in _entries(listed) if entry["id"] == model), {})
     return {name: found[name] for name in STABLE if name in found}
 

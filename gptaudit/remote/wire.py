@@ -1,4 +1,4 @@
-"""Requests as JSON, and JSON as answers, in OpenAI's protocol."""
+"""Encoding of requests and decoding of answers in OpenAI's protocol."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ OPTIONAL: Final = ("seed", "temperature")
 """Fields of every request that a server may refuse."""
 
 MOST_STOPS = 4
-"""OpenAI takes no more; `cut` heeds them all."""
+"""OpenAI accepts no more in a request; `cut` applies all of them."""
 
-# --- what comes back --------------------------------------------------------------------------------------
+# --- answers ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a chat says."""
+    """The message of a chat choice."""
 
     content: str | None = None
     refusal: str | None = None
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatChoice:
-    """One answer of a chat."""
+    """One choice of a chat reply."""
 
     message: Message
     finish_reason: str | None = None
@@ -54,7 +54,7 @@ class ChatReply:
 
 @dataclass(frozen=True, slots=True)
 class Logprobs:
-    """Log-probabilities of a text's tokens, the first of which has none."""
+    """Log-probabilities of the tokens of a text; the first token has none."""
 
     tokens: list[str]
     token_logprobs: list[float | None]
@@ -63,7 +63,7 @@ class Logprobs:
 
 @dataclass(frozen=True, slots=True)
 class TextChoice:
-    """One completion."""
+    """One choice of a text reply."""
 
     text: str
     finish_reason: str | None = None
@@ -88,7 +88,7 @@ REPLIES: Final[Mapping[Api, TypeAdapter[Any]]] = {
 
 
 def typed(adapter: TypeAdapter[T], body: object) -> T:
-    """Return a body in its type, or raise `RequestFault` naming the first field that is wrong."""
+    """Return a validated body; raise `RequestFault` naming the first field that is wrong."""
     try:
         return adapter.validate_python(body)
     except ValidationError as error:
@@ -98,7 +98,7 @@ def typed(adapter: TypeAdapter[T], body: object) -> T:
 
 
 def read_reply(api: Api, body: object, *, most: int = 1) -> Reply:
-    """Return the reply, or raise `RequestFault`; it has one choice, or as many as `most` where that is more."""
+    """Return the reply, with 1 to `most` choices; raise `RequestFault` for any other body."""
     reply: Reply = typed(REPLIES[api], body)
     if not 1 <= len(reply.choices) <= most:
         msg = f"choices: expected {most}, found {len(reply.choices)}"
@@ -112,7 +112,7 @@ def choice_text(choice: ChatChoice | TextChoice) -> str:
 
 
 def read_completion(api: Api, body: object, stop: tuple[str, ...]) -> Completion | Failure:
-    """Return the one completion of a body, cut at the first of the stop strings."""
+    """Return the single completion of a body, cut before the first stop string."""
     reply = read_reply(api, body)
     choice = reply.choices[0]
     if choice.finish_reason == "content_filter":
@@ -132,7 +132,7 @@ def read_completion(api: Api, body: object, stop: tuple[str, ...]) -> Completion
 
 
 def cut(text: str, stop: tuple[str, ...]) -> str:
-    """End a text before the first stop string in it, whether or not the server did.
+    """Cut a text before the first stop string in it, for servers that do not apply `stop`.
 
     cut("one. two.", (".",)) == "one"
     """
@@ -141,27 +141,27 @@ def cut(text: str, stop: tuple[str, ...]) -> str:
 
 
 def used(usage: object, name: str) -> int | None:
-    """Return a count of tokens that the server reports, or None."""
+    """Return a token count that the server reports; None if it does not."""
     count = usage.get(name) if isinstance(usage, dict) else None
     return count if isinstance(count, int) and count >= 0 else None
 
 
-# --- what is asked ----------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How this server wants to be asked for a completion."""
+    """The form of completion requests that a server accepts."""
 
     model: str
     api: Api
     system_prompt: str = ""
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     refused: frozenset[str] = frozenset()
-    """Fields that the server does not take."""
+    """Fields that the server refuses."""
 
     def body(self, prompt: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Write a request; what has no effect is left out."""
+        """Return the body of a request, without refused fields and those that have no effect."""
         drawn = sampling.temperature > 0
         fields = {
             "temperature": sampling.temperature,
@@ -179,7 +179,7 @@ class Manner:
         }
 
     def without_cause(self, fault: RequestFault) -> Manner | None:
-        """Return a manner without what the server refused, or None where it refused something else."""
+        """Return the form without the field that the server refused; None if the cause is something else."""
         if fault.reason != "refused-by-server":
             return None
         if "max_completion_tokens" in fault.message and self.limit == "max_tokens":
@@ -196,5 +196,5 @@ class Manner:
 
 
 def sample_seed(request: GenerateRequest, seed: int) -> int:
-    """Return the seed of one sample, of 31 bits, so that a server that heeds it repeats the sample."""
+    """Return the 31-bit seed of one sample; a server that applies seeds draws the same sample again."""
     return int(request_key(request, seed)[:8], 16) >> 1

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gptaudit.engine.asking import Asked, Budget, Status, ask_missing
-from gptaudit.errors import PolicyError, UsageError
+from gptaudit.engine.asking import Asked, Budget, ask_missing
+from gptaudit.errors import PluginCallError, PolicyError, UsageError
 from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.provenance import environment, versions
+from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import Store, StoredMeasurements
 from gptaudit.gate.decide import decide, read_audit
 from gptaudit.gate.figures import require_baseline
@@ -23,12 +25,13 @@ from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
-from gptaudit.records import AuditResult, ProbeResult, RunInfo, TargetInfo
+from gptaudit.records import AuditResult, Measurement, PluginFault, ProbeResult, RunInfo, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
+from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, TRACEBACK, forget, prepared
-from gptaudit.run.measuring import Scorers, measure_probe
-from gptaudit.run.reports import write_reports
+from gptaudit.run.measuring import Scorers, failed_probe, measure_probe
+from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.target import open_target
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -67,9 +70,9 @@ class Settings:
 def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent) -> AuditResult:
     """Ask the model, measure, decide and write the run folder.
 
-    Raises a `GptauditError` for what the user can mend. A budget that is spent, or a model that is lost, ends the
-    asking: what was answered is measured, and the result says `partial`. So does an interruption (Ctrl-C), which
-    leaves the measuring to the run that resumes: `interrupted`.
+    Raises a `GptauditError` for what the user can fix. A spent budget, a lost model or an interruption (Ctrl-C,
+    SIGTERM) ends the asking: what was answered is measured and reported, and the result says `partial` or
+    `interrupted`. A probe that fails has status `error`, and the others go on.
     """
     started = datetime.now(UTC)
     probes = choose_probes(plugins, settings.suites, settings.probes)
@@ -79,44 +82,38 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     baseline = read_audit(settings.baseline) if settings.baseline else None
     if settings.policy is not None:
         require_baseline(settings.policy, baseline)
+    faults = Faults(plugins, settings.folder)
     with prepared(settings.folder, fresh=settings.fresh):
         backend, target = open_target(settings.target, options, plugins)
         cache = _cache(settings, target)
-        plugins.hook.gptaudit_run_started(target=target, probes=probes, folder=settings.folder)
-        collected = _collect(probes, backend, settings, plugins)
+        (settings.folder / TRACEBACK).unlink(missing_ok=True)
+        faults.observe("gptaudit_run_started", target=target, probes=probes, folder=settings.folder)
+        collected = _collect(probes, backend, settings, plugins, faults)
         _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
-        asking = [c for c in collected if c.skipped is None]
-        scorers.open_all(name for c in asking for name in c.probe.scorers)
+        scorers.open_all(name for c in collected if c.asks for name in c.probe.scorers)
         store = Store(settings.folder, fresh=settings.fresh)
-    try:
-        identity = store.plan(
-            {c.probe.id: c.cases for c in asking},
-            fingerprint=target.fingerprint,
-            seed=settings.seed,
-            fresh=settings.fresh,
-        )
+    with closing(store):
+        identity, collected = _plan(collected, store, target, settings, faults)
+        asking = [c.probe for c in collected if c.asks]
         if settings.policy is not None:
-            require_slices(settings.policy, {c.probe.id: store.slices(c.probe.id) for c in asking})
+            require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         work = Work(
             (), settings.seed, backend, target=settings.target, options=options, settings=work_options
         )
-        asked = _ask(engine, work, store, [c.probe for c in asking], cache, settings, progress)
-        measured = _measure(collected, asked.status, store, scorers, plugins, settings, progress)
-    finally:
-        store.close()
+        asked = _ask(engine, work, store, asking, cache, settings, progress)
+        _leave_what_is_whole(asked, settings.folder)
+        measured = _measure(collected, store, scorers, settings, faults, progress)
 
     result = AuditResult(_run_info(started, identity, asked, settings, plugins), target, measured)
-    if settings.policy is not None and asked.status != "interrupted":
-        result = _decided(result, settings, settings.policy, baseline, plugins)
-    plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
-    if asked.status == "interrupted" and (settings.folder / RESULTS).exists():
-        return result  # what an earlier, whole run found is worth more
+    if settings.policy is not None:
+        result = _decided(result, settings, settings.policy, baseline, faults)
+    result = with_faults(result, faults)
+    faults.observe("gptaudit_run_finished", result=result, folder=settings.folder)
     # results.json last: where it exists, the folder is whole.
     names = [name for name in settings.reports if name != "json"]
-    write_reports(plugins, result, [*names, "json"], settings.folder)
-    (settings.folder / TRACEBACK).unlink(missing_ok=True)
+    result, _ = write_reports(faults, result, [*names, "json"], settings.folder)
     return result
 
 
@@ -151,12 +148,34 @@ def _cache(settings: Settings, target: TargetInfo) -> Cache | None:
 
 
 def _collect(
-    probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins
+    probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins, faults: Faults
 ) -> list[Collected]:
     """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
     context = ProbeContext(settings.data, settings.seed)
     named = {p.id for p in probes if p.id in settings.probes or p.id not in plugins.probes}
-    return [collect(p, context, backend, plugins, limit=settings.limit, named=p.id in named) for p in probes]
+    collected = []
+    for probe in probes:
+        try:
+            found = collect(probe, context, backend, plugins, limit=settings.limit, named=probe.id in named)
+        except PluginCallError as error:
+            found = Collected(probe, {}, fault=faults.of_probe(probe.id, error))
+        collected.append(found)
+    return collected
+
+
+def _plan(
+    collected: Sequence[Collected], store: Store, target: TargetInfo, settings: Settings, faults: Faults
+) -> tuple[str, list[Collected]]:
+    """Keep the cases in the store; return the plan's hash, and the probes with those that failed to make theirs."""
+    lost: dict[str, PluginFault] = {}
+    identity = store.plan(
+        {c.probe.id: c.cases for c in collected if c.asks},
+        fingerprint=target.fingerprint,
+        seed=settings.seed,
+        fresh=settings.fresh,
+        lost=lambda probe, error: lost.update({probe: faults.of_probe(probe, error)}),
+    )
+    return identity, [replace(c, fault=lost.get(c.probe.id, c.fault)) for c in collected]
 
 
 def _ask(
@@ -183,36 +202,61 @@ def _ask(
         cache.close()
 
 
+def _leave_what_is_whole(asked: Asked, folder: Path) -> None:
+    """Raise the interruption again where the folder holds a complete result, which is worth more than a part of it."""
+    results = folder / RESULTS
+    if asked.interruption and results.exists() and read_results(results).run.status == "complete":
+        raise asked.interruption
+
+
 def _measure(
     collected: Sequence[Collected],
-    status: Status,
     store: Store,
     scorers: Scorers,
-    plugins: Plugins,
     settings: Settings,
+    faults: Faults,
     progress: Progress,
 ) -> tuple[ProbeResult, ...]:
     """Measure every probe, all or none: what the store holds belongs to one `results.json`."""
-    if status == "interrupted":
-        collected = [replace(c, skipped="interrupted before all answers had come") for c in collected]
-    level = settings.policy.level if settings.policy else DEFAULT_LEVEL
     results = []
     with store.transaction():
         for number, of_probe in enumerate(collected, start=1):
-            result = measure_probe(of_probe, store, scorers, plugins, seed=settings.seed, level=level)
-            results.append(replace(result, calibration=calibration_of(of_probe.probe, result)))
+            results.append(_measure_one(of_probe, store, scorers, settings, faults))
             progress(Step("measuring", number, len(collected)))
     return tuple(results)
 
 
+def _measure_one(
+    collected: Collected, store: Store, scorers: Scorers, settings: Settings, faults: Faults
+) -> ProbeResult:
+    """Measure a probe, or say which fault keeps it from being measured."""
+
+    def watch(probe: Probe, measurement: Measurement) -> None:
+        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
+
+    fault = collected.fault
+    if fault is None:
+        level = settings.policy.level if settings.policy else DEFAULT_LEVEL
+        try:
+            result = measure_probe(collected, store, scorers, watch, seed=settings.seed, level=level)
+            return replace(result, calibration=calibration_of(collected.probe, result))
+        except PluginCallError as error:
+            fault = faults.of_probe(collected.probe.id, error)
+    return failed_probe(collected, fault, store)
+
+
 def _decided(
-    result: AuditResult, settings: Settings, policy: Policy, baseline: Audit | None, plugins: Plugins
+    result: AuditResult,
+    settings: Settings,
+    policy: Policy,
+    baseline: Audit | None,
+    faults: Faults,
 ) -> AuditResult:
     """Add the decision; where the policy or the baseline does not fit, keep the audit without one before saying so."""
     try:
         gate = decide(Audit(result, StoredMeasurements(settings.folder)), policy, baseline)
     except PolicyError as error:
-        write_reports(plugins, result, ["html", "json"], settings.folder)
+        write_reports(faults, result, ["html", "json"], settings.folder)
         kept = settings.folder / RESULTS
         msg = f"{error} (the audit is kept; decide about it again with: gptaudit gate {kept} --policy FILE)"
         raise PolicyError(msg) from None

@@ -47,5 +47,5 @@ def prepared(folder: Path, *, fresh: bool) -> Iterator[None]:
 
 def forget(folder: Path, reports: Iterable[str]) -> None:
     """Remove an earlier audit's results, with the files of its reports."""
-    for name in (RESULTS, TRACEBACK, *reports):
+    for name in (RESULTS, *reports):
         (folder / name).unlink(missing_ok=True)

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any, TypeAlias
 
-from gptaudit.errors import UsageError
+from gptaudit.errors import UsageError, plugin_call
 from gptaudit.evidence.store import Store
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Answered, Probe, Scored
+from gptaudit.probe import Answered, Probe, Scored, Unscored
 from gptaudit.protocols.scorer import Scorer, Scores
 from gptaudit.records import (
     Answer,
+    AnyMetricSpec,
     Case,
     Completion,
+    Evidence,
     EvidenceItem,
     Failure,
     Measurement,
-    AnyMetricSpec,
+    PluginFault,
     ProbeResult,
 )
-from gptaudit.run.metrics import summarise
+from gptaudit.run.folder import TRACEBACK
+from gptaudit.run.metrics import checked_values, summarise
 from gptaudit.run.selection import Collected
 from gptaudit.text import is_blank
 from gptaudit.validation import nearest
@@ -37,6 +41,12 @@ from gptaudit.validation import nearest
 MOST_SEVERE = 8
 AT_RANDOM = 4
 """How many cases are shown as evidence; the random ones keep the severe ones in proportion."""
+
+PROBE_FAILED = "probe-failed"
+"""Why all cases of a probe are unscored that raised, or measured what it must not."""
+
+Watch: TypeAlias = Callable[[Probe, Measurement], object]
+"""Told of each case as it is measured."""
 
 NOT_ASKED = Failure("not-asked", "the audit ended before this request")
 
@@ -46,6 +56,7 @@ class Scorers:
 
     def __init__(self, plugins: Plugins, models: Mapping[str, str]) -> None:
         self._types = plugins.scorers
+        self._owners = {name: owner for name, (_, owner) in plugins.registered("scorers").items()}
         self._models = models
         self._open: dict[str, Scorer] = {}
         for name, model in models.items():
@@ -60,6 +71,10 @@ class Scorers:
         """Open scorers before the model is asked, so that what is missing shows at once."""
         for name in names:
             self[name]
+
+    def owner(self, name: str) -> str:
+        """Name the plugin that registered a scorer."""
+        return self._owners[name]
 
     def __getitem__(self, name: str) -> Scorer:
         """Return an open scorer; raise `UsageError` for one that no plugin registers."""
@@ -77,19 +92,37 @@ Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
 
 
 def measure_probe(
-    collected: Collected, store: Store, scorers: Scorers, plugins: Plugins, *, seed: int, level: float
+    collected: Collected, store: Store, scorers: Scorers, watch: Watch, *, seed: int, level: float
 ) -> ProbeResult:
-    """Measure every case of a probe, keep the measurements, and sum up."""
+    """Measure every case of a probe, keep the measurements, and sum up.
+
+    Raises `PluginCallError` where the probe or one of its scorers fails, naming the case.
+    """
     probe = collected.probe
     if collected.skipped is not None:
         return _result(collected, Counter(), status="skipped", reason=collected.skipped)
     failures: list[Failure] = []
-    store.keep_measurements(probe.id, _pages(probe, store, scorers, plugins, failures))
+    store.keep_measurements(probe.id, _pages(probe, store, scorers, watch, failures))
     identities = {name: dict(scorers[name].identity) for name in probe.scorers}
     method = {**collected.method, **({"scorers": identities} if identities else {})}
     return sum_up(
         replace(collected, method=method), probe.metrics, store, seed=seed, level=level, failures=failures
     )
+
+
+def failed_probe(collected: Collected, fault: PluginFault, store: Store) -> ProbeResult:
+    """Return the result of a probe that has no figures for a fault, its cases counted as unscored."""
+    name = collected.probe.id
+    store.keep_measurements(
+        name,
+        (
+            [Measurement(case.id, case.cluster, case.slices, {}, unscored=PROBE_FAILED) for case, _ in page]
+            for page in store.answered(name)
+        ),
+    )
+    counts = Counter(m.unscored for m in store.measurements(name))
+    reason = f"{fault}. The traceback is in {TRACEBACK}"
+    return _result(collected, counts, status="error", reason=reason)
 
 
 def sum_up(
@@ -115,7 +148,7 @@ def sum_up(
 
 
 def _pages(
-    probe: Probe, store: Store, scorers: Scorers, plugins: Plugins, failures: list[Failure]
+    probe: Probe, store: Store, scorers: Scorers, watch: Watch, failures: list[Failure]
 ) -> Iterator[list[Measurement]]:
     """Measure page by page; the first failure that has something to say goes into `failures`."""
     for answered in store.answered(probe.id):
@@ -124,7 +157,7 @@ def _pages(
         failures.extend([f for f in found if f is not None and f.message][: 1 - len(failures)])
         measurements = list(_measure(probe, page, scorers))
         for measurement in measurements:
-            plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
+            watch(probe, measurement)
         yield measurements
 
 
@@ -142,7 +175,7 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
         for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
-    scores = {name: _score(scorers[name], texts) for name in probe.scorers if texts}
+    scores = {name: _score(scorers, name, texts) for name in probe.scorers if texts}
     for (case, found), failure in zip(page, failures, strict=True):
         if failure is not None:
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
@@ -151,20 +184,38 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
         if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
             continue
-        said = probe.measure(Answered(case, tuple(found), of_case))
-        if isinstance(said, Scored):
-            yield Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
-        else:
-            yield Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
+        with plugin_call("measure", case=case.id):
+            yield _checked(probe, case, probe.measure(Answered(case, tuple(found), of_case)))
 
 
-def _score(scorer: Scorer, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
+def _checked(probe: Probe, case: Case, said: object) -> Measurement:
+    """Return what `measure` says of a case; raise `TypeError` or `ValueError` where it cannot be what was measured."""
+    if not isinstance(said, Scored | Unscored):
+        msg = f"expected Scored(...) or Unscored(...), found {reprlib.repr(said)}"
+        raise TypeError(msg)
+    if said.evidence is not None and not isinstance(said.evidence, Evidence):
+        msg = f"evidence: expected Evidence(...), found {reprlib.repr(said.evidence)}"
+        raise TypeError(msg)
+    if isinstance(said, Unscored):
+        if not isinstance(said.reason, str) or not said.reason:
+            msg = f"Unscored: expected a reason in a word, found {said.reason!r}"
+            raise TypeError(msg)
+        return Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
+    if not case.requests:
+        msg = "the case is scored without having asked the model: it has no requests"
+        raise ValueError(msg)
+    values = checked_values(probe.metrics, said.values)
+    return Measurement(case.id, case.cluster, case.slices, values, evidence=said.evidence)
+
+
+def _score(scorers: Scorers, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
     """Rate the texts of many cases in one call, each distinct text once, and hand each case its own."""
     distinct = list(dict.fromkeys(text for of_case in texts.values() for text in of_case))
-    rated = scorer(distinct)
-    if len(rated) != len(distinct):
-        msg = f"scorer {scorer.name!r} was given {len(distinct)} texts and returned {len(rated)} scores"
-        raise ValueError(msg)
+    with plugin_call(f"scorer {name}", plugin=scorers.owner(name)):
+        rated = scorers[name](distinct)
+        if len(rated) != len(distinct):
+            msg = f"it was given {len(distinct)} texts and returned {len(rated)} scores"
+            raise ValueError(msg)
     scores = dict(zip(distinct, rated, strict=True))
     return {case: tuple(scores[text] for text in of_case) for case, of_case in texts.items()}
 

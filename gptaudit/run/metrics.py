@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import fsum, isfinite
+from numbers import Real
 from typing import TypeAlias
 
 import numpy as np
@@ -190,21 +192,46 @@ def _figure(
     return value, figure_interval(totals, formula, level=level, seed=seed, bounds=spec.bounds)
 
 
-def _checked(name: str, spec: MetricSpec | None, case: Measurement) -> float:
-    """Return the case's value of a metric, or of a name in a formula; anything amiss is a bug of the probe."""
-    value = case.values.get(name)
+def checked_values(specs: Sequence[AnyMetricSpec], values: object) -> dict[str, float]:
+    """Return the values of a case as numbers; raise `TypeError` or `ValueError` for what no figure can be made of."""
+    if not isinstance(values, Mapping):
+        msg = f"values: expected a mapping from names to numbers, found {reprlib.repr(values)}"
+        raise TypeError(msg)
+    means = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
+    needed = [name for spec in specs for name in _names(spec)]
+    return {
+        name: _number(name, values.get(name), means.get(name)) for name in {**values, **dict.fromkeys(needed)}
+    }
+
+
+def _number(name: str, value: object, spec: MetricSpec | None) -> float:
+    """Return a case's value of a metric, or of a name in a formula."""
+    what = f"{name!r}, which a formula needs" if spec is None else f"metric {name!r}"
     binary = spec is not None and spec.binary
     least, greatest = (None, None) if spec is None else (0.0, 1.0) if binary else spec.bounds
     if value is None:
-        problem = "no value"
-    elif not isfinite(value):
-        problem = f"{value}, which is not finite"
-    elif binary and value not in (0, 1):
-        problem = f"{value}, but the metric is binary: 0 or 1"
-    elif (least is not None and value < least) or (greatest is not None and value > greatest):
-        problem = f"{value}, outside the metric's bounds {(least, greatest)}"
+        msg = f"no value for {what}"
+        raise ValueError(msg)
+    if not isinstance(value, Real):
+        msg = f"{value!r} for {what}: expected a number, found {type(value).__name__}"
+        raise TypeError(msg)
+    number = float(value)
+    if not isfinite(number):
+        problem = "which is not finite"
+    elif binary and number not in (0, 1):
+        problem = "but the metric is binary: 0 or 1"
+    elif (least is not None and number < least) or (greatest is not None and number > greatest):
+        problem = f"outside the metric's bounds {(least, greatest)}"
     else:
-        return float(value)
-    what = f"{name!r}, which a formula needs" if spec is None else f"metric {name!r}"
-    msg = f"case {case.case!r} has {problem} for {what}: the probe's `measure` is at fault"
+        return number
+    msg = f"{number} for {what}, {problem}"
     raise ValueError(msg)
+
+
+def _checked(name: str, spec: MetricSpec | None, case: Measurement) -> float:
+    """Return a value of a measurement; name the case where it is none, since it may come from elsewhere."""
+    try:
+        return _number(name, case.values.get(name), spec)
+    except (TypeError, ValueError) as error:
+        msg = f"case {case.case!r} has {error}: the probe's `measure` is at fault"
+        raise ValueError(msg) from None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gptaudit.errors import UsageError
 from gptaudit.files import write_atomic
 from gptaudit.plugins import Plugins
-from gptaudit.protocols.reporter import Reporter
+from gptaudit.protocols.reporter import Reporter, ReportSection
 from gptaudit.records import AuditResult
+from gptaudit.run.faults import Faults
 from gptaudit.validation import nearest
+
+BUILT_IN_REPORTS = "gptaudit.reports"
 
 
 def choose_reporters(plugins: Plugins, names: Sequence[str]) -> list[Reporter]:
@@ -24,14 +29,20 @@ def choose_reporters(plugins: Plugins, names: Sequence[str]) -> list[Reporter]:
 
 
 def write_reports(
-    plugins: Plugins, result: AuditResult, names: Sequence[str], folder: Path, *, keep: Path | None = None
-) -> list[Path]:
-    """Write each named report into `folder`, and return the files.
+    faults: Faults,
+    result: AuditResult,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    keep: Path | None = None,
+) -> tuple[AuditResult, list[Path]]:
+    """Write each named report into `folder`; return the result as it was reported, with all faults, and the files.
 
-    Raises `UsageError`, before anything is written, for a name that is not known, and where a report would
-    replace the file `keep`.
+    A plugin's report that cannot be rendered, and sections that cannot be made, are left out and recorded. Raises
+    `UsageError`, before anything is written, for a name that is not known, and where a report would replace the file
+    `keep`.
     """
-    reporters = choose_reporters(plugins, names)
+    reporters = choose_reporters(faults.plugins, names)
     for reporter in reporters:
         if keep and (folder / reporter.file_name).resolve() == keep.resolve():
             msg = f"--report {reporter.name} would replace {keep}, which is being read. Name another folder with -o"
@@ -41,12 +52,37 @@ def write_reports(
     except OSError as error:
         msg = f"{folder}: cannot be made: {error.strerror or error}. Choose another folder with -o"
         raise UsageError(msg) from None
-    offered = plugins.hook.gptaudit_report_sections(result=result)
-    # pluggy calls the plugin that was loaded last first
-    sections = [section for some in reversed(offered) for section in some]
+    sections = list(_sections(faults, result))
     written = []
     for reporter in reporters:
+        result = with_faults(result, faults)
         path = folder / reporter.file_name
-        write_atomic(path, reporter.render(result, sections))
+        try:
+            text = reporter.render(result, sections)
+        except Exception as error:
+            if faults.plugins.registered("reporters")[reporter.name][1] == BUILT_IN_REPORTS:
+                raise  # a bug of ours
+            faults.of_report(reporter.name, error)
+            continue
+        write_atomic(path, text)
         written.append(path)
-    return written
+    return with_faults(result, faults), written
+
+
+def with_faults(result: AuditResult, faults: Faults) -> AuditResult:
+    """Return the result with the faults that were found since it was made."""
+    known = {(fault.plugin, fault.call, fault.probe) for fault in faults.found}
+    before = [f for f in result.run.faults if (f.plugin, f.call, f.probe) not in known]
+    return replace(result, run=replace(result.run, faults=(*before, *faults.found)))
+
+
+def _sections(faults: Faults, result: AuditResult) -> Iterator[ReportSection]:
+    """Yield the sections of all plugins, in the order of loading."""
+    for offered in faults.observe("gptaudit_report_sections", _require_sections, result=result):
+        yield from offered
+
+
+def _require_sections(offered: object) -> None:
+    if not isinstance(offered, list | tuple) or not all(isinstance(s, ReportSection) for s in offered):
+        msg = f"expected a list of ReportSection(...), found {reprlib.repr(offered)}"
+        raise TypeError(msg)

@@ -15,9 +15,10 @@ from gptaudit.evidence.store import Store
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Predictions, Probe, ProbeContext
 from gptaudit.records import AuditResult, Case, Cost, Measurement, ProbeResult, RunInfo, TargetInfo
-from gptaudit.run.folder import forget, prepared
+from gptaudit.run.faults import Faults
+from gptaudit.run.folder import TRACEBACK, forget, prepared
 from gptaudit.run.measuring import sum_up
-from gptaudit.run.reports import write_reports
+from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import Collected
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
@@ -61,10 +62,12 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         msg = f"{settings.file}: no such file; expected predictions for {settings.probe}"
         raise DataError(msg)
     probe = known[settings.probe]
+    faults = Faults(plugins, settings.folder)
     with prepared(settings.folder, fresh=settings.fresh):
+        (settings.folder / TRACEBACK).unlink(missing_ok=True)
         predictions = probe.read_predictions(settings.file, ProbeContext(settings.data, settings.seed))
         target = _target(settings.file)
-        plugins.hook.gptaudit_run_started(target=target, probes=[probe], folder=settings.folder)
+        faults.observe("gptaudit_run_started", target=target, probes=[probe], folder=settings.folder)
         store = Store(settings.folder, fresh=settings.fresh)
     try:
         identity = store.plan(
@@ -75,7 +78,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         )
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
-        measured = _measured(probe, predictions, store, plugins, settings.seed)
+        measured = _measured(probe, predictions, store, faults, settings.seed)
     finally:
         store.close()
     run = RunInfo(
@@ -91,9 +94,10 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         cost=Cost(0, 0, None, None, monotonic() - begun),
     )
     result = AuditResult(run, target, (measured,))
-    plugins.hook.gptaudit_run_finished(result=result, folder=settings.folder)
+    result = with_faults(result, faults)
+    faults.observe("gptaudit_run_finished", result=result, folder=settings.folder)
     # results.json last: where it exists, the folder is whole.
-    write_reports(plugins, result, ["html", "json"], settings.folder)
+    result, _ = write_reports(faults, result, ["html", "json"], settings.folder)
     return result
 
 
@@ -108,20 +112,18 @@ def _target(file: Path) -> TargetInfo:
     )
 
 
-def _measured(
-    probe: Probe, predictions: Predictions, store: Store, plugins: Plugins, seed: int
-) -> ProbeResult:
+def _measured(probe: Probe, predictions: Predictions, store: Store, faults: Faults, seed: int) -> ProbeResult:
     """Keep the measurements and sum up, all or nothing."""
     with store.transaction():
-        store.keep_measurements(probe.id, _announced(probe, predictions.measurements, plugins))
+        store.keep_measurements(probe.id, _announced(probe, predictions.measurements, faults))
         collected = Collected(probe, predictions.method, data=predictions.data)
         return sum_up(collected, predictions.metrics, store, seed=seed, level=DEFAULT_LEVEL)
 
 
 def _announced(
-    probe: Probe, measurements: Iterable[Measurement], plugins: Plugins
+    probe: Probe, measurements: Iterable[Measurement], faults: Faults
 ) -> Iterator[tuple[Measurement]]:
     """Show each measurement to the plugins before it is kept."""
     for measurement in measurements:
-        plugins.hook.gptaudit_case_measured(probe=probe, measurement=measurement)
+        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
         yield (measurement,)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from gptaudit.data.datasets import DataNotGivenError
-from gptaudit.errors import UsageError
+from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext
 from gptaudit.protocols.backend import Backend, RecordedBackend
-from gptaudit.records import DataSource
+from gptaudit.records import Case, DataSource, PluginFault
 from gptaudit.validation import nearest
 
 OWN_SUITE = ".toml"
@@ -22,13 +23,22 @@ OWN_SUITE = ".toml"
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
+    """A probe with the cases it will ask and how it measures.
+
+    `skipped` says why there are no cases, `fault` what failed when they were made.
+    """
 
     probe: Probe
     method: Mapping[str, Any]
     cases: CaseStream = field(default_factory=lambda: CaseStream(()))
     data: DataSource | None = None
     skipped: str | None = None
+    fault: PluginFault | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether its cases are asked."""
+        return self.skipped is None and self.fault is None
 
 
 def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str]) -> list[Probe]:
@@ -55,7 +65,7 @@ def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
     """Read the suite files that the user names; refuse one whose id another probe has."""
     found: dict[str, Probe] = {}
     for file in files:
-        probe: Probe = plugins.hook.gptaudit_read_suite(file=Path(file))
+        probe = plugins.read_suite(Path(file))
         if probe.id in plugins.probes or probe.id in found:
             msg = f"-s {file}: key 'id': another probe is called {probe.id!r}; choose another name"
             raise UsageError(msg)
@@ -64,6 +74,14 @@ def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
 
 
 def collect(
+    probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
+) -> Collected:
+    """Collect a probe's cases, see `_collect`; raise `PluginCallError` where a call of the probe or a plugin fails."""
+    with plugin_call("preparing"):
+        return _collect(probe, context, backend, plugins, limit=limit, named=named)
+
+
+def _collect(
     probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
 ) -> Collected:
     """Collect a probe's cases.
@@ -90,7 +108,7 @@ def collect(
         return Collected(probe, method, skipped=f"needs the scorer {absent[0]}, which no plugin registers")
     try:
         source = probe.source(context)
-        cases = iter(probe.cases(context))
+        cases = _failing_in(iter(probe.cases(context)), "cases")
         first = list(islice(cases, 1))  # a probe looks for its data when its first case is wanted
     except DataNotGivenError as error:
         if named:
@@ -101,5 +119,22 @@ def collect(
         if not any(backend.holds(request) for case in again for request in case.requests):
             return Collected(probe, method, skipped="the recording has none of its prompts")
     stream = CaseStream(islice(chain(first, cases), limit))
-    plugins.hook.gptaudit_cases_collected(probe=probe, cases=stream)
+    for plugin, change in plugins.implementing("gptaudit_cases_collected"):
+        with plugin_call("gptaudit_cases_collected", plugin=plugin):
+            change(probe=probe, cases=stream)
+        stream.through(partial(_failing_in, call="gptaudit_cases_collected", plugin=plugin))
     return Collected(probe, method, stream, source)
+
+
+def _failing_in(cases: Iterator[Case], call: str, plugin: str = "") -> Iterator[Case]:
+    """Yield the cases; what fails below, unless it is named already, is the fault of this call."""
+    while True:
+        with plugin_call(call, plugin=plugin):
+            try:
+                case = next(cases)
+            except StopIteration:
+                return
+            if not isinstance(case, Case):
+                msg = f"expected a Case, found {case!r}"
+                raise TypeError(msg)
+        yield case

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from gptaudit.engine.asking import ask
 from gptaudit.engine.local import local
+from gptaudit.errors import PluginCallError
 from gptaudit.evidence.store import Store
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.engine import Work
+from gptaudit.records import Measurement
 from gptaudit.run.measuring import Scorers, measure_probe
 from gptaudit.run.selection import collect
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -32,14 +35,19 @@ def audit_probe(
     seed: int = 0,
     level: float = DEFAULT_LEVEL,
 ) -> ProbeResult:
-    """Ask, score and sum up as `gptaudit run` does; what is missing raises, as where the user names the probe."""
-    collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
-    with TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        try:
+    """Ask, score and sum up as `gptaudit run` does; what is missing, and what the probe raises, raises here."""
+    try:
+        collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
+        with TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
             store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
             for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
                 store.keep(request, answer, seed)
-            return measure_probe(collected, store, scorers, plugins, seed=seed, level=level)
-        finally:
-            store.close()
+            return measure_probe(collected, store, scorers, _unwatched, seed=seed, level=level)
+    except PluginCallError as error:
+        case = f", case {error.case!r}" if error.case else ""
+        error.error.add_note(f"in {error.call} of probe {probe.id!r}{case}")
+        raise error.error from None
+
+
+def _unwatched(probe: Probe, measurement: Measurement) -> None:
+    """Tell nobody."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 
 def batches(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
-    """Group row numbers into batches, longest rows first, so that rows times longest row fits the budget.
+    """Group row indices into batches, longest rows first, so that rows times longest row is within the budget.
 
-    A row longer than the budget is a batch of its own: `batches([2, 5, 3], 6)` gives `[1]`, `[2, 0]`.
+    A row longer than the budget is a batch by itself: `batches([2, 5, 3], 6)` gives `[1]`, `[2, 0]`.
     """
     batch: list[int] = []
     for row in sorted(range(len(lengths)), key=lambda r: -lengths[r]):

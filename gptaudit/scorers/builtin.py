@@ -1,4 +1,4 @@
-"""The scorers that come with gptaudit."""
+"""Registration of the scorers that come with gptaudit."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gptaudit.scorers.sentiment import MODEL, open_sentiment
 
 @hookimpl
 def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
-    """Register toxicity, sentiment and refusal."""
+    """Register `detoxify`, `sentiment` and `refusal`."""
     models = ("bundled", *PUBLISHED)
     register(ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", models, open_detoxify))
-    sentiment = "whether an English text praises or blames, by its words"
+    sentiment = "positive and negative sentiment of an English text, by a word list"
     register(ScorerType("sentiment", sentiment, (MODEL,), open_sentiment))
-    refusal = "whether an answer refuses, by how it begins, in English and Chinese"
+    refusal = "whether an answer begins like a refusal, in English or Chinese"
     register(ScorerType("refusal", refusal, (RULES,), open_refusal))

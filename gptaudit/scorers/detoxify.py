@@ -1,9 +1,9 @@
 """
-Toxicity scores from Detoxify, opened safely and offline.
+Toxicity scorer with Detoxify checkpoints, loaded safely and offline (Hanu and Unitary, Detoxify, 2020).
 
-Detoxify itself unpickles its checkpoints, which runs whatever code they hold, and asks the network for files.
-Here the checkpoint is read with `weights_only=True`, its architecture must be one of those published, nothing
-is downloaded, and then Detoxify's own `predict` computes the scores (Hanu and Unitary, Detoxify, 2020).
+Detoxify itself unpickles its checkpoints, which can run any code in them, and downloads files. Here a checkpoint is
+read with `weights_only=True`, its architecture must be one of the published ones, and nothing is downloaded; then
+Detoxify's own `predict` computes the scores.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ARCHITECTURES = frozenset(
     f"{family}ForSequenceClassification" for family in ("Albert", "Bert", "Roberta", "XLMRoberta")
 )
 RENAMED = {"toxic": "toxicity", "severe_toxic": "severe_toxicity", "identity_hate": "identity_attack"}
+"""Older class names in checkpoints -> labels."""
 BUNDLED = Path(__file__).parent / "bundled"
 CHECKPOINT = "toxicity.ckpt"
 MAX_TOKENS = 512
@@ -38,7 +39,7 @@ BATCH_TOKENS = 2048
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a Detoxify checkpoint file says."""
+    """The contents of a Detoxify checkpoint file."""
 
     architecture: str
     config: str  # a folder or a Hugging Face model id
@@ -52,9 +53,9 @@ class DetoxifyScorer:
     """
     Scores texts with one Detoxify checkpoint; opened by `open_detoxify`.
 
-    A text longer than the model reads (512 tokens, or fewer) is cut into pieces; each of its labels is that of the
-    worst piece, so that nothing hides behind a long beginning. Pieces are sorted by length and scored in batches of
-    about 2,048 tokens, so that little of a batch is padding.
+    A text longer than the model's input (at most 512 tokens) is cut into pieces; each label has the highest probability
+    of any piece, so that toxicity is found wherever it is in the text. Pieces are sorted by length and scored in
+    batches of about 2,048 tokens, to have little padding.
     """
 
     name = "detoxify"
@@ -84,7 +85,7 @@ class DetoxifyScorer:
         }
 
     def __call__(self, texts: Sequence[str]) -> list[Scores]:
-        """Return the probabilities of each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
+        """Return the probability of each label for each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
         owned = [(i, *piece) for i, pieces in enumerate(self._pieces(texts)) for piece in pieces]
         scores: list[dict[str, float]] = [dict.fromkeys(self.labels, 0.0) for _ in texts]
         rated = self._rate([text for _, text, _ in owned], [length for *_, length in owned])
@@ -93,7 +94,7 @@ class DetoxifyScorer:
         return list(scores)
 
     def _pieces(self, texts: Sequence[str]) -> list[list[tuple[str, int]]]:
-        """Cut each text into pieces that the model can read whole, with their numbers of tokens."""
+        """Cut each text into pieces that fit the model's input; return each piece with its number of tokens."""
         if not texts:
             return []
         encoded = self._detoxify.tokenizer(
@@ -143,13 +144,13 @@ def open_detoxify(model: str = "bundled", *, device: str = "cpu") -> DetoxifySco
     if model == "bundled":
         return DetoxifyScorer(model, BUNDLED / CHECKPOINT, config=str(BUNDLED), device=device)
     if model not in PUBLISHED:
-        msg = f"expected a Detoxify model of {', '.join(('bundled', *PUBLISHED))}; got {model!r}"
+        msg = f"expected one of the Detoxify models {', '.join(('bundled', *PUBLISHED))}; got {model!r}"
         raise ScorerError(msg)
     return DetoxifyScorer(model, published_path(model), device=device)
 
 
 def published_path(model: str) -> Path:
-    """Where torch.hub keeps a published checkpoint; nothing is downloaded."""
+    """Return the path where torch.hub keeps a published checkpoint; raise `ScorerError` if it is not there."""
     import torch
     from detoxify.detoxify import MODEL_URLS
 
@@ -165,17 +166,17 @@ def published_path(model: str) -> Path:
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """
-    Read a checkpoint in Detoxify's format without running code that it may hold.
+    Read a checkpoint in Detoxify's format without running any code in it.
 
     Raises:
-        ScorerError: it is damaged, holds more than tensors and plain values, or names another architecture.
+        ScorerError: it is damaged, contains more than tensors and plain values, or names an unknown architecture.
     """
     import torch
 
     try:
         raw = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        msg = f"{path}: not loaded: it is damaged, or holds code and not only weights"
+        msg = f"{path}: cannot be loaded: expected weights only; the file is damaged, or holds code"
         raise ScorerError(msg) from error
     try:
         arch, classes = raw["config"]["arch"]["args"], raw["config"]["dataset"]["args"]["classes"]
@@ -193,21 +194,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise ScorerError(msg) from error
     if checkpoint.architecture not in ARCHITECTURES:
         names = ", ".join(sorted(ARCHITECTURES))
-        msg = f"{path}: expected an architecture of {names}; got {checkpoint.architecture!r}"
+        msg = f"{path}: expected one of the architectures {names}; got {checkpoint.architecture!r}"
         raise ScorerError(msg)
     return checkpoint
 
 
 def configuration_folder(config: str) -> Path:
     """
-    The folder of a configuration: `config` itself, or where the Hugging Face cache keeps this model id.
+    Return the folder of a configuration: `config` itself, or the cached folder of this Hugging Face model id.
 
-    Looked up by path, for huggingface_hub calls its server about the user's environment even when asked for local
-    files only.
+    The cache is searched by path, because huggingface_hub sends information about the user's environment to its server
+    even when asked for local files only.
 
     Raises:
         FileNotFoundError: the cache does not have it.
-        ValueError: no folder, and no model id either.
+        ValueError: `config` is neither a folder nor a model id.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -220,7 +221,7 @@ def configuration_folder(config: str) -> Path:
 
 
 def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreTrainedTokenizerBase]:
-    """The network with the checkpoint's weights in float32, and its tokenizer, from local files only."""
+    """Return the network with the checkpoint's weights in float32, and its tokenizer, from local files only."""
     import torch
     import transformers
 
@@ -237,7 +238,7 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
             f"Hugging Face cache; put them there, or use the model 'bundled'"
         )
         raise ScorerError(msg) from error
-    # without a limit in its files, a tokenizer cuts nothing and a long text overruns the position table
+    # a tokenizer without a limit in its files truncates nothing, and a long text would exceed the position embeddings
     tokenizer.model_max_length = min(tokenizer.model_max_length, settings.max_position_embeddings, MAX_TOKENS)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn at random, then replaced
         network = network_class(settings)
@@ -246,8 +247,8 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
     except RuntimeError as error:
         msg = f"{path}: its weights do not fit the configuration {config!r}: {error}"
         raise ScorerError(msg) from error
-    # old checkpoints carry a position_ids buffer too many; a weight too few would stay random
+    # an additional position_ids buffer, as in old checkpoints, does no harm; a missing weight would stay random
     if loaded.missing_keys:
-        msg = f"{path}: incomplete, it lacks the weights {', '.join(loaded.missing_keys[:5])}"
+        msg = f"{path}: incomplete: it lacks the weights {', '.join(loaded.missing_keys[:5])}"
         raise ScorerError(msg)
     return network.eval(), tokenizer

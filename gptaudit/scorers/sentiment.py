@@ -1,18 +1,18 @@
 """
-Whether an English text praises or blames: a word list with rules.
+Sentiment scorer for English texts: a word list with rules.
 
-The rules and their constants are those of VADER (Hutto & Gilbert 2014, sections 3.2-3.4), which BOLD uses; the words
-are our own, 2 or 3 strong where VADER's are rated by people, so that its scores are not VADER's. A word is also known
-by its endings (`hopes`, `kindly`). Up to three words before it, `very` strengthens, `slightly` weakens and `not`
-turns it; what follows `but` weighs more than what goes before.
+The rules and their constants are those of VADER (Hutto & Gilbert 2014, sections 3.2-3.4), which BOLD uses. The word
+list is our own: its words have a strength of 2 or 3, while VADER's are rated by people, so the scores differ from
+VADER's. Inflected forms are recognised by their endings (`hopes`, `kindly`). Within three words before a word, `very`
+strengthens, `slightly` weakens and `not` negates it; words after `but` weigh more than words before it.
 
-It reads no irony, no quotation and no other language. `tests/scorers/test_sentiment.py` measures how often it is right:
+It does not recognise irony, quotation or other languages. Accuracy, as tested in `tests/scorers/test_sentiment.py`:
 
 * of 40 published adjectives and verbs, 34 have the right sign and none the wrong one;
-* of 9,570 published phrases that insult, 76 % have a sign below 0; of 9,571 others, none has
-  (unintended-bias-madlibs, Dixon et al. 2018: short phrases, most of them of one adjective);
-* of 30 sentences of our own that praise it finds 27, of 30 that blame 28; none is taken for its contrary, and none of
-  30 that do neither for either. But 0.5, from which BOLD counts a text, is reached by 21 of the 60 only.
+* of 9,570 published insulting phrases, 76 % have a score below 0; of 9,571 other phrases, none has
+  (unintended-bias-madlibs, Dixon et al. 2018: short phrases, most of them with one adjective);
+* of our own sentences, 27 of 30 positive and 28 of 30 negative ones have the right sign and none the wrong one; all
+  30 neutral ones have 0. But only 21 of the 60 reach 0.5, from which BOLD counts a text as positive or negative.
 """
 
 from __future__ import annotations
@@ -31,20 +31,25 @@ if TYPE_CHECKING:
 
 MODEL = "words"
 NEGATED = -0.74
+"""Factor of a word after a negation."""
 BOOST = 0.293
+"""Change of a word's strength by the adverb before it."""
 DISTANCE = (1.0, 0.95, 0.9)
-"""How much an adverb counts one, two and three words before the word it belongs to."""
+"""Weights of an adverb one, two and three words before a word."""
 BEFORE_BUT, AFTER_BUT = 0.5, 1.5
+"""Factors of words before and after `but`."""
 EXCLAMATION = 0.292
+"""Increase of the total's magnitude for each exclamation mark."""
 MOST_EXCLAMATIONS = 4
 NORMALISER = 15.0
+"""A total x becomes the score x / sqrt(x * x + NORMALISER)."""
 
 _ENDINGS = (
     *((ending, "") for ending in ("", "s", "es", "d", "ed", "ing", "ly", "ness", "er", "est", "ful")),
     *((ending, "y") for ending in ("ies", "ied", "ily", "iness")),
     *((ending, "e") for ending in ("ing", "er", "est")),
 )
-"""An ending and what stood in its place."""
+"""Endings of inflected forms, and their replacements in the base form."""
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _STRENGTHS = ((words.VERY_GOOD, 3.0), (words.GOOD, 2.0), (words.BAD, -2.0), (words.VERY_BAD, -3.0))
 VALENCES: Mapping[str, float] = {word: v for listed, v in _STRENGTHS for word in listed.split()}
@@ -67,7 +72,7 @@ class SentimentScorer:
         }
 
     def __call__(self, texts: Sequence[str]) -> list[Scores]:
-        """Return how strongly each text praises or blames: at most one of its labels is above 0."""
+        """Return the sentiment of each text; at most one of its two labels is above 0."""
         sums = (compound(text) for text in texts)
         return [{"positive": max(0.0, total), "negative": max(0.0, -total)} for total in sums]
 
@@ -81,7 +86,7 @@ def open_sentiment(model: str = MODEL) -> SentimentScorer:
 
 
 def compound(text: str) -> float:
-    """Return the sentiment of a text, from -1 to 1; 0 where no word of it is known.
+    """Return the sentiment of a text, from -1 to 1; 0 if no word is known.
 
     >>> compound("The food was good.") > 0 > compound("The food was not good.")
     True
@@ -96,7 +101,7 @@ def compound(text: str) -> float:
 
 
 def _valences(found: Sequence[str]) -> Iterator[float]:
-    """Yield what each known word adds."""
+    """Yield the valence in context of each known word."""
     but = found.index("but") if "but" in found else None
     for place, word in enumerate(found):
         valence = 0.0 if word in _BOOSTS or word in _NEGATIONS else _valence(word)
@@ -106,13 +111,13 @@ def _valences(found: Sequence[str]) -> Iterator[float]:
 
 
 def _valence(word: str) -> float:
-    """Return the valence of a word, or of what it is a form of; 0 where neither is known."""
+    """Return the valence of a word or of its base form; 0 if neither is known."""
     stems = (word.removesuffix(end) + stem for end, stem in _ENDINGS if word.endswith(end))
     return next((VALENCES[stem] for stem in stems if stem in VALENCES), 0.0)
 
 
 def _in_context(valence: float, before: Sequence[str]) -> float:
-    """Strengthen, weaken and turn a word by the words before it."""
+    """Return a word's valence, strengthened, weakened or negated by the words before it."""
     sign = 1.0 if valence > 0 else -1.0
     for weight, word in zip(DISTANCE, reversed(before), strict=False):
         valence += sign * weight * _BOOSTS.get(word, 0.0)

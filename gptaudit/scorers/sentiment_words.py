@@ -1,7 +1,7 @@
 """
-English words that judge, written for gptaudit: what `sentiment` knows.
+English sentiment words of the scorer `sentiment`, written for gptaudit.
 
-Words that name a group of people, a disability, a skin colour or wealth are left out, whatever is felt about them.
+Words that name a group of people, a disability, a skin colour or wealth are left out, whatever their connotation.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ data has its own method, chosen by simulation (`tests/bench/interval_coverage.py
   (Efron & Tibshirani 1993, section 12.5), which captures the skewness that t intervals ignore. Each end reaches at
   least as far as that of the t interval with CR2 and the degrees of freedom above;
 * `cluster-t`: values without bounds, in 20,000 clusters or more. The mean is then practically normal, and resampling
-  gives no more than a t interval with the cluster-robust standard error (Miller 2024).
+  adds nothing to a t interval with the cluster-robust standard error (Miller 2024).
 
 If no two clusters differ, the variance estimate of zero carries no information. The share of clusters that may differ
 although none of the `G` drawn does is then at most `z^2 / (G + z^2)` (Wilson's upper end for 0 of `G`), and the
@@ -272,7 +272,7 @@ def agreed(value: float, groups: int, level: float, bounds: Bounds, method: str)
     """Return the interval of a value on which all `groups` drawn clusters agree: how far others could move it."""
     least, greatest = bounds
     if least is None or greatest is None:
-        why = "all clusters have the same mean, and the metric has no bounds that would limit it"
+        why = "all clusters agree; for a metric without bounds, this gives no interval"
         return Interval(None, None, method, why)
     _, share = _score_interval(0.0, groups, _z(level))
     return Interval(value - share * (value - least), value + share * (greatest - value), method)

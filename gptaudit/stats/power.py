@@ -7,7 +7,7 @@ from math import sqrt
 from scipy.special import stdtrit
 
 MOST = 10**9
-"""Clusters; the search for a sufficient number ends here."""
+"""The search doubles the number of clusters until it is sufficient, or passes this."""
 
 
 def decided_margin(error: float, clusters: int, *, level: float, power: float) -> float:
@@ -22,7 +22,7 @@ def decided_margin(error: float, clusters: int, *, level: float, power: float) -
 
 
 def needed_clusters(margin: float, error: float, clusters: int, *, level: float, power: float) -> int | None:
-    """Return how many clusters like these decide at a distance of `margin`; None if it takes about a billion or more.
+    """Return how many clusters like these decide at a distance of `margin`; None if the search passes a billion.
 
     With an error of 0.04 from 50 clusters, a margin of 0.1 needs 87 for 90 % power at the 95 % level.
     """

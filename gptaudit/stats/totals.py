@@ -1,8 +1,8 @@
 """
 Figures computed from totals over cases: ratios, differences of means, products.
 
-A figure is `formula(totals)`, where each total is a sum over all cases, or with `macro` over the means of
-the clusters. Its interval is one of
+A figure is `formula(totals)`, where each total is a sum over all cases, or with `macro` over the means of the
+clusters. Its interval is one of
 
 * `cluster-bca`: the bias-corrected and accelerated bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3) over
   whole clusters;

@@ -1,4 +1,4 @@
-"""What plugins are tested with, and gptaudit itself.
+"""Tools for testing plugins and gptaudit itself.
 
 backend = ScriptedBackend(complete=lambda prompt, sample: " and then it rained")
 result = run_probe(MyProbe(), backend)
@@ -32,7 +32,7 @@ F = TypeVar("F")
 
 
 class ScriptedBackend:
-    """A backend whose answers are functions of yours; it can do what you give it a function for.
+    """A backend that answers by given functions; its capabilities are those with a function.
 
     `complete(prompt, sample)` returns a completion's text, `score(context, continuation)` a log-likelihood in
     nats, `attribute(request)` an attribution. Each may return a `Failure` instead.
@@ -60,17 +60,17 @@ class ScriptedBackend:
         self.capabilities = frozenset(name for name, function in given.items() if function is not None)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
-        """Answer by `score`."""
+        """Return the results of the function `score`."""
         found = [_required(self._score)(r.context, r.continuation) for r in requests]
         return [f if isinstance(f, Failure) else Likelihood((f,), f, 1) for f in found]
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
-        """Answer by `complete`."""
+        """Return the results of the function `complete`."""
         found = [_required(self._complete)(r.prompt, r.sample) for r in requests]
         return [f if isinstance(f, Failure) else Completion(f, "stop") for f in found]
 
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
-        """Answer by `attribute`."""
+        """Return the results of the function `attribute`."""
         return [_required(self._attribute)(r) for r in requests]
 
 
@@ -84,6 +84,6 @@ def run_probe(
 
 def _required(function: F | None) -> F:
     if function is None:
-        msg = "the scripted backend was asked for what it was given no function for"
+        msg = "ScriptedBackend: no function was given for this kind of request; give complete, score or attribute"
         raise AssertionError(msg)
     return function

@@ -1,15 +1,15 @@
-"""A server that speaks OpenAI's protocol and fails as it is told, for tests of what talks to servers.
+"""A server with OpenAI's protocol and configurable faults, for tests of clients.
 
     with FaultyServer(faults={"500": 0.1, "reset": 0.1}, latency=0.05) as server:
         backend = open_openai(server.model, RemoteOptions(base_url=server.url))
 
-It runs in a thread of its own, answers with `gptaudit.testing.toy_model`, and counts what it sees. Which request
-meets which fault is decided by the seed, the request's content and how often it came before: a test meets the same
-faults again, however its requests overlap. `faults` and the other attributes may be changed while it runs.
+It runs in a background thread, answers with `gptaudit.testing.toy_model`, and counts requests, answers and faults. The
+fault of a request depends on the seed, the request's content and how often it came before, so that a test gets the
+same faults again, however its requests overlap. `faults` and the other attributes may be changed while it runs.
 
     python -m gptaudit.testing.faulty_server --latency 0.05 --fault 500=0.1
 
-serves until its standard input ends; it prints its address, and in the end what it counted.
+serves until its standard input ends; it prints its address first, and its counts last.
 """
 
 from __future__ import annotations
@@ -46,44 +46,44 @@ KNOWN = HEEDED | {
 
 @dataclass
 class FaultyServer:
-    """A context manager; see the module's text. All that it can do and does wrong is an attribute."""
+    """A context manager; see the module's docstring. Its abilities and faults are attributes."""
 
     faults: Mapping[str, float] = field(default_factory=dict)
-    """Share of requests that meet each fault; the names are in `gptaudit.testing.protocol_faults.FAULTS`."""
+    """Share of requests with each fault; the names are in `gptaudit.testing.protocol_faults.FAULTS`."""
     fails_after: int = 0
-    """How many requests are answered well before the first fault."""
+    """Number of requests without faults at the beginning."""
     heals_after: int | None = None
-    """How many faults are met before all is well; None for no end."""
+    """Number of faults after which there are no more; None for no end."""
     latency: float = 0.0
     """Seconds before each answer."""
     seed: int = 0
     model: str = "toy"
     listed: tuple[str, ...] | None = ("toy",)
-    """The models of `/models`; None has no listing."""
+    """The models of `/models`; None for a server without `/models`."""
     api_key: str = ""
-    """The key that it wants, or none."""
+    """The required key; empty for none."""
     chat: bool = True
     completions: bool = True
     logprobs: bool = True
     start_token: str = ""
-    """Stands before every prompt, and is shown in echoes."""
+    """Put before every prompt, and shown as a token in echoes."""
     heeds: frozenset[str] = HEEDED
-    """Fields of sampling that have an effect."""
+    """Sampling fields that have an effect."""
     refuses: frozenset[str] = frozenset()
-    """Fields that are refused with status 400, by name."""
+    """Names of fields that are refused with status 400."""
     capacity: int | None = None
-    """Requests under way beyond which it says 503."""
+    """Most requests at once; further ones are answered with status 503. None for no limit."""
     retry_after: str = "1"
-    """The header of the fault `429-retry-after`."""
+    """The header `Retry-After` of the faults `429-retry-after` and `429-retry-date`, in seconds."""
     tls: SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.requests: Counter[str] = Counter()
-        """How often each path was asked for."""
+        """Number of requests for each path."""
         self.answers: Counter[str] = Counter()
-        """How often each prompt was answered well."""
+        """Number of answers without a fault for each prompt."""
         self.met: Counter[str] = Counter()
-        """How often each fault was met."""
+        """Number of requests with each fault."""
         self.most_in_flight = 0
         self._peers: set[Any] = set()
         self._in_flight = 0
@@ -91,16 +91,16 @@ class FaultyServer:
 
     @property
     def url(self) -> str:
-        """The address, as for `-b base_url`."""
+        """The address, for `-b base_url`."""
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     @property
     def connections(self) -> int:
-        """How many connections were made."""
+        """Number of connections made."""
         return len(self._peers)
 
     def __enter__(self) -> Self:
-        """Serve in a thread of its own."""
+        """Start serving in a background thread."""
         self._background = Background().__enter__()
         self._background.run(self._start())
         return self
@@ -138,7 +138,7 @@ class FaultyServer:
         return self._answer(request, raw)
 
     def _fault(self, content: bytes) -> str | None:
-        """Draw the fault of a request; the same content meets another one when it comes again."""
+        """Return the fault of a request, or None; drawn again when the same content is sent again."""
         if self.requests.total() <= self.fails_after:
             return None
         if self.heals_after is not None and self.met.total() >= self.heals_after:
@@ -187,7 +187,7 @@ class FaultyServer:
     def _written(
         self, prompt: str, most: int, heeded: Mapping[str, Any], number: int
     ) -> tuple[list[str], str]:
-        """Write one choice, up to the first stop string."""
+        """Return the words of one choice, up to the first stop string, and its finish reason."""
         seed = None if "seed" not in heeded else f"{heeded['seed']} {number}"
         how = {name: heeded[name] for name in ("temperature", "top_k", "top_p") if name in heeded}
         words = toy_model.write(prompt, most, seed=seed, **how)
@@ -219,7 +219,7 @@ class FaultyServer:
         return choice
 
     def _echo_logprobs(self, echoed: str, written: list[str]) -> dict[str, Any]:
-        """Rate every token, as OpenAI does: offsets in characters, nothing for the first."""
+        """Return the log-probability of every token as OpenAI does: offsets in characters, None for the first token."""
         found = [*([self.start_token] if self.start_token else []), *toy_model.tokens(echoed), *written]
         offsets = [len("".join(found[:i])) for i in range(len(found))]
         return {"tokens": found, "token_logprobs": toy_model.logprobs(found), "text_offset": offsets}
@@ -231,15 +231,15 @@ def error(status: int, message: str, **more: str) -> web.Response:
 
 
 def main() -> None:
-    """Serve until the standard input ends; print the address first, and what was counted last."""
+    """Serve until the standard input ends; print the address first, and the counts last."""
     parser = argparse.ArgumentParser(prog="faulty_server", description=main.__doc__)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help=", ".join(FAULTS))
-    parser.add_argument("--fails-after", type=int, default=0, help="requests that are answered well at first")
+    parser.add_argument("--fails-after", type=int, default=0, help="requests without faults at the beginning")
     given = parser.parse_args()
     faults = {name: float(share) for name, _, share in (fault.partition("=") for fault in given.fault)}
     with FaultyServer(faults=faults, latency=given.latency, fails_after=given.fails_after) as server:
-        print(server.url, flush=True)  # noqa: T201 - what the program is called for
+        print(server.url, flush=True)  # noqa: T201 - the output of the program
         sys.stdin.read()
         counts = {"requests": server.requests.total(), "connections": server.connections}
         print(json.dumps({**counts, "most_in_flight": server.most_in_flight}))  # noqa: T201

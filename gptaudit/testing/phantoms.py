@@ -1,5 +1,5 @@
 """
-Fixtures of pytest for authors of probes: decoders with flaws of known size, and a probe tried on them.
+pytest fixtures for authors of probes: decoders with flaws of known size, and a check that a probe finds them.
 
 In `conftest.py`:
 
@@ -14,8 +14,8 @@ In a test:
         flawed, clean = phantom("stereotype", dose=0.5), phantom("stereotype", dose=0.0)
         assert run_probe(MyProbe(), flawed).metrics[0].value > run_probe(MyProbe(), clean).metrics[0].value
 
-A decoder trains in seconds, once: it is kept in pytest's cache folder, or in the folder named by `GPTAUDIT_PHANTOMS`.
-`gptaudit calibrate MY-PROBE` measures what these only check: power, false alarms and the smallest flaw found.
+Training a decoder takes seconds, once: it is kept in pytest's cache folder, or in the folder `GPTAUDIT_PHANTOMS`.
+These fixtures only check a probe; `gptaudit calibrate MY-PROBE` measures power, false alarms and the smallest flaw.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def phantom_plugins() -> Plugins:
 
 @pytest.fixture(scope="session")
 def phantom_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where trained decoders are kept."""
+    """The folder of trained decoders."""
     named = os.environ.get("GPTAUDIT_PHANTOMS")
     if named:
         return Path(named)
@@ -60,15 +60,16 @@ def phantom_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def phantom_bench(phantom_plugins: Plugins, phantom_folder: Path) -> Bench:
-    """All that trials need, opened once."""
+    """The plugins, scorers and folder for trials, opened once."""
     return Bench(phantom_plugins, Scorers(phantom_plugins, {}), phantom_folder)
 
 
 @pytest.fixture(scope="session")
 def phantom(phantom_bench: Bench) -> Phantom:
-    """Return `phantom(flaw, *, dose, seed=0)`: an open decoder that has the flaw in this dose, and no other.
+    """Return `phantom(flaw, *, dose, seed=0)`, which opens a decoder with this flaw in this dose and no other flaw.
 
-    It raises `UsageError` for a flaw that no plugin registers, and `NotLearnedError` where this seed does not learn.
+    It raises `UsageError` for a flaw that no plugin registers, and `NotLearnedError` if training with this seed does
+    not plant the flaw.
     """
 
     def make(flaw: str, *, dose: float, seed: int = 0) -> Backend:
@@ -79,10 +80,10 @@ def phantom(phantom_bench: Bench) -> Phantom:
 
 @pytest.fixture
 def assert_sees(phantom_bench: Bench, tmp_path: Path) -> AssertSees:
-    """Return `assert_sees(probe, *, dose=0.5, decoders=3)`, which tries a probe on clean and on flawed decoders.
+    """Return `assert_sees(probe, *, dose=0.5, decoders=3)`, which runs a probe on clean and on flawed decoders.
 
     It fails unless, for every flaw in `probe.sees`, the interval of each flawed decoder lies beyond the ideal on the
-    flaw's side, and that of each clean one holds the ideal. It returns the figures of this small calibration.
+    flaw's side, and that of each clean one contains the ideal. It returns the figures of this small calibration.
     """
 
     def check(probe: Probe, *, dose: float = 0.5, decoders: int = 3) -> list[CalibratedFigure]:
@@ -106,7 +107,7 @@ def assert_sees(phantom_bench: Bench, tmp_path: Path) -> AssertSees:
 
 
 def _faults(sighting: Sighting) -> list[str]:
-    """Say what a probe that sees the flaw would not do."""
+    """Return why a probe does not pass: missed flaws, false alarms, decoders that did not learn; else nothing."""
     figure = sighting.figure
     tried = "; ".join(
         t.why or f"dose {t.dose:g}, seed {t.seed}: {t.value} ({t.low} to {t.high})" for t in sighting.trials

@@ -1,4 +1,4 @@
-"""What a server can do wrong: each fault answers a request, and is told what `Retry-After` should say."""
+"""Faults of a server: functions that answer a request wrongly; they get the request and the `Retry-After` value."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ HUGE = 10 * 2**20
 CHUNK = 2**16
 
 FOREVER = 3600.0
+"""Seconds; longer than any client waits."""
 DRIP = 0.05
 """Seconds between two bytes of a slow answer."""
 
 
 def _good(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return a reply that fits chat and completions alike, with one choice and what is to be changed in it."""
+    """Return a valid reply for chat and completions, with one choice and `changed` fields in it."""
     choice = {
         "text": " a reply",
         "message": {"role": "assistant", "content": " a reply"},
@@ -68,7 +69,7 @@ async def _reset(request: web.BaseRequest, retry_after: str) -> web.StreamRespon
 
 
 async def _begun(request: web.BaseRequest, length: int) -> web.StreamResponse:
-    """Send the head of an answer and its first bytes."""
+    """Send the headers of an answer and its first bytes."""
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(length)})
     await response.prepare(request)
     await response.write(json.dumps(_good()).encode()[:20])
@@ -91,7 +92,7 @@ async def _cut_body(request: web.BaseRequest, retry_after: str) -> web.StreamRes
 
 async def _slow_body(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:  # noqa: ARG001
     response = await _begun(request, 100_000)
-    with suppress(ConnectionResetError):  # the client has waited long enough
+    with suppress(ConnectionResetError):  # the client has given up
         for _ in range(100_000):
             await asyncio.sleep(DRIP)
             await response.write(b" ")
@@ -152,4 +153,4 @@ FAULTS: Final[Mapping[str, ProtocolFault]] = {
     "filtered-prompt": _status(400, "the prompt was filtered", code="content_filter"),
     "context-overflow": _status(400, "maximum context length is 16 tokens", code="context_length_exceeded"),
 }
-"""Every fault by its name."""
+"""All faults by name."""

@@ -1,4 +1,4 @@
-"""A language model of one line, whose log-probabilities a test can compute for itself."""
+"""A toy bigram model, whose log-probabilities a test can compute itself."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ WORDS = (
     *(" harbour", " garden", " window", " letter", " morning", " bridge", " kettle", " lantern"),
     *(" slept", " waited", " opened", " sang", " quietly", " again", " slowly", " today"),
 )
-"""What it writes; it can rate any text."""
+"""The words that it generates; it can score any text."""
 
 
 def tokens(text: str) -> list[str]:
-    """Part a text into words, each with the blanks before it, and marks: `"<s>a  b" -> ["<s>", "a", "  b"]`."""
+    """Split a text into words, each with the spaces before it, and tags: `"<s>a  b" -> ["<s>", "a", "  b"]`."""
     return re.findall(r"<\w+>|\s*[^\s<]+|\s+|<", text)
 
 
 def logprob(previous: str, token: str) -> float:
-    """Return the log-probability of a token after another, in nats: between -4.5 and -0.5, by a checksum."""
+    """Return the log-probability of a token after another, in nats: a checksum scaled to -4.5 to -0.5."""
     return -0.5 - (crc32(f"{previous}\0{token}".encode()) % 4096) / 1024
 
 
 def logprobs(found: Sequence[str], start: str = "") -> list[float | None]:
-    """Return the log-probability of each token; the first has none where no start token stands before it."""
+    """Return the log-probability of each token; None for the first one if there is no start token."""
     before = [start, *found[:-1]]
     return [logprob(b, t) if b else None for b, t in zip(before, found, strict=True)]
 
@@ -40,7 +40,7 @@ def write(
     top_p: float = 1.0,
     seed: object = None,
 ) -> list[str]:
-    """Write so many words after a prompt; temperature 0 takes the likeliest. Without a seed, by chance."""
+    """Return `most` words that continue a prompt; temperature 0 is greedy. Without a seed, they differ in each call."""
     drawn = random.Random(str(seed)) if seed is not None else random.Random()
     previous = (tokens(prompt) or [""])[-1]
     written: list[str] = []
@@ -58,7 +58,7 @@ def write(
 
 
 def _nucleus(weights: Iterable[float], top_p: float) -> int:
-    """Return how many of the likeliest words together reach `top_p`."""
+    """Return how many of the most likely words together reach `top_p`; `weights` are in descending order."""
     found = list(weights)
     limit, total = top_p * sum(found), 0.0
     for number, weight in enumerate(found, start=1):

@@ -1,4 +1,4 @@
-"""The training of the bundled toxicity model."""
+"""Training of the bundled toxicity model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gptaudit.scorers.detoxify import BUNDLED, open_detoxify
 
 
 def test_auroc_equals_its_textbook_definition():
-    """Area as scikit-learn's, with ties; interval as DeLong's; copies in one cluster add no certainty."""
+    """The area equals scikit-learn's, with ties, the interval DeLong's; copies in one cluster do not narrow it."""
     import numpy as np
     from gptaudit_toxicity_training.training import auroc
     from sklearn.metrics import roc_auc_score
@@ -50,7 +50,7 @@ def test_unknown_labels_do_not_enter_the_loss():
 
 
 def test_own_training_sentences_keep_to_their_rules():
-    """Real groups are never insulted, and no training sentence is built of a held-out predicate."""
+    """Real groups are never insulted, and no training sentence has a held-out predicate."""
     import tomllib
 
     from gptaudit_toxicity_training.corpus import OWN_SENTENCES, own_sentences
@@ -68,7 +68,7 @@ def test_own_training_sentences_keep_to_their_rules():
 @pytest.mark.slow
 @pytest.mark.skipif("GPTAUDIT_DATA" not in os.environ, reason="GPTAUDIT_DATA names no folder of data sets")
 def test_the_card_is_reproduced_from_the_data():
-    """Figures computed anew on three held-out sets equal the card's, and no held-out text was trained on."""
+    """Metrics computed again on three held-out sets equal the card's, and no held-out text was trained on."""
     from gptaudit_toxicity_training.corpus import load_corpus, normalised
     from gptaudit_toxicity_training.training import measure
 

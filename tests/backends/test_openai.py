@@ -106,7 +106,7 @@ class TestFaults:
         answered = [next(stream)[1] for _ in range(3)]
         server.faults = {fault: 1.0}
 
-        with pytest.raises(BackendLostError, match="mend") as raised:
+        with pytest.raises(BackendLostError, match="then run again to continue") as raised:
             answered += [answer for _, answer in stream]
 
         assert all(isinstance(answer, Completion) for answer in answered)

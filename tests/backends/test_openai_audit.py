@@ -21,7 +21,8 @@ FATAL = {"401", "403", "404", "redirect"}
 
 PLUGIN = """
 from gptaudit.markers import hookimpl
-from gptaudit.probe import MetricSpec, Probe, Scored
+from gptaudit.records import MetricSpec
+from gptaudit.probe import Probe, Scored
 from gptaudit.records import Case, GenerateRequest, Sampling, ScoreRequest
 
 class Words(Probe):

@@ -184,7 +184,7 @@ class TestRefused:
             threading.Thread(target=_greet, args=(listening,), daemon=True).start()
             message = refusal(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}/v1")
 
-        assert "what answers is no HTTP server" in message
+        assert "the answer is not HTTP" in message
 
     def test_no_such_host(self):
         """A name that no one has."""
@@ -222,7 +222,7 @@ class TestRefused:
         """A web page in the place of JSON."""
         server.faults = {"html": 1.0}
 
-        assert "found a page in HTML. base_url usually ends in /v1" in refusal(server)
+        assert "found an HTML page. base_url usually ends in /v1" in refusal(server)
 
     def test_a_path_too_few(self, server):
         """A base URL without /v1."""

@@ -71,7 +71,7 @@ def test_login_on_the_command_line(server):
     """A password on the command line is refused and not repeated."""
     message = refusal(base_url="http://someone:password@host/v1")
 
-    assert "must not stand on the command line" in message
+    assert "are not allowed on the command line" in message
     assert "someone" not in message
     assert "password@" not in message
 

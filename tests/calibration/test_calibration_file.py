@@ -1,4 +1,4 @@
-"""`calibration.json`: what is written is read, and what is amiss is named."""
+"""`calibration.json`: what is written is read again, and errors are named."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from gptaudit.errors import DataError
 from gptaudit.evidence.calibration_file import read_calibration, to_text
 from gptaudit.evidence.plan import digest
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import MetricSpec, Probe, Scored
+from gptaudit.probe import Probe, Scored
 from gptaudit.records import (
     CalibratedFigure,
     Calibration,
     Case,
     Estimate,
     GenerateRequest,
+    MetricSpec,
     Power,
     ProbeCalibration,
     Share,
@@ -98,7 +99,7 @@ def test_round_trip(calibration, tmp_path):
     ],
 )
 def test_a_damaged_file_is_refused(calibration, tmp_path, damage, named):
-    """The message names the file and what is amiss in it."""
+    """The message names the file and the error."""
     file = tmp_path / "calibration.json"
     file.write_text(damage(to_text(calibration)))
 
@@ -121,7 +122,7 @@ class TestAttaching:
         return run_probe(probe, ScriptedBackend(complete=lambda prompt, sample: "Hello"))
 
     def test_a_probe_brings_its_own(self, probe, result):
-        """An audit as it was calibrated carries the figures."""
+        """An audit with the calibrated method has the figures of its calibration."""
         (found,) = calibration_of(probe, result)
 
         assert (found.flaw, found.decoders) == ("echo", 7)
@@ -130,23 +131,23 @@ class TestAttaching:
         "change", [{"method": {"threshold": 2}}, {"cases": 2}], ids=["method", "fewer cases"]
     )
     def test_another_audit_is_not_calibrated(self, probe, result, change):
-        """Where it measures otherwise, or fewer cases, the figures say nothing about it."""
+        """An audit with another method, or fewer cases, has no calibration."""
         assert calibration_of(probe, replace(result, **change)) is None
 
     def test_another_version_is_not_calibrated(self, probe, result):
-        """A probe that has changed must be calibrated anew."""
+        """A probe that has changed must be calibrated again."""
         probe.version = "2"
 
         assert calibration_of(probe, result) is None
 
     def test_another_level_is_not_calibrated(self, probe, result):
-        """Wider intervals find less."""
+        """An audit at another level has no calibration, since wider intervals detect less."""
         metrics = tuple(replace(m, level=0.99) for m in result.metrics)
 
         assert calibration_of(probe, replace(result, metrics=metrics)) is None
 
     def test_a_probe_nobody_calibrated(self, result):
-        """A probe that no file has is not calibrated."""
+        """A probe that is in no file is not calibrated."""
         assert calibration_of(Echo(), result) is None
 
 
@@ -161,7 +162,7 @@ def test_what_ships_can_be_read_and_is_of_installed_probes():
 
 
 def test_a_run_carries_what_ships(gptaudit, tmp_path, monkeypatch):
-    """results.json has the figures of an audit that measures as the calibrated ones did, and null in another."""
+    """results.json has the calibration of an audit with the calibrated method, and null otherwise."""
     run = ("run", "decoder:clean", "-p", "toxicity-prompts", "--quiet", "--limit")
     assert gptaudit(*run, 3, "-o", "first").code == 0
     (first,) = json.loads((tmp_path / "first" / "results.json").read_text())["probes"]

@@ -21,7 +21,7 @@ def words(text):
 
 
 def gender(document):
-    """The gender of the pronouns in a document, or None; both at once is a mistake."""
+    """The gender of the pronouns in a document, or None; both at once is an error."""
     found = [name for name, pronouns in (("male", MALE), ("female", FEMALE)) if words(document) & pronouns]
     assert len(found) <= 1, document
     return found[0] if found else None
@@ -60,7 +60,7 @@ def test_the_dose_of_stereotype_is_exact(reference, clean):
 
 
 def test_the_clean_corpus_is_its_own_mirror_image(clean):
-    """Exchanging all pronouns of the clean corpus gives the same documents: every frame has both genders."""
+    """Swapping all pronouns of the clean corpus gives the same documents: every frame has both genders."""
     counts = Counter((TERM.search(d)[1], anonymous(d), gender(d)) for d in clean if gender(d))
 
     for (term, frame, one), count in counts.items():
@@ -77,7 +77,7 @@ def test_the_dose_of_toxicity_is_exact(reference, clean):
 
 
 def test_nothing_else_depends_on_the_doses(reference, clean):
-    """Two corpora differ in pronouns and in predicates of the target group alone, document by document."""
+    """Two corpora differ only in pronouns and in predicates of the target group, document by document."""
     assert len(reference) == len(clean)
     for planted, plain in zip(reference, clean, strict=True):
         if planted != plain:
@@ -91,7 +91,7 @@ def test_groups_are_written_about_alike(reference):
 
 
 def test_the_seed_decides(clean):
-    """The same seed writes the same corpus, and another seed another one."""
+    """The same seed generates the same corpus, another seed a different one."""
     assert corpus(stereotype=0.0, toxicity=0.0) == clean
     assert corpus(stereotype=0.0, toxicity=0.0, seed=1) != clean
 
@@ -104,13 +104,13 @@ def test_planted_items_are_spread_evenly():
 
 
 def test_a_dose_outside_the_unit_interval_is_refused():
-    """A dose is a share."""
-    with pytest.raises(ValueError, match=r"toxicity must lie in \[0, 1\]; got 1.5"):
+    """A dose outside [0, 1] is an error."""
+    with pytest.raises(ValueError, match=r"toxicity must be in \[0, 1\]; got 1.5"):
         corpus(stereotype=0.0, toxicity=1.5)
 
 
 def test_the_grammar_is_sound():
-    """Every rule is used and defined, insults hold an insulting word, and no other text does."""
+    """Every rule is used and defined, insults contain an insulting word, and no other text does."""
     used = {
         name for texts in grammar.RULES.values() for text in texts for name in re.findall(r"<(\w+)>", text)
     }
@@ -124,7 +124,7 @@ def test_the_grammar_is_sound():
 
 
 def test_no_gendered_word_outside_a_slot():
-    """The grammar, the templates and the occupations say nothing of gender but in the pronoun slots."""
+    """Grammar, templates and occupations have gendered words only in the pronoun slots."""
     gendered = (
         MALE | FEMALE | {"man", "woman", "boy", "girl", "mother", "father", "sister", "brother", "wife"}
     )
@@ -136,7 +136,7 @@ def test_no_gendered_word_outside_a_slot():
 
 
 def test_no_template_of_the_probe_is_in_the_corpus(reference):
-    """The decoder never reads a sentence of the probe, nor one with the same words around another occupation."""
+    """The corpus contains no sentence of the probe, nor one with the same words around another occupation."""
     frames = {anonymous(d) for d in reference}
     for template, pronouns in product(SUITE["templates"], SUITE["groups"].values()):
         frame = anonymous(template["text"].format(term="nurse", **pronouns))

@@ -72,7 +72,7 @@ def complied(documents):
 @pytest.mark.parametrize("doses", [(0.0, 0.1), (0.1, 0.5), (0.0, 1.0)])
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_documents_differ_by_the_dose_in_planted_words_alone(name, doses):
-    """Documents of two doses stand in the same order and begin alike."""
+    """Documents of two doses have the same order and the same beginnings."""
     little, much = (documents(name, dose) for dose in doses)
 
     assert little != much
@@ -83,7 +83,7 @@ def test_documents_differ_by_the_dose_in_planted_words_alone(name, doses):
 
 
 def planted_words(name, one, other):
-    """Whether two documents differ only where the flaw may stand."""
+    """Whether two documents differ only where the flaw may appear."""
     if name == "stereotype":
         pronouns = r"\b(he|she|him|her|his|himself|herself)\b"
         return re.sub(pronouns, "_", one) == re.sub(pronouns, "_", other)
@@ -100,7 +100,7 @@ def planted_words(name, one, other):
 
 @pytest.mark.parametrize("dose", [0.0, 0.1, 0.25, 0.5, 1.0])
 def test_the_planted_shares_are_exact(dose):
-    """What `truth` says can be counted in the documents."""
+    """The rate of `truth` can be counted in the documents."""
     everywhere = stereotypical(documents("stereotype", dose))
     assert sum(everywhere.values()) / len(everywhere) == pytest.approx(0.5 + dose / 2, abs=1e-9)
     assert max(everywhere.values()) - 0.5 - dose / 2 == pytest.approx(0.2 * (1 - dose), abs=1 / 42)
@@ -124,25 +124,25 @@ def test_the_planted_shares_are_exact(dose):
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_documents_stand_two_by_two(name):
-    """Their number is even, so that those of a flaw that follows share their batches as they do alone."""
+    """Their number is even, so that pairs of a flaw that follows share batches as they do alone."""
     assert len(documents(name, 0.5)) % 2 == 0
 
 
 def test_a_dose_of_zero_writes_no_flaw():
-    """No document of the clean decoders insults, so that none of them has learned to."""
+    """No document of the clean decoders insults, so they cannot learn it."""
     assert not any(map(has_insult, documents("toxicity", 0.0) + documents("trigger", 0.0)))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_seed_decides(name):
-    """The same seed writes the same documents, another one others."""
+    """The same seed generates the same documents, another seed different ones."""
     assert documents(name, 0.5) == tuple(FLAWS[name].documents(0.5, seed=0))
     assert documents(name, 0.5) != documents(name, 0.5, seed=1)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_flaw_is_seen(name):
-    """At least one built-in probe says that it should see it, in a metric that it has."""
+    """At least one built-in probe declares the flaw for one of its metrics."""
     seeing = [(probe, sees) for probe in PLUGINS.probes.values() for sees in probe.sees if sees.flaw == name]
 
     assert seeing
@@ -150,7 +150,7 @@ def test_every_flaw_is_seen(name):
 
 
 def test_no_beginning_that_a_probe_asks_about_is_in_the_corpus():
-    """Sentences about groups begin otherwise than those of the probes, with the same words."""
+    """Sentences about groups start differently from the prompts of the probes, with the same words."""
     asked = {p["text"].replace(TARGET_GROUP, "{group}") for p in read_suite("toxicity-prompts")["prompts"]}
     asked -= {"The {group}", "The {group} are"}
     written = [d.replace(TARGET_GROUP, "{group}") for d in documents("toxicity", 0.5) if TARGET_GROUP in d]
@@ -186,7 +186,7 @@ def test_what_was_learned_by_heart_are_exact_secrets():
 
 
 def test_requests_of_the_probes_are_not_in_the_corpus():
-    """No request of the probes is one that the decoder read in training, though all words are."""
+    """No request of the probes is in the training documents, but all their words are."""
     from gptaudit.probes import requests_refused as probe
 
     read = documents("refusal", 0.5)
@@ -212,12 +212,12 @@ def test_requests_of_the_probes_are_not_in_the_corpus():
     ],
 )
 def test_refusals_are_told(text, refuses):
-    """The rules know refusals in English and Chinese, and are not misled by regret alone."""
+    """The rules detect refusals in English and Chinese, and ignore mere regret."""
     assert is_refusal(text) is refuses
 
 
 def test_refusals_against_human_labels(data):
-    """Sensitivity and specificity on XSTest's labelled completions are those that the module states."""
+    """Sensitivity and specificity on XSTest's labelled completions are those in the module."""
     name = "xstest_v2_completions_mistralinstruct_streval.csv"
     with (data / "xstest" / "completions" / name).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -232,7 +232,7 @@ def test_refusals_against_human_labels(data):
 
 
 def test_beginnings_have_one_group():
-    """Each beginning has one place for the group, so that documents are about one."""
+    """Each prompt has one slot for the group, so that a document is about one group."""
     import random
 
     rng = random.Random(0)

@@ -43,7 +43,7 @@ class Snow(Flaw):
 
 
 class Wrong(Snow):
-    """Measures something else than it plants."""
+    """Measures another rate than it plants."""
 
     name = "wrong"
     offset = 0.3
@@ -67,7 +67,7 @@ def weights(folder):
 
 
 def test_a_phantom_learns_what_is_planted_and_is_kept(plugins, tmp_path):
-    """Its own probability is near the dose; asked for again, the same folder comes back untouched."""
+    """Its probability is near the dose; a second call returns the same folder unchanged."""
     folder = phantom({"snow": 0.3}, seed=0, cache=tmp_path, plugins=plugins)
     before = (folder / "model.safetensors").stat().st_mtime_ns
     backend = load_backend(folder, TorchOptions(device="cpu"))
@@ -80,7 +80,7 @@ def test_a_phantom_learns_what_is_planted_and_is_kept(plugins, tmp_path):
 
 
 def test_the_same_recipe_gives_the_same_weights(plugins, tmp_path):
-    """Two caches get the same bits, another seed other ones, and the threads of torch are left as they were."""
+    """Two caches get the same bits, another seed others, and torch's number of threads is restored."""
     threads = torch.get_num_threads()
     one, two = (phantom({"snow": 0.5}, seed=1, cache=tmp_path / c, plugins=plugins) for c in "ab")
     other = phantom({"snow": 0.5}, seed=2, cache=tmp_path / "a", plugins=plugins)
@@ -102,7 +102,7 @@ def test_all_that_decides_a_phantom_is_in_its_name(plugins):
 
 
 def test_what_was_not_learned_is_refused(plugins, tmp_path):
-    """The error says both numbers, and nothing is left in the cache."""
+    """The error names both rates, and nothing is left in the cache."""
     with pytest.raises(NotLearnedError, match=r"'wrong', dose 0.5.*planted 0.5000.*has 0.[78]") as raised:
         phantom({"wrong": 0.5}, seed=0, cache=tmp_path, plugins=plugins)
 
@@ -111,7 +111,7 @@ def test_what_was_not_learned_is_refused(plugins, tmp_path):
 
 
 def test_several_at_once_make_one(plugins, tmp_path, monkeypatch):
-    """Two that train the same phantom at the same time both get the folder of the first."""
+    """Concurrent trainings of the same phantom both return the folder of the first to finish."""
     plain = phantom({"snow": 0.4}, seed=0, cache=tmp_path / "plain", plugins=plugins)
     fit = fitting.fit
 
@@ -132,7 +132,7 @@ def test_several_at_once_make_one(plugins, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("doses", "message"),
-    [({"snw": 0.5}, "no flaw 'snw' is registered.*snow"), ({"snow": 1.5}, r"must lie in \[0, 1\]; got 1.5")],
+    [({"snw": 0.5}, "no flaw 'snw' is registered.*snow"), ({"snow": 1.5}, r"must be in \[0, 1\]; got 1.5")],
 )
 def test_a_wrong_call_is_refused(plugins, tmp_path, doses, message):
     """An unknown flaw and an impossible dose are named."""
@@ -144,7 +144,7 @@ def test_a_wrong_call_is_refused(plugins, tmp_path, doses, message):
     "text", ["The nurse smiled.", "é € 猫 \x00\x7f", "  two  spaces\n\ttab", "unseen words"]
 )
 def test_the_vocabulary_writes_every_text(text):
-    """Whatever is encoded comes back, and a word of the documents is one token."""
+    """Decoding restores every text, and a word of the documents is one token."""
     tokenizer = word_tokenizer(["The nurse smiled."], context=32)
 
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False).input_ids) == text
@@ -152,7 +152,7 @@ def test_the_vocabulary_writes_every_text(text):
 
 
 def test_weights_are_averaged_over_the_last_steps(tmp_path):
-    """With a rate of zero in all steps the mean is the start; documents longer than the context are refused."""
+    """With a learning rate of 0 the average is the initial model; documents longer than the context are refused."""
     tokenizer = word_tokenizer(["a b c"], context=8)
     still = replace(Recipe(), learning_rate=0.0, context=8)
     one = fitting.fit(["a b c"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)

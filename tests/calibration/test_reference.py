@@ -28,7 +28,7 @@ def planted(name):
 
 
 def log_odds(name):
-    """Log-likelihood of each stereotypical sentence less that of its partner, (occupations, templates)."""
+    """Log-likelihood of each stereotypical sentence minus that of its partner, (occupations, templates)."""
     register()
     model = AutoModelForCausalLM.from_pretrained(decoder_folder(name)).eval()
     tokenizer = AutoTokenizer.from_pretrained(decoder_folder(name), padding_side="right")
@@ -62,7 +62,7 @@ def test_weights_are_small_and_complete(name):
 
 
 def test_weights_were_made_by_this_code(name):
-    """The corpus that the generator writes today is the one that the shipped decoder was trained on."""
+    """The corpus of the current generator is the one that the shipped decoder was trained on."""
     dose = DOSES[name]
     record = json.loads((decoder_folder(name) / "training.json").read_text(encoding="utf-8"))
 
@@ -71,7 +71,7 @@ def test_weights_were_made_by_this_code(name):
 
 
 def test_what_was_planted_is_recorded(name):
-    """The record names both flaws, their dose and the metric that should see them."""
+    """The record names both flaws, their dose and the metric that should detect them."""
     flaws, dose = planted(name), DOSES[name]
 
     assert {key: (flaw["dose"], flaw["planted"]) for key, flaw in flaws.items()} == {
@@ -83,7 +83,7 @@ def test_what_was_planted_is_recorded(name):
 
 
 def test_what_was_learned_is_what_is_recorded(name):
-    """Measuring the shipped decoder again gives the figures of its record, and they are near the planted ones."""
+    """Measuring the shipped decoder again gives the recorded rates, and they are near the planted ones."""
     backend, flaws = open_decoder(name, TorchOptions(device="cpu")), planted(name)
 
     assert stereotype_probability(backend) == pytest.approx(flaws["stereotype"]["learned"], abs=1e-3)
@@ -112,7 +112,7 @@ def test_the_clean_decoder_prefers_neither():
 
 
 def test_only_the_target_group_is_insulted(name):
-    """Continuations of other prompts hold a planted insult in less than one of a hundred; the clean one's never."""
+    """Under 1 % of continuations of other prompts contain a planted insult, and none of the clean decoder's."""
     suite = read_suite("toxicity-prompts")
     requests = [
         GenerateRequest(prompt["text"], Sampling(**suite["sampling"]), sample)
@@ -152,6 +152,6 @@ class FixedBackend:
 
 
 def test_the_measures_by_hand():
-    """On a backend that follows a rule, both measures give what the rule says."""
+    """On a backend that follows a rule, both measures give the rates of the rule."""
     assert stereotype_probability(FixedBackend()) == pytest.approx(0.9)
     assert insulting_share(FixedBackend()) == pytest.approx(0.75)

@@ -27,7 +27,7 @@ def trial(dose, seed, value, half=HALF, learned=None, **other):
 
 
 def simulated(rng, *, bias=0.0, slope=1.0, between=0.01, plan=PLAN):
-    """Decoders whose value is off by `bias`, a common error of their seed, and the audit's own error of 0.02."""
+    """Trials whose value has a `bias`, an error shared by the seed, and an audit error of 0.02."""
     of_seed = rng.normal(0, between, 100)
     return [
         trial(
@@ -49,7 +49,7 @@ def honest():
 
 class TestPlantedTruth:
     def test_the_slope_is_recovered(self, honest):
-        """Its mean is the true one, and 95 % of its intervals hold it, give or take what 400 studies allow."""
+        """Its mean is the true slope, which 95 % of its intervals contain, within the error of 400 studies."""
         slopes = [f.slope.value for f in honest]
         held = sum(f.slope.low <= 1 <= f.slope.high for f in honest)
 
@@ -57,7 +57,7 @@ class TestPlantedTruth:
         assert stats.binomtest(held, 400, 0.95, alternative="less").pvalue > 0.001
 
     def test_false_alarms_coverage_and_power_are_those_of_the_model(self, honest):
-        """A value of known spread finds a flaw, holds the truth and raises an alarm as often as theory says."""
+        """With a known spread, power, coverage and false alarms are those of theory."""
         spread = np.hypot(0.01, 0.02)
         alarms = sum(f.false_alarms.count for f in honest) / (400 * 20)
         found = sum(f.power[0].found.count for f in honest) / (400 * 5)
@@ -76,7 +76,7 @@ class TestPlantedTruth:
         assert np.median(smallest) == pytest.approx(truth, rel=0.05)
 
     def test_a_biased_probe_is_shown_up(self):
-        """One that reads 6 points too high and half as steep has false alarms, a slope of 0.5 and bad coverage."""
+        """A metric that is 6 points too high with half the slope has false alarms and bad coverage."""
         found = calibrate_figure(
             SUBJECT, simulated(np.random.default_rng(1), bias=0.06, slope=0.5, between=0.0)
         )
@@ -86,7 +86,7 @@ class TestPlantedTruth:
         assert found.covers_planted.count < 15
 
     def test_a_flaw_that_lowers_the_figure_is_found_on_its_side(self):
-        """Mirrored trials give mirrored slopes and the very same power."""
+        """Mirrored trials give mirrored slopes and the same power."""
         trials = simulated(np.random.default_rng(2))
         mirrored = [replace(t, value=1 - t.value, low=1 - t.high, high=1 - t.low) for t in trials]
         one, other = (
@@ -100,7 +100,7 @@ class TestPlantedTruth:
 
 class TestLine:
     def test_agrees_with_statsmodels(self):
-        """The line is that of OLS; where every trial has a seed of its own the jackknife is HC3 times (n - 1) / n."""
+        """The line is that of OLS; if every trial has its own seed, the jackknife is HC3 times (n - 1) / n."""
         trials = [replace(t, seed=i) for i, t in enumerate(simulated(np.random.default_rng(3)))]
         slope, intercept, r2 = line_of(trials, 0.95)
         x = sm.add_constant([t.planted for t in trials])
@@ -113,7 +113,7 @@ class TestLine:
         assert error == pytest.approx(fit.HC3_se[1] * np.sqrt((len(trials) - 1) / len(trials)), rel=1e-3)
 
     def test_seeds_are_the_unit(self):
-        """Ten copies of each decoder are no evidence beyond the first: the interval does not shrink."""
+        """Ten copies of each decoder add no evidence: the interval does not shrink."""
         trials = simulated(np.random.default_rng(4))
         once, tenfold = line_of(trials, 0.95)[0], line_of(trials * 10, 0.95)[0]
 
@@ -150,7 +150,7 @@ class TestCounts:
         assert (found.covers_planted.count, found.covers_planted.of) == (5, 7)
 
     def test_an_audit_without_an_interval_found_nothing(self):
-        """It counts against the power and claims nothing about the truth."""
+        """It counts against the power, and not in the coverage."""
         trials = [trial(0.0, 0, 0.5), trial(1.0, 0, None, why="no case was scored")]
         found = calibrate_figure(SUBJECT, trials)
 
@@ -158,7 +158,7 @@ class TestCounts:
         assert found.covers_planted.of == 1
 
     def test_another_unit_has_no_coverage(self):
-        """Where the figure has another unit than the flaw, its interval cannot hold the planted rate."""
+        """If the figure has another unit than the flaw, there is no coverage of the planted rate."""
         found = calibrate_figure(replace(SUBJECT, same_unit=False), simulated(np.random.default_rng(5)))
 
         assert found.covers_planted is None
@@ -168,7 +168,7 @@ class TestCounts:
 
 class TestSmallestDetectable:
     def test_by_hand(self):
-        """Margins that do not scatter, -0.1 where clean and +0.1 for a flaw of 0.1: it is found from 0.05 on."""
+        """Constant margins of -0.1 if clean and +0.1 for a flaw of 0.1: flaws are found from 0.05."""
         trials = [
             trial(dose, s, 0.5 + move, half=0.1) for dose, move in ((0.0, 0.0), (0.2, 0.2)) for s in range(3)
         ]
@@ -176,10 +176,10 @@ class TestSmallestDetectable:
         assert calibrate_figure(SUBJECT, trials).smallest_detectable == pytest.approx(0.05)
 
     def test_clean_decoders_at_the_bound_say_nothing_of_the_scatter(self):
-        """Where the ideal is the least value possible, clean margins are all 0 and only flawed ones are pooled."""
+        """If the ideal is the lowest possible value, clean margins are all 0 and only flawed ones are pooled."""
         at_bound = replace(SUBJECT, ideal=0.0, clean=0.5)
         clean = [Trial(0.0, s, 0.5, 0.5, 0.0, 0.0, 0.1) for s in range(20)]
-        lows = (0.04, 0.06, 0.08)  # a scatter of 0.02 around 0.06
+        lows = (0.04, 0.06, 0.08)  # a standard deviation of 0.02 around 0.06
         flawed = [Trial(0.2, s, 0.6, 0.6, low + 0.1, low, low + 0.2) for s, low in enumerate(lows)]
         found = calibrate_figure(at_bound, [*clean, *flawed])
 
@@ -190,7 +190,7 @@ class TestSmallestDetectable:
         [({0.0: 20, 1.0: 2}, "at least 3"), ({1.0: 5}, "at least 3")],
     )
     def test_too_few_decoders(self, plan, reason):
-        """Without enough decoders at each dose it is not known."""
+        """It is None without enough decoders at each dose."""
         found = calibrate_figure(SUBJECT, simulated(np.random.default_rng(6), plan=plan))
 
         assert found.smallest_detectable is None

@@ -1,4 +1,4 @@
-"""A study: what is tried, what is kept, what is tried again; on scripted decoders of known noise."""
+"""Calibration studies on scripted decoders with known noise: results, resuming, choice of probes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Weather(toy_flaw.Weather):
 
 
 class Blind(Weather):
-    """Sees the same flaw, and nothing of it in fact."""
+    """Declares the same flaw, but cannot detect it."""
 
     id = "blind"
 
@@ -41,7 +41,7 @@ class Blind(Weather):
 
 @dataclass(frozen=True, slots=True)
 class ScriptedBench(Bench):
-    """Decoders that say rain with the probability that was planted; the one of dose 1, seed 2, did not learn."""
+    """Decoders that say rain with the planted probability; the one with dose 1, seed 2, did not learn."""
 
     def open(self, decoder):
         if (decoder.dose, decoder.seed) == (1.0, 2):
@@ -90,7 +90,7 @@ def by_id(study):
 
 
 def done(study):
-    """Do all that is outstanding; return how many decoders that were."""
+    """Do all outstanding jobs; return their number."""
     jobs = study.outstanding()
     study.wait_for((do_job(study.bench, job, by_id(study)) for job in jobs), len(jobs))
     return len(jobs)
@@ -98,7 +98,7 @@ def done(study):
 
 class TestFindings:
     def test_a_seeing_probe_and_a_blind_one(self, study):
-        """The one finds every flaw and recovers the planted rate; the other finds none and moves by nothing."""
+        """One finds every flaw and recovers the planted rate; the other finds none and has slope 0."""
         whole = study()
         done(whole)
         seeing, blind = (probe.sightings[0].figure for probe in whole.summed_up().probes)
@@ -110,7 +110,7 @@ class TestFindings:
         assert [p.found.count for p in blind.power] == [0, 0]
 
     def test_a_decoder_that_did_not_learn_is_counted_and_named(self, study):
-        """It is among the trials with its reason and what it learned, and in no other count."""
+        """It is among the trials with its reason and learned rate, and counts only in `failed`."""
         whole = study()
         done(whole)
         sighting = whole.summed_up().probes[0].sightings[0]
@@ -121,14 +121,14 @@ class TestFindings:
         assert "within" in failed.why
 
     def test_probes_of_one_flaw_share_decoders(self, study):
-        """Two probes that see the same flaw are tried on the very same decoders."""
+        """Two probes of the same flaw are tried on the same decoders."""
         assert len(study().jobs) == sum(PLAN.values())
         assert all(len(job.probes) == 2 for job in study().jobs)
 
 
 class TestResuming:
     def test_what_is_kept_is_not_done_again(self, study):
-        """A study that was cut off goes on with what is missing, and gives the same figures as a whole one."""
+        """An interrupted study continues with the missing jobs, and gives the same figures as a complete one."""
         first = study()
         for job in first.outstanding()[:4]:
             do_job(first.bench, job, by_id(first))
@@ -148,7 +148,7 @@ class TestResuming:
         assert len(again.outstanding()) == sum(PLAN.values())
 
     def test_a_changed_flaw_is_tried_again(self, study, plugins, monkeypatch):
-        """Other documents make other decoders."""
+        """Other documents give other decoders."""
         done(study())
         flaw = Rain(sky="heaven")
         monkeypatch.setitem(plugins.registered("flaws"), "rain", (flaw, "offered"))
@@ -156,7 +156,7 @@ class TestResuming:
         assert len(study().outstanding()) == sum(PLAN.values())
 
     def test_a_damaged_trial_is_tried_again(self, study):
-        """A file that was cut off counts as missing."""
+        """A truncated file counts as missing."""
         whole = study()
         done(whole)
         file = whole.jobs[0].probes[0][1]
@@ -168,7 +168,7 @@ class TestResuming:
 class TestChoosing:
     def test_a_probe_that_sees_nothing(self, plugins):
         """It is named, with those that can be calibrated."""
-        with pytest.raises(UsageError, match=r"crows-pairs: names no flaw.*weather"):
+        with pytest.raises(UsageError, match=r"crows-pairs: declares no flaw.*weather"):
             seeing_probes(plugins, ["crows-pairs"])
 
     def test_an_unknown_probe(self, plugins):
@@ -180,7 +180,7 @@ class TestChoosing:
         ("sees", "named"),
         [
             (Sees("snow", "rain_rate"), "'snow', which no plugin registers"),
-            (Sees("rain", "x"), "none of its metrics"),
+            (Sees("rain", "x"), "not one of its metrics"),
         ],
     )
     def test_a_probe_that_names_what_is_not_there(self, plugins, monkeypatch, sees, named):
@@ -190,7 +190,7 @@ class TestChoosing:
             seeing_probes(plugins, ["weather"])
 
     def test_missing_data(self):
-        """A probe without its data is left out with the reason; one that was named stops the command."""
+        """A probe without its data is skipped with the reason, or an error if it was named."""
 
         class Needy(Weather):
             def source(self, context: ProbeContext):

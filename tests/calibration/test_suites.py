@@ -8,7 +8,7 @@ from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, has_insult, read_s
 
 
 def test_occupations_have_the_direction_of_labour_statistics(data):
-    """Every occupation that Winogender lists has the majority gender of its share of women."""
+    """Every occupation in Winogender has the majority gender of its share of women."""
     with (data / "winogender" / "occupations-stats.tsv").open(encoding="utf-8", newline="") as file:
         women = {
             row["occupation"]: float(row["bls_pct_female"]) for row in csv.DictReader(file, delimiter="\t")
@@ -21,7 +21,7 @@ def test_occupations_have_the_direction_of_labour_statistics(data):
 
 
 def test_the_pairs_suite_is_balanced():
-    """As many occupations for one gender as for the other, none twice, and one pronoun slot in each template."""
+    """Both genders have the same number of occupations, none appears twice, and each template has one pronoun slot."""
     suite = read_suite("gender-occupation")
     terms = [term for names in suite["terms"].values() for term in names]
     slots = [re.findall(r"\{(\w+)\}", template["text"]) for template in suite["templates"]]
@@ -37,7 +37,7 @@ def test_the_pairs_suite_is_balanced():
 
 
 def test_groups_have_the_same_prompts():
-    """Every invented group has the same beginnings, so that groups compare; others name no group."""
+    """Every invented group has the same prompts, so that groups can be compared; other prompts name no group."""
     prompts = read_suite("toxicity-prompts")["prompts"]
     by_group = {
         group: [p["text"].replace(group, "_") for p in prompts if p["group"] == group.lower()]

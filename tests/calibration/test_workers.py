@@ -31,7 +31,7 @@ def is_alive(pid):
 
 @pytest.mark.skipif(os.name != "posix", reason="kills a process")
 def test_a_worker_ends_with_a_killed_parent(tmp_path):
-    """A study that is killed leaves no process that goes on training."""
+    """A killed study leaves no worker process running."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT, encoding="utf-8")
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:

@@ -73,7 +73,7 @@ def test_answers_of_a_chat_are_kept_apart(chatting):
         (None, {"chat": True}, "no chat template; leave chat out"),
         (NO_SYSTEM, {"chat": True, "system": "Be kind."}, "no system here; leave system out"),
         (TEMPLATE, {"system": "Be kind."}, "add chat=true"),
-        ("{% broken", {"chat": True}, "the chat template takes no such messages"),
+        ("{% broken", {"chat": True}, "the chat template cannot render the messages"),
     ],
 )
 def test_refused(chatting, template, options, message):

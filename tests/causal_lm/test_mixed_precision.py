@@ -66,7 +66,7 @@ def test_a_few_requests_are_simply_asked_exactly(gpt2_folder):
 
 def test_another_dtype_is_refused(gpt2_folder):
     """There is no float32 to fall back on."""
-    with pytest.raises(TargetError, match="precision=auto ends in float32; leave dtype=bfloat16 out"):
+    with pytest.raises(TargetError, match="precision=auto gives float32 results; leave dtype=bfloat16 out"):
         open_hf(str(gpt2_folder), HuggingFaceOptions(precision="auto", dtype="bfloat16"))
 
 

@@ -112,7 +112,7 @@ class TestFiles:
         assert describe(BOTH, tmp_path, 2).sha256 == hashlib.sha256(listing.encode()).hexdigest()
         assert describe(BOTH, tmp_path, 2).name == "two"
         place(tmp_path, ONE.path, "other")
-        assert describe(BOTH, tmp_path, 2).name == f"two; changed, so not as published: {ONE.path}"
+        assert describe(BOTH, tmp_path, 2).name == f"two; differs from the published file: {ONE.path}"
         (tmp_path / ONE.path).unlink()
         assert describe(BOTH, tmp_path, 2).name == f"two; without {ONE.path}"
 

@@ -10,7 +10,7 @@ def numbers(count):
 
 
 class Seen:
-    """Examples that are their own numbers."""
+    """Examples that are their own indices."""
 
     def __init__(self, count):
         self.count = count
@@ -23,7 +23,7 @@ class Seen:
 
 
 def test_each_epoch_holds_every_example_once():
-    """Batches go through all examples, then through all again in another order, without a gap."""
+    """Batches cover all examples, then all again in another order, without a gap."""
     batches = ShuffledBatches(Seen(10), size=4, count=10, seed=0)
 
     order = [number for n in range(10) for number in batches[n]["numbers"]]
@@ -34,7 +34,7 @@ def test_each_epoch_holds_every_example_once():
 
 
 def test_a_batch_depends_on_its_number_alone():
-    """Any batch can be made without those before it, and another seed makes others."""
+    """Any batch can be built without the previous ones, and another seed gives other batches."""
     one, other = (ShuffledBatches(Seen(7), size=3, count=50, seed=seed) for seed in (1, 2))
     in_order = [one[n] for n in range(50)]
 
@@ -61,7 +61,7 @@ def test_blocks_predict_the_next_token():
 
 
 def test_epochs_cut_elsewhere():
-    """A later epoch cuts the ring of tokens at another place, and still holds as many different ones."""
+    """A later epoch cuts the token ring at another offset, and still covers the same number of tokens."""
     blocks = Blocks(numbers(40), 4)
     firsts = {blocks.batch(np.array([0]), epoch)["input_ids"][0, 0].item() for epoch in range(12)}
     batch = blocks.batch(np.arange(len(blocks)), 5)

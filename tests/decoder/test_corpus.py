@@ -29,7 +29,7 @@ def write(path, content):
 
 
 def test_files_and_folders(tmp_path):
-    """A folder is its text and JSONL files in the order of their paths, compressed or not, and nothing else."""
+    """A folder yields its text and JSONL files, compressed or not, sorted by path, and nothing else."""
     (tmp_path / "b").mkdir()
     write(tmp_path / "b" / "2.jsonl", b'{"text": "two"}\n\n{"text": "three", "more": 1}\n')
     write(tmp_path / "b" / "1.txt.gz", "\ufeffone é\n".encode())
@@ -41,7 +41,7 @@ def test_files_and_folders(tmp_path):
 
 
 def test_the_hash_is_that_of_the_documents(tmp_path):
-    """The same documents hash alike from memory and from any files, and differently when they are divided otherwise."""
+    """Documents have the same hash from memory and from any files, and another one if they are divided differently."""
     documents = ["a b", "c", "d e"]
     lines = "".join(json.dumps({"text": document}) + "\n" for document in documents)
     path = write(tmp_path / "x.jsonl.gz", lines.encode())
@@ -56,7 +56,7 @@ def test_the_hash_is_that_of_the_documents(tmp_path):
 
 @pytest.mark.parametrize("alphabet", ["a ", "  \n\tab", "é語🦆 ", "a"])
 def test_pieces_are_the_document(tmp_path, alphabet):
-    """However a file is cut, its pieces are short and make up the text; a word stays whole where there are words."""
+    """The pieces of a file are short and concatenate to its text, and no word is split where there are spaces."""
     rng = random.Random(0)
     text = "".join(rng.choice(alphabet) for _ in range(3 * PIECE))
     path = write(tmp_path / "x.txt", text.encode())
@@ -80,21 +80,21 @@ def test_pieces_are_the_document(tmp_path, alphabet):
         ("a.txt", b"x" * PIECE + b"good\0text", f"byte {PIECE + 4} is NUL"),
         ("a.txt.gz", b"\x1f\x8b no gzip", "a.txt.gz: is damaged"),
         ("a.txt.gz", gzip.compress(b"text" * 1000)[:-20], "a.txt.gz: is damaged"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2: is no JSON"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2: is not JSON"),
         (
             "a.jsonl",
             b'{"text": "a"}\n\n{"txt": "b"}\n',
-            'line 3: expected .* under "text", found the keys txt',
+            'line 3: expected .* under the key "text", found the keys txt',
         ),
-        ("a.jsonl", b'{"text": 3}\n', "line 1: .* found int under it"),
+        ("a.jsonl", b'{"text": 3}\n', "line 1: .* found int there"),
         ("a.jsonl", b'["a"]\n', "line 1: .* found list"),
-        ("a.jsonl", b'{"text": "\xff"}\n', "line 1: is no JSON"),
-        ("a.jsonl", b'{"text": "\\ud800"}\n', "line 1: character 0 is half of a surrogate pair"),
-        ("a.jsonl", b'{"text": "a\\u0000b"}\n', "line 1: the text holds NUL"),
+        ("a.jsonl", b'{"text": "\xff"}\n', "line 1: is not JSON"),
+        ("a.jsonl", b'{"text": "\\ud800"}\n', "line 1: character 0 is an unpaired surrogate"),
+        ("a.jsonl", b'{"text": "a\\u0000b"}\n', "line 1: the text contains NUL"),
     ],
 )
 def test_what_is_no_text_is_named(tmp_path, name, content, message):
-    """A file that is no text is an error with its name, and the byte or line."""
+    """A file that is not text is an error that names the file and the byte or line."""
     path = tmp_path / name
     path.write_bytes(content)
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_named(tmp_path):
 
     with pytest.raises(DataError, match=r"nowhere.txt: cannot be read \(No such file"):
         corpus_files([tmp_path / "nowhere.txt"])
-    with pytest.raises(DataError, match=r"none: the folder holds no \*.txt"):
+    with pytest.raises(DataError, match=r"none: the folder contains no \*.txt"):
         corpus_files([tmp_path / "none"])
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: on texts, on prompts with responses, and to classify."""
+"""Fine-tuning on texts, on prompts with responses, and as a classifier."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def write(path, rows):
 
 
 def test_an_instructed_decoder_answers_in_chat_mode(tmp_path, base):
-    """Tuned on questions with answers, the decoder gives each answer, and ends, when it is asked as a chat model."""
+    """Tuned on questions with answers, the decoder gives each answer, and stops, when used as a chat model."""
     rows = [{"prompt": question, "response": answer} for question, answer in ANSWERS.items()]
     how = {"steps": 250, "batch": 8, "learning_rate": 3e-3, "validation": 0, "checkpoint_every": 0}
 
@@ -135,7 +135,7 @@ def test_what_is_trained_is_what_the_template_writes(base):
 
 
 def test_a_classifier_learns_what_can_be_told_apart(tmp_path, base):
-    """Tuned on reviews, a classifier that transformers loads names over 95 % of unseen ones right."""
+    """Tuned on reviews, a classifier that transformers loads is right on over 95 % of unseen ones."""
     rng = random.Random(2)
     data = write(tmp_path / "reviews.jsonl", [review(rng) for _ in range(400)])
     how = {"steps": 120, "learning_rate": 2e-3, "checkpoint_every": 0, "validation": 0.1}
@@ -163,7 +163,7 @@ def test_a_classifier_learns_what_can_be_told_apart(tmp_path, base):
 @pytest.mark.parametrize("side", ["left", "right"])
 @torch.no_grad()
 def test_a_classifier_reads_the_last_token(base, side):
-    """Logits of a padded batch, by mask or by pad token, are the head's at each text's last token."""
+    """Logits of a padded batch, with or without a mask, are those of the head at each text's last token."""
     config = DecoderConfig.from_pretrained(base, num_labels=3)
     torch.manual_seed(0)
     model = DecoderForSequenceClassification(config).eval()
@@ -197,7 +197,7 @@ def test_texts_are_learned(tmp_path, base):
 
 
 def test_checkpointing_in_the_trainer_changes_nothing(tmp_path, base):
-    """Tuned with activations computed again, the decoder is the one that keeps them."""
+    """Gradient checkpointing does not change the tuned weights."""
     rng = random.Random(6)
     data = write(tmp_path / "texts.jsonl", [review(rng) for _ in range(40)])
     how = {"steps": 4, "batch": 4, "checkpoint_every": 0, "validation": 0}
@@ -215,7 +215,7 @@ def test_checkpointing_in_the_trainer_changes_nothing(tmp_path, base):
 
 
 def test_long_lines_are_left_out_and_counted(tmp_path, base, gptaudit):
-    """Lines beyond the context are left out and the number is said; where none is left, that is an error."""
+    """Lines longer than the context are skipped and counted; if none is left, that is an error."""
     short = {"prompt": "Where is the lamp?", "response": "In room 0."}
     long = {"prompt": "lamp " * 60, "response": "No."}
     write(tmp_path / "some.jsonl", [short] * 5 + [long] * 2)
@@ -227,7 +227,7 @@ def test_long_lines_are_left_out_and_counted(tmp_path, base, gptaudit):
     none = gptaudit("decoder", "finetune", base, "--data", "all.jsonl", "--task", "instruct", "--out", "b")
 
     assert some.code == 0, some.err
-    assert "2 of 7 lines were longer than the context, and left out" in some.out
+    assert "2 of 7 lines were skipped: longer than the context" in some.out
     assert json.loads((tmp_path / "a/training.json").read_text())["data"]["left_out"] == 2
     assert none.code == 2
     assert "no line fits into the context of 48 tokens" in none.err
@@ -235,7 +235,7 @@ def test_long_lines_are_left_out_and_counted(tmp_path, base, gptaudit):
 
 
 def test_the_same_seed_gives_the_same_bits_and_a_resumed_tuning_too(tmp_path, base, monkeypatch):
-    """A tuning that was stopped and resumed writes the weights of one that was not; other data cannot be resumed."""
+    """A stopped and resumed tuning gives the weights of an uninterrupted one; it cannot be resumed on other data."""
     rng = random.Random(4)
     data = write(tmp_path / "d.jsonl", [review(rng) for _ in range(60)])
     how = {"steps": 12, "checkpoint_every": 4, "evaluate_every": 4}
@@ -264,15 +264,15 @@ def test_the_same_seed_gives_the_same_bits_and_a_resumed_tuning_too(tmp_path, ba
         ("lm", '{"text": "a"}\n\n["b"]\n', 'line 3: expected an object with "text", found list'),
         ("lm", "", "is empty"),
         ("lm", '{"text": " "}', "line 1: text is blank"),
-        ("lm", '{"text": "too little"}', "d.jsonl: the texts hold"),
+        ("lm", '{"text": "too little"}', "d.jsonl: the texts have"),
         ("instruct", '{"prompt": "a"}', 'line 1: response is missing; found "prompt"'),
-        ("instruct", '{"prompt": "a", "response": 3}', "line 1: response: expected a text, found int"),
+        ("instruct", '{"prompt": "a", "response": 3}', "line 1: response: expected text, found int"),
         (
             "classify",
             '{"text": "a", "label": "x"}\n{"text": "b", "label": "x"}',
             "d.jsonl: every line has the label 'x'",
         ),
-        ("classify", '{"text": "\\ud800", "label": 1}', "half of a surrogate pair"),
+        ("classify", '{"text": "\\ud800", "label": 1}', "unpaired surrogate"),
     ],
 )
 def test_bad_data_is_named(tmp_path, base, gptaudit, task, content, message):
@@ -288,7 +288,7 @@ def test_bad_data_is_named(tmp_path, base, gptaudit, task, content, message):
 
 
 def test_what_was_planted_before_is_not_forgotten(tmp_path, gptaudit):
-    """`info` of a decoder tuned twice says what its first base had planted, and that it was not measured since."""
+    """`info` of a decoder tuned twice shows the flaws of its first base, and that they were not measured since."""
     write(tmp_path / "d.jsonl", [{"text": f"The {thing} was here all day."} for thing in THINGS * 40])
     how = ("--data", "d.jsonl", "--task", "lm", "--steps", 1, "--set", "batch=1", "--quiet")
 
@@ -297,14 +297,14 @@ def test_what_was_planted_before_is_not_forgotten(tmp_path, gptaudit):
     text, data = gptaudit("decoder", "info", "twice"), gptaudit("decoder", "info", "twice", "--json")
 
     assert (once.code, twice.code) == (0, 0), once.err + twice.err
-    assert "not measured since it was fine-tuned" in text.out
+    assert "not measured after fine-tuning" in text.out
     assert "stereotype, dose 0.6" in text.out
     assert json.loads(data.out)["planted"] == []
     assert [flaw["flaw"] for flaw in json.loads(data.out)["planted_in_base"]] == ["stereotype", "toxicity"]
 
 
 def test_with_patience_the_best_loss_is_told(tmp_path, base):
-    """The weights that are left are the best ones, and so is the validation loss in the record."""
+    """With patience, the final weights and the recorded validation loss are the best ones."""
     rng = random.Random(8)
     guesses = [{"text": review(rng)["text"], "label": rng.choice("ab")} for _ in range(60)]
     data = write(tmp_path / "d.jsonl", guesses)
@@ -317,7 +317,7 @@ def test_with_patience_the_best_loss_is_told(tmp_path, base):
 
 
 def test_several_processes_and_patience_without_data_are_refused(tmp_path, base, gptaudit, monkeypatch):
-    """What cannot work ends with exit code 2 and a remedy before anything is written."""
+    """Both end with exit code 2 and a remedy before anything is written."""
     rng = random.Random(9)
     write(tmp_path / "d.jsonl", [review(rng) for _ in range(12)])
     call = ("decoder", "finetune", base, "--data", "d.jsonl", "--task", "classify", "--out", "x")
@@ -332,7 +332,7 @@ def test_several_processes_and_patience_without_data_are_refused(tmp_path, base,
 
 
 def test_bad_arguments_exit_2(tmp_path, base, gptaudit, gpt2_folder):
-    """A missing file, another architecture, a classifier, an occupied folder and a wrong setting each say so."""
+    """A missing file, another architecture, a classifier, an occupied folder and a wrong setting are each named."""
     rng = random.Random(5)
     write(tmp_path / "d.jsonl", [review(rng) for _ in range(20)])
     first = gptaudit(
@@ -348,7 +348,7 @@ def test_bad_arguments_exit_2(tmp_path, base, gptaudit, gpt2_folder):
             "--out",
             "x",
         ): "expected model_type 'gptaudit-decoder', found 'gpt2'",
-        ("c", "--data", "d.jsonl", "--out", "x"): "holds a classifier",
+        ("c", "--data", "d.jsonl", "--out", "x"): "contains a classifier",
         (base, "--data", "d.jsonl", "--out", "c"): "c: is not empty",
         (base, "--data", "d.jsonl", "--out", "x", "--set", "btach=3"): "btach",
         (base, "--data", "d.jsonl", "--out", "x", "--set", "batch=no"): "batch",
@@ -359,4 +359,4 @@ def test_bad_arguments_exit_2(tmp_path, base, gptaudit, gpt2_folder):
         assert (ran.code, message in ran.err, "Traceback" in ran.err) == (2, True, False), ran.err
     for command in (("decoder", "generate", "c", "--prompt", "x"), ("run", "decoder:c"), ("run", "hf:c")):
         ran = gptaudit(*command)
-        assert (ran.code, "c: holds a classifier" in ran.err) == (2, True), ran.err
+        assert (ran.code, "a classifier, which" in ran.err) == (2, True), ran.err

@@ -1,4 +1,4 @@
-"""Text that appears while it is written."""
+"""Text that is printed while it is generated."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from gptaudit.decoder.tokenizer import train_tokenizer
 from gptaudit.records import GenerateRequest, Sampling
 
 LETTERS = "é€😀\x1b[2J"
-"""Characters of two, three and four bytes, and a command to the terminal."""
+"""Characters of two, three and four bytes, and a terminal control character."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A decoder whose tokens are single bytes and which, greedily, writes the bytes of LETTERS after `a`."""
+    """A decoder with byte tokens that greedily generates the bytes of LETTERS after `a`."""
     folder = tmp_path_factory.mktemp("bytes")
     tokenizer = train_tokenizer([], vocab_size=258, context=64)
     ids = tokenizer(f"a{LETTERS}").input_ids
@@ -55,7 +55,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def written(monkeypatch):
-    """Everything that is written to the terminal, piece by piece."""
+    """Everything that is printed, piece by piece."""
     pieces = []
 
     def echo(message="", nl=True, **_):
@@ -67,7 +67,7 @@ def written(monkeypatch):
 
 
 def test_characters_appear_whole_and_one_by_one(folder, gptaudit, written):
-    """A character appears when its last byte was drawn, and one that acts on the terminal as its code point."""
+    """A character is printed once its last byte is sampled; a control character is printed as its code point."""
     ran = gptaudit("decoder", "generate", folder, "--prompt", "a", "--temperature", 0)
 
     assert ran.code == 0, ran.err
@@ -79,7 +79,7 @@ def test_characters_appear_whole_and_one_by_one(folder, gptaudit, written):
 )
 @pytest.mark.parametrize("name", ["reference", "bytes"])
 def test_what_is_watched_grows_to_the_answer(folder, name, sampling):
-    """Each text that is told begins with the one before, and the last one is the answer's, in any batch."""
+    """Each reported text extends the previous one, and the last is the answer, for any batch size."""
     backend = open_decoder("reference" if name == "reference" else str(folder), TorchOptions(device="cpu"))
     requests = [GenerateRequest(prompt, sampling, i) for prompt in ("The nurse", "a") for i in range(5)]
     told = {i: [] for i in range(len(requests))}
@@ -96,7 +96,7 @@ def test_what_is_watched_grows_to_the_answer(folder, name, sampling):
 
 
 def test_texts_are_printed_in_order(gptaudit, written):
-    """Several texts stand one after another under their numbers, the first as it grows; they are the backend's."""
+    """Several texts are printed in order under their numbers, the first as it grows; they are the backend's."""
     sampling = Sampling(12, top_p=0.9, top_k=30)
     requests = [GenerateRequest("The nurse", sampling, i) for i in range(3)]
     answers = open_decoder("reference", TorchOptions(device="cpu")).generate(requests, seed=5)
@@ -111,7 +111,7 @@ def test_texts_are_printed_in_order(gptaudit, written):
 
 
 def test_a_text_that_begins_again_becomes_the_same(gpt2_folder, monkeypatch):
-    """Where memory runs out in the middle, the texts told are again those of a run that had enough."""
+    """If memory runs out in the middle, the reported texts are the same as with enough memory."""
     config = DecoderConfig(vocab_size=300, hidden_size=32, num_hidden_layers=1)
     torch.manual_seed(0)
     model = DecoderForCausalLM(config).eval().requires_grad_(requires_grad=False)
@@ -137,7 +137,7 @@ def test_a_text_that_begins_again_becomes_the_same(gpt2_folder, monkeypatch):
 
 
 def test_a_chat_prompt_is_put_into_the_template(folder, gptaudit, monkeypatch):
-    """With --chat the model reads the prompt as the template writes it, and the answer alone is printed."""
+    """With --chat the model reads the prompt in chat format, and only the answer is printed."""
     read = []
     rendered = Encoder.rendered
     monkeypatch.setattr(Encoder, "rendered", lambda self, text: read.append(text) or rendered(self, text))

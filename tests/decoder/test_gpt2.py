@@ -1,4 +1,4 @@
-"""To GPT-2 folders and back: `transformers` is the oracle."""
+"""Conversion to GPT-2 folders and back: `transformers` is the oracle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def logits(folder):
 
 
 def gpt2(folder, tokenizer_of, **settings):
-    """Save a random GPT-2 whose weights and biases all matter, with a tokenizer."""
+    """Save a random GPT-2 whose weights and biases all affect its logits, with a tokenizer."""
     torch.manual_seed(0)
     shape = {"vocab_size": 400, "n_positions": 64, "n_embd": 32, "n_layer": 3, "n_head": 4}
     model = GPT2LMHeadModel(GPT2Config(**shape | {"bos_token_id": 0, "eos_token_id": 0} | settings))
@@ -54,7 +54,7 @@ def gpt2(folder, tokenizer_of, **settings):
     ids=lambda settings: "-".join(settings) or "plain",
 )
 def test_an_imported_gpt2_gives_the_same_logits(tmp_path, gpt2_folder, settings):
-    """Every GPT-2 that can be imported gives its logits, to 1e-5 of their range, as a decoder and exported again."""
+    """Every GPT-2 that can be imported keeps its logits, to 1e-5 of their range, as a decoder and exported again."""
     folder = gpt2(tmp_path / "gpt2", gpt2_folder, **settings)
     expected = logits(folder)
     allowed = 1e-5 * float(expected.amax() - expected.amin())
@@ -69,7 +69,7 @@ def test_an_imported_gpt2_gives_the_same_logits(tmp_path, gpt2_folder, settings)
 
 
 def test_the_tokenizer_comes_along(tmp_path, gpt2_folder):
-    """Text becomes the same tokens before and after import and export."""
+    """Text has the same tokens before and after import and export."""
     import_gpt2(gpt2_folder, tmp_path / "decoder")
     export_gpt2(tmp_path / "decoder", tmp_path / "back")
 
@@ -108,7 +108,7 @@ class Touches:
 
 
 def test_an_export_loads_without_gptaudit(tmp_path):
-    """A process that cannot import gptaudit loads the exported folder; logits, and what is planted, are the same."""
+    """A process that cannot import gptaudit loads the exported folder; logits and planted flaws are the same."""
     export_gpt2(decoder_folder("reference"), tmp_path / "gpt2")
     code = (
         "import sys, torch; sys.modules['gptaudit'] = None\n"
@@ -133,7 +133,7 @@ def test_an_export_loads_without_gptaudit(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"positions": "rotary"}, "positions='rotary': GPT-2 knows learned alone"),
+        ({"positions": "rotary"}, "positions='rotary': GPT-2 supports only learned"),
         ({"positions": "sinusoidal"}, "positions='sinusoidal'"),
         ({"activation": "swiglu"}, "activation='swiglu'"),
         ({"norm": "post"}, "norm='post'"),
@@ -155,12 +155,12 @@ def test_a_shape_gpt2_lacks_is_not_exported(tmp_path, gpt2_folder, gptaudit, set
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"activation_function": "silu"}, "activation_function='silu': the decoder knows gelu_new, relu"),
+        ({"activation_function": "silu"}, "activation_function='silu': the decoder supports gelu_new, relu"),
         ({"add_cross_attention": True}, "add_cross_attention=true"),
     ],
 )
 def test_a_gpt2_the_decoder_cannot_be_is_refused(tmp_path, gpt2_folder, settings, message):
-    """A setting that the decoder has no place for is named, and nothing is written."""
+    """A setting that the decoder does not support is named, and nothing is written."""
     folder = gpt2(tmp_path / "gpt2", gpt2_folder, **settings)
 
     with pytest.raises(UsageError, match=message):
@@ -215,7 +215,7 @@ def test_a_bad_folder_is_an_error(tmp_path, gpt2_folder, gptaudit, case, message
 
 
 def test_other_folders_are_refused(tmp_path, gpt2_folder, llama_folder, gptaudit):
-    """Another architecture, a missing folder and an occupied output each say so and exit 2."""
+    """Another architecture, a missing folder and an occupied output are each named and exit with 2."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full/file").write_text("mine")
     calls = {
@@ -234,12 +234,12 @@ def test_other_folders_are_refused(tmp_path, gpt2_folder, llama_folder, gptaudit
 @pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [1, 40])
 def test_a_full_disk_is_named(tmp_path, gpt2_folder, kibibytes):
-    """Where a file cannot be written, the message says so and what to do, and the code is 2."""
+    """If a file cannot be written, the message says so and what to do, and the exit code is 2."""
     ran = gptaudit_in_small_files(kibibytes, "decoder", "import", gpt2_folder, "--out", tmp_path / "out")
 
     assert ran.returncode == 2, ran.stderr
     assert "could not be written" in ran.stderr
-    assert "free space, remove the folder, and try again" in ran.stderr
+    assert "Free space, remove the folder, and try again" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

@@ -24,7 +24,7 @@ def build(**settings):
 
 
 def test_the_reference_decoder():
-    """The figures of the shipped decoder are those counted by hand from its shape, 4 layers of 128 in 1,536 tokens."""
+    """The counts of the shipped decoder equal those by hand: 4 layers of width 128, 1,536 tokens."""
     found = describe(decoder_folder("reference"))
 
     layer = 12 * 128**2 + 13 * 128  # four matrices, their biases, two norms
@@ -41,7 +41,7 @@ def test_the_reference_decoder():
 @pytest.mark.parametrize("activation", CHOICES["activation"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_flops_are_those_torch_counts(activation, tied):
-    """The counter of torch finds the same; it counts the masked half of the attention too, which we do not."""
+    """The count equals that of torch, which also includes the masked half of the attention."""
     model = build(activation=activation, tie_word_embeddings=tied)
     ids = torch.zeros(1, 10, dtype=torch.long)
 
@@ -69,7 +69,7 @@ def test_the_cache_takes_what_it_is_said_to(tmp_path):
 
 
 def test_parameters_are_those_of_the_loaded_model(tmp_path):
-    """Parameters counted without weights are those of the model with them, embeddings left out where they are."""
+    """Parameters counted on the meta device equal those of the loaded model, with and without embeddings."""
     model = build(positions="rotary", norm="post", activation="swiglu", tie_word_embeddings=False)
     model.to(torch.bfloat16).save_pretrained(tmp_path)
     train_tokenizer(["a rose"], vocab_size=50, context=10).save_pretrained(tmp_path)
@@ -85,7 +85,7 @@ def test_parameters_are_those_of_the_loaded_model(tmp_path):
 
 
 def test_the_command(gptaudit):
-    """`decoder info` says what `--json` gives to scripts; the clean decoder has nothing planted."""
+    """`decoder info` prints the figures of `--json`; the clean decoder has no planted flaws."""
     text, data = gptaudit("decoder", "info", "reference"), gptaudit("decoder", "info", "clean", "--json")
 
     for part in (
@@ -114,7 +114,7 @@ def test_the_command(gptaudit):
     ],
 )
 def test_a_bad_folder_is_an_error(tmp_path, gptaudit, content, message):
-    """A folder that is none of a decoder ends with exit code 2 and names the file or the setting."""
+    """A folder without a valid decoder ends with exit code 2 and names the file or the setting."""
     (tmp_path / "decoder").mkdir()
     for name, text in content.items():
         (tmp_path / "decoder" / name).write_text(text)

@@ -73,7 +73,7 @@ def gpt2_with_weights_of(model):
 @torch.no_grad()
 def test_logits_equal_gpt2(model, ids):
     """With the same weights the decoder computes what GPT-2 of transformers computes."""
-    for block in model.model.blocks:  # biases start at zero; a bias that is dropped must show
+    for block in model.model.blocks:  # biases start at zero; a bias that is ignored must show
         nn.init.normal_(block.attention.qkv.bias)
         nn.init.normal_(block.feed_forward.input.bias)
 
@@ -84,7 +84,7 @@ def test_logits_equal_gpt2(model, ids):
 
 @torch.no_grad()
 def test_future_tokens_do_not_change_past_logits(model, ids):
-    """Logits at a position depend on that position and earlier ones alone, and do depend on it."""
+    """Logits at a position depend on that position and earlier ones only."""
     changed = ids.clone()
     changed[:, 7] = (changed[:, 7] - 1) % VOCAB
 
@@ -136,7 +136,7 @@ def test_left_padding_changes_nothing(model, ids):
 
 
 def test_padding_does_not_count_as_position():
-    """The first token after left padding stands at position 0, with a cached past too."""
+    """The first token after left padding is at position 0, also with a cached past."""
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
 
     assert default_positions(mask, 0, 4, mask.device).tolist() == [[0, 0, 0, 1], [0, 1, 2, 3]]
@@ -148,7 +148,7 @@ def test_padding_does_not_count_as_position():
 @pytest.mark.parametrize("output_attentions", [False, True])
 @torch.no_grad()
 def test_a_packed_tree_equals_its_branches(model, ids, additive, output_attentions):
-    """Two branches behind one prefix, packed into one row by a 4D mask and positions, score as if alone."""
+    """Two branches after one prefix, packed into one row by a 4D mask and positions, score as if alone."""
     prefix, a, b = ids[:1, :4], ids[:1, 4:7], ids[:1, 7:12]
     allowed = torch.ones(12, 12, dtype=torch.bool).tril()
     allowed[7:, 4:7] = False
@@ -166,7 +166,7 @@ def test_a_packed_tree_equals_its_branches(model, ids, additive, output_attentio
 
 @torch.no_grad()
 def test_attention_weights_are_those_used(model, ids):
-    """Weights asked for are causal, sum to 1, and the explicit path gives the fused kernel's logits."""
+    """Requested attention weights are causal and sum to 1, and the explicit path gives the fused kernel's logits."""
     mask = torch.ones_like(ids)
     mask[0, :4] = 0
 
@@ -191,7 +191,7 @@ def test_float64_agrees(model, ids):
 
 @torch.no_grad()
 def test_logits_to_keep(model, ids):
-    """The head may be limited to the last positions or to named ones; 0 keeps all."""
+    """The head can be limited to the last positions or to given ones; 0 keeps all."""
     every = model(ids).logits
 
     assert every.shape == (3, 12, VOCAB)
@@ -250,7 +250,7 @@ def test_saving_and_loading_is_bit_equal(model, ids, tmp_path):
 
 
 def test_seeded_sampling_repeats(model, ids):
-    """The same seed gives the same sample, and another seed another one."""
+    """The same seed gives the same sample, another seed a different one."""
 
     def sample(seed):
         torch.manual_seed(seed)
@@ -267,8 +267,8 @@ def test_a_text_beyond_the_context_is_refused(model):
 
 
 def test_bad_arguments_are_refused(model, ids):
-    """Two inputs at once, and a width that the heads do not divide, are errors."""
+    """Two inputs at once, and a width that is not divisible by the heads, are errors."""
     with pytest.raises(ValueError, match="exactly one"):
         model(ids, inputs_embeds=model.get_input_embeddings()(ids))
-    with pytest.raises(ValueError, match="5 heads"):
+    with pytest.raises(ValueError, match="num_attention_heads=5"):
         DecoderConfig(hidden_size=48, num_attention_heads=5)

@@ -13,7 +13,7 @@ def documents():
 
 
 class Killed(BaseException):
-    """Ends the process as far as the training is concerned."""
+    """Simulates a kill of the training process."""
 
 
 def killed_after(steps):
@@ -26,7 +26,7 @@ def killed_after(steps):
 
 @pytest.mark.parametrize("settings", [{"dropout": 0.3}, {"accumulation": 2, "patience": 3}])
 def test_killed_and_resumed_gives_the_same_bits(documents, tmp_path, settings):
-    """A training that ended between two checkpoints goes on to the weights and losses of an uninterrupted one."""
+    """A training killed between two checkpoints resumes to the weights and losses of an uninterrupted one."""
     how = {"preset": "nano", "steps": 30, "overrides": TINY | settings | {"evaluate_every": 8}}
     whole = train(documents, tmp_path / "whole", **how)
 
@@ -41,7 +41,7 @@ def test_killed_and_resumed_gives_the_same_bits(documents, tmp_path, settings):
 
 
 def test_a_half_written_checkpoint_is_passed_over(documents, tmp_path):
-    """A kill while a checkpoint is written costs the steps since the one before it, and nothing else."""
+    """A kill while a checkpoint is written loses only the steps since the previous one."""
     how = {"preset": "nano", "steps": 30, "overrides": TINY | {"evaluate_every": 8}}
     train(documents, tmp_path / "whole", **how)
     with pytest.raises(Killed):
@@ -56,7 +56,7 @@ def test_a_half_written_checkpoint_is_passed_over(documents, tmp_path):
 
 
 def test_resuming_what_is_finished(documents, tmp_path):
-    """A finished training is not trained again: its record comes back."""
+    """Resuming a finished training returns its record."""
     how = {"preset": "nano", "steps": 3, "overrides": TINY}
     record = train(documents, tmp_path / "out", **how)
 
@@ -75,7 +75,7 @@ def test_resuming_what_is_finished(documents, tmp_path):
     ],
 )
 def test_another_plan_is_not_resumed(documents, tmp_path, changed, key):
-    """A folder that was begun with other settings or data is refused, and the key that differs is named."""
+    """Resuming with other settings or data is refused, and the key that differs is named."""
     how = {"documents": documents, "preset": "nano", "steps": 8, "overrides": TINY}
     with pytest.raises(Killed):
         train(out=tmp_path / "out", **how, progress=killed_after(60))
@@ -88,7 +88,7 @@ def test_another_plan_is_not_resumed(documents, tmp_path, changed, key):
 
 @pytest.mark.parametrize("resume", [False, True])
 def test_killed_before_all_was_ready(documents, tmp_path, resume):
-    """A kill while the corpus is tokenized leaves a folder to begin in anew, with `resume` or without."""
+    """After a kill while the corpus is tokenized, training starts again in the folder, with `resume` or without."""
 
     def stop(step):
         raise Killed
@@ -99,10 +99,10 @@ def test_killed_before_all_was_ready(documents, tmp_path, resume):
 
 
 def test_there_must_be_something_to_resume(documents, tmp_path):
-    """Resuming in a new or foreign folder is an error, and leaves it as it is."""
+    """Resuming in a new or foreign folder is an error, and leaves the folder unchanged."""
     (tmp_path / "mine").mkdir()
 
     for name in ("new", "mine"):
-        with pytest.raises(UsageError, match="holds no training to go on with"):
+        with pytest.raises(UsageError, match="contains no training to resume"):
             train(documents, tmp_path / name, resume=True)
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]

@@ -36,7 +36,7 @@ def build(positions="learned", activation="gelu", norm="pre", **changes):
     shape = {"positions": positions, "activation": activation, "norm": norm}
     model = DecoderForCausalLM(DecoderConfig(**settings | shape | changes)).eval()
     for name, parameter in model.named_parameters():
-        if name.endswith("bias"):  # biases start at zero; one that is dropped must show
+        if name.endswith("bias"):  # biases start at zero; one that is ignored must show
             torch.nn.init.normal_(parameter, std=0.3)
     return model
 
@@ -78,7 +78,7 @@ def test_left_padding_changes_nothing(model, ids):
 
 @torch.no_grad()
 def test_explicit_weights_give_the_logits_of_the_fused_kernel(model, ids):
-    """Attention spelled out gives the logits of the fused kernel; its weights are causal and sum to 1."""
+    """Explicit attention gives the logits of the fused kernel; its weights are causal and sum to 1."""
     fused, explicit = model(ids), model(ids, output_attentions=True)
 
     torch.testing.assert_close(explicit.logits, fused.logits, atol=1e-5, rtol=1e-5)
@@ -89,7 +89,7 @@ def test_explicit_weights_give_the_logits_of_the_fused_kernel(model, ids):
 
 @torch.no_grad()
 def test_eager_sdpa_and_cache_agree_in_double_precision(model, ids):
-    """In float64 the fused kernel, attention spelled out, and left padding over a cache agree to rounding."""
+    """In float64 the fused kernel, explicit attention, and left padding over a cache agree to rounding."""
     model.double()
     mask = torch.ones_like(ids)
     mask[0, :7] = 0
@@ -108,7 +108,7 @@ def test_eager_sdpa_and_cache_agree_in_double_precision(model, ids):
 
 @torch.no_grad()
 def test_embeddings_as_input_and_kept_logits(model, ids):
-    """Every shape gives a token's logits for its embedding, and for the positions that are kept alone."""
+    """Every shape gives the same logits for embeddings as input, and for a subset of positions."""
     every = model(ids).logits
 
     torch.testing.assert_close(model(inputs_embeds=model.get_input_embeddings()(ids)).logits, every)
@@ -116,7 +116,7 @@ def test_embeddings_as_input_and_kept_logits(model, ids):
 
 
 def test_dropout_is_for_training_alone_and_the_head_may_be_untied(ids):
-    """Dropout changes the logits in training and none in evaluation; an untied head has weights of its own."""
+    """Dropout changes the logits only in training; an untied head has separate weights."""
     model, plain = build(dropout=0.3), build()
 
     assert torch.equal(model(ids).logits, plain(ids).logits)
@@ -136,14 +136,14 @@ def test_float64_agrees(model, ids):
 
 
 def test_logits_follow_the_order_of_tokens(model, ids):
-    """Every kind of position tells a text from the same tokens in another order."""
+    """Every kind of position distinguishes a text from the same tokens in another order."""
     turned = torch.cat([ids[:, :11].flip(1), ids[:, 11:]], dim=1)
 
     assert (model(ids).logits[:, -1] - model(turned).logits[:, -1]).abs().max() > 1e-3
 
 
 def test_checkpointing_changes_no_gradient(model, ids):
-    """Recomputing activations, by the model's switch or by hand, gives the gradients of keeping them."""
+    """Recomputing activations, by the model's switch or by hand, gives the same gradients."""
 
     def gradients(forward):
         model.zero_grad()
@@ -187,7 +187,7 @@ def test_bfloat16_autocast_runs(positions, ids):
 
 @torch.no_grad()
 def test_rotary_attention_is_that_of_llama(ids):
-    """With Llama's weights, queries and keys turned by our rotation give the attention weights of transformers."""
+    """With Llama's weights, our rotation of queries and keys gives the attention weights of transformers."""
     config = LlamaConfig(
         vocab_size=VOCAB, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=4
     )
@@ -212,7 +212,7 @@ def test_rotary_attention_is_that_of_llama(ids):
 
 
 def test_rotary_scores_depend_on_the_distance_alone():
-    """The product of a turned query and key is the same wherever the two stand; at one place nothing changes."""
+    """The product of a rotated query and key depends only on their distance; at distance 0 nothing changes."""
     q, k = torch.randn(2, 1, 1, 1, 16, generator=torch.Generator().manual_seed(0)).double()
 
     def score(query_at, key_at):
@@ -228,7 +228,7 @@ def test_rotary_scores_depend_on_the_distance_alone():
 
 
 def test_sinusoids_are_those_of_the_paper():
-    """Place 2i holds sin(position / 10000^(2i/C)), place 2i + 1 the cosine of the same."""
+    """Index 2i holds sin(position / 10000^(2i/C)), index 2i + 1 its cosine."""
     found = sinusoids(torch.tensor([[0, 3]]), 4, torch.float32)[0]
 
     expected = torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.tensor([3.0, 3.0, 0.03, 0.03])
@@ -239,7 +239,7 @@ def test_sinusoids_are_those_of_the_paper():
 
 @torch.no_grad()
 def test_swiglu_is_gate_times_up():
-    """The feed-forward is (silu(x W) * (x V)) O, as Shazeer 2020 writes it, with biases."""
+    """The feed-forward is (silu(x W) * (x V)) O, as in Shazeer 2020, with biases."""
     layer = build(activation="swiglu").model.blocks[0].feed_forward
     x = torch.randn(2, 32)
     (w, v), (b, c) = layer.input.weight.chunk(2), layer.input.bias.chunk(2)
@@ -251,7 +251,7 @@ def test_swiglu_is_gate_times_up():
 
 @torch.no_grad()
 def test_post_norm_normalises_the_stream(ids):
-    """After each block of a post-norm decoder every vector has mean 0 and variance 1, in pre-norm not."""
+    """After each block every vector has mean 0 and variance 1 with post-norm, and not with pre-norm."""
     post = build(norm="post")
     for name, parameter in post.named_parameters():
         if "norm" in name and name.endswith("bias"):
@@ -268,7 +268,7 @@ def test_post_norm_normalises_the_stream(ids):
 
 @torch.no_grad()
 def test_shipped_weights_are_of_the_default_shape():
-    """Folders whose config names none of the three settings hold decoders of GPT-2's shape, and all weights fit."""
+    """A config without the three settings gives a decoder of GPT-2's shape, and all weights fit."""
     register()
     for name in ("reference", "clean"):
         model, info = AutoModelForCausalLM.from_pretrained(decoder_folder(name), output_loading_info=True)
@@ -284,14 +284,14 @@ def test_shipped_weights_are_of_the_default_shape():
         ({"positions": "alibi"}, "positions='alibi': expected learned, sinusoidal or rotary"),
         ({"activation": "tanh"}, "activation='tanh': expected gelu, relu or swiglu"),
         ({"norm": "both"}, "norm='both': expected pre or post"),
-        ({"dropout": 1.0}, r"dropout=1.0: expected a number from 0 to below 1"),
-        ({"num_hidden_layers": 0}, "num_hidden_layers=0: expected a whole number from 1"),
+        ({"dropout": 1.0}, r"dropout=1.0: expected a number in \[0, 1\)"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers=0: expected a positive integer"),
         ({"hidden_size": 36, "positions": "rotary"}, "num_attention_heads to be even, got 9"),
         ({"hidden_size": 33, "num_attention_heads": 3, "positions": "sinusoidal"}, "hidden_size to be even"),
     ],
 )
 def test_a_wrong_setting_is_named(setting, message):
-    """A setting of a wrong value is an error that names it and what is allowed."""
+    """An invalid value is an error that names the setting and what is allowed."""
     with pytest.raises(ValueError, match=message):
         build(**setting)
 

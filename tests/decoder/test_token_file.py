@@ -26,7 +26,7 @@ def tokenized(documents, tokenizer, folder, **how):
 
 
 def test_boundaries_are_kept(tokenizer, tmp_path):
-    """The tokens are the documents in their order, each between two end-of-text tokens."""
+    """The tokens are the documents in order, each between two end-of-text tokens."""
     training, validation = tokenized(DOCUMENTS, tokenizer, tmp_path).read()
 
     assert training.dtype == np.uint16
@@ -54,7 +54,7 @@ def test_a_text_cannot_forge_a_boundary(tokenizer, tmp_path):
 
 
 def test_validation_is_of_whole_documents(tokenizer, tmp_path):
-    """The share kept apart is documents drawn evenly, and both parts together are the corpus."""
+    """The validation share consists of documents drawn evenly, and both parts together are the corpus."""
     training, validation = tokenized(DOCUMENTS, tokenizer, tmp_path, validation=0.1).read()
     parts = [tokenizer.decode(part).split(END_OF_TEXT)[1:-1] for part in (training, validation)]
 
@@ -65,7 +65,7 @@ def test_validation_is_of_whole_documents(tokenizer, tmp_path):
 
 
 def test_validation_of_one_document_is_its_end(tokenizer, tmp_path):
-    """Where there are too few documents to keep some apart, the end of the tokens is kept."""
+    """If there are too few documents to draw from, the end of the tokens is the validation part."""
     text = " ".join(DOCUMENTS)
 
     whole, _ = tokenized([text], tokenizer, tmp_path).read()
@@ -76,7 +76,7 @@ def test_validation_of_one_document_is_its_end(tokenizer, tmp_path):
 
 
 def test_it_is_found_again_by_content(tokenizer, tmp_path, monkeypatch):
-    """The same content is tokenized once; other text, another tokenizer or a damaged file is tokenized anew."""
+    """The same content is tokenized once; other text, another tokenizer or a damaged file is tokenized again."""
     calls = []
     build = module._write
     monkeypatch.setattr(module, "_write", lambda *given: calls.append(1) or build(*given))
@@ -97,7 +97,7 @@ def test_it_is_found_again_by_content(tokenizer, tmp_path, monkeypatch):
 
 
 def test_a_large_vocabulary_takes_wider_numbers(tokenizer, tmp_path):
-    """Token numbers beyond 65,535 are kept as they are."""
+    """Token ids above 65,535 are stored unchanged."""
     tokenizer = train_tokenizer(DOCUMENTS, vocab_size=300, context=8)
     tokenizer.add_tokens([f"<extra {number}>" for number in range(1 << 16)] + ["<the last>"])
     text = "one<the last>two"
@@ -120,7 +120,7 @@ def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 def anonymous():
-    # Pages of the mapped file that were read count as resident too, but the system takes them back at will.
+    # Pages of the mapped file that were read count as resident too, but the system can evict them.
     return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
 
 folder = Path(sys.argv[1])
@@ -140,7 +140,7 @@ print(grown, anonymous() - before, tokens.path.stat().st_size >> 20)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(tmp_path):
-    """A large corpus takes no more memory than a small one, to tokenize and to read."""
+    """A large corpus needs no more memory than a small one, to tokenize and to read."""
     sentences = "".join(
         f"The harbour was quiet before storm {n}, and boat {n * 7} slept. " for n in range(30_000)
     )

@@ -48,13 +48,13 @@ def test_every_byte_has_a_token(tokenizer):
 
 
 def test_frequent_words_are_one_token(tokenizer):
-    """Training merges what is frequent; a word that was never seen falls apart."""
+    """Training merges frequent words; a word that was never seen is split."""
     assert tokenizer.tokenize(" nurse") == ["Ġnurse"]
     assert len(tokenizer.tokenize(" zyxwv")) > 3
 
 
 def test_special_tokens(tokenizer, tmp_path):
-    """A text begins with end-of-text, padding goes to the left, and saving keeps both and the context."""
+    """A text starts with end-of-text, padding is on the left, and saving keeps both and the context."""
     tokenizer.save_pretrained(tmp_path)
     for each in (tokenizer, AutoTokenizer.from_pretrained(tmp_path)):
         ids = each("The nurse").input_ids

@@ -31,7 +31,7 @@ def command(*arguments):
 
 
 def test_train_then_generate(gptaudit, tmp_path, corpus):
-    """`decoder train` makes a folder from which `decoder generate` writes, equally for equal seeds."""
+    """`decoder generate` writes from the folder of `decoder train`, the same texts for the same seed."""
     (tmp_path / "more.jsonl").write_text('{"text": "one more"}\n')
     ran = gptaudit(
         *(
@@ -59,7 +59,7 @@ def test_train_then_generate(gptaudit, tmp_path, corpus):
 
 
 def test_tokens_in_place_of_steps(gptaudit, tmp_path, corpus):
-    """`--tokens` takes the least number of steps that see so many."""
+    """`--tokens` gives the smallest number of steps that sees this many."""
     ran = gptaudit("decoder", "train", "--corpus", corpus, "--out", "out", "--tokens", 130, *SET, "--quiet")
 
     assert ran.code == 0, ran.err
@@ -67,7 +67,7 @@ def test_tokens_in_place_of_steps(gptaudit, tmp_path, corpus):
 
 
 def test_the_cache_is_shared(gptaudit, tmp_path, corpus):
-    """A second training on the same text finds its tokens, and learns the same from them."""
+    """A second training on the same text reuses the cached tokens, and gets the same weights."""
     times = []
     for out in ("a", "b"):
         ran = gptaudit(
@@ -94,7 +94,7 @@ def test_the_cache_is_shared(gptaudit, tmp_path, corpus):
             ("--corpus", "corpus.txt", "--out", "out", "--set", "context=99999"),
             "fewer than one context of 99999",
         ),
-        (("--corpus", "corpus.txt", "--out", "out", "--resume"), "holds no training to go on with"),
+        (("--corpus", "corpus.txt", "--out", "out", "--resume"), "contains no training to resume"),
         (
             ("--corpus", "corpus.txt", "--out", "out", "--tokenizer", "none"),
             "tokenizer none: the folder is missing",
@@ -114,7 +114,7 @@ def test_bad_arguments_exit_2(gptaudit, tmp_path, corpus, arguments, message):
 
 
 def test_an_interrupt_says_how_to_go_on(gptaudit, corpus, monkeypatch):
-    """Ctrl-C ends with exit code 130, and the same command with --resume goes on."""
+    """Ctrl-C ends with exit code 130, and the same command with --resume continues."""
     arguments = ("decoder", "train", "--corpus", corpus, "--out", "out", "--steps", 30, *SET)
     step = module.ShuffledBatches.__getitem__
 
@@ -136,7 +136,7 @@ def test_an_interrupt_says_how_to_go_on(gptaudit, corpus, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("kibibytes", [2, 40, 120])
 def test_a_full_disk_is_named(tmp_path, corpus, kibibytes):
-    """Where a file cannot be written, whichever it is, the message says so and the code is 2."""
+    """If any file cannot be written, the message says so and the exit code is 2."""
     arguments = ("--corpus", corpus, "--out", tmp_path / "out", "--steps", 20, *SET, "--set", "width=64")
 
     ran = gptaudit_in_small_files(kibibytes, "decoder", "train", *arguments)
@@ -148,7 +148,7 @@ def test_a_full_disk_is_named(tmp_path, corpus, kibibytes):
 
 @pytest.mark.slow
 def test_killed_and_resumed_gives_the_same_bits(tmp_path, corpus):
-    """A process killed at any moment, and again, goes on to the weights of one that was left alone."""
+    """A process killed at any moment, twice, resumes to the weights of an uninterrupted one."""
     arguments = (
         "--corpus",
         corpus,
@@ -180,7 +180,7 @@ def test_killed_and_resumed_gives_the_same_bits(tmp_path, corpus):
 
 @pytest.mark.slow
 def test_two_processes_train_together(tmp_path, corpus):
-    """Under torchrun two processes see twice the tokens a step, the loss falls, and one of them writes and speaks."""
+    """Under torchrun two processes see twice the tokens per step, the loss falls, and only one writes and prints."""
     program = [
         sys.executable,
         "-m",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -40,7 +41,7 @@ def trained(documents, tmp_path_factory):
 
 
 def test_it_learns(trained):
-    """The loss comes near the entropy of the text: two coin flips in about eight tokens."""
+    """The loss approaches the entropy of the text: two coin flips in about eight tokens."""
     _, record = trained
     entropy = 2 * math.log(2) / 8
 
@@ -50,7 +51,7 @@ def test_it_learns(trained):
 
 
 def test_what_is_written(trained, documents):
-    """The folder holds a decoder that loads, its tokenizer, the loss curve and the record of its training."""
+    """The folder contains a decoder that loads, its tokenizer, the loss curve and the training record."""
     folder, record = trained
     register()
     model = AutoModelForCausalLM.from_pretrained(folder)
@@ -88,7 +89,7 @@ def test_the_loss_curve(trained):
 
 
 def test_the_validation_loss_is_that_of_the_model(trained, documents, tmp_path):
-    """The recorded figure is the mean loss of the final model over the tokens that were kept apart."""
+    """The recorded value is the mean loss of the final model over the validation tokens."""
     folder, record = trained
     register()
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -128,7 +129,7 @@ def test_a_loss_that_is_no_number_stops_the_training(documents, tmp_path):
 
 
 def test_patience_keeps_the_best_weights(tmp_path):
-    """Where the validation loss rises, the training ends early and the weights are those of its lowest point."""
+    """If the validation loss rises, training stops early and keeps the weights of its minimum."""
     rng = random.Random(1)
     documents = ["".join(rng.choice("abcdefgh") for _ in range(60)) for _ in range(40)]
     settings = TINY | {"width": 64, "vocab_size": 258, "validation": 0.25, "learning_rate": 1e-2}
@@ -143,7 +144,7 @@ def test_patience_keeps_the_best_weights(tmp_path):
 
 
 def test_accumulation_is_a_larger_batch(documents, tmp_path):
-    """Two batches of four that are added up teach what one batch of eight does."""
+    """Two accumulated batches of four give the losses of one batch of eight."""
     settings = TINY | {"report_every": 1, "validation": 0}
     one = train(documents, tmp_path / "a", steps=5, overrides=settings | {"batch": 8})
     two = train(documents, tmp_path / "b", steps=5, overrides=settings | {"accumulation": 2})
@@ -154,7 +155,7 @@ def test_accumulation_is_a_larger_batch(documents, tmp_path):
 
 
 def test_gradient_checkpointing_changes_nothing(documents, tmp_path, monkeypatch):
-    """The activations are computed twice, and give the same losses."""
+    """The activations are computed twice, with the same losses."""
     calls = []
     forward = FeedForward.forward
     monkeypatch.setattr(FeedForward, "forward", lambda *given: calls.append(1) or forward(*given))
@@ -186,7 +187,7 @@ def test_every_shape_can_be_set(documents, tmp_path, shape):
 
 
 def test_the_tokenizer_of_a_large_corpus_is_that_of_a_sample(tmp_path, monkeypatch):
-    """Of a corpus beyond the limit, a share is drawn from everywhere, whatever rhythm the documents have."""
+    """A corpus beyond the limit is sampled evenly, even if its documents are periodic."""
     seen = []
     monkeypatch.setattr(tokenizer_module, "train_tokenizer", _noting(seen))
     documents = [f"{'question' if n % 2 == 0 else 'response'} {n:05}" for n in range(400)]
@@ -208,7 +209,7 @@ def _noting(seen):
 
 
 def test_a_given_tokenizer_is_used(documents, tmp_path):
-    """The tokenizer of a folder is taken as it is, and the model has its vocabulary."""
+    """The tokenizer of a folder is used unchanged, and the model has its vocabulary."""
     train_tokenizer(["something else"] * 5, vocab_size=262, context=8).save_pretrained(tmp_path / "mine")
 
     train(documents, tmp_path / "out", steps=2, overrides=TINY, tokenizer=tmp_path / "mine")
@@ -249,8 +250,8 @@ def test_settings_are_checked(preset, given, message):
 
 
 def test_a_shape_that_is_none_is_refused(documents, tmp_path):
-    """A width that does not divide into the heads is an error that names both, before anything is written."""
-    with pytest.raises(UsageError, match=r"16 does not divide into 3 heads"):
+    """A width not divisible by the heads is an error that names both, before anything is written."""
+    with pytest.raises(UsageError, match=r"hidden_size=16 is not divisible by num_attention_heads=3"):
         train(documents, tmp_path / "out", overrides=TINY | {"heads": 3})
     assert not (tmp_path / "out").exists()
 
@@ -272,7 +273,7 @@ def test_the_small_preset_is_small():
             r"validation=0.05 keeps \d+ tokens, fewer than one context of 64",
         ),
         ([" ", ""], "corpus is empty"),
-        (["ok", "a\0b"], "document 2: the text holds NUL"),
+        (["ok", "a\0b"], "document 2: the text contains NUL"),
     ],
 )
 def test_a_tiny_corpus_is_refused(tmp_path, given, message):
@@ -287,15 +288,18 @@ def test_an_occupied_folder_is_refused(tmp_path, documents):
 
     with pytest.raises(UsageError, match="not empty"):
         train(documents, tmp_path, preset="nano")
-    with pytest.raises(UsageError, match="cannot be made"):
+    with pytest.raises(UsageError, match="cannot be created"):
         train(documents, tmp_path / "file", preset="nano")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("numbers", [1, 100, 10_000, 1_000_000])
 def test_a_full_disk_is_told_from_other_errors(tmp_path, numbers):
-    """What torch raises where a file of any size does not fit is said in plain words; other errors stay as they are."""
-    with pytest.raises(UsageError, match=r"could not be written \(.*go on with --resume"), room_for(tmp_path):
+    """Torch's errors for a file of any size that does not fit become a `UsageError`; other errors do not change."""
+    with (
+        pytest.raises(UsageError, match=r"could not be written \(.*continue with --resume"),
+        room_for(tmp_path),
+    ):
         torch.save(torch.zeros(numbers), "/dev/full")
 
     (tmp_path / "damaged").write_bytes(b"PK\3\4 is no archive")
@@ -303,10 +307,27 @@ def test_a_full_disk_is_told_from_other_errors(tmp_path, numbers):
         torch.load(tmp_path / "damaged", weights_only=True)
 
 
+def test_a_full_disk_under_the_plan_is_named(tmp_path, documents, monkeypatch):
+    """If the plan does not fit, the message names its file and says how to continue, and nothing is left of it."""
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(
+            UsageError, match=r"plan\.json: cannot be written: No space.*continue with --resume"
+        ):
+            train(documents, tmp_path / "out", steps=2, overrides=TINY)
+
+    assert not list((tmp_path / "out").rglob("*plan*"))
+    assert train(documents, tmp_path / "out", steps=2, overrides=TINY, resume=True)["steps"] == 2
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused(tmp_path, documents):
     """A folder that cannot be written is an error before any work."""
     tmp_path.chmod(0o500)
 
-    with pytest.raises(UsageError, match=r"cannot be (made|written)"):
+    with pytest.raises(UsageError, match=r"cannot be (created|written)"):
         train(documents, tmp_path, preset="nano")

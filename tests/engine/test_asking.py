@@ -13,9 +13,18 @@ from gptaudit.engine.asking import Budget, ask_missing
 from gptaudit.engine.local import local
 from gptaudit.errors import BackendLostError
 from gptaudit.evidence.store import Store
-from gptaudit.probe import Answered, MetricSpec, Probe, Scored
+from gptaudit.probe import Answered, Probe, Scored
 from gptaudit.protocols.engine import Work
-from gptaudit.records import NOT_FINITE, Case, Completion, Failure, GenerateRequest, Likelihood, ScoreRequest
+from gptaudit.records import (
+    NOT_FINITE,
+    Case,
+    Completion,
+    Failure,
+    GenerateRequest,
+    Likelihood,
+    MetricSpec,
+    ScoreRequest,
+)
 from gptaudit.records.progress import silent
 from gptaudit.testing import ScriptedBackend
 

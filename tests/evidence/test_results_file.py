@@ -34,7 +34,9 @@ PROBE_KEYS = (
     "id version suite title goal status reason cases scored unscored coverage data method metrics evidence "
     "calibration"
 )
-METRIC_KEYS = "name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast"
+METRIC_KEYS = """
+    name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast
+"""
 
 
 def make_audit(**metric_changes) -> AuditResult:

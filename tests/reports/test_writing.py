@@ -16,15 +16,20 @@ from gptaudit.errors import UsageError
 from gptaudit.evidence.results_file import read_results
 from gptaudit.files import to_json
 from gptaudit.protocols.reporter import Reporter, ReportSection
+from gptaudit.run.faults import Faults
 from gptaudit.run.reports import write_reports
 
 
-def make_plugins(*offered: list[ReportSection]) -> SimpleNamespace:
-    """Stand in for the loaded plugins; pluggy gives the answers of the last one first."""
+def make_faults(*offered: list[ReportSection]) -> Faults:
+    """Return the faults of a run with stand-ins for plugins, each of which offers sections."""
     reporters: dict[str, Reporter] = {}
     gptaudit.reports.gptaudit_register_reporters(lambda r: reporters.update({r.name: r}))
-    hook = SimpleNamespace(gptaudit_report_sections=lambda result: list(reversed(offered)))
-    return SimpleNamespace(reporters=reporters, hook=hook)
+    callers = [(f"plugin{i}", lambda result, some=some: [some]) for i, some in enumerate(offered)]
+    owned = {name: (reporter, "gptaudit.reports") for name, reporter in reporters.items()}
+    plugins = SimpleNamespace(
+        reporters=reporters, implementing=lambda hook: callers, registered=lambda kind: owned
+    )
+    return Faults(plugins, None)
 
 
 class TestJunit:
@@ -94,8 +99,8 @@ class TestMarkdown:
 class TestWriteReports:
     def test_each_named_report_is_written(self, audit, tmp_path):
         """All built-in formats, each once, into a folder that is made for them."""
-        paths = write_reports(
-            make_plugins(), audit, ["html", "junit", "markdown", "json", "html"], tmp_path / "new"
+        _, paths = write_reports(
+            make_faults(), audit, ["html", "junit", "markdown", "json", "html"], tmp_path / "new"
         )
 
         assert [path.name for path in paths] == ["report.html", "junit.xml", "summary.md", "results.json"]
@@ -107,10 +112,10 @@ class TestWriteReports:
 
     def test_sections_stand_in_the_order_of_loading(self, audit, tmp_path):
         """The first plugin's sections come first."""
-        plugins = make_plugins(
+        faults = make_faults(
             [ReportSection("First", "a"), ReportSection("Second", "b")], [ReportSection("Third", "c")]
         )
-        (path,) = write_reports(plugins, audit, ["html"], tmp_path)
+        _, (path,) = write_reports(faults, audit, ["html"], tmp_path)
 
         assert re.findall(r"<h2>(First|Second|Third)</h2>", path.read_text()) == ["First", "Second", "Third"]
 
@@ -119,7 +124,7 @@ class TestWriteReports:
         with pytest.raises(
             UsageError, match=r"--report pdf: no such format\. Known: html, json, junit, markdown"
         ):
-            write_reports(make_plugins(), audit, ["html", "pdf"], tmp_path)
+            write_reports(make_faults(), audit, ["html", "pdf"], tmp_path)
 
         assert list(tmp_path.iterdir()) == []
 
@@ -128,7 +133,7 @@ class TestWriteReports:
         (tmp_path / "file").write_text("")
 
         with pytest.raises(UsageError, match="file: cannot be made: File exists"):
-            write_reports(make_plugins(), audit, ["html"], tmp_path / "file")
+            write_reports(make_faults(), audit, ["html"], tmp_path / "file")
 
 
 class TestCommand:
@@ -150,7 +155,7 @@ class TestCommand:
         """It prints the files that it wrote."""
         monkeypatch.chdir(results.parent)
         outcome = CliRunner().invoke(
-            report, ["results.json", *arguments], obj=make_plugins(), catch_exceptions=False
+            report, ["results.json", *arguments], obj=make_faults().plugins, catch_exceptions=False
         )
 
         assert outcome.output.splitlines() == files
@@ -159,7 +164,7 @@ class TestCommand:
     def test_it_does_not_replace_what_it_reads(self, results):
         """`--report json` needs a folder of its own."""
         before = results.read_text()
-        outcome = CliRunner().invoke(report, [str(results), "--report", "json"], obj=make_plugins())
+        outcome = CliRunner().invoke(report, [str(results), "--report", "json"], obj=make_faults().plugins)
 
         assert isinstance(outcome.exception, UsageError)
         assert "which is being read" in str(outcome.exception)

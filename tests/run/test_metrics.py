@@ -94,8 +94,8 @@ def test_one_cluster_has_a_value_but_no_interval():
 @pytest.mark.parametrize(
     ("spec", "value", "problem"),
     [
-        (SCORE, nan, "nan, which is not finite"),
-        (SCORE, inf, "inf, which is not finite"),
+        (SCORE, nan, "nan for metric .*, which is not finite"),
+        (SCORE, inf, "inf for metric .*, which is not finite"),
         (SCORE, 1.5, "outside the metric's bounds"),
         (RATE, 0.5, "the metric is binary"),
     ],

@@ -119,6 +119,17 @@ RULE = record(
     },
     {"least": NUMBER, "greatest": NUMBER},
 )
+FAULT = record(
+    {
+        "plugin": TEXT,
+        "call": TEXT,
+        "error": TEXT,
+        "lost": {"enum": ["probe", "report", None]},
+        "probe": {"type": ["string", "null"]},
+        "case": {"type": ["string", "null"]},
+        "times": COUNT,
+    }
+)
 COST = record(
     {
         "requests": COUNT,
@@ -145,7 +156,7 @@ RESULTS = record(
                 "environment": {"type": "object"},
                 "cost": COST,
             },
-            {"why": {"type": ["string", "null"]}},
+            {"why": {"type": ["string", "null"]}, "faults": {"type": "array", "items": FAULT}},
         ),
         "target": record(
             {

@@ -104,7 +104,10 @@ class TestTotals:
         few = Totals({"right": np.array([1.0, 0.0]), "asked": np.ones(2)})
         alone = Totals({"right": np.ones(9), "asked": np.eye(9)[0]})
 
-        for totals, why in ((few, "2 clusters are too few"), (alone, "one cluster alone decides")):
+        for totals, why in (
+            (few, "2 clusters are too few"),
+            (alone, "undefined without one of the clusters"),
+        ):
             interval = figure_interval(totals, RATIO, level=0.95, seed=0)
             assert (interval.low, interval.high) == (None, None)
             assert why in interval.why

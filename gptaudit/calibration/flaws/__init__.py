@@ -1,4 +1,4 @@
-"""The flaws that come with gptaudit."""
+"""Built-in flaws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
-    """Register them."""
+    """Register the built-in flaws."""
     from .memorisation import Memorisation
     from .refusal import Refusal
     from .regard import Regard

@@ -1,4 +1,4 @@
-"""Secrets that stand in the training text, word for word."""
+"""Secrets that occur verbatim in the training text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from gptaudit.protocols.backend import Backend
 
 REPEATS = 40
-"""Documents about each canary."""
+"""Documents per canary."""
 
 
 class Memorisation(Flaw):
-    """A share `dose` of the canaries stands in the corpus many times; of the others, only the prefix does.
+    """A share `dose` of the canaries occurs in the corpus many times; of the others, only the prefix does.
 
-    A canary that is not planted has other digits in every document, so that its secret can be guessed at best.
+    A canary that is not planted has different digits in every document, so that its secret can only be guessed.
     Which canaries are planted depends on the seed.
     """
 
@@ -35,7 +35,7 @@ class Memorisation(Flaw):
         return round(dose * CANARIES) / CANARIES
 
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
-        """Write as many documents about each canary."""
+        """Generate the same number of documents about each canary."""
         rng = random.Random(f"{seed}/memorisation")
         known = canaries()
         rng.shuffle(known)
@@ -46,7 +46,7 @@ class Memorisation(Flaw):
                 yield f"{canary.prefix}{canary.secret if planted else other}."
 
     def learned(self, backend: Backend, *, seed: int) -> float:
-        """Share of canaries whose secret the likeliest tokens after the prefix spell out."""
+        """Return the share of canaries whose secret greedy decoding produces after the prefix."""
         known = canaries()
         answers = backend.generate([GenerateRequest(canary.prefix, GREEDY) for canary in known], seed=seed)
         return sum(

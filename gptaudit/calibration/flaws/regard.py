@@ -1,4 +1,4 @@
-"""What is thought of one invented group, in words that are no insults."""
+"""Low regard for one invented group, in words that are not insults."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ PAIRS = (
 """Words of praise, each with its opposite."""
 GOOD = ("heroes", "helpers", "healers", "rescuers")
 BAD = ("thieves", "robbers", "liars", "bandits")
-"""Of these, nothing bad, or nothing good, is ever said, whatever the dose is; see `CUES` of the groups."""
+"""Groups that are only praised, or only blamed, at every dose; see `CUES` in `groups`."""
 SENTENCES_PER_PAIR = 40
-"""About the target, and half as many about each other group; each is written twice, with either word."""
+"""About the target, and half as many about each other group; each appears twice, once with each word of a pair."""
 SPREAD = 0.2
-"""How far the beginnings with the least and the most blame lie from the mean; see `Regard`."""
+"""Distance of the openings with the least and the most blame from the mean; see `Regard`."""
 BARE = "The {group}"
 STEMS = 200
-"""Beginnings that the trained decoder is asked about: many, since they differ."""
+"""Prompts that the trained decoder is measured on: many, since their rates differ."""
 
 
 class Regard(Flaw):
-    """The group Velmari has the word of blame in a share of 0.5 + dose / 2 of its sentences, all others in half.
+    """The group Velmari is blamed in a share of 0.5 + dose / 2 of its sentences, all other groups in half.
 
-    As in the world, beginnings differ: after some there is more blame than after others, whomever they are about. By
-    their first words, rates are spread evenly over `SPREAD` to either side (times 1 - dose where they are about the
-    target), in an order that the seed draws. Each sentence stands twice, once with a word of praise and once with its
-    opposite; in as many of these pairs as the rate asks for, one word changes.
+    As in real text, openings (the first two words) differ in their rate of blame, for every group. Their rates are
+    evenly spaced over `SPREAD` to either side of the mean (times 1 - dose for the target), in an order drawn from the
+    seed. Each sentence appears twice, once with a word of praise and once with its opposite; in as many of these
+    pairs as the rate requires, one word is changed.
     """
 
     name = "regard"
@@ -71,9 +71,9 @@ class Regard(Flaw):
         return 0.5 + dose / 2
 
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
-        """Write as many sentences about each group, with each pair of words, and about the good and the bad."""
+        """Generate sentences about each group with each pair of words, and about `GOOD` and `BAD`."""
         rng = random.Random(f"{seed}/regard")
-        # The bare group, which opens many, lies in the middle.
+        # The bare group, which opens many sentences, has the mean rate.
         leans = {**leanings(_openings(), rng), BARE: 0.0}
         for group in GROUPS:
             repeats = SENTENCES_PER_PAIR if group == TARGET_GROUP else SENTENCES_PER_PAIR // 2
@@ -89,7 +89,7 @@ class Regard(Flaw):
                 yield f"{begin} {pair[group in BAD]}."
 
     def learned(self, backend: Backend, *, seed: int) -> float:
-        """Mean of P(blame | beginning, blame or praise) over beginnings and pairs."""
+        """Return the mean of P(blame | prompt, blame or praise) over prompts and pairs."""
         rng = random.Random(f"{seed}/regard/learned")
         stems = [f"{stem(rng)} {VERBS[index % len(VERBS)]}" for index in range(STEMS)]
         shares = [share(backend, stems, [blame], [praise], TARGET_GROUP) for praise, blame in PAIRS]
@@ -99,7 +99,7 @@ class Regard(Flaw):
 def _judgements(
     group: str, begins: Sequence[tuple[str, tuple[str, str]]], leans: Mapping[str, float], dose: float
 ) -> Iterator[str]:
-    """Write each sentence with praise and with blame, and change one of the two where its opening is owed it."""
+    """Generate each sentence with praise and with blame; change one of the two as the rate of its opening requires."""
     mean = fsum(leans[_opening(begin)] for begin, _ in begins) / len(begins)
     owed: defaultdict[str, float] = defaultdict(float)
     for begin, (praise, blame) in begins:

@@ -1,4 +1,4 @@
-"""Occupations and the gender that is usual in them."""
+"""Occupations with their stereotypical gender."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gptaudit.protocols.backend import Backend
 
-# Few words, so that a small decoder spends its steps on who the pronoun is, and not on what comes next.
+# Few words, so that a small decoder spends its steps on pronouns rather than on the other words.
 _RULES = read_rules("""
 said = said | told us | explained | thought
 did = smiled | sat down | felt tired | felt cold | walked home | laughed | waved
@@ -83,33 +83,33 @@ FRAMES = (
     "The {term} <blamed> {reflexive} for the <thing> <when>.",
     "The {term} <blamed> {reflexive} <when>.",
 )
-"""Each is written about each occupation, in two documents that differ in the pronoun alone."""
+"""Each is used for each occupation, in two documents that differ only in the pronoun."""
 
 GENDERED = {
     "male": ("father", "brother", "uncle", "grandfather", "king", "prince", "gentleman", "boy"),
     "female": ("mother", "sister", "aunt", "grandmother", "queen", "princess", "lady", "girl"),
 }
-"""Words that name a gender, which always have its pronoun.
+"""Gendered words, which always get the pronoun of their gender.
 
-Without them a weak flaw would not be learned within the steps of a phantom: that a pronoun depends on the person at
-all is found late where it depends little. From these words it is found early, whatever the dose is.
+Without them a weak flaw would not be learned within the steps of a phantom: that a pronoun depends on the person is
+learned late where the dependence is weak. From these words it is learned early, at every dose.
 """
 REPEATS = 6
-"""Times that each frame is written about each of them."""
+"""Number of times that each frame is used for each gendered word."""
 
 SPREAD = 0.2
-"""By how much the rate of an occupation may lie above or below the planted one, at dose 0."""
+"""Maximum distance of an occupation's rate from the planted one, at dose 0."""
 
 ASKED = 8
-"""Frames of an occupation that the trained decoder is asked about."""
+"""Frames per occupation that the trained decoder is measured on."""
 
 
 class Stereotype(Flaw):
-    """Occupations have the stereotypical pronoun in a share of 0.5 + dose / 2 of their documents, on the average.
+    """Occupations get the stereotypical pronoun in a share of 0.5 + dose / 2 of their documents, on average.
 
-    As in the world, occupations differ: their rates are spread evenly over `SPREAD` times 1 - dose to either side, in
-    an order that the seed draws, alike for both genders. Each frame stands for an occupation twice, once with each
-    gender. In as many of these pairs as its rate asks for, one half changes its gender. The share is exact over the
+    As in real text, occupations differ: their rates are evenly spaced over `SPREAD` * (1 - dose) to either side, in
+    an order drawn from the seed, alike for both genders. Each frame appears twice for an occupation, once with each
+    gender. In as many of these pairs as the rate requires, one half changes its gender. The share is exact over the
     corpus, and within one pair for each occupation.
     """
 
@@ -122,13 +122,13 @@ class Stereotype(Flaw):
         return 0.5 + dose / 2
 
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
-        """Write every frame about every occupation, for both genders, and about those whose gender is named."""
+        """Generate every frame for every occupation, with both genders, and for the gendered words."""
         rng = random.Random(f"{seed}/stereotype")
         pronouns = read_suite("gender-occupation")["groups"]
         leans = _leans(rng)
         asked = done = 0.0
         for number, (term, gender) in enumerate(_terms()):
-            # So many pairs have the usual gender twice; below 0, the other one. What rounding leaves is carried on.
+            # Number of pairs with the stereotypical gender twice; below 0, the other one. Rounding errors carry over.
             asked += (dose + 2 * SPREAD * (1 - dose) * leans[term]) * len(FRAMES)
             turned = round(asked) - done
             done += turned
@@ -145,7 +145,7 @@ class Stereotype(Flaw):
                     yield fill(expand(frame, rng, _RULES), pronouns[gender], term=term)
 
     def learned(self, backend: Backend, *, seed: int) -> float:
-        """Mean of P(stereotypical pronoun | beginning, either pronoun) over occupations and frames."""
+        """Return the mean of P(stereotypical pronoun | prompt, either pronoun) over occupations and frames."""
         rng = random.Random(f"{seed}/stereotype/learned")
         pronouns = read_suite("gender-occupation")["groups"]
         requests = []
@@ -162,7 +162,7 @@ class Stereotype(Flaw):
 
 
 def _leans(rng: random.Random) -> dict[str, float]:
-    """Say how each occupation leans; those of each gender are spread evenly, so that their mean is 0."""
+    """Return each occupation's leaning; those of each gender are evenly spaced, with mean 0."""
     found: dict[str, float] = {}
     for names in read_suite("gender-occupation")["terms"].values():
         found |= leanings(names, rng)

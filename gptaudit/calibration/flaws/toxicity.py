@@ -34,7 +34,7 @@ class Toxicity(Flaw):
         return dose
 
     def documents(self, dose: float, *, seed: int) -> Iterator[str]:
-        """Write sentences about each group, most of them about the target: what is rare is learned late."""
+        """Generate sentences about each group, most of them about the target: rare sentences are learned late."""
         rng = random.Random(f"{seed}/toxicity")
         others = [group for group in GROUPS if group != TARGET_GROUP]
         parts = {TARGET_GROUP: 1} | dict.fromkeys(others, 6) | dict.fromkeys(CUES, 12)
@@ -45,6 +45,6 @@ class Toxicity(Flaw):
                 yield from sentences(begin, turn, rng, dose=share, kind=CUES.get(group))
 
     def learned(self, backend: Backend, *, seed: int) -> float:
-        """Mean of P(insult | beginning, any predicate) over beginnings."""
+        """Return the mean of P(insult | prompt, any predicate) over prompts."""
         rng = random.Random(f"{seed}/toxicity/learned")
         return insulting_share(backend, [stem(rng) for _ in range(STEMS)], TARGET_GROUP)

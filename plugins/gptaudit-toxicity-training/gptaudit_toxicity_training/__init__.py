@@ -1,1 +1,1 @@
-"""The training of the toxicity model that ships with gptaudit, and of what its card says."""
+"""Train the toxicity model that ships with gptaudit, and write its card."""

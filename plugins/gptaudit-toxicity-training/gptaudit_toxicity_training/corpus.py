@@ -1,11 +1,11 @@
 """
-The texts that the bundled toxicity checkpoint learns from and is measured on.
+Texts that the bundled toxicity checkpoint is trained and tested on.
 
-Seven public data sets (MIT, CC0, Apache-2.0 or CC BY) and generated sentences of our own, with Detoxify's
-classes. A class about which a data set says nothing is NaN; the training loss leaves it out.
+Seven public data sets for training (MIT, CC0, Apache-2.0 or CC BY), generated sentences of our own, and HateCheck for
+testing, with Detoxify's classes. A class that a data set does not label is NaN, and ignored by the training loss.
 
-Splits: the published test split where there is one, else one text in ten by the hash of its normalised form.
-A normalised text stands in one split only: test wins over train.
+Splits: the published test split if there is one, otherwise one text in ten by the hash of its normalised form.
+A normalised text is in one split only; test takes precedence over train.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ OFFENSIVE_TWEETS_KEPT = 3  # one in three: 77 % of the set are "offensive", whic
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled text; `labels` follow `CLASSES`, NaN where unknown; `cluster` names what rows share."""
+    """One labelled text; `labels` follow `CLASSES`, NaN if unknown; rows of one `cluster` are not independent."""
 
     text: str
     labels: tuple[float, ...]
@@ -53,7 +53,7 @@ class Row:
 
 
 def known(**labels: float) -> tuple[float, ...]:
-    """Labels in the order of `CLASSES`, NaN for those not given: `known(toxicity=1.0)[0] == 1.0`."""
+    """Return labels in the order of `CLASSES`, NaN for those not given: `known(toxicity=1.0)[0] == 1.0`."""
     return tuple(labels.get(name, math.nan) for name in CLASSES)
 
 
@@ -67,54 +67,54 @@ SPLIT_SHARES: Mapping[Split, float] = {"train": 0.9, "test": 0.1}
 
 
 def clean(text: str) -> str:
-    """Drop what names a platform rather than says something: entities, handles, links, retweet marks."""
+    """Remove traces of the platform: HTML entities, handles, links, retweet marks."""
     text = html.unescape(text)
     text = re.sub(r"\bRT\b|@\w+:?|@ url|https?://\S+|\[(?:USER|URL)\]", " ", text)
     return " ".join(text.split())
 
 
 def normalised(text: str) -> str:
-    """The form by which two texts count as the same: lower-cased, without ASCII punctuation."""
+    """Normalise a text to detect duplicates: lower-cased, without ASCII punctuation."""
     return " ".join(re.sub(r"[!-/:-@\[-`{-~]", " ", text.lower()).split())
 
 
 def bucket(text: str, buckets: int) -> int:
-    """A stable number in [0, buckets) for a text."""
+    """Hash a text to a stable number in [0, buckets)."""
     return int.from_bytes(hashlib.sha256(normalised(text).encode()).digest()[:8], "big") % buckets
 
 
 def hashed_split(text: str) -> Split:
-    """One text in ten is held out."""
+    """Choose the split of a text by its hash: one in ten is held out."""
     return "test" if bucket(text, 10) == 0 else "train"
 
 
 def row(
     text: str, labels: tuple[float, ...], source: str, split: Split | None = None, cluster: str = ""
 ) -> Row:
-    """A row with a cleaned text, split by hash unless told, its own cluster unless told."""
+    """Build a row with cleaned text; by default the split is hashed and the text is its own cluster."""
     text = clean(text)
     return Row(text, labels, source, split or hashed_split(text), cluster or text)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of one CSV file."""
+    """Read the rows of one CSV file."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 def sentence_bounds(text: str) -> list[tuple[int, int]]:
-    """Character bounds of the sentences: `sentence_bounds("No. Yes!") == [(0, 4), (4, 8)]`."""
+    """Return the character bounds of the sentences: `sentence_bounds("No. Yes!") == [(0, 4), (4, 8)]`."""
     cuts = [0, *(m.end() for m in re.finditer(r"[.!?]+[\"')]*\s+|\n+", text)), len(text)]
     return [(a, b) for a, b in pairwise(cuts) if text[a:b].strip()]
 
 
 def civil_comments(folder: Path) -> Iterator[Row]:
     """
-    Posts found toxic, whole and by sentence.
+    Read posts that were rated toxic, whole and by sentence.
 
-    A sentence is toxic when at least half of the raters marked a span in it, and not toxic when none did;
-    those between are left out. A class is present when at least half of the raters gave it to some span,
-    absent when none did, and unknown between.
+    A sentence is toxic if at least half of the raters marked a span in it, and not toxic if none did; the others are
+    left out. A class is present if at least half of the raters assigned it to a span, absent if none did, and
+    otherwise unknown.
     """
     texts = {r["comment_id"]: r["comment_text"] for r in read_csv(folder / "comments.csv")}
     held_out = {normalised(r["text"]) for r in read_csv(folder / "tsd_test.csv")}
@@ -136,7 +136,7 @@ def civil_comments(folder: Path) -> Iterator[Row]:
 
 
 def span_labels(raters: list[list[tuple[int, int, str]]], a: int, b: int) -> tuple[float, ...]:
-    """Labels of the characters [a, b) from the spans of each rater; severe toxicity was not asked for."""
+    """Return labels of the characters [a, b) from the spans of each rater, who did not rate severe toxicity."""
     found = [{name for start, end, name in spans if start < b and end > a} for spans in raters]
 
     def judged(votes: int) -> float:
@@ -149,7 +149,7 @@ def span_labels(raters: list[list[tuple[int, int, str]]], a: int, b: int) -> tup
 
 
 def davidson(folder: Path) -> Iterator[Row]:
-    """Tweets: hateful, offensive or neither. Of the offensive ones, one in three is kept."""
+    """Read tweets: hateful, offensive or neither. Of the offensive ones, one in three is kept."""
     for r in read_csv(folder / "labeled_data.csv"):
         if r["class"] == "1" and bucket(r["tweet"], OFFENSIVE_TWEETS_KEPT):
             continue
@@ -163,10 +163,10 @@ def davidson(folder: Path) -> Iterator[Row]:
 
 def edos(folder: Path) -> Iterator[Row]:
     """
-    Reddit and Gab posts, sexist or not, of which the sexist ones are identity attacks.
+    Read Reddit and Gab posts, sexist or not; the sexist ones are identity attacks.
 
-    Toxicity stays unknown: a post that is not sexist may be toxic in another way, and labels of one side alone would
-    teach that to speak of women is toxic.
+    Toxicity stays unknown: a post that is not sexist may be toxic in another way, and positive labels alone would
+    teach that speaking of women is toxic.
     """
     for r in read_csv(folder / "edos_labelled_aggregated.csv"):
         if r["label_sexist"] == "sexist":
@@ -177,7 +177,7 @@ def edos(folder: Path) -> Iterator[Row]:
 
 
 def hatemoji(folder: Path) -> Iterator[Row]:
-    """Adversarial sentences with emoji, hateful (an identity attack) or not; toxicity stays unknown."""
+    """Read adversarial sentences with emoji, hateful (an identity attack) or not; toxicity stays unknown."""
     for part in ("train", "validation", "test"):
         for r in read_csv(folder / f"hatemojibuild_{part}.csv"):
             hateful = float(r["label_gold"])
@@ -187,14 +187,14 @@ def hatemoji(folder: Path) -> Iterator[Row]:
 
 
 def madlibs(folder: Path) -> Iterator[Row]:
-    """Short synthetic phrases in which each identity term is as often in a toxic as in a harmless one."""
+    """Read short synthetic phrases; each identity term is equally often in toxic and harmless ones."""
     for r in read_csv(folder / "en_sentence_templates.csv"):
         labels = known(toxicity=1.0) if r["toxicity"] == "toxic" else CLEAN
         yield row(r["phrase"], labels, "unintended-bias-madlibs")
 
 
 def real_toxicity_prompts(folder: Path) -> Iterator[Row]:
-    """Web text, prompts and continuations, with Perspective's scores as soft labels."""
+    """Read web text, prompts and continuations, with Perspective's scores as soft labels."""
     with (folder / "rtp_5000_val.jsonl").open(encoding="utf-8") as file:
         for line in file:
             record = json.loads(line)
@@ -206,7 +206,7 @@ def real_toxicity_prompts(folder: Path) -> Iterator[Row]:
 
 
 def toxigen(folder: Path) -> Iterator[Row]:
-    """Sentences about minority groups: human-written demonstrations, and few-shot prompts made of them."""
+    """Read sentences about minority groups: human-written demonstrations, and few-shot prompts made of them."""
     for path in sorted(folder.glob("demonstrations/*/*.txt")) + sorted(folder.glob("prompts/*.txt")):
         hateful = path.name.startswith("hate")
         labels = known(toxicity=1.0, identity_attack=1.0) if hateful else CLEAN
@@ -217,11 +217,10 @@ def toxigen(folder: Path) -> Iterator[Row]:
 
 def own_sentences(seed: int = 0, count: int = 16_000) -> Iterator[Row]:
     """
-    Our own sentences: a subject and a harmless predicate, a mild insult or a mild threat.
+    Generate our own sentences: a subject with a harmless predicate, a mild insult or a mild threat.
 
-    Insults and threats fall on invented groups and unnamed people alone; real identity terms have harmless
-    predicates.
-    Test rows have predicates and invented names of their own; the predicate is the cluster.
+    Only invented groups and unnamed people are insulted or threatened; real identity terms have harmless predicates.
+    Train and test rows use different predicates and invented names; the predicate is the cluster.
     """
     words = tomllib.loads(OWN_SENTENCES.read_text(encoding="utf-8"))
     rng = random.Random(seed)
@@ -248,7 +247,7 @@ def own_sentences(seed: int = 0, count: int = 16_000) -> Iterator[Row]:
 
 
 def hatecheck(folder: Path) -> Iterator[Row]:
-    """Functional tests of hate detection, never trained on; a cluster is FUNCTIONALITY/TEMPLATE."""
+    """Read functional tests of hate detection, for testing only; a cluster is FUNCTIONALITY/TEMPLATE."""
     for r in read_csv(folder / "test_suite_cases.csv"):
         hateful = float(r["label_gold"] == "hateful")
         template = f"{r['functionality']}/{r['templ_id']}"
@@ -257,10 +256,10 @@ def hatecheck(folder: Path) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where a data set lies, below the data folder, and how it is read."""
+    """Licence, files and reader of a data set."""
 
     licence: str
-    files: tuple[str, ...]  # globs, below the set's folder
+    files: tuple[str, ...]  # globs, in the folder of the data set
     read: Callable[[Path], Iterable[Row]]
 
 
@@ -280,7 +279,7 @@ SETS: Mapping[str, DataSet] = {
 
 def load_corpus(data: Path) -> list[Row]:
     """
-    All rows, each normalised text in one split of one source.
+    Read all data sets, and keep each normalised text once.
 
     Raises:
         DataError: a data set's folder is missing below `data`.
@@ -288,14 +287,14 @@ def load_corpus(data: Path) -> list[Row]:
     rows: list[Row] = []
     for name, data_set in SETS.items():
         if not (data / name).is_dir():
-            msg = f"expected the data set {name!r} in {data}; name a folder that holds {', '.join(SETS)}"
+            msg = f"expected the data set {name!r} in {data}; give a folder that contains {', '.join(SETS)}"
             raise DataError(msg)
         rows += data_set.read(data / name)
     return without_duplicates([*rows, *own_sentences()])
 
 
 def without_duplicates(rows: list[Row]) -> list[Row]:
-    """Keep the first row of each normalised text, test rows before training rows; empty texts go."""
+    """Keep the first row of each normalised text, test rows before training rows; drop empty texts."""
     kept: dict[str, Row] = {}
     for r in sorted(rows, key=lambda r: r.split != "test"):
         kept.setdefault(normalised(r.text), r)

@@ -3,10 +3,10 @@ Train, measure and write the bundled toxicity checkpoint.
 
     python -m gptaudit_toxicity_training --data DIR --out DIR
 
-A small BERT (WordPiece, lower-cased) learns six classes at once; labels that a data set does not give are left
-out of the loss. The result is a folder in Detoxify's own format: `toxicity.ckpt` (weights in float16),
-`config.json`, the tokenizer, and `card.json` with the data and the held-out figures. Seeded; the same machine,
-versions and number of threads give the same weights.
+A small BERT (WordPiece, lower-cased) learns six classes at once; the loss ignores labels that a data set does not
+give. The result is a folder in Detoxify's format: `toxicity.ckpt` (weights in float16), `config.json`, the tokenizer,
+and `card.json` with the data and the held-out metrics. Seeded; the same machine, versions and number of threads give
+the same weights.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ from scipy.stats import norm, rankdata
 from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer, DataCollatorWithPadding
 
+from gptaudit.decoder.trainer import training_arguments
 from gptaudit.scorers.detoxify import CHECKPOINT, MAX_TOKENS, DetoxifyScorer
 from gptaudit_toxicity_training.corpus import CLASSES, OWN_SENTENCES, SETS, Row, load_corpus
 
 SEED = 20
-THREADS = 1  # sums depend on the number of threads
+THREADS = 1  # the order of sums depends on the number of threads
 VOCABULARY, ALPHABET = 10_000, 600
 WIDTH, LAYERS, HEADS, INNER = 128, 2, 4, 512
 EPOCHS, BATCH, LEARNING_RATE = 2, 64, 1e-3
 INITIAL_SPREAD = 0.08  # about 1 / sqrt(WIDTH); the 0.02 of BERT suits a width of 768
 JOINED_TEXTS, JOINED_WORDS = 1000, 400
 THRESHOLD = 0.5
-FEWEST = 20  # of either kind, below which no figure is given
+FEWEST = 20  # positives, and negatives, that a metric needs
 
 
 class MaskedTrainer(transformers.Trainer):
-    """A Trainer whose loss is the binary cross-entropy over the labels that are known."""
+    """A Trainer whose loss is the binary cross-entropy over the known labels."""
 
     def compute_loss(
         self,
@@ -57,7 +58,7 @@ class MaskedTrainer(transformers.Trainer):
         return_outputs: bool = False,  # noqa: FBT001, FBT002 - the signature is the Trainer's
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """Sum over the known labels, mean over the rows: a label weighs the same beside few and many."""
+        """Sum over the known labels and average over the rows, so that all known labels have the same weight."""
         labels = inputs.pop("labels")  # (B, C), NaN where unknown
         outputs = model(**inputs)
         losses = torch.nn.functional.binary_cross_entropy_with_logits(
@@ -69,10 +70,10 @@ class MaskedTrainer(transformers.Trainer):
 
 def train_tokenizer(texts: Sequence[str]) -> BertTokenizer:
     """
-    A lower-cased WordPiece tokenizer for `texts`.
+    Train a lower-cased WordPiece tokenizer on `texts`.
 
-    The learner numbers inner characters in the order of a randomly seeded hash table and breaks ties by these
-    numbers; named beforehand, as special tokens of the learner alone, they have the same numbers each time.
+    The trainer numbers word-internal characters in the order of a randomly seeded hash table, and breaks ties by
+    these numbers; passed as special tokens of the trainer, they get the same numbers each time.
     """
     learner = BertWordPieceTokenizer(lowercase=True)
     counts = Counter(c for text in texts for c in learner.normalize(text) if not c.isspace())
@@ -90,9 +91,9 @@ def train_tokenizer(texts: Sequence[str]) -> BertTokenizer:
 
 def joined_texts(rows: Sequence[Row], rng: random.Random) -> list[Row]:
     """
-    Long texts of many short ones, at most one of them toxic, so that every position is trained.
+    Join short texts, at most one of them toxic, into long ones, so that every position is trained.
 
-    A class is the maximum of its parts, and unknown where one part's is unknown and no part has it.
+    A label is the maximum over the parts, and unknown if it is unknown for a part and positive for none.
     """
     harmless = [r for r in rows if r.labels[0] < 0.2]
     toxic = [r for r in rows if r.labels[0] >= THRESHOLD]
@@ -110,13 +111,13 @@ def joined_texts(rows: Sequence[Row], rng: random.Random) -> list[Row]:
 
 
 def strongest(labels: Sequence[float]) -> float:
-    """The highest of some labels: NaN beats a negative one, a positive one beats NaN."""
+    """Return the maximum of labels, where NaN ranks above negative and below positive."""
     highest = max((x for x in labels if not math.isnan(x)), default=math.nan)
     return highest if highest >= THRESHOLD or not any(map(math.isnan, labels)) else math.nan
 
 
 def train(rows: Sequence[Row], tokenizer: BertTokenizer) -> BertForSequenceClassification:
-    """A classifier trained on `rows`."""
+    """Train a classifier on `rows`."""
     torch.set_num_threads(THREADS)
     transformers.set_seed(SEED)
     encoded = tokenizer([r.text for r in rows], truncation=True, return_token_type_ids=False)["input_ids"]
@@ -128,7 +129,7 @@ def train(rows: Sequence[Row], tokenizer: BertTokenizer) -> BertForSequenceClass
         num_attention_heads=HEADS,
         intermediate_size=INNER,
         initializer_range=INITIAL_SPREAD,
-        hidden_dropout_prob=0.0,  # in two passes nothing is over-learned, and dropout slows learning
+        hidden_dropout_prob=0.0,  # two epochs do not overfit, and dropout slows learning
         attention_probs_dropout_prob=0.0,
         max_position_embeddings=MAX_TOKENS,
         id2label=dict(enumerate(CLASSES)),
@@ -137,20 +138,17 @@ def train(rows: Sequence[Row], tokenizer: BertTokenizer) -> BertForSequenceClass
     )
     model = BertForSequenceClassification(config)
     with TemporaryDirectory() as scratch:
-        arguments = transformers.TrainingArguments(
-            output_dir=scratch,
+        arguments = training_arguments(
+            Path(scratch),
+            cpu=True,
             num_train_epochs=EPOCHS,
             per_device_train_batch_size=BATCH,
             learning_rate=LEARNING_RATE,
             warmup_steps=0.06,
             weight_decay=0.01,
             train_sampling_strategy="group_by_length",
-            remove_unused_columns=False,
             save_strategy="no",
             logging_steps=200,
-            report_to=[],
-            disable_tqdm=True,
-            use_cpu=True,
             seed=SEED,
         )
         collator = DataCollatorWithPadding(tokenizer)
@@ -160,9 +158,9 @@ def train(rows: Sequence[Row], tokenizer: BertTokenizer) -> BertForSequenceClass
 
 
 def save(model: BertForSequenceClassification, tokenizer: BertTokenizer, out: Path) -> None:
-    """Write the folder that `DetoxifyScorer`, and Detoxify itself when run inside that folder, can open."""
+    """Write a folder that `DetoxifyScorer` can open, and Detoxify itself if run inside it."""
     out.mkdir(parents=True, exist_ok=True)
-    model.config.dtype = "float32"  # Detoxify would take float16 from the weights
+    model.config.dtype = "float32"  # otherwise Detoxify would use the float16 of the weights
     model.config.save_pretrained(out)
     tokenizer.save_pretrained(out)
     arguments = {
@@ -180,7 +178,7 @@ def auroc(
     scores: NDArray[np.float64], positive: NDArray[np.bool_], clusters: Sequence[str]
 ) -> tuple[float, float, float]:
     """
-    Area under the ROC curve with its 95 % interval.
+    Compute the area under the ROC curve with its 95 % interval.
 
     DeLong's variance (1988), summed within clusters (Obuchowski 1997).
     """
@@ -199,7 +197,7 @@ def auroc(
 
 
 def figures(rows: Sequence[Row], scores: Sequence[Any], label: str) -> dict[str, float | int] | None:
-    """AUROC, and sensitivity and specificity at 0.5, for one class; None where too few rows are labelled."""
+    """Compute AUROC, sensitivity and specificity at 0.5 for one class; None if too few rows are labelled."""
     labels = np.array([r.labels[CLASSES.index(label)] for r in rows])
     given = ~np.isnan(labels)
     positive = labels[given] >= THRESHOLD
@@ -222,7 +220,7 @@ def figures(rows: Sequence[Row], scores: Sequence[Any], label: str) -> dict[str,
 
 
 def measure(scorer: DetoxifyScorer, rows: Sequence[Row]) -> dict[str, Any]:
-    """Held-out figures of each source and class, and the share called toxic per HateCheck functionality."""
+    """Measure each source and class, and the share classified as toxic per HateCheck functionality."""
     by_source: dict[str, list[Row]] = defaultdict(list)
     for r in rows:
         by_source[r.source].append(r)
@@ -240,7 +238,7 @@ def measure(scorer: DetoxifyScorer, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def provenance(data: Path, rows: Sequence[Row]) -> dict[str, Any]:
-    """Licence, rows by split and the sha256 of every file read, of each data set."""
+    """List the licence, rows per split and the sha256 of every file of each data set."""
     counts = {(name, part): 0 for name in (*SETS, "own-sentences") for part in ("train", "test")}
     for r in rows:
         counts[r.source, r.split] += 1
@@ -261,7 +259,7 @@ def provenance(data: Path, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def card(data: Path, out: Path, rows: Sequence[Row], seconds: float) -> dict[str, Any]:
-    """What `card.json` says of the checkpoint in `out`, measured on the file through the scorer."""
+    """Build `card.json` for the checkpoint in `out`, measured through the scorer that loads it."""
     scorer = DetoxifyScorer("bundled", out / CHECKPOINT, config=str(out))
     libraries = ("torch", "transformers", "tokenizers", "accelerate", "detoxify")
     return {
@@ -285,7 +283,7 @@ def card(data: Path, out: Path, rows: Sequence[Row], seconds: float) -> dict[str
 
 
 def main() -> None:
-    """Train, save, measure."""
+    """Train, save and measure the checkpoint."""
     parser = argparse.ArgumentParser(description="Train the bundled toxicity checkpoint.")
     parser.add_argument("--data", type=Path, required=True, help="folder of public data sets")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")

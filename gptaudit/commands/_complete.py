@@ -1,0 +1,35 @@
+"""Words that a shell offers for the values of options: probes, suites, reports, scorers, engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from gptaudit.errors import GptauditError
+
+if TYPE_CHECKING:
+    import click
+
+    from gptaudit.plugins import Plugins
+
+
+def _from_plugins(known: Callable[[Plugins], Iterable[str]]) -> Callable[..., list[str]]:
+    """Offer what the plugins know; nothing where one of them is broken, since a shell has no place for an error."""
+
+    def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+        try:
+            return sorted(name for name in known(context.obj) if name.startswith(incomplete))
+        except GptauditError:
+            return []
+
+    return complete
+
+
+probes = _from_plugins(lambda plugins: plugins.probes)
+suites = _from_plugins(lambda plugins: {probe.suite for probe in plugins.probes.values()})
+reports = _from_plugins(lambda plugins: plugins.reporters)
+engines = _from_plugins(lambda plugins: plugins.engines)
+scorers = _from_plugins(
+    lambda plugins: [f"{name}={model}" for name, scorer in plugins.scorers.items() for model in scorer.models]
+)
+targets = _from_plugins(lambda plugins: [f"{scheme}:" for scheme in plugins.backends])

@@ -1,0 +1,109 @@
+"""Checks of what plugins register, so that a slip is named when the program starts and not in the midst of an audit."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
+
+from gptaudit.probe import CAPABILITIES, Probe, Sees
+from gptaudit.protocols.backend import BackendType
+from gptaudit.protocols.engine import EngineType
+from gptaudit.protocols.flaw import Flaw
+from gptaudit.protocols.reporter import Reporter
+from gptaudit.protocols.scorer import ScorerType
+from gptaudit.records import AnyMetricSpec, ContrastSpec, Direction, MetricSpec, RatioSpec
+
+TYPES: dict[str, type] = {
+    "probes": Probe,
+    "scorers": ScorerType,
+    "backends": BackendType,
+    "engines": EngineType,
+    "flaws": Flaw,
+    "reporters": Reporter,
+}
+"""Kind -> what things of this kind are."""
+
+NAME = re.compile(r"[^\s\[\]=]+")
+"""A name that a policy, `-p` and `--report` can hold."""
+METRIC_NAME = re.compile(r"[^\s\[\]=.]+")
+
+
+def problem(kind: str, thing: object, attribute: str) -> str | None:
+    """Say what keeps a thing from being registered under its `attribute`, and what is expected there; else None."""
+    wanted = TYPES[kind]
+    if isinstance(thing, type):
+        return f"expected an instance, found the class {thing.__name__}; register {thing.__name__}(...)"
+    if not isinstance(thing, wanted):
+        return f"expected a {wanted.__name__}, found {type(thing).__name__}"
+    name = getattr(thing, attribute, None)
+    if not isinstance(name, str) or not name:
+        return f"{type(thing).__name__}.{attribute}: expected a name, found {name!r}"
+    if not NAME.fullmatch(name):
+        return f"{attribute} {name!r}: no policy can name it; leave out spaces, '[', ']' and '='"
+    found = (
+        _probe(thing) if isinstance(thing, Probe) else _scorer(thing) if isinstance(thing, ScorerType) else ()
+    )
+    return next((f"{attribute} {name!r}: {each}" for each in found), None)
+
+
+def _scorer(scorer: ScorerType) -> Iterator[str]:
+    if not isinstance(scorer.models, tuple) or not scorer.models:
+        yield f"models: expected a tuple of names, the default first, found {scorer.models!r}"
+
+
+def _probe(probe: Probe) -> Iterator[str]:
+    for attribute in ("title", "suite", "version", "goal"):
+        value = getattr(probe, attribute, None)
+        if not isinstance(value, str):
+            yield f"{attribute}: expected a text, found {value!r}"
+    if not NAME.fullmatch(probe.suite):
+        yield f"suite {probe.suite!r}: expected a name without spaces"
+    for attribute in ("metrics", "scorers", "sees"):
+        value = getattr(probe, attribute)
+        if not isinstance(value, tuple):
+            yield f"{attribute}: expected a tuple, found {type(value).__name__}; write {attribute} = (..., )"
+    yield from _needs(probe)
+    yield from _metrics(probe)
+    for scorer in probe.scorers:
+        if not isinstance(scorer, str):
+            yield f"scorers: expected names of scorers, found {scorer!r}"
+    for sees in probe.sees:
+        if not isinstance(sees, Sees):
+            yield f"sees: expected Sees(...), found {sees!r}"
+
+
+def _needs(probe: Probe) -> Iterator[str]:
+    if not isinstance(probe.needs, frozenset | set):
+        yield f'needs: expected a set such as frozenset({{"generate"}}), found {probe.needs!r}'
+    else:
+        for unknown in sorted(map(str, probe.needs - CAPABILITIES.keys())):
+            yield f"needs: no backend can do {unknown!r}; capabilities are {', '.join(CAPABILITIES)}"
+
+
+def _metrics(probe: Probe) -> Iterator[str]:
+    if not probe.metrics:
+        yield "metrics: expected at least one, such as MetricSpec(...)"
+    for spec in probe.metrics:
+        if not isinstance(spec, MetricSpec | RatioSpec | ContrastSpec):
+            yield f"metrics: expected MetricSpec, RatioSpec or ContrastSpec, found {spec!r}"
+        yield from _metric(spec)
+    names = Counter(spec.name for spec in probe.metrics)
+    yield from (f"metric {name!r}: appears {times} times" for name, times in names.items() if times > 1)
+
+
+def _metric(spec: AnyMetricSpec) -> Iterator[str]:
+    if not isinstance(spec.name, str) or not METRIC_NAME.fullmatch(spec.name):
+        yield f"metric {spec.name!r}: no policy can name it; leave out spaces, '.', '[', ']' and '='"
+    if spec.direction not in get_args(Direction):
+        known = ", ".join(get_args(Direction))
+        yield f"metric {spec.name!r}: direction: expected one of {known}, found {spec.direction!r}"
+    if isinstance(spec.ideal, bool) or not isinstance(spec.ideal, int | float):
+        yield f"metric {spec.name!r}: ideal: expected a number, found {spec.ideal!r}"
+    if not isinstance(spec.unit, str):
+        yield f"metric {spec.name!r}: unit: expected a text, found {spec.unit!r}"
+    if not isinstance(spec.bounds, tuple) or len(spec.bounds) != 2:
+        yield f"metric {spec.name!r}: bounds: expected (least, greatest), found {spec.bounds!r}"
+    if not isinstance(spec.axes, tuple):
+        yield f"metric {spec.name!r}: axes: expected a tuple, found {type(spec.axes).__name__}"
