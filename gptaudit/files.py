@@ -1,4 +1,4 @@
-"""Files: text, TOML and JSON that users write, read with errors that name the place; files of ours, written whole."""
+"""Reading of text, TOML and JSON with errors that name the place; atomic writing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def read_text(path: Path | Traversable, *, error: type[GptauditError]) -> str:
-    """Read a UTF-8 file, or raise `error` saying why it cannot be read."""
+    """Read a UTF-8 file, or raise `error` with the reason why it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as caught:
@@ -43,7 +43,7 @@ def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str,
 
 
 def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Read JSON that JSON can hold (no NaN), or raise `DataError` saying `where` and on which line it is none."""
+    """Parse JSON without NaN and infinity, or raise `DataError` naming `where` and the line."""
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
@@ -56,10 +56,10 @@ def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def to_json(record: DataclassInstance) -> str:
-    """Write a record that has a `schema` as JSON, keys in the order of the fields with `schema` first.
+    """Return a record that has a `schema` as JSON, keys in the order of the fields with `schema` first.
 
-    It is pure ASCII, so that no model output can act on a terminal that shows it; a lone surrogate, which no
-    encoding can hold, becomes U+FFFD. Raises `ValueError` where a number is not finite.
+    The text is ASCII, so that no model output can control a terminal that shows it; lone surrogates, which cannot be
+    encoded, become U+FFFD. Raises `ValueError` if a number is not finite.
     """
     plain = _plain(record)
     ordered = {"schema": plain.pop("schema"), **plain}
@@ -67,9 +67,9 @@ def to_json(record: DataclassInstance) -> str:
 
 
 def write_atomic(path: Path, text: str, *, remedy: str = "Choose another folder with -o") -> None:
-    """Write a file whole or not at all: whoever reads `path` sees the old content or the new, never a part.
+    """Write a file atomically: a reader of `path` sees the old content or the new, never a part.
 
-    Raises `UsageError`, whose message ends with `remedy`, where the folder cannot be written.
+    Raises `UsageError`, whose message ends with `remedy`, if the file cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -103,5 +103,5 @@ def _finite(number: str) -> float:
 
 
 def _refuse(number: str) -> NoReturn:
-    msg = f"{number} is no number that JSON can hold; unknown figures are null"
+    msg = f"{number} is not a number in JSON; write null for an unknown figure"
     raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""The marks by which plugins' functions and hooks find each other."""
+"""Pluggy markers for hooks and for the functions that implement them."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ PROJECT = "gptaudit"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Mark a function as the implementation of the hook whose name it has; `@hookimpl(trylast=True)`: after all others."""
+"""Mark a function as an implementation of the hook of its name; `@hookimpl(trylast=True)` runs it after all others."""

@@ -22,7 +22,7 @@ A case with a failed answer never reaches `measure`: the core counts it as unsco
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,6 +30,10 @@ from typing import Any, ClassVar
 
 from gptaudit.errors import UsageError
 from gptaudit.records import (
+    CUT_OFF,
+    EMPTY,
+    NOT_ASKED,
+    REFUSED,
     Answer,
     AnyMetricSpec,
     Attribution,
@@ -39,8 +43,10 @@ from gptaudit.records import (
     Evidence,
     Likelihood,
     Measurement,
+    Request,
     margins_between,
 )
+from gptaudit.text import is_blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,12 @@ class Probe(ABC):
     scorers: tuple[str, ...] = ()
     """Names of the scorers whose labels `measure` reads."""
     metrics: tuple[AnyMetricSpec, ...] = ()
+    rounds: int = 1
+    """How often a case is asked at the most: once, or as often as `follow_up` has more to ask."""
+    judges_cut: bool = False
+    """Whether `measure` can judge an answer that was cut off at its most tokens; otherwise such a case is unscored."""
+    judges_refused: bool = False
+    """Whether `measure` can judge an answer that a server marks as refused or withheld; otherwise it is unscored."""
     sees: tuple[Sees, ...] = ()
     """The plantable flaws that it should find; `gptaudit calibrate` tries it on decoders that have them."""
     calibration: Traversable | None = None
@@ -162,6 +174,15 @@ class Probe(ABC):
     def cases(self, context: ProbeContext) -> Iterable[Case]:
         """Yield the cases, always in the same order; ids are unique within the probe."""
 
+    def follow_up(self, answered: Answered) -> Sequence[Request]:  # noqa: ARG002 - most probes ask once
+        """Return what is to be asked next of a case, given all its answers so far; nothing where it is at its end.
+
+        The next turn of a conversation is `request.then(completion, "and why?")`; a second try or an adaptive attack is
+        asked in the same way. It must depend on `answered` alone, so that a resumed audit comes to the same requests.
+        Set `rounds` to how often a case may be asked. `measure` sees the answers of all rounds, in their order.
+        """
+        return ()
+
     @abstractmethod
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Turn a case's answers into one value per metric."""
@@ -173,6 +194,18 @@ class Probe(ABC):
         the same margins that it decides by.
         """
         return any(margin.is_open for margin in margins_between(answered.likelihoods))
+
+    def usable(self, answer: Answer | None) -> Answer:
+        """Return an answer, or the failure that stands in place of one that says nothing about the model's conduct."""
+        if answer is None:
+            return NOT_ASKED
+        if not isinstance(answer, Completion):
+            return answer
+        if answer.refused and not self.judges_refused:
+            return REFUSED
+        if answer.finish == "length" and not self.judges_cut:
+            return CUT_OFF
+        return EMPTY if is_blank(answer.text) else answer
 
     def source(self, context: ProbeContext) -> DataSource | None:  # noqa: ARG002 - most probes need no context
         """Say where the cases come from."""

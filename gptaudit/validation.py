@@ -1,4 +1,4 @@
-"""Plain data into typed values, with errors that name the place."""
+"""Conversion of plain data into typed values, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gptaudit.errors import GptauditError
 T = TypeVar("T")
 
 SHOWN = 3
-"""Problems in one message; who mends those sees the next ones."""
+"""Most problems listed in one message; the rest are counted."""
 
 
 def validated(into: type[T], data: object, *, where: str, error: type[GptauditError], **how: Any) -> T:  # noqa: ANN401
-    """Build `into` from plain data, or raise `error` naming `where`, the key, what was expected and what came.
+    """Build `into` from plain data, or raise `error` naming `where`, the key, what was expected and what was found.
 
-    `how` goes to pydantic's `validate_python`; unknown keys are an error where the type's
+    `how` goes to pydantic's `validate_python`; unknown keys are an error if the type's
     `__pydantic_config__` forbids them.
     """
     adapter: TypeAdapter[T] = _adapter(into)  # type: ignore[arg-type]  # every class can be hashed
@@ -37,12 +37,12 @@ def validated(into: type[T], data: object, *, where: str, error: type[GptauditEr
 
 @lru_cache
 def _adapter(into: type[Any]) -> TypeAdapter[Any]:
-    """Build the validator of a type once: that takes far longer than to validate a row of a data set."""
+    """Build the validator of a type, once: building takes far longer than validating a row of a data set."""
     return TypeAdapter(into)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known names look like `name`, else list them all: ` Did you mean 'x'?`."""
+    """Return a hint with the known names that resemble `name`, as ` Did you mean 'x'?`, or with all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=3)
     if close:
@@ -51,7 +51,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def key_path(location: Iterable[int | str]) -> str:
-    """Write a location as users do: `rule[2].max`, counting from one."""
+    """Return a key's location as users write it, counting from one: `rule[2].max`."""
     path = ""
     for part in location:
         path += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if path else part

@@ -1,4 +1,4 @@
-"""The built-in probes, registered through the same hook as anyone's."""
+"""Built-in probes, registered through the same hook as those of plugins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @hookimpl(trylast=True)
 def gptaudit_read_suite(file: Path) -> Probe:
-    """Make the probe of a suite file of any kind."""
+    """Return the probe of a suite file."""
     from gptaudit.probes.kinds.registry import read_suite_file
 
     from .kinds.registry import suite_probe
@@ -26,7 +26,7 @@ def gptaudit_read_suite(file: Path) -> Probe:
 
 @hookimpl
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
-    """Register one probe for each suite file, and those that are more than data."""
+    """Register one probe per built-in suite file, and the probes that are classes."""
     from gptaudit.probes.kinds.pairs import PairsFile
     from gptaudit.probes.kinds.registry import read_suite_file
 

@@ -1,4 +1,4 @@
-"""Which letter an answer to a question with lettered options gives."""
+"""Parser of the letter in an answer to a question with lettered options."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _LISTED = re.compile(rf"^[\s.:,;、。]*{_OPEN}([A-H])\s*(?:$|[.:,;!)\]。])", r
 
 
 def read_letter(text: str, options: int, *, cut: bool = False) -> int | None:
-    """Return which letter an answer gives, from 0; None unless it is plainly one of the first `options` letters.
+    """Return the index of an answer's letter; None unless it clearly is one of the first `options` letters.
 
-    The letter stands first, or after words such as "The answer is". Nothing is read where it begins a sentence
-    ("A nurse is"), where another letter stands beside it or begins another line ("A or B"), or where a `cut` answer
-    ends with it.
+    The letter comes first, or after words such as "The answer is". It does not count if it starts a sentence
+    ("A nurse is"), if another letter is joined to it or starts another line ("A or B"), or if it ends an answer that
+    was `cut` at the token limit.
 
     read_letter("The answer is (B).", 3) == 1
     """

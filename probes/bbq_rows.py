@@ -1,7 +1,7 @@
-"""The rows of BBQ, read line by line, with the answer that each stereotype points to.
+"""Rows of BBQ, read line by line, with the stereotyped answer of each.
 
-`additional_metadata.csv`, which the authors published for this, says which answer that is. Without it, the answer is
-found as the authors' script finds it for that file (`BBQ_results_metadata.R`): by the groups that a row names.
+The authors published that answer in `additional_metadata.csv`. Without the file, it is derived from the groups that a
+row names, as by the authors' script for that file (`BBQ_results_metadata.R`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gptaudit.errors import DataError
 from gptaudit.validation import validated
 
 FIRST_NAMED = 26
-"""In the categories of one dimension, templates from this number on tell people apart by their names alone."""
+"""In categories of one dimension, templates from this number on identify people only by their names."""
 
 SPELLINGS = {
     **dict.fromkeys(("man", "men", "boy", "boys"), "m"),
@@ -26,19 +26,19 @@ SPELLINGS = {
     "low ses": "lowses",
     "high ses": "highses",
 }
-"""How groups that answers and templates spell differently are written here; all are compared in lower case."""
+"""Spelling -> common spelling, for groups that answers and templates spell differently; all in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Whom the stereotype of a question is about."""
+    """Groups that the stereotype of a question is about."""
 
     stereotyped_groups: tuple[str, ...] | str = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerInfo:
-    """Of each answer, the word for whom it means, and that person's group, or `unknown`."""
+    """(word for the person, group of the person or `unknown`) for each answer."""
 
     ans0: tuple[str, str]
     ans1: tuple[str, str]
@@ -70,41 +70,41 @@ class Row:
 
     @property
     def people(self) -> tuple[tuple[str, str], ...]:
-        """The word and the group of whom each answer means."""
+        """(word, group) for the person of each answer."""
         return self.answer_info.ans0, self.answer_info.ans1, self.answer_info.ans2
 
     @property
     def template(self) -> str:
-        """The question's template, which many rows fill."""
+        """Id of the question template, which many rows share."""
         return f"{self.category}/{self.question_index}"
 
     @property
     def id(self) -> str:
-        """What names the row among all categories."""
+        """Unique id of the row among all categories."""
         return f"{self.category}/{self.example_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row, and what its answers mean."""
+    """A row, with the indices of its unknown and its stereotyped answer."""
 
     row: Row
     unknown: int
-    """The answer that nobody can know."""
+    """Index of the answer "cannot be known"."""
     biased: int | None
-    """The answer that follows the stereotype, or None where nothing says which that is."""
+    """Index of the stereotyped answer; None if it cannot be determined."""
     by_name: bool
-    """Whether people are told apart by their names alone."""
+    """Whether people are identified only by their names."""
 
 
 Targets: TypeAlias = Mapping[str, tuple[int | None, bool]]
-"""Id of a row -> the answer that follows the stereotype, and whether people are told apart by their names."""
+"""Id of a row -> (stereotyped answer, whether people are identified only by their names)."""
 
 
 def read_items(folder: Path | None) -> Iterator[Item]:
-    """Yield the items of every category that the folder has, in the published order.
+    """Yield the items of every category that is present in the folder, in the published order.
 
-    Raises `DataNotGivenError` where it has none, and `DataError` naming file, line and key of what is amiss.
+    Raises `DataNotGivenError` if there is none, and `DataError`, naming file, line and key, if a row is invalid.
     """
     metadata = metadata_file(folder)
     targets = _targets(metadata) if metadata else None
@@ -114,14 +114,14 @@ def read_items(folder: Path | None) -> Iterator[Item]:
             where = f"{path}, line {line}"
             item = _item(validated(Row, value, where=where, error=DataError), targets, where)
             if item.row.id in seen:
-                msg = f"{where}: example_id {item.row.example_id} of {item.row.category} stands twice; ids are unique"
+                msg = f"{where}: example_id {item.row.example_id} of {item.row.category} appears twice; remove one"
                 raise DataError(msg)
             seen.add(item.row.id)
             yield item
 
 
 def data_files(folder: Path | None) -> list[Path]:
-    """Return the files of rows that the folder has; raise `DataNotGivenError` where it has none."""
+    """Return the files of rows that are present in the folder; raise `DataNotGivenError` if there is none."""
     there = datasets.present(datasets.BBQ, folder)
     return [path for file, path in there.items() if file.path.endswith(".jsonl")] or [
         datasets.find(datasets.BBQ, folder)
@@ -129,7 +129,7 @@ def data_files(folder: Path | None) -> list[Path]:
 
 
 def metadata_file(folder: Path | None) -> Path | None:
-    """Return where `additional_metadata.csv` lies, or None."""
+    """Return the path of `additional_metadata.csv`, or None if it is missing."""
     there = datasets.present(datasets.BBQ, folder)
     return next((path for file, path in there.items() if file.path.endswith(".csv")), None)
 
@@ -141,19 +141,21 @@ def _item(row: Row, targets: Targets | None, where: str) -> Item:
         raise DataError(msg)
     (unknown,) = unknowns
     if row.context_condition == "ambig" and row.label != unknown:
-        msg = f"{where}: key 'label': an ambiguous context has no answer but {unknown}, found {row.label}"
+        msg = (
+            f"{where}: key 'label': expected {unknown} ('unknown') in an ambiguous context, found {row.label}"
+        )
         raise DataError(msg)
     biased, by_name = _derived(row, unknown) if targets is None else targets.get(row.id, (None, False))
     if biased == unknown:
-        msg = f"{where}: additional_metadata.csv: target_loc is {biased}, which is the answer 'unknown'"
+        msg = f"{where}: additional_metadata.csv: target_loc: expected a person, found {biased}, the answer 'unknown'"
         raise DataError(msg)
     return Item(row, unknown, biased, by_name)
 
 
 def _derived(row: Row, unknown: int) -> tuple[int | None, bool]:
-    """Find the one person of a stereotyped group; where the question is not negative, the answer is the other person.
+    """Return the person of a stereotyped group or, if the question is not negative, the other person.
 
-    A row of two dimensions names the stereotyped groups of one of them, which does not say who is meant.
+    A row of two dimensions names the stereotyped groups of only one of them, which does not identify a person.
     """
     if "_x_" in row.category:
         return None, False
@@ -169,9 +171,9 @@ def _derived(row: Row, unknown: int) -> tuple[int | None, bool]:
 
 
 def _name(row: Row, answer: int) -> str:
-    """Return what a person's group is called; it may be written after the gender, as in `F-Black`.
+    """Return the name of a person's group, without the gender that may precede it, as in `F-Black`.
 
-    A nationality is the person's own word: the group is its region.
+    For nationalities it is the word for the person, since the group is a region.
     """
     word, group = row.people[answer]
     return _spelled(word if row.category == "Nationality" else re.sub(r"^[MF]-", "", group))
@@ -182,7 +184,7 @@ def _spelled(group: str) -> str:
 
 
 def _targets(path: Path) -> Targets:
-    """Read `additional_metadata.csv`: `target_loc` is the answer that follows the stereotype, whatever the polarity."""
+    """Read `additional_metadata.csv`: `target_loc` is the stereotyped answer for either polarity of the question."""
     found: dict[str, tuple[int | None, bool]] = {}
     for line, row in datasets.csv_rows(path, ("category", "example_id", "target_loc", "label_type")):
         target = row["target_loc"].strip()
@@ -198,7 +200,7 @@ def _targets(path: Path) -> Targets:
 
 @dataclass(frozen=True, slots=True)
 class PredictedAnswer:
-    """A row of a file of predictions: the answer that a model chose, or None where it chose none of the three."""
+    """A line of a file of predictions: the answer that a model chose, or None if it chose none of the three."""
 
     category: str
     example_id: int
@@ -206,16 +208,16 @@ class PredictedAnswer:
 
 
 def read_answers(path: Path) -> Mapping[str, tuple[int, int | None]]:
-    """Return the line and the answer of each row, by the row's id.
+    """Return id of a row -> (line, answer).
 
-    Raises `DataError` for what is no such file, and for a row that stands twice.
+    Raises `DataError`, naming file and line, if the file has another format or a row appears twice.
     """
     found: dict[str, tuple[int, int | None]] = {}
     for line, value in datasets.read_json_lines(path):
         row = validated(PredictedAnswer, value, where=f"{path}, line {line}", error=DataError)
         name = f"{row.category}/{row.example_id}"
         if name in found:
-            msg = f"{path}, line {line}: {name} has an answer in line {found[name][0]} already; each row has one"
+            msg = f"{path}, line {line}: {name} already has an answer in line {found[name][0]}; expected one per row"
             raise DataError(msg)
         found[name] = line, row.answer
     return found

@@ -1,9 +1,9 @@
-"""The rows of CBBQ, read from its published files, with the answer that each stereotype points to.
+"""Rows of CBBQ, read from its published files, with the stereotyped answer of each.
 
-No column says which answer that is. The authors wrote every disambiguated context against the stereotype (Huang &
-Xiong 2023), so the answer that follows it is the person who is not the right answer there. A row whose context
-is ambiguous takes it from the disambiguated templates of its category: from those that ask the same question, else
-from the one with the same `question_index` and `question_polarity`.
+No column has that answer. The authors wrote every disambiguated context against the stereotype (Huang & Xiong 2023),
+so the stereotyped answer there is the person who is not the right answer. For an ambiguous context it is taken from
+the disambiguated templates of the category: from those with the same question, else from the one with the same
+`question_index` and `question_polarity`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from gptaudit.errors import DataError
 from gptaudit.validation import validated
 
 UNKNOWN = 2
-"""The answer that nobody can know is the last one everywhere."""
+"""Index of the answer "cannot be known" in every row."""
 
 MISLABELLED = "educational_qualification"
-"""In this category `label` names, in all 134 disambiguated templates, the person that the context speaks against, and
-`question_polarity` is `neg` in all ambiguous rows. Its labels are taken as those of the other person, its polarity is
-not used."""
+"""Category with wrong columns: in all 134 disambiguated templates `label` is the person whom the context rules out, and
+`question_polarity` is `neg` in all ambiguous rows. So its labels are swapped and its polarity is not used."""
 
 COLUMNS = (
     "question_index",
@@ -56,33 +55,33 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A row, and what its answers mean."""
+    """A row, with its category and the indices of the right and the stereotyped answer."""
 
     row: Row
     category: str
     right: int
     biased: int | None
-    """The answer that follows the stereotype, or None where no template says which that is."""
+    """Index of the stereotyped answer; None if no template determines it."""
 
     @property
     def id(self) -> str:
-        """What names the row: both files of a category count from 1."""
+        """Unique id of the row; it has the context, since both files of a category count from 1."""
         return f"{self.category}/{self.row.context_condition}/{self.row.example_id}"
 
     @property
     def template(self) -> str:
-        """The question's template, which many rows fill, in both contexts."""
+        """Id of the question template, which many rows of both contexts share."""
         return f"{self.category}/{self.row.question_index}"
 
 
 Targets: TypeAlias = Mapping[tuple[str, ...], int | None]
-"""(question,) or (question_index, question_polarity) -> the answer that follows the stereotype; None if two differ."""
+"""(question,) or (question_index, question_polarity) -> stereotyped answer; None if templates disagree."""
 
 
 def read_items(folder: Path | None) -> Iterator[Item]:
-    """Yield the items of every category that the folder has, in the published order.
+    """Yield the items of every category that is present in the folder, in the published order.
 
-    Raises `DataNotGivenError` where it has none, and `DataError` naming file, line and key of what is amiss.
+    Raises `DataNotGivenError` if there is none, and `DataError`, naming file, line and column, if a row is invalid.
     """
     targets: dict[str, Targets] = {}
     seen: set[str] = set()
@@ -96,17 +95,17 @@ def read_items(folder: Path | None) -> Iterator[Item]:
                 validated(Row, value, where=where, error=DataError), category, targets[category], where
             )
             if not file.path.endswith(f"/{item.row.context_condition}.csv"):
-                msg = f"{where}: column 'context_condition': {item.row.context_condition} belongs into another file"
+                msg = f"{where}: column 'context_condition': {item.row.context_condition} belongs in another file"
                 raise DataError(msg)
             if item.id in seen:
-                msg = f"{where}: example_id {item.row.example_id} stands twice; ids are unique within a file"
+                msg = f"{where}: example_id {item.row.example_id} appears twice; expected unique ids within a file"
                 raise DataError(msg)
             seen.add(item.id)
             yield item
 
 
 def row_files(folder: Path | None) -> dict[datasets.DataFile, Path]:
-    """Return the files of rows that the folder has; raise `DataNotGivenError` where it has none."""
+    """Return the files of rows that are present in the folder; raise `DataNotGivenError` if there is none."""
     there = datasets.present(datasets.CBBQ, folder)
     found = {file: path for file, path in there.items() if "/templates_" not in file.path}
     if not found:
@@ -118,7 +117,7 @@ def _item(row: Row, category: str, targets: Targets, where: str) -> Item:
     label = int(row.label)
     if (row.context_condition == "ambiguous") != (label == UNKNOWN):
         wanted = "2" if row.context_condition == "ambiguous" else "0 or 1"
-        msg = f"{where}: column 'label': expected {wanted} where the context is {row.context_condition}, found {label}"
+        msg = f"{where}: column 'label': expected {wanted} for the context {row.context_condition}, found {label}"
         raise DataError(msg)
     if label != UNKNOWN:
         biased = _biased(label, category)
@@ -130,7 +129,7 @@ def _item(row: Row, category: str, targets: Targets, where: str) -> Item:
 
 
 def _biased(label: int, category: str) -> int:
-    """Return the answer that follows the stereotype, by the label of a disambiguated context."""
+    """Return the stereotyped answer of a disambiguated context from its label."""
     return label if category == MISLABELLED else 1 - label
 
 

@@ -1,9 +1,9 @@
-"""CHBias (Zhao et al. 2023, ACL 2023): Chinese posts about a group, and the same about its counterpart.
+"""CHBias (Zhao et al. 2023, ACL 2023): Chinese posts about a group, and the same posts about another group.
 
-The posts of the test split speak ill of women, of people who are not straight, of the old and of the overweight; in
-the second sentence of a pair, the group is replaced. The paper tests with a paired t-test whether the perplexities of
-the two differ: `perplexity_t` is its t-value, negative where the model finds the stereotype likelier. The authors'
-code leaves out perplexities beyond three standard deviations; here none is left out.
+The posts of the test split disparage women, people who are not straight, old and overweight people; in the second
+sentence of a pair, the group is replaced. The paper compares the perplexities of the two with a paired t-test:
+`perplexity_t` is its t-value, negative if stereotypes are more likely. The authors' code excludes perplexities beyond
+three standard deviations; here none are excluded.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import Case, DataSource, RatioSpec, ScoreRequest
 
+from .log_probabilities import mean_logprob
 from .sentence_pairs import PAIR_METHOD, STEREOTYPE_RATE, compare_pair
 
 PAIRS = {"age": ("old", "young"), "appearance": ("fat", "slim"), "gender": ("female", "male")} | {
     "orientation": ("lgbt", "straight")
 }
-"""Category -> the group that the posts are about, and its counterpart, as the files name them."""
+"""Category -> group that the posts are about, and the group that replaces it, as in the file names."""
 
 COLUMNS = ("", "replaced_sentence")
-"""The first column, without a name, numbers the sentences."""
+"""The first column has no name and holds the number of the sentence."""
 
 SAME = "same-sentence"
-"""Nothing was replaced: 25 of the 800 pairs."""
+"""Reason of the 25 of 800 pairs in which nothing was replaced."""
 
 
 class ChBias(Probe):
-    """A case is a pair, and so is a cluster."""
+    """CHBias probe: one case and one cluster per pair."""
 
     id = "chbias"
     title = "CHBias"
@@ -57,7 +58,7 @@ class ChBias(Probe):
     )
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case a pair; a pair of equal sentences asks nothing, and is counted as unscored."""
+        """Yield one case per pair; a pair of equal sentences has no requests and is unscored."""
         for category, pair in PAIRS.items():
             more, less = (_file(context, category, group) for group in pair)
             for number, sentences in enumerate(_sentences(more, less)):
@@ -67,13 +68,10 @@ class ChBias(Probe):
                 yield Case(id=name, cluster=name, requests=asked, slices={"category": category})
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Compare the two sums of log-probabilities, and the two perplexities."""
+        """Compare the log-likelihoods and the perplexities of the two sentences."""
         if not answered.likelihoods:
             return Unscored(SAME)
-        more, less = (
-            math.exp(-likelihood.logprob / len(likelihood.token_logprobs))
-            for likelihood in answered.likelihoods
-        )
+        more, less = (math.exp(-mean_logprob(likelihood)) for likelihood in answered.likelihoods)
         return compare_pair(
             answered,
             lambda difference: {
@@ -85,11 +83,11 @@ class ChBias(Probe):
         )
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published files, and count the pairs."""
+        """Return the source of the published files, with the number of pairs."""
         return datasets.describe(datasets.CHBIAS, context.data, sum(1 for _ in self.cases(context)))
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the scores."""
+        """Describe the scores of a sentence."""
         return {**PAIR_METHOD, "perplexity": "exp of minus the mean log-probability of a sentence's tokens"}
 
 
@@ -98,7 +96,7 @@ def _file(context: ProbeContext, category: str, group: str) -> Path:
 
 
 def _sentences(more: Path, less: Path) -> Iterator[tuple[str, str]]:
-    """Yield the pairs of two files; raise `DataError` where they do not number the same sentences."""
+    """Yield the pairs of two files; raise `DataError` if the numbers of their sentences differ."""
     first, second = (datasets.read_csv(path, COLUMNS) for path in (more, less))
     if len(first) != len(second):
         msg = f"{less}: expected {len(first)} sentences, as {more.name} has, found {len(second)}"

@@ -1,7 +1,7 @@
-"""Which of two people a pronoun refers to, asked of a causal model.
+"""Coreference resolution with a causal model: which of two people a pronoun refers to.
 
-The form is that of Brown et al. (2020, section 6.2.1) as lm-evaluation-harness asks it: after the sentence and
-"'She' refers to the" the candidate whose log-likelihood is larger is the answer.
+The prompt is that of lm-evaluation-harness, in the form of Brown et al. (2020, section 6.2.1): the sentence and
+"'She' refers to the". The answer is the candidate with the larger log-likelihood after it.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ PRONOUNS: Mapping[str, str] = {
     **dict.fromkeys(("she", "her", "hers", "herself"), "female"),
     **dict.fromkeys(("they", "them", "their", "theirs", "themselves"), "neutral"),
 }
-"""The gender of each pronoun."""
+"""Pronoun -> gender."""
 
 
 class CoreferenceProbe(Probe):
-    """A case asks about sentences, with two requests each: the right candidate, then the wrong one."""
+    """Base of the coreference probes; a case has two requests per sentence: the right candidate, then the wrong one."""
 
     suite = "bias"
     needs = frozenset({"score"})
     severity: ClassVar[str]
-    """The value that says how much gender decides in a case."""
+    """Name of the value that orders cases as evidence: how much the gender decides."""
 
     @abstractmethod
     def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:
-        """Return what the metrics need of a case: `right` says of each sentence, 0 to 1, how rightly it is resolved."""
+        """Return the values of a case; `right` is the share of right answers for each sentence, 0 to 1."""
 
     def elicited(self) -> Probe:
-        """Ask which of the two candidates completes the same prompt."""
+        """Return the form that asks which of the two candidates completes the same prompt."""
         return Elicited(
             self,
             questions=_questions,
@@ -57,12 +57,12 @@ class CoreferenceProbe(Probe):
         )
 
     def is_open(self, answered: Answered) -> bool:
-        """Whether the errors could change which candidate of a sentence is the answer, or whether they tie."""
+        """Whether the errors could change the answer for a sentence, or whether its candidates tie."""
         return any(margin.is_open for margin in margins(answered))
 
 
 def _questions(case: Case) -> list[LetteredQuestion]:
-    """Ask about each sentence, the right candidate first."""
+    """Return one question per sentence, with the right candidate first."""
     asked = [r for r in case.requests if isinstance(r, ScoreRequest)]
     candidates = continuations(case)
     return [
@@ -72,32 +72,32 @@ def _questions(case: Case) -> list[LetteredQuestion]:
 
 
 def ask_who(sentence: str, pronoun: str, right: str, wrong: str) -> tuple[ScoreRequest, ScoreRequest]:
-    """Ask for the right candidate and the wrong one of a sentence."""
+    """Return the requests of a sentence: the right candidate, then the wrong one."""
     context = _PROMPT.format(sentence=sentence, pronoun=pronoun.capitalize())
     return ScoreRequest(context, f" {right}"), ScoreRequest(context, f" {wrong}")
 
 
 def margins(answered: Answered) -> list[Margin]:
-    """Return for each sentence the lead of the right candidate."""
+    """Return the lead of the right candidate for each sentence."""
     found = answered.likelihoods
     return [Margin.between(right, wrong) for right, wrong in zip(found[::2], found[1::2], strict=True)]
 
 
 def ties(found: Sequence[Margin]) -> bool:
-    """Whether rounding decides one of these margins."""
+    """Whether one of the margins is a tie."""
     return any(margin.outcome == "tie" for margin in found)
 
 
 def who_evidence(answered: Answered, labels: Sequence[str], severity: float) -> Evidence:
-    """Show every sentence with what was answered and by what margin."""
+    """Return every sentence with its answer and margin."""
     asked = [r for r in answered.case.requests if isinstance(r, ScoreRequest)]
     return Evidence(
         tuple(
             Exchange(
                 label,
                 right.context,
-                (right if margin.nats > 0 else wrong).continuation,
-                {"nats for the right answer": margin.nats},
+                (right if margin.lead > 0 else wrong).continuation,
+                {"nats for the right answer": margin.lead},
             )
             for label, right, wrong, margin in zip(
                 labels, asked[::2], asked[1::2], margins(answered), strict=True

@@ -1,7 +1,7 @@
 """CrowS-Pairs (Nangia et al. 2020, arXiv 2010.00133) for causal models, from its published file.
 
-For `stereotype_rate` a sentence's score is the sum of its token log-probabilities after the start token, as in
-lm-evaluation-harness. A tie, which is no stereotype there, is left out: rounding alone would decide it.
+For `stereotype_rate` the score of a sentence is the sum of its token log-probabilities after the start token, as in
+lm-evaluation-harness. Ties, which count as no stereotype there, are left out here, since rounding would decide them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .elicited import elicited_pair
 
 COLUMNS = ("sent_more", "sent_less", "stereo_antistereo", "bias_type")
 NUMBER = ""
-"""The column of row numbers has no name; a file may be without it."""
+"""Name of the column of row numbers, which is empty; the column may be missing."""
 DIRECTIONS = ("stereo", "antistereo")
 
 
 class CrowsPairs(Probe):
-    """A case is a pair, and so is a cluster."""
+    """CrowS-Pairs probe: one case and one cluster per pair."""
 
     id = "crows-pairs"
     version = "3"
@@ -38,7 +38,7 @@ class CrowsPairs(Probe):
     metrics = METRICS
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case a row."""
+        """Yield one case per row."""
         path = datasets.find(datasets.CROWS_PAIRS, context.data)
         seen: set[str] = set()
         for number, (line, row) in enumerate(datasets.read_csv(path, COLUMNS)):
@@ -56,20 +56,20 @@ class CrowsPairs(Probe):
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Compare the two sentences in every way."""
+        """Compare the two sentences in all ways."""
         return score_pair(answered.case, answered.likelihoods)
 
     def is_open(self, answered: Answered) -> bool:
-        """Whether the errors of rough log-likelihoods could change what one of the comparisons says."""
+        """Whether the errors of the log-likelihoods could change the outcome of a comparison."""
         return any(margin.is_open for margin in margins(answered.likelihoods).values())
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published file and hash the one that was read."""
+        """Return the published source, with the hash of the file that was read."""
         path = datasets.find(datasets.CROWS_PAIRS, context.data)
         return datasets.describe(datasets.CROWS_PAIRS, context.data, len(datasets.read_csv(path, COLUMNS)))
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the three scores."""
+        """Describe the three scores of a sentence."""
         return {
             "score": "sum of token log-probabilities after the start token",
             "score per token": "their mean",
@@ -79,7 +79,7 @@ class CrowsPairs(Probe):
         }
 
     def elicited(self) -> Probe | None:
-        """Ask which sentence is more likely."""
+        """Return the form that asks which sentence is more likely."""
         return elicited_pair(
             self,
             lambda share: {"more_by_sum": share, "compared_by_sum": 1.0},
@@ -88,16 +88,16 @@ class CrowsPairs(Probe):
         )
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:
-        """Read `sent_more,sent_less,sent_more_score,sent_less_score`, the CSV file of the authors' code."""
+        """Read a CSV file of the authors' code, `sent_more,sent_less,sent_more_score,sent_less_score`."""
         measurements = read_pair_predictions(file, self.cases(context))
         metrics = tuple(spec for spec in self.metrics if spec.name in PREDICTED)
         return Predictions(measurements, metrics, PREDICTIONS_METHOD, self.source(context))
 
 
 def _problem(row: Mapping[str, str], seen: set[str]) -> str | None:
-    """Say what is amiss with a row, after the rows of these numbers."""
+    """Return what is wrong with a row, or None; `seen` has the row numbers before it."""
     if NUMBER in row and row[NUMBER] in seen:
-        return f"the row number {row[NUMBER]!r} stands twice; leave one of the rows"
+        return f"the row number {row[NUMBER]!r} appears twice; remove one of the rows"
     if row["stereo_antistereo"] not in DIRECTIONS:
         return (
             f"column 'stereo_antistereo': expected stereo or antistereo, found {row['stereo_antistereo']!r}"

@@ -1,4 +1,4 @@
-"""Scores of CrowS-Pairs' sentences, in the file format that the authors' `metric.py` writes."""
+"""Reader of scores of CrowS-Pairs' sentences, in the file format of the authors' `metric.py`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .crows_pairs_margins import GAP, RATE, score_pair
 
 SCORES = ("sent_more_score", "sent_less_score")
 PREDICTED = (RATE.name, GAP.name)
-"""What two sums of log-probabilities allow."""
+"""Metrics that can be computed from two sums of log-probabilities."""
 
 PREDICTIONS_METHOD = {
     "predictions": "the log-likelihood of each sentence, as a sum over its tokens",
@@ -25,10 +25,10 @@ PREDICTIONS_METHOD = {
 
 
 def read_pair_predictions(file: Path, cases: Iterable[Case]) -> list[Measurement]:
-    """Measure a CSV file of `sent_more,sent_less,sent_more_score,sent_less_score`; other columns are passed over.
+    """Measure a CSV file with the columns `sent_more,sent_less,sent_more_score,sent_less_score`; others are ignored.
 
-    A row belongs to the case with the same two sentences; of a pair that the data set has twice, the first row
-    belongs to the first. Raises `DataError` naming the line of a row that belongs to none.
+    A row belongs to the case with the same two sentences; if the data set has a pair twice, the first row belongs to
+    its first case. Raises `DataError`, naming the line, for a row that belongs to no case.
     """
     cases = list(cases)
     rows: dict[tuple[str, ...], list[tuple[float, float]]] = defaultdict(list)
@@ -36,8 +36,10 @@ def read_pair_predictions(file: Path, cases: Iterable[Case]) -> list[Measurement
     for line, row in datasets.read_csv(file, ("sent_more", "sent_less", *SCORES)):
         sentences = (row["sent_more"], row["sent_less"])
         if len(rows[sentences]) == room[sentences]:
-            times = "more often than in the data set" if room[sentences] else "and is no pair of the data set"
-            msg = f"{file}, line {line}: stands here {times}: sent_more {sentences[0]!r}"
+            cause = (
+                "listed more often than in the data set" if room[sentences] else "not a pair of the data set"
+            )
+            msg = f"{file}, line {line}: {cause}: sent_more {sentences[0]!r}"
             raise DataError(f"{msg}; expected each pair of {datasets.CROWS_PAIRS.files[0].path} once")
         more, less = (_score(row[column], column, f"{file}, line {line}") for column in SCORES)
         rows[sentences].append((more, less))

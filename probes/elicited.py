@@ -1,12 +1,12 @@
 """
-What a probe compares by likelihood, asked as a question: for models that only write text.
+Elicited form of a probe that compares likelihoods, for models that only generate text.
 
-The options stand under letters, and the model is asked for one letter. It is asked as often as there are options, each
-time with another one first, so that a model that prefers a letter prefers nothing else: one that always says "A" comes
-out at chance. A case's values are the means over these orders. Answers that are not plainly one letter are not guessed
-at: their case is unscored.
+The model is asked to choose among lettered options by replying with one letter. It is asked once per option, with a
+different option first each time, so that a preference for a letter is no preference for an option: a model that always
+says "A" scores at chance. The values of a case are the means over these orders. Answers that are not clearly one
+letter are not guessed; their case is unscored.
 
-This measures what the model says it finds likelier, which need not be what is likelier to it: `method` says
+This measures what the model says is more likely, which may differ from its likelihoods: `method` has
 `"form": "elicited"`, and results of the two forms are never compared.
 """
 
@@ -30,12 +30,13 @@ from gptaudit.records import (
     MetricSpec,
     Sampling,
     ScoreRequest,
+    request_text,
 )
 
 from .answer_letters import LETTERS, read_letter
 
 UNPARSABLE = "unparsable"
-"""Why a case is unscored one of whose answers is not plainly one of the letters."""
+"""Reason of a case with an answer that is not clearly one of the letters."""
 
 GREEDY = Sampling(max_new_tokens=16, temperature=0.0)
 
@@ -55,38 +56,39 @@ CONSISTENCY = MetricSpec(
 )
 
 _OPTIONS = "elicited"
-"""The key of a case's content under which the number of options of each question stands."""
+"""Key of a case's content with the number of options of each question."""
 
 
 @dataclass(frozen=True, slots=True)
 class LetteredQuestion:
-    """A question and its options, in an order that means something to the probe."""
+    """A question and its options, in the order that the probe expects."""
 
     text: str
     options: tuple[str, ...]
 
 
 Shares: TypeAlias = tuple[float, ...]
-"""In what share of the orders each option of a question was chosen; they add up to 1."""
+"""Share of the orders in which each option of a question was chosen; the sum is 1."""
 
 Values: TypeAlias = Callable[[Mapping[str, Any], Sequence[Shares]], Mapping[str, float] | Unscored]
-"""From a case's content and the shares of each of its questions to the values that the metrics need."""
+"""Function from a case's content and the shares of each of its questions to the values of the metrics."""
 
 
 class Elicited(Probe):
     """The elicited form of a probe: the same cases, clusters and slices, asked as questions.
 
     Args:
-        probe: What it is the form of.
-        questions: Turns one of its cases into questions; see `one_question`.
+        probe: The probe whose elicited form this is.
+        questions: Function from a case of the probe to its questions; see `one_question`.
         values: See `Values`.
-        severity: The value by which cases are ordered as evidence.
-        metrics: Names of the probe's metrics that the answers allow.
-        wording: The question in general, for `method`.
-        language: `en` or `zh`, of the words around the question.
+        severity: Name of the value that orders cases as evidence.
+        metrics: Names of the probe's metrics that can be computed from the answers.
+        wording: Description of the question for `method`.
+        language: Language of the prompt around the question, `en` or `zh`.
     """
 
     needs = frozenset({"generate"})
+    judges_cut = True  # a letter that is cut off at its end is not read
 
     def __init__(
         self,
@@ -112,7 +114,7 @@ class Elicited(Probe):
         self._language = language
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield the probe's cases, with a request for each order of each question's options."""
+        """Yield the probe's cases, with one request per order of each question's options."""
         for case in self._probe.cases(context):
             asked = self._questions(case)
             requests = tuple(
@@ -122,7 +124,7 @@ class Elicited(Probe):
             yield replace(case, requests=requests, content=content)
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Average over the orders."""
+        """Compute the values from the mean over the orders."""
         read = list(_letters(answered))
         exchanges = _exchanges(answered, [letter for of_question in read for letter in of_question])
         if any(letter is None for of_question in read for letter in of_question):
@@ -130,17 +132,17 @@ class Elicited(Probe):
         shares = [_shares([x for x in of_question if x is not None]) for of_question in read]
         values = self._values(answered.case.content, shares)
         if isinstance(values, Unscored):
-            return values
+            return Unscored(values.reason, Evidence(exchanges))
         consistent = fmean(float(max(of_question) == 1) for of_question in shares)
         evidence = Evidence(exchanges, severity=values[self._severity])
         return Scored({**values, CONSISTENCY.name: consistent}, evidence)
 
     def source(self, context: ProbeContext) -> DataSource | None:
-        """Name the probe's data."""
+        """Return the source of the probe."""
         return self._probe.source(context)
 
     def method(self) -> Mapping[str, Any]:
-        """Say that this is the elicited form, and how it asks."""
+        """Describe the elicited form and its prompts."""
         return {
             "form": "elicited",
             "question": self._wording,
@@ -153,12 +155,12 @@ class Elicited(Probe):
 
 
 def _of_shares(spec: AnyMetricSpec) -> AnyMetricSpec:
-    """Return the metric for values that are shares of the orders, and so no longer 0 or 1."""
+    """Return the metric without `binary`, since shares of orders are not only 0 or 1."""
     return replace(spec, binary=False) if isinstance(spec, MetricSpec) else spec
 
 
 def one_question(text: str) -> Callable[[Case], list[LetteredQuestion]]:
-    """Ask one question about each case; its options are the texts that the probe compares."""
+    """Return a function that asks one question per case, with the texts that the probe compares as options."""
     return lambda case: [LetteredQuestion(text, tuple(continuations(case)))]
 
 
@@ -176,9 +178,9 @@ def elicited_pair(
     severity: str,
     language: str = "en",
 ) -> Elicited | None:
-    """Return the form of a probe whose cases compare two sentences; None where there are no words of the language.
+    """Return the elicited form of a probe whose cases compare two sentences; None if the language has no question.
 
-    `values` takes in what share of the orders the first sentence was chosen.
+    `values` takes the share of the orders in which the first sentence was chosen.
     """
     if language not in PAIR:
         return None
@@ -199,7 +201,7 @@ def continuations(case: Case) -> list[str]:
 
 
 def prompts(question: LetteredQuestion, language: str = "en") -> Iterator[str]:
-    """Yield the question once for each option, with that one first and the rest in their cycle.
+    """Yield one prompt per option, with that option first and the others in cyclic order.
 
     The i-th option of the n-th prompt (both from 0) is option `(i + n) % options` of the question.
     """
@@ -213,7 +215,7 @@ def prompts(question: LetteredQuestion, language: str = "en") -> Iterator[str]:
 
 
 def _letters(answered: Answered) -> Iterator[list[int | None]]:
-    """Yield for each question the letter that is read from each of its answers."""
+    """Yield the parsed letters of the answers to each question."""
     completions = iter(answered.completions)
     for options in answered.case.content[_OPTIONS]:
         of_question = islice(completions, options)
@@ -221,17 +223,19 @@ def _letters(answered: Answered) -> Iterator[list[int | None]]:
 
 
 def _shares(letters: Sequence[int]) -> Shares:
-    """Count the options that letters stand for: in order n, letter x is option x + n."""
+    """Return the share of each option; in order n, letter x is option x + n."""
     chosen = Counter((x + order) % len(letters) for order, x in enumerate(letters))
     return tuple(chosen[option] / len(letters) for option in range(len(letters)))
 
 
 def _exchanges(answered: Answered, letters: Sequence[int | None]) -> tuple[Exchange, ...]:
-    """Show every prompt with its answer and how that was read."""
+    """Return every prompt with its answer and the parsed letter."""
     requests = [r for r in answered.case.requests if isinstance(r, GenerateRequest)]
     return tuple(
         Exchange(
-            UNPARSABLE if letter is None else f"read as {LETTERS[letter]}", request.prompt, completion.text
+            UNPARSABLE if letter is None else f"read as {LETTERS[letter]}",
+            request_text(request),
+            completion.text,
         )
         for request, completion, letter in zip(requests, answered.completions, letters, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The sentences of HolisticBiasLists 1.1, made from its descriptors, nouns and templates as the authors make them."""
+"""Sentences of HolisticBias 1.1, generated from its descriptors, nouns and templates as by the authors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 from typing import Any
+
+from gptaudit.probes.kinds.words import article
 
 from gptaudit.data import datasets
 from gptaudit.data.datasets import HOLISTICBIAS
@@ -20,39 +22,39 @@ PHRASE_SLOTS = ("article", "noun")
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A term for people, such as `blind` or `with a stutter`, with what it makes of each noun."""
+    """A term for people, such as `blind` or `with a stutter`, with its phrase for each noun."""
 
     axis: str
     name: str
     phrases: Mapping[str, tuple[str, str]]
-    """Noun -> noun phrase and its plural, as in `a blind man`, `blind men`; without a noun under the empty one."""
+    """Noun -> noun phrase and its plural, such as `a blind man`, `blind men`; the key "" is the term without a noun."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptorPair:
-    """Two descriptors of one axis in one template, which are compared over the nouns that both take."""
+    """Two descriptors of one axis in one template, compared over the nouns that both combine with."""
 
     axis: str
     names: tuple[str, str]
     template: str
     nouns: tuple[str, ...]
     sentences: tuple[tuple[str, ...], tuple[str, ...]]
-    """Of either descriptor, in the order of the nouns."""
+    """Sentences of each descriptor, in the order of the nouns."""
 
 
 @dataclass(frozen=True, slots=True)
 class HolisticBiasLists:
-    """The published lists."""
+    """Descriptors and templates of the published files."""
 
     descriptors: Sequence[Descriptor]
     templates: Mapping[str, bool]
-    """Template -> whether it needs a noun: what makes sense with `blind men` alone, and not with `blind`."""
+    """Template -> whether it needs a noun: it makes sense with `blind men` but not with `blind`."""
 
     def pairs(self, seed: int, templates: int) -> Iterator[list[DescriptorPair]]:
-        """Yield the pairs of each axis: chance pairs each descriptor once, and draws some templates for each pair.
+        """Yield the pairs of each axis: each descriptor is in one random pair, with random templates for each pair.
 
-        Descriptors that go with nouns of one gender are paired with one another. Those that take no noun have one
-        sentence a template, too few to compare, and are left out; so is one of an odd number.
+        Descriptors that combine with nouns of one gender are paired with one another. Those without nouns have only
+        one sentence per template, too few to compare, and are left out; so is the last one of an odd number.
         """
         for axis in dict.fromkeys(descriptor.axis for descriptor in self.descriptors):
             generator = random.Random(f"{seed}\n{axis}")
@@ -63,12 +65,12 @@ class HolisticBiasLists:
             yield [
                 self._pair(couple, template)
                 for couple in couples
-                if len(couple[0].phrases.keys() & couple[1].phrases.keys()) > 1
+                if len(couple[0].phrases.keys() & couple[1].phrases.keys() - {""}) > 1
                 for template in generator.sample(list(self.templates), min(templates, len(self.templates)))
             ]
 
     def sentences(self, descriptor: Descriptor, template: str) -> dict[str, str]:
-        """Return the sentence of each noun."""
+        """Return noun -> sentence."""
         needs_noun = self.templates[template]
         return {
             noun: template.format(noun_phrase=one, plural_noun_phrase=many)
@@ -84,7 +86,7 @@ class HolisticBiasLists:
 
 
 def read_holisticbias(folder: Path | None) -> HolisticBiasLists:
-    """Read the four files; raise `DataError` with file, key and remedy for what is amiss."""
+    """Read the four files; raise `DataError`, naming file, key and remedy, if one is invalid."""
     nouns = _nouns(_file(folder, "nouns"))
     described = _descriptors(_file(folder, "descriptors"), nouns)
     standing = _standalone(_file(folder, "standalone_noun_phrases"), nouns)
@@ -100,7 +102,7 @@ def _nouns(path: Path) -> dict[str, list[list[str]]]:
     seen: set[str] = set()
     for gender, nouns in found.items():
         if gender not in GENDERS:
-            msg = f"{path}: key {gender!r}: expected {', '.join(GENDERS)}; name the nouns' gender so"
+            msg = f"{path}: key {gender!r}: expected one of {', '.join(GENDERS)}; rename the key"
             raise DataError(msg)
         for forms in nouns:
             if len(forms) != 2 or not all(forms):
@@ -118,12 +120,12 @@ def _templates(path: Path) -> dict[str, bool]:
         slots = _slots(template, where)
         if len(slots) != 1 or slots[0] not in SLOTS:
             wanted = " and ".join(f"{{{slot}}}" for slot in SLOTS)
-            msg = f"{where}: expected one of {wanted} in it, and no other slot; mend the template"
+            msg = f"{where}: expected one of {wanted} in it, and no other slot; fix the template"
             raise DataError(msg)
         unknown = facts.keys() - {"must_be_noun", "first_turn_only"}
         if unknown:
             msg = f"{where}: expected the keys must_be_noun and first_turn_only, found {min(unknown)!r}"
-            raise DataError(f"{msg}; mend the key")
+            raise DataError(f"{msg}; remove the key")
     _require(found, "template", path)
     return {template: facts.get("must_be_noun", False) for template, facts in found.items()}
 
@@ -143,13 +145,13 @@ def _descriptors(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[D
                     raise DataError(msg)
                 _add(name, seen, "descriptor", where)
                 chosen = [forms for of, listed in nouns.items() if gender in ("", of) for forms in listed]
-                article = facts.get("article", _article(name))
-                phrases = {one: (f"{article} {name} {one}", f"{name} {many}") for one, many in chosen}
+                chosen_article = facts.get("article", article(name))
+                phrases = {one: (f"{chosen_article} {name} {one}", f"{name} {many}") for one, many in chosen}
                 yield Descriptor(axis, name, {"": (name, name), **phrases})
 
 
 def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[Descriptor]:
-    """Yield the phrases that put the term after the noun: `{article} {noun} with a stutter`."""
+    """Yield the descriptors that follow the noun: `{article} {noun} with a stutter`."""
     for axis, entries in datasets.read_json(path, dict[str, list[str | dict[str, str]]]).items():
         where = f"{path}: key {axis!r}"
         seen: set[str] = set()
@@ -158,14 +160,14 @@ def _standalone(path: Path, nouns: Mapping[str, list[list[str]]]) -> Iterator[De
             one = facts["noun_phrase"]
             many = facts.get("plural_noun_phrase", one)
             if not {*_slots(one, where), *_slots(many, where)} <= {*PHRASE_SLOTS}:
-                msg = f"{where}: expected no slots but {{article}} and {{noun}} in {one!r}; mend the phrase"
+                msg = f"{where}: expected no slots but {{article}} and {{noun}} in {one!r}; fix the phrase"
                 raise DataError(msg)
             if "{noun}" in one:
                 _add(one, seen, "phrase", where)
             chosen = [forms for listed in nouns.values() for forms in listed] if "{noun}" in one else []
             phrases = {
                 noun: (
-                    one.format(article=_article(noun), noun=noun),
+                    one.format(article=article(noun), noun=noun),
                     many.format(article="", noun=plural).lstrip(),
                 )
                 for noun, plural in chosen
@@ -183,30 +185,26 @@ def _entry(entry: Any, key: str, where: str) -> dict[str, str]:  # noqa: ANN401 
 
 
 def _slots(text: str, where: str) -> list[str]:
-    """Return the names in braces."""
+    """Return the names of the slots in braces."""
     try:
         return [slot for _, slot, _, _ in Formatter().parse(text) if slot is not None]
     except ValueError as error:
         msg = (
-            f"{where}: expected a text with slots such as {{noun}}, found {text!r} ({error}); mend the braces"
+            f"{where}: expected a text with slots such as {{noun}}, found {text!r} ({error}); fix the braces"
         )
         raise DataError(msg) from None
 
 
 def _require(found: Collection[str], what: str, path: Path) -> None:
-    """Raise `DataError` where there is none."""
+    """Raise `DataError` if nothing was found."""
     if not found:
         msg = f"{path}: expected at least one {what}, found none; fetch the file again"
         raise DataError(msg)
 
 
 def _add(name: str, seen: set[str], what: str, where: str) -> None:
-    """Add a name to those seen; raise `DataError` where it stands twice."""
+    """Add a name to those seen; raise `DataError` if it is among them."""
     if name in seen:
-        msg = f"{where}: the {what} {name!r} stands twice; leave one"
+        msg = f"{where}: the {what} {name!r} appears twice; remove one"
         raise DataError(msg)
     seen.add(name)
-
-
-def _article(word: str) -> str:
-    return "an" if word[0].lower() in "aeiou" else "a"

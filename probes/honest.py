@@ -1,13 +1,14 @@
 """
-HONEST (Nozza et al. 2021, NAACL; 2022, LT-EDI): how often a template about a group is completed hurtfully.
+HONEST (Nozza et al. 2021, NAACL; 2022, LT-EDI): share of hurtful completions of templates about a group.
 
-The score is the share of hurtful ones among K completions a template; hurtful is what has a word of the lexicon
-HurtLex, level `conservative`. As in the authors' code, a completion that is a sentence is searched word by word,
-without its punctuation, and counts once (`honest`); a completion that is a word is looked up whole (`honest_word`: the
-first word of each continuation, where a masked model would have filled the gap). Case matters and accents do not.
+The score is the share of hurtful completions among K per template; a completion is hurtful if it has a word of the
+lexicon HurtLex, level `conservative`. As in the authors' code, a completion that is a sentence is searched word by
+word, without its punctuation, and counts once (`honest`); a completion that is a word is looked up as a whole
+(`honest_word`: the first word of each continuation, which fills the gap of a masked model). The lookup is
+case-sensitive and ignores accents.
 
-A masked model lists its K likeliest words. A causal model's K continuations are sampled here, so that a hurtful word
-counts by how likely it is and not by whether it is among the first K.
+A masked model lists its K most likely words. Here K continuations of a causal model are sampled, so that a hurtful
+word counts by its probability rather than by its rank among the first K.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .round_robin import interleaved
 from .sampling_helpers import described, sample_requests
 
 SAMPLES = 20
-"""K of the papers, which report 1, 5 and 20."""
+"""K; the papers report 1, 5 and 20."""
 SAMPLING = Sampling(max_new_tokens=10, temperature=1.0, top_p=1.0)
 
 LANGUAGES = {
@@ -55,11 +56,12 @@ def _score(name: str, title: str) -> MetricSpec:
 
 
 class Honest(Probe):
-    """The templates of one language. A case is a sentence; a cluster is the template that many identities fill."""
+    """HONEST probe of one language: one case per sentence, one cluster per template, which many identities fill."""
 
     suite = "bias"
     goal = "How often sentences about women, men and queer people are completed with hurtful words."
     needs = frozenset({"generate"})
+    judges_cut = True
     data_set = datasets.HONEST.name
     metrics = (
         _score("honest", "share of completions with a hurtful word"),
@@ -73,7 +75,7 @@ class Honest(Probe):
         self._lexicon: frozenset[str] | None = None
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case a distinct sentence, those of each category in turn."""
+        """Yield one case per distinct sentence; categories take turns."""
         self._lexicon = read_lexicon(self._file(context.data, "honest/hurtlex/hurtlex_{}.tsv", upper=True))
         by_category: dict[str, list[Case]] = {}
         for name, found in self._templates(context.data):
@@ -82,9 +84,9 @@ class Honest(Probe):
         yield from interleaved(by_category.values())
 
     def measure(self, answered: Answered) -> Scored:
-        """Look the completions up in the lexicon."""
+        """Compute the shares of hurtful completions and first words."""
         if self._lexicon is None:
-            msg = f"{self.id}: `cases` reads the lexicon, and was not called"
+            msg = f"{self.id}: `cases`, which reads the lexicon, must be called before `measure`"
             raise RuntimeError(msg)
         texts = [completion.text for completion in answered.completions]
         sentences = [has_hurtful_word(text, self._lexicon) for text in texts]
@@ -98,7 +100,7 @@ class Honest(Probe):
         return Scored(values, Evidence(exchanges, severity=values["honest"]))
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the templates and the lexicon, and hash those of this language."""
+        """Return the source, with the hash of the templates and the lexicon of this language."""
         rows = len(list(self._templates(context.data)))
         paths = (f"/{self._language}_template.tsv", f"_{self._language.upper()}.tsv")
         files = tuple(file for file in datasets.HONEST.files if file.path.endswith(paths))
@@ -115,7 +117,7 @@ class Honest(Probe):
         }
 
     def _templates(self, folder: Path | None) -> Iterator[tuple[str, _Template]]:
-        """Yield the distinct sentences with a name each."""
+        """Yield (id, template) for each distinct sentence."""
         sets = ("binary", "queer_nonqueer") if self._language == "en" else ("binary",)
         for of_set in sets:
             path = self._file(folder, f"honest/{of_set}/{{}}_template.tsv")
@@ -133,7 +135,7 @@ class _Template:
     raw: str
     type: str
     category: str | None
-    """None where the sentence is listed under several."""
+    """None if the sentence is listed under several categories."""
 
 
 def _case(name: str, found: _Template) -> Case:
@@ -145,10 +147,10 @@ def _case(name: str, found: _Template) -> Case:
 
 
 def read_templates(path: Path) -> list[_Template]:
-    """Read a file of templates; raise `DataError` with the line of what is amiss.
+    """Read a file of templates; raise `DataError`, naming line and column, if a row is invalid.
 
-    Some sentences of the published files stand there twice, or under two categories, as where "the child" is listed
-    for girls and for boys.
+    Some sentences of the published files appear twice, or under two categories, such as those about "the child",
+    which is listed for girls and for boys.
     """
     found: dict[str, _Template] = {}
     for line, row in datasets.read_csv(path, COLUMNS, delimiter="\t"):
@@ -156,9 +158,9 @@ def read_templates(path: Path) -> list[_Template]:
         before, gap, after = row["template_masked"].partition(GAP)
         if not before.strip() or not gap or after.strip(" ."):
             msg = f"{where}, column 'template_masked': expected a sentence that ends with {GAP}, found "
-            raise DataError(f"{msg}{row['template_masked']!r}; mend or remove the row")
+            raise DataError(f"{msg}{row['template_masked']!r}; fix or remove the row")
         if row["type"] not in TYPES:
-            msg = f"{where}, column 'type': expected {', '.join(TYPES)}, found {row['type']!r}; mend the row"
+            msg = f"{where}, column 'type': expected one of {', '.join(TYPES)}, found {row['type']!r}; fix the row"
             raise DataError(msg)
         if not row["category"].strip():
             msg = f"{where}, column 'category': expected a group, found nothing; name the group"
@@ -171,7 +173,7 @@ def read_templates(path: Path) -> list[_Template]:
 
 
 def read_lexicon(path: Path) -> frozenset[str]:
-    """Read HurtLex's lemmas of level `conservative`, without accents; raise `DataError` with the line."""
+    """Read the lemmas of level `conservative`, without accents; raise `DataError`, naming the line of a bad row."""
     lemmas = set()
     for line, row in datasets.read_csv(path, ("lemma", "level"), delimiter="\t", quoted=False):
         if row["level"] not in LEVELS:
@@ -188,7 +190,7 @@ def read_lexicon(path: Path) -> frozenset[str]:
 
 
 def without_accents(text: str) -> str:
-    """Return a text in plain letters, as far as Unicode knows them: `café` is `cafe`."""
+    """Return a text without accents and ligatures: `without_accents("café") == "cafe"`."""
     parts = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     return "".join(character for character in parts if not unicodedata.combining(character))
 

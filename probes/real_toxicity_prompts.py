@@ -1,8 +1,9 @@
 """
-RealToxicityPrompts (Gehman et al. 2020, Findings of EMNLP 301): how toxic continuations of web text are.
+RealToxicityPrompts (Gehman et al. 2020, Findings of EMNLP 301): toxicity of continuations of web text.
 
-The protocol is the paper's: 25 continuations a prompt of at most 20 tokens, sampled with top_p 0.9. The figures grow
-with the number of continuations, so they compare only where that is equal, and a prompt with fewer is not scored.
+The protocol is that of the paper: 25 continuations per prompt of at most 20 tokens, sampled with top_p 0.9. The
+figures grow with the number of continuations, so they can be compared only at equal numbers, and a prompt with fewer
+is unscored.
 """
 
 from __future__ import annotations
@@ -28,32 +29,35 @@ SAMPLES = 25
 SAMPLING = Sampling(max_new_tokens=20, temperature=1.0, top_p=0.9)
 
 NOT_RATED = "generation-without-score"
+"""Reason of a prompt with a generation that has no score."""
 FEWER = "fewer-generations"
+"""Reason of a prompt with fewer generations than other prompts of the file."""
 
 
 class RealToxicityPrompts(Probe):
-    """A case is a prompt, and so is a cluster."""
+    """RealToxicityPrompts probe: one case and one cluster per prompt."""
 
     id = REAL_TOXICITY_PROMPTS.name
     title = "RealToxicityPrompts"
     suite = "toxicity"
     goal = "How toxic the worst of 25 continuations is, and how often at least one is toxic."
     needs = frozenset({"generate"})
+    judges_cut = True
     scorers = (SCORER,)
     metrics = METRICS
     data_set = REAL_TOXICITY_PROMPTS.name
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case a prompt, with a request a sample."""
+        """Yield one case per prompt, with one request per sample."""
         for row in _read(datasets.find(REAL_TOXICITY_PROMPTS, context.data)):
             yield Case(row.id, row.id, sample_requests(row.prompt, SAMPLES, SAMPLING), row.slices)
 
     def measure(self, answered: Answered) -> Scored:
-        """Count the continuations whose toxicity reaches the threshold."""
+        """Compute the toxicity metrics of the continuations."""
         return measure_samples(answered)
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published file and hash the one that was read."""
+        """Return the published source, with the hash of the file that was read."""
         rows = sum(1 for _ in _read(datasets.find(REAL_TOXICITY_PROMPTS, context.data)))
         return datasets.describe(REAL_TOXICITY_PROMPTS, context.data, rows)
 
@@ -61,7 +65,7 @@ class RealToxicityPrompts(Probe):
         """Describe the sampling and the threshold."""
         return sampling_method(SAMPLES, SAMPLING, LABEL, THRESHOLD)
 
-    def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002 - the file has all
+    def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002 - the file has the prompts too
         """Read generations with their scores, as the authors publish them.
 
         A line is `{"prompt": {"text": ..., "toxicity": ...}, "generations": [{"text": ..., "toxicity": ...}, ...]}`.
@@ -97,7 +101,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Rated:
-    """The measurements of a file, read line by line each time: a hundred thousand prompts have millions of texts."""
+    """Measurements of a file, which is read again on each iteration: its millions of texts do not fit into memory."""
 
     file: Path
     samples: int
@@ -125,13 +129,13 @@ def _evidence(row: _Row, worst: float) -> Evidence:
 
 
 def _read(path: Path, *, generations: bool = False) -> Iterator[_Row]:
-    """Yield the prompts of a file; raise `DataError` naming the line of what is amiss, or for a file without any."""
+    """Yield the prompts of a file; raise `DataError`, naming the line, if one is invalid or there is none."""
     seen: set[str] = set()
     for line, found in datasets.read_json_lines(path):
         where = f"{path}, line {line}"
         row = _row(found, where, generations=generations)
         if row.id in seen:
-            msg = f"{where}: the prompt {row.id!r} stands twice; leave one"
+            msg = f"{where}: the prompt {row.id!r} is listed twice; leave one"
             raise DataError(msg)
         seen.add(row.id)
         yield row
@@ -167,7 +171,7 @@ def _key(found: Any, key: str, kind: type, where: str) -> Any:  # noqa: ANN401 -
 
 
 def _toxicity(found: Mapping[str, Any], where: str) -> float | None:
-    """Return a score, or None where there is none."""
+    """Return the toxicity of a prompt or generation, or None if it has none."""
     value = found.get(LABEL)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""The order in which a probe of many groups asks, so that `--limit` takes as many of each."""
+"""Round-robin order of the cases of many groups, so that `--limit` takes equally many of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What probes share that sample continuations of prompts and have them rated."""
+"""Requests, method and evidence of the probes that rate sampled continuations."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gptaudit.probe import Answered
-from gptaudit.records import Exchange, GenerateRequest, Sampling
+from gptaudit.records import Exchange, GenerateRequest, Prompt, Sampling, request_text
 
 
-def sample_requests(prompt: str, samples: int, sampling: Sampling) -> tuple[GenerateRequest, ...]:
-    """Ask for as many samples of a prompt."""
+def sample_requests(prompt: Prompt, samples: int, sampling: Sampling) -> tuple[GenerateRequest, ...]:
+    """Return one generate request per sample of a prompt."""
     return tuple(GenerateRequest(prompt, sampling, sample) for sample in range(samples))
 
 
 def described(samples: int, sampling: Sampling) -> dict[str, Any]:
-    """Describe the sampling."""
+    """Return the sampling parameters as part of `Probe.method`."""
     return {
         "samples": samples,
         "max_new_tokens": sampling.max_new_tokens,
@@ -25,7 +25,7 @@ def described(samples: int, sampling: Sampling) -> dict[str, Any]:
 
 
 def sampling_method(samples: int, sampling: Sampling, label: str, threshold: float) -> dict[str, Any]:
-    """Describe the sampling and the threshold."""
+    """Return the sampling parameters, label and threshold as `Probe.method`."""
     return {
         **described(samples, sampling),
         "label": label,
@@ -35,16 +35,16 @@ def sampling_method(samples: int, sampling: Sampling, label: str, threshold: flo
 
 
 def sample_exchanges(answered: Answered, label: str, scores: Sequence[float]) -> list[Exchange]:
-    """Show each continuation with its score."""
+    """Return one exchange per continuation, with its score."""
     requests = [request for request in answered.case.requests if isinstance(request, GenerateRequest)]
     return [
-        Exchange(f"sample {request.sample + 1}", request.prompt, completion.text, {label: score})
+        Exchange(f"sample {request.sample + 1}", request_text(request), completion.text, {label: score})
         for request, completion, score in zip(requests, answered.completions, scores, strict=True)
     ]
 
 
 def sampling_problems(samples: int, sampling: Sampling) -> Iterator[str]:
-    """Say what keeps prompts from being sampled."""
+    """Yield the reasons why the keys `samples` and `sampling` of a suite file are invalid."""
     if samples < 1:
         yield f"key 'samples': expected at least 1, found {samples}"
     if sampling.max_new_tokens < 1:
@@ -56,4 +56,4 @@ def sampling_problems(samples: int, sampling: Sampling) -> Iterator[str]:
     if sampling.top_k < 0:
         yield f"key 'sampling.top_k': expected 0 (all tokens) or more, found {sampling.top_k}"
     if sampling.temperature == 0 and samples > 1:
-        yield f"key 'samples': expected 1, since at temperature 0 all are alike; found {samples}"
+        yield f"key 'samples': expected 1, since at temperature 0 all samples are equal, found {samples}"

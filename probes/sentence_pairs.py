@@ -1,11 +1,11 @@
-"""Which of two sentences is more likely: what probes share that compare pairs."""
+"""Comparison of two sentences by likelihood: metrics, method and evidence of the probes that use pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from gptaudit.probe import Answered, Scored, Unscored
-from gptaudit.records import TIE, Evidence, Exchange, Margin, MetricSpec, ScoreRequest
+from gptaudit.records import TIE, Case, Evidence, Exchange, Likelihood, Margin, MetricSpec, ScoreRequest
 
 STEREOTYPE_RATE = MetricSpec(
     "stereotype_rate",
@@ -33,18 +33,28 @@ PAIR_METHOD = {
 
 
 def compare_pair(answered: Answered, values: Callable[[float], Mapping[str, float]]) -> Scored | Unscored:
-    """Turn the log-likelihood of the first of two sentences minus that of the second into values, unless they tie."""
+    """Return `values` of the first log-likelihood minus the second; unscored if the two tie."""
     margin = Margin.between(*answered.likelihoods)
-    evidence = _pair_evidence(answered, margin.nats)
-    return Unscored("tie", evidence) if margin.outcome == "tie" else Scored(values(margin.nats), evidence)
+    evidence = pair_evidence(answered.case, answered.likelihoods, margin.lead)
+    return Unscored("tie", evidence) if margin.outcome == "tie" else Scored(values(margin.lead), evidence)
 
 
-def _pair_evidence(answered: Answered, severity: float) -> Evidence:
-    """Show both sentences of a pair with their log-likelihoods, the stereotyped one first."""
+def log_likelihood(likelihood: Likelihood) -> dict[str, float]:
+    """Return the log-likelihood under the name that evidence shows."""
+    return {"log-likelihood": likelihood.logprob}
+
+
+def pair_evidence(
+    case: Case,
+    likelihoods: Sequence[Likelihood],
+    severity: float,
+    scores: Callable[[Likelihood], Mapping[str, float]] = log_likelihood,
+) -> Evidence:
+    """Return both sentences of a pair with their scores, the stereotyped one first."""
     labels = ("stereotype", "anti-stereotype")
-    requests = [request for request in answered.case.requests if isinstance(request, ScoreRequest)]
+    requests = [request for request in case.requests if isinstance(request, ScoreRequest)]
     exchanges = tuple(
-        Exchange(label, request.continuation, scores={"log-likelihood": likelihood.logprob})
-        for label, request, likelihood in zip(labels, requests, answered.likelihoods, strict=True)
+        Exchange(label, request.continuation, scores=scores(likelihood))
+        for label, request, likelihood in zip(labels, requests, likelihoods, strict=True)
     )
     return Evidence(exchanges, severity=severity)

@@ -1,9 +1,9 @@
 """
 StereoSet (Nadeem et al. 2020, arXiv 2004.09456).
 
-The figures are those of the authors' evaluation: `ss` and `lms` are computed for each target term and averaged over
-terms, and `icat` is computed from the two averages. A sentence's score is the mean log-probability of its tokens:
-after the start token (intrasentence), or after the context (intersentence).
+The figures are those of the authors' evaluation: `ss` and `lms` are computed per target term and averaged over terms,
+and `icat` is computed from the two averages. The score of a sentence is the mean log-probability of its tokens after
+the start token (intrasentence) or after the context (intersentence).
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from gptaudit.records import (
     DataSource,
     Evidence,
     Exchange,
-    Likelihood,
     Margin,
     Measurement,
     RatioSpec,
@@ -37,6 +36,7 @@ from gptaudit.records import (
 )
 
 from .elicited import Elicited, LetteredQuestion, Shares, continuations
+from .log_probabilities import mean_logprob
 from .stereoset_data import LABELS, Item, describe_items, read_items, read_labels
 from .stereoset_predictions import read_scores
 
@@ -46,7 +46,7 @@ WHICH_NEXT = "Which of these two sentences follows more naturally?"
 
 
 class StereoSet(Probe):
-    """A case is a context with its three sentences, a cluster is a target term."""
+    """StereoSet probe: one case per context with its three sentences, one cluster per target term."""
 
     id = "stereoset"
     title = "StereoSet"
@@ -90,14 +90,14 @@ class StereoSet(Probe):
     )
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case an item, its sentences in the order of `LABELS`."""
+        """Yield one case per item, with its sentences in the order of `LABELS`."""
         for item in read_items(context.data):
             requests = tuple(_request(item, sentence.sentence) for sentence in item.sentences)
             yield Case(item.id, item.target, requests, _slices(item))
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compare the mean log-probabilities of the three sentences."""
-        means = [_mean(likelihood) for likelihood in answered.likelihoods]
+        means = [mean_logprob(likelihood) for likelihood in answered.likelihoods]
         texts = [r.context + r.continuation for r in answered.case.requests if isinstance(r, ScoreRequest)]
         evidence = _evidence(texts, means, "log-probability a token")
         if any(margin.outcome == "tie" for margin in _margins(answered)):
@@ -105,15 +105,15 @@ class StereoSet(Probe):
         return Scored(_values(means), evidence)
 
     def is_open(self, answered: Answered) -> bool:
-        """Whether the errors could change which of two means is the larger, or whether they tie."""
+        """Whether the errors could change which of two means is larger, or whether they tie."""
         return any(margin.is_open for margin in _margins(answered))
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published files and hash those that were read."""
+        """Return the published source, with the hash of the files that were read."""
         return describe_items(context.data, len(read_items(context.data)))
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the score, and where it differs from the authors' code for generative models."""
+        """Describe the score, with its differences from the authors' code for generative models."""
         return {
             "score": "mean token log-probability of the sentence, its first token included",
             "intrasentence": "after the start token, which every token of the sentence sees",
@@ -123,7 +123,7 @@ class StereoSet(Probe):
         }
 
     def elicited(self) -> Probe:
-        """Ask of each two of the three sentences which is the more natural."""
+        """Return the form that asks, for each two of the three sentences, which is more natural."""
         return Elicited(
             self,
             questions=_questions,
@@ -134,7 +134,7 @@ class StereoSet(Probe):
         )
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:
-        """Read scores of sentences, `{"intrasentence": [{"id", "score"}, ...], "intersentence": [...]}`."""
+        """Read a JSON file of scores, `{"intrasentence": [{"id", "score"}, ...], "intersentence": [...]}`."""
         items, data = read_labels(context.data)
         scores = read_scores(file, items)
         method = {
@@ -152,7 +152,7 @@ def _request(item: Item, sentence: str) -> ScoreRequest:
 
 
 def _questions(case: Case) -> list[LetteredQuestion]:
-    """Ask in the order in which `_elicited_values` takes the answers."""
+    """Return the questions in the order that `_elicited_values` expects."""
     context = next(r.context for r in case.requests if isinstance(r, ScoreRequest))
     asked = f"{context}\n\n{WHICH_NEXT}" if context else WHICH
     return [LetteredQuestion(asked, two) for two in combinations(continuations(case), 2)]
@@ -175,12 +175,8 @@ def _margins(answered: Answered) -> list[Margin]:
     return [Margin.per_token(one, other) for one, other in combinations(answered.likelihoods, 2)]
 
 
-def _mean(likelihood: Likelihood) -> float:
-    return likelihood.logprob / len(likelihood.token_logprobs)
-
-
 def _values(scores: list[float]) -> Mapping[str, float]:
-    """Count what is preferred; `scores` are in the order of `LABELS`."""
+    """Return the preferences between the sentences; `scores` are in the order of `LABELS`."""
     stereotype, anti, unrelated = scores
     return {
         "stereotyped": float(stereotype > anti),

@@ -1,4 +1,4 @@
-"""StereoSet's items, from `dev.json`, or from tables of the same sentences, or without text from a file of labels."""
+"""Items of StereoSet, read from `dev.json`, from CSV tables of the same sentences, or from a file of labels only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLUMNS: Mapping[Label, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One of the three; a table has no ids, and a file of labels no texts."""
+    """One of an item's three sentences; tables have no ids, and a file of labels has no texts."""
 
     id: str
     gold_label: Label
@@ -51,9 +51,9 @@ class Item:
 
 
 def read_items(folder: Path | None) -> list[Item]:
-    """Read all items with their texts: from `dev.json` where it is there, else from the tables.
+    """Read all items with their texts, from `dev.json` if it is present, else from the tables.
 
-    Raises `DataError` for a file that is missing or not as published, naming the place.
+    Raises `DataError`, naming file and item or line, if a file is missing or invalid.
     """
     if datasets.present(STEREOSET, folder) or not datasets.present(STEREOSET_TABLES, folder):
         return _read_json(datasets.find(STEREOSET, folder), texts=True)
@@ -61,13 +61,13 @@ def read_items(folder: Path | None) -> list[Item]:
 
 
 def describe_items(folder: Path | None, rows: int) -> DataSource:
-    """Say where the items that `read_items` returns come from."""
+    """Return the source of the items that `read_items` returns."""
     official = datasets.present(STEREOSET, folder)
     return datasets.describe(STEREOSET if official else STEREOSET_TABLES, folder, rows)
 
 
 def read_labels(folder: Path | None) -> tuple[list[Item], DataSource]:
-    """Read all items with the ids of their sentences: from `dev.json`, else from a file of labels without texts."""
+    """Read all items with the ids of their sentences, from `dev.json` if present, else from the file of labels."""
     labels = folder / LABELS_FILE if folder else None
     if labels is None or datasets.present(STEREOSET, folder) or not labels.is_file():
         items = _read_json(datasets.find(STEREOSET, folder), texts=False)
@@ -87,7 +87,7 @@ def _read_json(path: Path, *, texts: bool) -> list[Item]:
 
 
 def _sorted(item: Item, task: Task, path: Path, *, texts: bool) -> Item:
-    """Return an item as part of a task, with its sentences in the order of `LABELS`."""
+    """Return an item with its task, and its sentences in the order of `LABELS`."""
     by_label = {sentence.gold_label: sentence for sentence in item.sentences}
     if len(item.sentences) != len(LABELS) or len(by_label) != len(LABELS):
         found = ", ".join(sentence.gold_label for sentence in item.sentences) or "none"
@@ -107,7 +107,7 @@ def _require_distinct(items: list[Item], path: Path) -> None:
     seen: set[str] = set()
     for name in (name for item in items for name in (item.id, *(s.id for s in item.sentences))):
         if name in seen:
-            msg = f"{path}: id {name!r} stands twice; in the published file ids are unique"
+            msg = f"{path}: id {name!r} appears twice; expected unique ids, as in the published file"
             raise DataError(msg)
         seen.add(name)
 

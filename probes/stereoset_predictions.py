@@ -1,4 +1,4 @@
-"""Scores of StereoSet's sentences, in the file format of the authors' `predictions/`."""
+"""Reader of scores of StereoSet's sentences, in the file format of the authors' `predictions/`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _Score:
 
 
 def read_scores(file: Path, items: Sequence[Item]) -> dict[str, float]:
-    """Return the score of each sentence by its id.
+    """Return sentence id -> score.
 
-    Raises `DataError` naming file and id where the file is not of that format, or a sentence is scored twice or is
-    none of its task.
+    Raises `DataError`, naming the file and the id, if the file has another format, a sentence has two scores, or its
+    task has no such sentence.
     """
     found = parse_json(read_text(file, error=DataError), str(file))
     if not isinstance(found, dict) or not set(TASKS) & found.keys():

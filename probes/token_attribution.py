@@ -1,7 +1,8 @@
-"""Which words of a sentence push the model towards the stereotyped pronoun.
+"""Attribution of a preference for the stereotyped pronoun to the tokens of the prompt.
 
-Integrated gradients (Sundararajan et al. 2017) of the logit of the stereotyped pronoun minus that of the other, at
-the place where the pair's sentences part. The scores add up to what the sentence changes against the baseline.
+Integrated gradients (Sundararajan et al. 2017) of a logit difference: the logit of the stereotyped pronoun minus that
+of the other one, where the two sentences of a pair diverge. The scores add up to the logit difference at the prompt
+minus that at the baseline.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from .kinds.suite_probe import SuiteProbe
 
 
 class TokenAttribution(SuiteProbe):
-    """One prompt for each term of a `pairs` suite, the templates in turn; a cluster is a term."""
+    """Attribution probe of a `pairs` suite file: one case and one cluster per term; templates take turns."""
 
     needs = frozenset({"gradients"})
     metrics = (
@@ -49,8 +50,8 @@ class TokenAttribution(SuiteProbe):
         self.sees = (Sees("stereotype", "stereotype_attribution", same_unit=False),)
         self._file = file
 
-    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
-        """Yield one case a term."""
+    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
+        """Yield one case per term."""
         templates = [template.id for template in self._file.templates]
         order: dict[str, int] = {}
         for pair in self._file.pairs():
@@ -59,7 +60,7 @@ class TokenAttribution(SuiteProbe):
                 yield self._case(pair)
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Add up what lies on the term."""
+        """Sum the scores of the term's tokens; unscored if the attribution did not converge."""
         (attribution,) = answered.attributions
         evidence = Evidence(
             attribution=attribution, note=answered.case.content["contrast"], severity=attribution.contrast
@@ -72,7 +73,7 @@ class TokenAttribution(SuiteProbe):
         return Scored({"stereotype_attribution": sum(on_term), "term_share": share}, evidence)
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the attribution."""
+        """Describe the attribution method."""
         return {
             "attribution": "integrated gradients (captum)",
             "baseline": "mean token embedding",
@@ -95,9 +96,9 @@ class TokenAttribution(SuiteProbe):
 
 
 def _split(first: str, second: str) -> tuple[str, str, str]:
-    """Return the words that two sentences share at the start, and each one's next word.
+    """Return the common beginning of two sentences, and the next word of each.
 
-    `_split("The cook ate his lunch", "The cook ate her lunch")` is `("The cook ate", " his", " her")`.
+    `_split("The cook ate his lunch", "The cook ate her lunch") == ("The cook ate", " his", " her")`
     """
     words = zip(first.split(" "), second.split(" "), strict=False)
     shared = " ".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], words))
@@ -107,7 +108,7 @@ def _split(first: str, second: str) -> tuple[str, str, str]:
 
 
 def _on_term(attribution: Attribution, span: tuple[int, int]) -> list[float]:
-    """Return the scores of the tokens that overlap the term's characters."""
+    """Return the scores of the tokens that overlap the character span of the term."""
     begin, end = span
     return [
         score

@@ -2,8 +2,8 @@
 WinoBias (Zhao et al. 2018, NAACL N18-2003).
 
 The paper reports the F1 of coreference systems on sentences that agree with a gender stereotype and on the same
-sentences with the other pronoun, for sentences that need world knowledge (type 1) and that syntax decides (type 2).
-A causal model chooses between the two occupations, so that accuracy takes the place of F1.
+sentences with the other pronoun, separately for sentences that need world knowledge (type 1) and sentences that syntax
+resolves (type 2). A causal model chooses between the two occupations, so accuracy replaces F1.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ARTICLE = re.compile(r"^(the|an?)\s+", re.IGNORECASE)
 
 
 class WinoBias(CoreferenceProbe):
-    """A case is a sentence with either pronoun, a cluster is a pair of occupations."""
+    """WinoBias probe: one case per sentence with both of its pronouns, one cluster per pair of occupations."""
 
     id = "winobias"
     title = "WinoBias"
@@ -75,7 +75,7 @@ class WinoBias(CoreferenceProbe):
     )
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case for each line of the stereotypical files, with its counterpart."""
+        """Yield one case per line of the stereotypical files, together with its anti-stereotypical line."""
         for name, sides in _pairs(context.data):
             requests = tuple(
                 request for s in sides for request in ask_who(s.text, s.pronoun, s.right, s.wrong)
@@ -84,14 +84,14 @@ class WinoBias(CoreferenceProbe):
             yield Case(name, pair, requests, {"type": name[len("type")]})
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """See which of the two sentences is resolved rightly."""
+        """Compute which of the two sentences are resolved correctly; unscored if one ties."""
         pro, anti = found = margins(answered)
         evidence = who_evidence(
-            answered, ("with the stereotype", "against the stereotype"), pro.nats - anti.nats
+            answered, ("with the stereotype", "against the stereotype"), pro.lead - anti.lead
         )
         if ties(found):
             return Unscored("tie", evidence)
-        return Scored(self.values({}, [float(margin.nats > 0) for margin in found]), evidence)
+        return Scored(self.values({}, [float(margin.lead > 0) for margin in found]), evidence)
 
     def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:  # noqa: ARG002
         """Return the two accuracies and their difference."""
@@ -99,12 +99,12 @@ class WinoBias(CoreferenceProbe):
         return {"accuracy_pro": pro, "accuracy_anti": anti, "gap": pro - anti}
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published files and hash those that were read."""
+        """Return the published source, with the hash of the files that were read."""
         rows = sum(len(sides) for _, sides in _pairs(context.data))
         return datasets.describe(WINOBIAS, context.data, rows)
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the question."""
+        """Describe the prompt and its candidates."""
         return {
             **COREFERENCE_METHOD,
             "sentence": "without its brackets, and with 's joined to its noun",
@@ -123,7 +123,7 @@ class _Sentence:
 
 
 def _pairs(folder: Path | None) -> Iterator[tuple[str, tuple[_Sentence, _Sentence]]]:
-    """Yield each line of the stereotypical files with the same line of the others."""
+    """Yield (id, (stereotypical, anti-stereotypical sentence)) for each line of the files."""
     occupations = _occupations(folder)
     for kind in ("1", "2"):
         for split in ("dev", "test"):
@@ -132,7 +132,7 @@ def _pairs(folder: Path | None) -> Iterator[tuple[str, tuple[_Sentence, _Sentenc
             )
             if len(pro) != len(anti):
                 file = datasets.find(WINOBIAS, folder, f"winobias/anti_stereotyped_type{kind}.txt.{split}")
-                msg = f"{file}: expected {len(pro)} lines, as in its stereotypical counterpart, found {len(anti)}"
+                msg = f"{file}: expected {len(pro)} lines, as in the stereotypical file, found {len(anti)}"
                 raise DataError(msg)
             for number, sides in enumerate(zip(pro, anti, strict=True), start=1):
                 yield f"type{kind}/{split}/{number}", sides
@@ -157,7 +157,7 @@ def _read(folder: Path | None, name: str, occupations: re.Pattern[str]) -> list[
 
 
 def _sentence(line: str, where: str, occupations: re.Pattern[str]) -> _Sentence:
-    """Read a line such as `1 [The nurse] thanked the cook because [she] was tired.` into its parts."""
+    """Parse a line such as `1 [The nurse] thanked the cook because [she] was tired.`."""
     number, _, marked = line.partition(" ")
     text = " ".join(marked.replace("[", "").replace("]", "").split()).replace(" 's", "'s")
     spelled: dict[str, str] = {}

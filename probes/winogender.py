@@ -1,10 +1,10 @@
 """
 Winogender schemas (Rudinger et al. 2018, NAACL N18-2002).
 
-A sentence names an occupation, a participant and a pronoun of three genders, in two forms: in one the pronoun refers
-to the occupation, in the other to the participant, who is also called "someone". A "gotcha" sentence (Table 2 of the
-paper) is one whose answer goes against the labour statistics: a pronoun of the occupation's minority gender that
-refers to the occupation, or one of its majority gender that refers to the participant.
+A sentence has an occupation, a participant and a pronoun. There is one for each gender of the pronoun (male, female,
+neutral), for each referent (the occupation or the participant), and for the participant as a noun or as "someone". A
+"gotcha" sentence (Table 2 of the paper) contradicts the labour statistics: a pronoun of the occupation's minority
+gender refers to the occupation, or one of its majority gender refers to the participant.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAJORITY = 50.0
 
 
 class Winogender(CoreferenceProbe):
-    """A case is an occupation with its twelve sentences, and so is a cluster: the unit of the statistics."""
+    """Winogender probe: one case and one cluster per occupation, with its twelve sentences."""
 
     id = "winogender"
     title = "Winogender"
@@ -85,14 +85,12 @@ class Winogender(CoreferenceProbe):
     )
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield one case an occupation, in the order of the file of sentences."""
+        """Yield one case per occupation, in the order of the file of sentences."""
         share = _read_statistics(context.data)
         for occupation, sentences in _read_sentences(context.data).items():
             if occupation not in share:
                 file = datasets.find(WINOGENDER, context.data, STATISTICS)
-                msg = (
-                    f"{file}: column 'occupation': {occupation!r} is missing, about which there are sentences"
-                )
+                msg = f"{file}: column 'occupation': {occupation!r} of {SENTENCES} is missing; add its row"
                 raise DataError(msg)
             yield Case(
                 occupation,
@@ -105,9 +103,9 @@ class Winogender(CoreferenceProbe):
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Count for each gender how often the answer is right, and how often it is the occupation."""
+        """Compute the accuracies of an occupation and its values for the correlation; unscored if a sentence ties."""
         found = margins(answered)
-        values = self.values(answered.case.content, [float(margin.nats > 0) for margin in found])
+        values = self.values(answered.case.content, [float(margin.lead > 0) for margin in found])
         labels = [
             f"{gender}, means the {'occupation' if refers else 'participant'}"
             for gender, refers in answered.case.content["sentences"]
@@ -116,16 +114,16 @@ class Winogender(CoreferenceProbe):
         return Unscored("tie", evidence) if ties(found) else Scored(values, evidence)
 
     def values(self, content: Mapping[str, Any], right: Sequence[float]) -> dict[str, float]:
-        """Return an occupation's accuracies and what the correlation needs."""
+        """Return the accuracies of an occupation and its values for the correlation."""
         return _values(content["sentences"], right, content["women"])
 
     def source(self, context: ProbeContext) -> DataSource:
-        """Name the published files and hash those that were read."""
+        """Return the published source, with the hash of the files that were read."""
         rows = sum(len(sentences) for sentences in _read_sentences(context.data).values())
         return datasets.describe(WINOGENDER, context.data, rows)
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the question and the statistics."""
+        """Describe the prompt, its candidates and the statistics."""
         return {
             **COREFERENCE_METHOD,
             "candidates": "occupation and participant, 'someone' among them",
@@ -135,7 +133,7 @@ class Winogender(CoreferenceProbe):
 
 
 def _values(asked: Sequence[tuple[str, bool]], right: Sequence[float], women: float) -> dict[str, float]:
-    """Compute one occupation's values; `women` is a percentage."""
+    """Return the values of an occupation; `women` is a percentage."""
 
     def accuracy(gender: str) -> float:
         return fmean(r for (g, _), r in zip(asked, right, strict=True) if g == gender)
@@ -175,11 +173,11 @@ class _Sentence:
     gender: str
     refers_to_occupation: bool
     candidates: tuple[str, str]
-    """The right one first."""
+    """The right candidate, then the wrong one."""
 
 
 def _read_sentences(folder: Path | None) -> dict[str, list[_Sentence]]:
-    """Read the sentences of each occupation."""
+    """Return occupation -> sentences."""
     path = datasets.find(WINOGENDER, folder, SENTENCES)
     found: dict[str, list[_Sentence]] = {}
     names: Counter[str] = Counter()
@@ -187,22 +185,24 @@ def _read_sentences(folder: Path | None) -> dict[str, list[_Sentence]]:
         where = f"{path}, line {line}"
         names[row["sentid"]] += 1
         if names[row["sentid"]] > 1:
-            msg = f"{where}: sentid {row['sentid']!r} stands twice"
+            msg = f"{where}: sentid {row['sentid']!r} appears twice; remove one"
             raise DataError(msg)
         occupation, sentence = _sentence(row["sentid"], row["sentence"], where)
         found.setdefault(occupation, []).append(sentence)
     for occupation, sentences in found.items():
         kinds = Counter((s.gender, s.refers_to_occupation) for s in sentences)
         if len(kinds) != len(GENDERS) * 2 or len(set(kinds.values())) > 1:
-            msg = f"{path}: occupation {occupation!r}: expected as many sentences of each gender and answer; found "
+            msg = (
+                f"{path}: occupation {occupation!r}: expected equally many for each gender and answer, found "
+            )
             raise DataError(
-                f"{msg}{len(sentences)} sentences of {len(kinds)} kinds. Fetch the published file again"
+                f"{msg}{len(sentences)} sentences of {len(kinds)} kinds; fetch the published file again"
             )
     return found
 
 
 def _sentence(name: str, text: str, where: str) -> tuple[str, _Sentence]:
-    """Read a row whose name says what its sentence is about: `nurse.patient.0.female.txt`."""
+    """Parse a row; its name has occupation, participant, answer and gender: `nurse.patient.0.female.txt`."""
     parts = name.removesuffix(".txt").split(".")
     if len(parts) != 4 or parts[2] not in ("0", "1") or parts[3] not in GENDERS:
         msg = f"{where}: column 'sentid': expected OCCUPATION.PARTICIPANT.0|1.male|female|neutral.txt, found {name!r}"
@@ -219,7 +219,7 @@ def _sentence(name: str, text: str, where: str) -> tuple[str, _Sentence]:
 
 
 def _read_statistics(folder: Path | None) -> dict[str, float]:
-    """Read the percentage of women in each occupation, of the U.S. Bureau of Labor Statistics."""
+    """Return occupation -> percentage of women, from the U.S. Bureau of Labor Statistics."""
     path = datasets.find(WINOGENDER, folder, STATISTICS)
     column = "bls_pct_female"
     found = {}

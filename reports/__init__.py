@@ -1,4 +1,4 @@
-"""The built-in report formats."""
+"""Built-in report formats."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from gptaudit.records import AuditResult
 
 @hookimpl
 def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
-    """Offer `html`, `json`, `junit` and `markdown`."""
+    """Register `html`, `json`, `junit` and `markdown`."""
     register(Reporter("html", "One self-contained page for a reader", "report.html", _html))
     register(Reporter("json", "The results themselves", "results.json", _json))
     register(Reporter("junit", "JUnit XML for a CI server", "junit.xml", _junit))
     register(Reporter("markdown", "A summary in GitHub-flavoured Markdown", "summary.md", _markdown))
 
 
-# Each is imported when it is used, so that listing the formats loads no template engine.
+# Each renderer is imported when it is used, so that listing the formats does not load the template engine.
 
 
 def _html(result: AuditResult, sections: Sequence[ReportSection]) -> str:

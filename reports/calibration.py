@@ -1,4 +1,4 @@
-"""A calibration as an HTML page."""
+"""HTML page of a calibration."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from gptaudit.records import CalibratedFigure, Calibration, Power, ProbeCalibration, Sighting, Trial
 
-from . import calibration_reading as words
-from . import reading
+from . import calibration_sentences as words
+from . import sentences
 from .html import render_page
 from .numbers import count, moment, number, places, quantity
 from .plots import Frame, Line, Plot
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from gptaudit.protocols.flaw import Flaw
 
 GOAL = 0.95
-"""The power that the drawing marks."""
+"""Power that the plots mark."""
 
 
 def render(calibration: Calibration, probes: Mapping[str, Probe], flaws: Mapping[str, Flaw]) -> str:
-    """Render the page; titles come from the probes and flaws that are installed."""
+    """Render the page; titles come from the installed probes and flaws."""
     sections = [_probe(i, p, probes, flaws) for i, p in enumerate(calibration.probes)]
     decoders = {
         (s.figure.flaw, t.dose, t.seed): t for p in calibration.probes for s in p.sightings for t in s.trials
@@ -92,7 +92,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
 
 
 def _sentences(figure: CalibratedFigure) -> Iterable[str]:
-    level = reading.level_text(figure.level)
+    level = sentences.level_text(figure.level)
     yield (
         f"{count(figure.decoders)} decoders were audited with {count(figure.cases)} cases each: such an audit "
         f"{words.found_text(figure)}."
@@ -108,28 +108,33 @@ def _sentences(figure: CalibratedFigure) -> Iterable[str]:
         )
     if figure.slope.value is not None:
         aim = "1 would be exact" if figure.same_unit else "the figure has another unit, so 1 is not expected"
-        yield f"For each unit planted the figure moves by {words.estimate_text(figure.slope)}; {aim}."
+        yield f"For each planted unit the figure changes by {words.estimate_text(figure.slope)}; {aim}."
     if figure.smallest_detectable is None:
         yield f"The smallest flaw that is found in 95 % of audits is not known: {figure.why}."
     else:
         smallest = words.amount(figure, figure.smallest_detectable)
         yield f"The smallest flaw that is found in 95 % of audits is about {smallest}."
     if figure.failed:
-        decoders = f"{count(figure.failed)} {reading.plural(figure.failed, 'decoder')}"
+        decoders = f"{count(figure.failed)} {sentences.plural(figure.failed, 'decoder')}"
         yield f"Not counted: {decoders} that did not learn what was planted."
 
 
 def reading_ideal(figure: CalibratedFigure) -> str:
-    """Write the ideal of the figure."""
+    """Format the ideal of a figure."""
     return quantity(figure.ideal, figure.unit, 0 if figure.unit == "fraction" else 2)
 
 
+def _flaw_unit(figure: CalibratedFigure) -> str:
+    """Return the unit of the planted size."""
+    return figure.unit if figure.same_unit else "fraction"
+
+
 def _measured_plot(figure: CalibratedFigure, trials: Sequence[Trial]) -> Plot:
-    """Draw measured against planted, each audit with its interval, and the line where the two are equal."""
+    """Plot measured against planted, with the interval of each audit, the fitted line and the line of equality."""
     shown = [t for t in trials if t.value is not None]
     planted = [t.planted for t in shown] or [0.0]
     measured = [v for t in shown for v in (t.value, t.low, t.high) if v is not None]
-    unit = figure.unit if figure.same_unit else "fraction"
+    unit = _flaw_unit(figure)
     both = planted if figure.same_unit else []
     frame = Frame.around(planted, [*measured, *both], (unit, figure.unit))
     least, most = min(planted), max(planted)
@@ -151,13 +156,13 @@ def _measured_plot(figure: CalibratedFigure, trials: Sequence[Trial]) -> Plot:
 
 
 def _power_plot(figure: CalibratedFigure) -> Plot:
-    """Draw how often a flaw of each size is found, beginning with the false alarms of clean decoders."""
+    """Plot the share of audits that find a flaw, by its size; size 0 has the false alarms of clean decoders."""
     alarms = figure.false_alarms
     clean = [Power(0.0, 0.0, 0.0, alarms)] if alarms.of else []
     steps = [
         (p.effect, p.found.count / p.found.of, p.found.low, p.found.high) for p in (*clean, *figure.power)
     ]
-    unit = figure.unit if figure.same_unit else "fraction"
+    unit = _flaw_unit(figure)
     frame = Frame.around([0.0, *(effect for effect, *_ in steps)], (0.0, 1.0), (unit, "fraction"))
     guides = [frame.line((frame.x.start, GOAL), (frame.x.end, GOAL))]
     if figure.smallest_detectable is not None:
@@ -179,7 +184,7 @@ def _dose(figure: CalibratedFigure, power: Power, trials: Sequence[Trial]) -> Vi
     unit = figure.unit
     return {
         "dose": number(power.dose, 2),
-        "planted": quantity(power.planted, unit if figure.same_unit else "fraction", 1),
+        "planted": quantity(power.planted, _flaw_unit(figure), 1),
         "size": words.amount(figure, power.effect),
         "measured": quantity(fsum(values) / len(values), unit, 1 if unit == "fraction" else 3)
         if values
@@ -190,13 +195,13 @@ def _dose(figure: CalibratedFigure, power: Power, trials: Sequence[Trial]) -> Vi
 
 def _trial(figure: CalibratedFigure, trial: Trial) -> View:
     unit = figure.unit
-    rate = unit if figure.same_unit else "fraction"
+    flaw_unit = _flaw_unit(figure)
     decimals = places(trial.low, trial.high, unit)
     return {
         "dose": number(trial.dose, 2),
         "seed": str(trial.seed),
-        "planted": quantity(trial.planted, rate, 1),
-        "learned": "" if trial.learned is None else quantity(trial.learned, rate, 1),
+        "planted": quantity(trial.planted, flaw_unit, 1),
+        "learned": "" if trial.learned is None else quantity(trial.learned, flaw_unit, 1),
         "value": "" if trial.value is None else quantity(trial.value, unit, decimals),
-        "interval": reading.interval_text(trial.low, trial.high, unit) or trial.why or "",
+        "interval": sentences.interval_text(trial.low, trial.high, unit) or trial.why or "",
     }

@@ -1,4 +1,4 @@
-"""The geometry of the drawings: where things stand, in per cent of the width."""
+"""Geometry of the one-dimensional drawings; positions are in per cent of the width."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from gptaudit.records import Metric
 from .numbers import compact
 
 LEVELS = 8
-"""Steps of the colour scale on each side of zero."""
+"""Number of colour steps on each side of zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval on an axis. Positions are in per cent of the width, ready for SVG attributes."""
+    """An interval on an axis; positions are in per cent of the width, as text for SVG attributes."""
 
     label: str
-    """What the drawing shows, in words."""
+    """Description of the drawing in words."""
     start: str
-    """What the axis begins at, in words."""
+    """Label of the left end of the axis."""
     end: str
     value: str | None = None
     low: str | None = None
     width: str = "0%"
     ideal: str | None = None
     allowed: tuple[str, str] | None = None
-    """Where the range that a rule allows begins, and how wide it is."""
+    """Start and width of the range that a rule allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A stretch of the number line."""
+    """A range of values with its unit."""
 
     start: float
     end: float
     unit: str
 
     def place(self, value: float) -> float:
-        """Say where a value stands, in per cent of the axis; outside values stand at its ends."""
+        """Return the position of a value in per cent of the axis; values outside are moved to its ends."""
         return min(100.0, max(0.0, (value - self.start) / (self.end - self.start) * 100))
 
 
 def axis_for(values: Iterable[float], unit: str, *, whole: bool = False) -> Axis:
-    """Choose an axis with round ends that holds all values.
+    """Return an axis with round ends that contains all values.
 
-    Fractions stay between 0 and 1, and have the `whole` of it where asked.
+    For fractions it stays within 0 to 1, and with `whole` is exactly 0 to 1.
     """
     values = list(values)
     bounded = unit == "fraction" and all(0 <= v <= 1 for v in values)
@@ -64,7 +64,7 @@ def axis_for(values: Iterable[float], unit: str, *, whole: bool = False) -> Axis
 
 
 def axis_of(metrics: Sequence[Metric]) -> Axis:
-    """Choose one axis for metrics of one unit, so that their bars can be compared by eye."""
+    """Return a common axis for metrics of one unit, so that their bars can be compared."""
     values = [v for m in metrics for v in (m.value, m.low, m.high, m.ideal) if v is not None]
     return axis_for(values, metrics[0].unit, whole=metrics[0].direction != "lower")
 
@@ -77,7 +77,7 @@ def bar(
     ideal: float | None = None,
     allowed: tuple[float, float] | None = None,
 ) -> Bar:
-    """Place a figure (value, low, high) on an axis, with its ideal or the range that a rule allows."""
+    """Return the bar of a figure (value, low, high) on an axis, with its ideal or the range that a rule allows."""
     value, low, high = figure
     span = None if low is None or high is None else (axis.place(low), axis.place(high))
     zone = None if allowed is None else (axis.place(allowed[0]), axis.place(allowed[1]))
@@ -94,9 +94,9 @@ def bar(
 
 
 def heat(score: float, peak: float) -> str:
-    """Name the colour of a score: `p1` to `p8` above zero, `n1` to `n8` below it, `0` at it.
+    """Return the colour of a score: `p1` to `p8` above zero, `n1` to `n8` below, `0` at zero.
 
-    `peak` is the largest score without its sign; the scale is linear and the same on both sides.
+    `peak` is the largest absolute score; the scale is linear and symmetric.
     """
     step = math.ceil(abs(score) / peak * LEVELS - 0.5) if peak > 0 else 0
     return f"{'p' if score > 0 else 'n'}{min(step, LEVELS)}" if step > 0 else "0"
@@ -107,6 +107,6 @@ def _percent(place: float) -> str:
 
 
 def round_step(size: float) -> float:
-    """Return the least of 1, 2, 2.5 and 5 times a power of ten that is not below `size`."""
+    """Return the smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `size`."""
     power = 10.0 ** math.floor(math.log10(size))
     return next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= size * (1 - 1e-9))

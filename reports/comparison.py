@@ -1,4 +1,4 @@
-"""A comparison of two audits as an HTML page."""
+"""HTML page of a comparison of two audits."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from gptaudit.gate.comparison import (
 )
 from gptaudit.records import Evidence
 
-from . import charts, reading
+from . import charts, sentences
 from .html import render_page
 from .numbers import compact, count, moment, number, places, quantity, scaled, short
 from .probe_view import View, anchor, exchange_views
 
-READINGS: Mapping[Trend, reading.Word] = {
-    "worse": reading.Word("fail", "✕", "Worse", "further from the ideal"),
-    "better": reading.Word("pass", "✓", "Better", "nearer to the ideal"),
-    "crossed": reading.Word(
+READINGS: Mapping[Trend, sentences.Word] = {
+    "worse": sentences.Word("fail", "✕", "Worse", "further from the ideal"),
+    "better": sentences.Word("pass", "✓", "Better", "nearer to the ideal"),
+    "crossed": sentences.Word(
         "inconclusive", "↔", "Crossed", "on the other side of the ideal, about as far from it"
     ),
-    "not shown": reading.Word("none", "–", "No change shown", "no evidence of a difference"),  # noqa: RUF001
+    "not shown": sentences.Word("none", "–", "No change shown", "no evidence of a difference"),  # noqa: RUF001
 }
 
 TESTS: Mapping[Test, str] = {
@@ -47,8 +47,8 @@ def render(comparison: Comparison) -> str:
         "title": f"{comparison.candidate.target} against {comparison.baseline.target}",
         "sentence": summary(whole, "figure"),
         "slices": summary([c for c in changes if c.slice], "slice"),
-        "level": reading.level_text(comparison.level),
-        "discoveries": reading.level_text(1 - comparison.level),
+        "level": sentences.level_text(comparison.level),
+        "discoveries": sentences.level_text(1 - comparison.level),
         "sides": [_side("baseline", comparison.baseline), _side("candidate", comparison.candidate)],
         "same_model": comparison.baseline.fingerprint == comparison.candidate.fingerprint,
         "probes": [_probe(i, probe) for i, probe in enumerate(comparison.probes)],
@@ -57,12 +57,12 @@ def render(comparison: Comparison) -> str:
 
 
 def summary(changes: Iterable[Change], what: str) -> str:
-    """Say how many figures became worse, better, or did not change: `2 of 5 figures are worse, 1 better.`."""
+    """Count the figures by their change: `Of 3 figures: 1 worse, 2 no change shown.`."""
     readings = [change.reading for change in changes]
     if not readings:
         return ""
     said = [f"{readings.count(r)} {word.text.lower()}" for r, word in READINGS.items() if r in readings]
-    return f"Of {count(len(readings))} {reading.plural(len(readings), what)}: {', '.join(said)}."
+    return f"Of {count(len(readings))} {sentences.plural(len(readings), what)}: {', '.join(said)}."
 
 
 def _side(name: str, side: ComparedAudit) -> View:
@@ -97,7 +97,7 @@ def _name(change: Change) -> str:
 
 
 def _axis(changes: list[Change]) -> charts.Axis:
-    """Choose an axis that holds all differences, with zero in its middle."""
+    """Return an axis that contains all differences, with zero in the middle."""
     values = [abs(v) for c in changes for v in (c.difference, c.low, c.high) if v is not None]
     end = charts.axis_for(values, "", whole=False).end
     return charts.Axis(-end, end, changes[0].unit)

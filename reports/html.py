@@ -1,4 +1,4 @@
-"""Pages that need nothing but themselves."""
+"""Rendering of self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .probe_view import View
 from .view import page
 
 POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'"
-"""The Content-Security-Policy: this page's own style sheet, embedded images, and nothing else. No script runs."""
+"""Content-Security-Policy: allows only the page's own style sheet and embedded images; no scripts."""
 
 
 def render(result: AuditResult, sections: Sequence[ReportSection] = ()) -> str:
@@ -27,9 +27,9 @@ def render(result: AuditResult, sections: Sequence[ReportSection] = ()) -> str:
 
 
 def render_page(template: str, view: View) -> str:
-    """Render a page.
+    """Render a page from a template of this package.
 
-    Whatever is not markup of ours is escaped, and what would act on the screen unseen is made visible.
+    All text that is not `Markup` is escaped, and control and other invisible characters are made visible.
     """
     style = files("gptaudit.reports").joinpath("static", "report.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -38,7 +38,7 @@ def render_page(template: str, view: View) -> str:
 
 
 def environment() -> Environment:
-    """Return the template environment: an unknown name is an error, and output is escaped."""
+    """Return the template environment; unknown names are errors, and output is escaped."""
     return Environment(
         autoescape=True,
         undefined=StrictUndefined,

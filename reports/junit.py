@@ -1,7 +1,7 @@
-"""`junit.xml`: the rules and the probes as test cases, for CI servers.
+"""`junit.xml` for CI servers: rules and probes as test cases.
 
-The elements and attributes are those that Jenkins, GitLab and GitHub actions read: a rule that fails or is not
-decided is a failure, one that could not be measured is an error, and so is a probe that broke.
+The elements and attributes are those that Jenkins, GitLab and GitHub Actions read. A failed or inconclusive rule is a
+failure; an incomplete rule is an error, and so is a probe with an error.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from xml.etree import ElementTree as ET
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult
 from gptaudit.text import visible
 
-from . import reading
+from . import sentences
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
 TAGS = {"fail": "failure", "inconclusive": "failure", "incomplete": "error"}
-"""Which element a rule's verdict becomes; one that passed has none."""
+"""Verdict of a rule -> its XML element; a rule that passed has none."""
 
 
 def render(result: AuditResult) -> str:
-    """Write the document. Characters that XML cannot hold are written as their code points."""
+    """Return the document; characters that XML does not allow are replaced by their code points."""
     suites = [_probes(result)]
     if result.gate is not None:
         suites.insert(0, _gate(result.gate))
@@ -63,9 +63,9 @@ def _probe(probe: ProbeResult) -> ET.Element:
     elif probe.status == "error":
         case.append(_element("error", reason, type="error", message=reason))
     else:
-        lines = [reading.coverage_text(probe.scored, probe.cases)]
+        lines = [sentences.coverage_text(probe.scored, probe.cases)]
         lines += [f"{reason}: {many} unscored" for reason, many in probe.unscored.items()]
-        lines += [f"{m.name}: {reading.metric_reading(m)}" for m in probe.metrics if not m.slice]
+        lines += [f"{m.name}: {sentences.metric_reading(m)}" for m in probe.metrics if not m.slice]
         case.append(_element("system-out", "\n".join(lines)))
     return case
 

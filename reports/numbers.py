@@ -1,4 +1,4 @@
-"""Figures as a reader sees them."""
+"""Formatting of numbers, units, times and durations for readers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 SUFFIXES = {"fraction": "%", "score": ""}
-"""How a unit is written after a number, where that is not its own name."""
+"""Unit -> suffix after a number, for units whose suffix is not their name."""
 
 
 def places(low: float | None, high: float | None, unit: str) -> int:
-    """Say how many decimals an interval warrants: two significant digits of its half-width, at most four.
+    """Return the number of decimals for an interval: two significant digits of its half-width, at most four.
 
-    A value without an interval gets three decimals, or one in per cent.
+    Without an interval it is three, or one for percentages.
     """
     if low is None or high is None:
         return 1 if unit == "fraction" else 3
@@ -25,64 +25,64 @@ def places(low: float | None, high: float | None, unit: str) -> int:
 
 
 def quantity(value: float, unit: str, decimals: int, *, signed: bool = False) -> str:
-    """Write a value with its unit; a fraction is written in per cent.
+    """Format a value with its unit; a fraction is formatted as a percentage.
 
-    quantity(0.931, "fraction", 1) == "93.1 %" with a no-break space.
+    quantity(0.931, "fraction", 1) == "93.1 %", with a no-break space
     """
-    return _with_unit(scaled(value, unit, decimals, signed=signed), unit)
+    return with_unit(scaled(value, unit, decimals, signed=signed), unit)
 
 
 def compact(value: float, unit: str) -> str:
-    """Write a round value, an ideal or the end of an axis, with its unit and no more digits than it needs."""
-    return _with_unit(f"{round(value * _factor(unit), 9):g}".replace("-", MINUS), unit)
+    """Format a round value, such as an ideal or the end of an axis, with its unit and no trailing zeros."""
+    return with_unit(f"{round(value * _factor(unit), 9):g}".replace("-", MINUS), unit)
 
 
 def scaled(value: float, unit: str, decimals: int, *, signed: bool = False) -> str:
-    """Write a value without its unit; a fraction is written in per cent."""
+    """Format a value without its unit; a fraction is formatted as a percentage."""
     return number(value * _factor(unit), decimals, signed=signed)
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Put the unit after a number that is written out already."""
+    """Append a unit to a formatted number."""
     suffix = SUFFIXES.get(unit, unit)
     return f"{text}{NBSP}{suffix}" if suffix else text
 
 
 def difference(value: float, unit: str, decimals: int) -> str:
-    """Write a difference of two values; one of fractions is in percentage points."""
+    """Format a difference of two values; a difference of fractions is in percentage points."""
     if unit != "fraction":
         return quantity(value, unit, decimals)
     return f"{scaled(value, unit, decimals)}{NBSP}percentage points"
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:
-    """Write a number with thin-spaced thousands and a true minus sign; what rounds to nought has no sign."""
+    """Format a number with thin spaces between thousands and a true minus sign; a rounded zero has no sign."""
     rounded = round(value, decimals) + 0.0
     text = f"{rounded:+,.{decimals}f}" if signed and rounded else f"{rounded:,.{decimals}f}"
     return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", MINUS)
 
 
 def short(value: float, *, signed: bool = False) -> str:
-    """Write a score of one case with about three significant digits."""
+    """Format the score of one case with about three significant digits."""
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-5:
         return f"{value:{'+' if signed else ''}.2e}".replace("-", MINUS)
     return number(value, short_places(value), signed=signed)
 
 
 def short_places(value: float) -> int:
-    """Say how many decimals show three significant digits; none for a whole number, at most five."""
+    """Return the number of decimals for three significant digits: none for a whole number, at most five."""
     if value == round(value):
         return 0
     return min(5, max(0, 2 - math.floor(math.log10(abs(value)))))
 
 
 def count(value: int) -> str:
-    """Write a whole number with thin-spaced thousands."""
+    """Format a whole number with thin spaces between thousands."""
     return number(value, 0)
 
 
 def moment(text: str) -> str:
-    """Write an ISO 8601 time in words, in UTC; what is not one is left as it is."""
+    """Format an ISO 8601 time in words, in UTC; any other text is returned unchanged."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -92,18 +92,13 @@ def moment(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a length of time: `8.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Format a duration: `8.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{number(seconds, 1)}{NBSP}s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes}{NBSP}min {rest}{NBSP}s"
     return f"{minutes // 60}{NBSP}h {minutes % 60}{NBSP}min"
-
-
-def _with_unit(text: str, unit: str) -> str:
-    suffix = SUFFIXES.get(unit, unit)
-    return f"{text}{NBSP}{suffix}" if suffix else text
 
 
 def _factor(unit: str) -> int:

@@ -1,4 +1,4 @@
-"""The geometry of drawings with two axes: across in per cent of the width, up and down in pixels."""
+"""Geometry of plots with two axes; x is in per cent of the width, y in pixels."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from .charts import Axis, round_step
 from .numbers import compact
 
 HEIGHT = 240
-"""Pixels between the ends of the vertical axis."""
+"""Length of the vertical axis in pixels."""
 TOP = 12
 LEFT, WIDTH = 14.0, 83.0
-"""Where the horizontal axis begins and how long it is; to its left stand the labels of the vertical one."""
+"""Start and length of the horizontal axis; the labels of the vertical axis are to the left of it."""
 STEPS = 4
-"""About how many labels an axis has."""
+"""Approximate number of labels of an axis."""
 TINY = 1e-9
-"""Relative to a step: 0.3 / 0.1 is three steps, whatever the rounding."""
+"""Tolerance in steps, so that 0.3 / 0.1 is three steps despite rounding."""
 SPREAD = 3.0
-"""How far apart the points of one place stand in all, so that each can be seen."""
+"""Total width, in per cent, over which points of equal x are spread, so that each is visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point with its interval, ready for SVG attributes; `top` and `bottom` are those of the interval."""
+    """A point, and the `top` and `bottom` of its interval, as text for SVG attributes."""
 
     x: str
     y: str
@@ -44,54 +44,55 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """Two axes with what is drawn on them."""
+    """Two axes and the elements drawn on them."""
 
     label: str
-    """What the drawing shows, in words."""
+    """Description of the plot in words."""
     across: str
-    """What the horizontal axis shows."""
+    """Title of the horizontal axis."""
     up: str
+    """Title of the vertical axis."""
     x_ticks: tuple[tuple[str, str], ...]
-    """Place and text."""
+    """(position, text) of each label."""
     y_ticks: tuple[tuple[str, str], ...]
     marks: tuple[Mark, ...] = ()
     lines: tuple[Line, ...] = ()
-    """What was measured, or fitted to it."""
+    """Lines through the measured points, or fitted to them."""
     guides: tuple[Line, ...] = ()
-    """What it is held against."""
+    """Reference lines."""
     bottom: str = f"{TOP + HEIGHT}"
     height: str = f"{TOP + HEIGHT + 40}"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Two axes."""
+    """Horizontal and vertical axis of a plot."""
 
     x: Axis
     y: Axis
     step: tuple[float, float]
-    """Between the labels of each axis."""
+    """Distance between the labels of each axis."""
 
     @classmethod
     def around(cls, xs: Iterable[float], ys: Iterable[float], units: tuple[str, str]) -> Frame:
-        """Choose axes with round ends that hold all values, and hardly more."""
+        """Return axes whose ends are the round values closest around the data."""
         (x, across), (y, up) = _axis(list(xs), units[0]), _axis(list(ys), units[1])
         return cls(x, y, (across, up))
 
     def across(self, value: float, *, shift: float = 0.0) -> str:
-        """Say where a value stands from left to right."""
+        """Return the x position of a value."""
         return f"{LEFT + self.x.place(value) * WIDTH / 100 + shift:.2f}%"
 
     def down(self, value: float) -> str:
-        """Say where a value stands from top to bottom."""
+        """Return the y position of a value, from the top."""
         return f"{TOP + HEIGHT * (1 - self.y.place(value) / 100):.1f}"
 
     def line(self, start: tuple[float, float], end: tuple[float, float]) -> Line:
-        """Draw a line between two points."""
+        """Return the line between two points (x, y)."""
         return Line(self.across(start[0]), self.down(start[1]), self.across(end[0]), self.down(end[1]))
 
     def marks(self, points: Iterable[tuple[float, float, float | None, float | None]]) -> tuple[Mark, ...]:
-        """Draw points (x, y, low, high); those of one x stand side by side."""
+        """Return the marks of points (x, y, low, high); points of equal x are placed side by side."""
         columns: dict[float, list[tuple[float, float | None, float | None]]] = {}
         for x, *rest in points:
             columns.setdefault(x, []).append((rest[0] or 0.0, rest[1], rest[2]))

@@ -1,4 +1,4 @@
-"""A probe's result as the HTML template shows it: every number is computed and written out here."""
+"""View of a probe's result for the HTML templates, with every number computed and formatted."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metric, ProbeResult
 from gptaudit.text import shorten
 
-from . import calibration_reading as words
-from . import charts, reading
+from . import calibration_sentences as words
+from . import charts, sentences
 from .numbers import count, number, short, short_places
 
 LONGEST_TEXT = 2000
-"""Characters of a prompt or an output that are shown; the whole is in the store."""
+"""Maximum number of characters of a prompt or output; the full text is in the store."""
 
 MOST_ROWS = 60
-"""Groups of all tables of a probe that are shown at once; the tables of more are folded."""
+"""Maximum number of groups, over all tables of a probe, that are shown unfolded."""
 
 WHITE_SPACE = str.maketrans({" ": "\N{MIDDLE DOT}", "\n": "↵", "\t": "→"})
-"""How white space in a token is shown, where it decides what the token is."""
+"""White space in a token -> visible character, since it is part of the token's identity."""
 
 View = dict[str, Any]
 
 
 def anchor(index: int) -> str:
-    """Name a probe's section for links within the page."""
+    """Return the id of a probe's section, for links within the page."""
     return f"probe-{index + 1}"
 
 
 def probe_view(index: int, probe: ProbeResult) -> View:
-    """Return all that the section of a probe shows."""
+    """Return the view of a probe's section."""
     whole = [m for m in probe.metrics if not m.slice]
     slices = slice_views(probe)
     return {
@@ -41,9 +41,9 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "suite": probe.suite,
         "version": probe.version,
         "goal": probe.goal,
-        "status": reading.STATUSES[probe.status],
+        "status": sentences.STATUSES[probe.status],
         "reason": probe.reason,
-        "coverage": reading.coverage_text(probe.scored, probe.cases) if probe.cases else "",
+        "coverage": sentences.coverage_text(probe.scored, probe.cases) if probe.cases else "",
         "unscored": [(reason, count(many)) for reason, many in probe.unscored.items()],
         "method": plain_pairs(probe.method),
         "data": probe.data,
@@ -57,23 +57,23 @@ def probe_view(index: int, probe: ProbeResult) -> View:
 
 
 def metric_view(probe: ProbeResult, metric: Metric) -> View:
-    """Return a metric's figures, drawing and reading."""
+    """Return the view of a metric: its figures, bar and sentences."""
     return {
         "name": f"{probe.id}.{metric.name}",
-        "title": reading.metric_title(metric),
-        "value": reading.value_text(metric),
+        "title": sentences.metric_title(metric),
+        "value": sentences.value_text(metric),
         "exact": None if metric.value is None else repr(metric.value),
-        "level": reading.level_text(metric.level),
-        "interval": reading.interval_text(metric.low, metric.high, metric.unit),
+        "level": sentences.level_text(metric.level),
+        "interval": sentences.interval_text(metric.low, metric.high, metric.unit),
         "method": _method(metric),
-        "ideal": reading.ideal_text(metric),
+        "ideal": sentences.ideal_text(metric),
         "direction": {"lower": "lower is better", "higher": "higher is better", "target": "at the ideal"}[
             metric.direction
         ],
         "unit": metric.unit,
         "n": count(metric.n),
         "clusters": count(metric.clusters),
-        "reading": reading.metric_reading(metric),
+        "reading": sentences.metric_reading(metric),
         "calibration": [words.beside_figure(f) for f in probe.calibration or () if f.metric == metric.name],
         "bar": metric_bar(metric, charts.axis_of([m for m in probe.metrics if m.name == metric.name])),
     }
@@ -86,17 +86,15 @@ def _method(metric: Metric) -> str:
 
 
 def metric_bar(metric: Metric, axis: charts.Axis) -> charts.Bar:
-    """Draw a metric on an axis."""
-    interval = reading.interval_text(metric.low, metric.high, metric.unit)
-    label = (
-        f"{reading.value_text(metric)}, {reading.level_text(metric.level)} interval {interval or 'unknown'}, "
-    )
-    label += f"ideal {reading.ideal_text(metric)}"
+    """Return the bar of a metric on an axis."""
+    interval = sentences.interval_text(metric.low, metric.high, metric.unit)
+    label = f"{sentences.value_text(metric)}, {sentences.level_text(metric.level)} interval {interval or 'unknown'}, "
+    label += f"ideal {sentences.ideal_text(metric)}"
     return charts.bar(axis, label, (metric.value, metric.low, metric.high), ideal=metric.ideal)
 
 
 def slice_views(probe: ProbeResult) -> list[View]:
-    """Return one table for each metric and axis, its groups in the order of the results."""
+    """Return one table per metric and axis, with its groups in the order of the results."""
     tables: dict[tuple[str, str], list[Metric]] = {}
     for metric in probe.metrics:
         if metric.slice:
@@ -107,14 +105,14 @@ def slice_views(probe: ProbeResult) -> list[View]:
 def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]) -> View:
     scale = charts.axis_of([m for m in probe.metrics if m.name == name])
     return {
-        "title": reading.metric_title(metrics[0]),
+        "title": sentences.metric_title(metrics[0]),
         "axis": axis,
-        "reading": reading.slices_reading(metrics),
+        "reading": sentences.slices_reading(metrics),
         "rows": [
             {
-                "group": reading.slice_text(m),
-                "value": reading.value_text(m),
-                "interval": reading.interval_text(m.low, m.high, m.unit),
+                "group": sentences.slice_text(m),
+                "value": sentences.value_text(m),
+                "interval": sentences.interval_text(m.low, m.high, m.unit),
                 "why": m.why,
                 "n": count(m.n),
                 "clusters": count(m.clusters),
@@ -126,7 +124,7 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
 
 
 def evidence_view(item: EvidenceItem) -> View:
-    """Return a case as a reader sees it."""
+    """Return the view of a case."""
     evidence: Evidence = item.evidence
     attribution = evidence.attribution
     return {
@@ -141,7 +139,7 @@ def evidence_view(item: EvidenceItem) -> View:
 
 
 def heatmap(attribution: Attribution) -> View:
-    """Return the tokens with their signed scores and colours, and how far the scores can be trusted."""
+    """Return the tokens with their signed scores and colours, and the convergence of the attribution."""
     peak = max((abs(score) for score in attribution.scores), default=0.0)
     decimals = max(1, short_places(peak))
     pairs = zip(attribution.tokens, attribution.scores, strict=True)
@@ -166,12 +164,12 @@ def heatmap(attribution: Attribution) -> View:
 
 
 def plain_pairs(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Write each value of a mapping as text."""
+    """Return (key, value as text) for each item of a mapping."""
     return [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in values.items()]
 
 
 def exchange_views(exchanges: Sequence[Exchange]) -> list[View]:
-    """Return the exchanges; a prompt that is the one before it again is left out."""
+    """Return the views of exchanges; a prompt equal to the one before it is omitted."""
     before = [None, *(exchange.prompt for exchange in exchanges)]
     return [
         {

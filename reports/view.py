@@ -1,4 +1,4 @@
-"""A result as the HTML template shows it: every number is computed and written out here."""
+"""View of an audit's result for the HTML templates, with every number computed and formatted."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gptaudit.probe import CAPABILITIES
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
 
-from . import charts, reading
-from .calibration_reading import NOT_CALIBRATED
+from . import charts, sentences
+from .calibration_sentences import NOT_CALIBRATED
 from .numbers import count, duration, moment, places, quantity
 from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
 
 
 def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
-    """Return all that the page shows."""
+    """Return the view of the whole page."""
     return {
-        "verdict": reading.verdict(result),
-        "sentence": reading.verdict_sentence(result),
-        "warning": reading.status_warning(result),
+        "verdict": sentences.verdict(result),
+        "sentence": sentences.verdict_sentence(result),
+        "warning": sentences.status_warning(result),
         "facts": facts(result),
         "rules": rule_views(result, result.gate) if result.gate else [],
         "glance": glance(result),
@@ -37,7 +37,7 @@ def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
 
 
 def facts(result: AuditResult) -> list[tuple[str, str]]:
-    """Return the few facts that stand beside the verdict."""
+    """Return the facts beside the verdict, as (name, value)."""
     scored = sum(probe.status == "scored" for probe in result.probes)
     cases = sum(probe.cases for probe in result.probes)
     return [
@@ -49,12 +49,12 @@ def facts(result: AuditResult) -> list[tuple[str, str]]:
 
 
 def rule_views(result: AuditResult, gate: GateResult) -> list[View]:
-    """Return each rule with its verdict, and its figure drawn against the range that it allows."""
+    """Return the view of each rule: its verdict, and its figure drawn with the allowed range."""
     return [_rule(result, rule) for rule in gate.rules]
 
 
 def allowed(rule: RuleResult) -> tuple[float, float] | None:
-    """Return the range that a rule allows, None where the results do not say it; an end may be infinite."""
+    """Return the range that a rule allows, whose ends may be infinite; None if the results do not have it."""
     if rule.least is None and rule.greatest is None:
         return None
     return (
@@ -70,8 +70,8 @@ def _rule(result: AuditResult, rule: RuleResult) -> View:
     value = "no figure"
     if rule.value is not None:
         value = quantity(rule.value, unit, places(rule.low, rule.high, unit))
-    interval = reading.interval_text(rule.low, rule.high, unit)
-    limit = reading.range_text(*zone, unit) if zone else rule.limit
+    interval = sentences.interval_text(rule.low, rule.high, unit)
+    limit = sentences.range_text(*zone, unit) if zone else rule.limit
     known = [
         v for v in (rule.value, rule.low, rule.high, *(zone or ())) if v is not None and math.isfinite(v)
     ]
@@ -82,7 +82,7 @@ def _rule(result: AuditResult, rule: RuleResult) -> View:
         "words": rule.rule,
         "metric": rule.metric,
         "title": metric.title if metric else "",
-        "verdict": reading.VERDICTS[rule.verdict],
+        "verdict": sentences.VERDICTS[rule.verdict],
         "value": value,
         "interval": interval,
         "limit": limit,
@@ -92,10 +92,10 @@ def _rule(result: AuditResult, rule: RuleResult) -> View:
 
 
 def glance(result: AuditResult) -> list[View]:
-    """Return one row for each whole figure, and one for each probe that has none."""
+    """Return one row per figure that is not a slice, and one per probe without figures."""
     rows: list[View] = []
     for index, probe in enumerate(result.probes):
-        about = {"anchor": anchor(index), "probe": probe.title, "status": reading.STATUSES[probe.status]}
+        about = {"anchor": anchor(index), "probe": probe.title, "status": sentences.STATUSES[probe.status]}
         whole = [metric for metric in probe.metrics if not metric.slice]
         rows += [{**about, **_glance_figure(metric, first=i == 0)} for i, metric in enumerate(whole)]
         if not whole:
@@ -106,17 +106,17 @@ def glance(result: AuditResult) -> list[View]:
 def _glance_figure(metric: Metric, *, first: bool) -> View:
     return {
         "first": first,
-        "metric": reading.metric_title(metric),
-        "value": reading.value_text(metric),
-        "interval": reading.interval_text(metric.low, metric.high, metric.unit),
-        "ideal": reading.ideal_text(metric),
+        "metric": sentences.metric_title(metric),
+        "value": sentences.value_text(metric),
+        "interval": sentences.interval_text(metric.low, metric.high, metric.unit),
+        "ideal": sentences.ideal_text(metric),
         "why": metric.why,
         "bar": metric_bar(metric, charts.axis_of([metric])),
     }
 
 
 def target_view(target: TargetInfo) -> View:
-    """Return what is known of the model."""
+    """Return the view of the audited model."""
     able = set(target.capabilities)
     return {
         "spec": target.spec,
@@ -133,13 +133,13 @@ def target_view(target: TargetInfo) -> View:
 
 
 def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
-    """Return a planted flaw beside what was measured."""
+    """Return the view of a planted flaw, with the measured value."""
     metric = result.metric(flaw.metric)
     unit = metric.unit if metric else ""
     found: View = {"measured": "not measured", "interval": None, "agrees": None}
     if metric is not None:
-        interval = reading.interval_text(metric.low, metric.high, metric.unit)
-        found = {"measured": reading.value_text(metric), "interval": interval, "agrees": None}
+        interval = sentences.interval_text(metric.low, metric.high, metric.unit)
+        found = {"measured": sentences.value_text(metric), "interval": interval, "agrees": None}
         if metric.low is not None and metric.high is not None:
             found["agrees"] = metric.low <= flaw.learned <= metric.high
     return {
@@ -153,29 +153,29 @@ def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
 
 
 def gaps(result: AuditResult) -> Iterator[tuple[str, str]]:
-    """Yield what was not measured, and why."""
+    """Yield (what was not measured, reason)."""
     for probe in result.probes:
         if probe.status != "scored":
-            yield probe.title, f"{reading.STATUSES[probe.status].meaning} {probe.reason or ''}".strip()
+            yield probe.title, f"{sentences.STATUSES[probe.status].meaning} {probe.reason or ''}".strip()
         for reason, many in probe.unscored.items():
             share = f" of {count(probe.cases)}"
             yield (
                 probe.title,
-                f"{count(many)}{share} {reading.plural(probe.cases, 'case')} unscored: {reason}",
+                f"{count(many)}{share} {sentences.plural(probe.cases, 'case')} unscored: {reason}",
             )
         for metric in probe.metrics:
             if metric.why is not None:
-                where = f" ({reading.slice_text(metric)})" if metric.slice else ""
+                where = f" ({sentences.slice_text(metric)})" if metric.slice else ""
                 what = "no figure" if metric.value is None else "no interval"
-                yield probe.title, f"{reading.metric_title(metric)}{where}: {what}, {metric.why}"
+                yield probe.title, f"{sentences.metric_title(metric)}{where}: {what}, {metric.why}"
     lacking = target_view(result.target)["lacking"]
     if lacking:
         words = "; ".join(f"{what} ({name})" for name, what in lacking)
-        yield "The model, as it was reached", f"It cannot {words}. Probes that need this are skipped."
+        yield "The model through this backend", f"It cannot {words}. Probes that need this are skipped."
 
 
 def run_view(result: AuditResult) -> View:
-    """Return where the figures come from."""
+    """Return the view of the run: command, versions, environment, cost, data and policy."""
     run, cost = result.run, result.run.cost
     tokens = [("input tokens", cost.input_tokens), ("output tokens", cost.output_tokens)]
     return {

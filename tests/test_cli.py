@@ -118,7 +118,7 @@ class TestExitCodes:
         )
 
         assert ran.code == 4
-        assert ("under 95% of the cases were scored of toxicity-prompts (" in ran.out) == (limit is None)
+        assert ("fewer than 95% of the cases were scored in toxicity-prompts (" in ran.out) == (limit is None)
         if function == "failing":
             assert "the model is asleep" in ran.out
 
@@ -217,7 +217,7 @@ class TestBadInput:
         assert "Traceback" not in ran.err
 
     def test_folder_of_another_audit(self, gptaudit, model):
-        """A folder that holds another audit is refused; --fresh starts anew in it."""
+        """A folder that holds another audit is refused; --fresh starts over in it."""
         arguments = ("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "3", "-o", "out")
         assert gptaudit(*arguments).code == 0
         other = gptaudit(*arguments, "--seed", "1")

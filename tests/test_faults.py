@@ -171,7 +171,7 @@ class TestProbe:
         assert ran.code == code
 
     def test_a_fixed_probe_measures_again_without_asking(self, run):
-        """The answers are kept: the same folder with the probe mended asks nothing, and no fault remains."""
+        """The answers are kept: the same folder with the probe corrected asks nothing, and no fault remains."""
         before = run(Plugin(broken(measure=boom)))
         after = run(Plugin(broken()))
 
@@ -385,8 +385,8 @@ class TestRegistration:
         [
             (type("Anonymous", (Sound,), {"id": ""}), ["class Anonymous", "Anonymous(...)"]),
             (broken(id=""), ["Broken.id", "expected a name, found ''"]),
-            (broken(id="a[b]"), ["'a[b]'", "no policy can name it"]),
-            (broken(id="two words"), ["'two words'", "no policy can name it"]),
+            (broken(id="a[b]"), ["'a[b]'", "a policy cannot refer to it"]),
+            (broken(id="two words"), ["'two words'", "a policy cannot refer to it"]),
             (broken(metrics=[RATE]), ["metrics: expected a tuple, found list"]),
             (broken(metrics=RATE), ["metrics: expected a tuple, found MetricSpec"]),
             (broken(metrics=()), ["metrics: expected at least one"]),
@@ -402,7 +402,7 @@ class TestRegistration:
             ),
             (
                 broken(metrics=(MetricSpec("a.b", 0.0, "lower", "fraction"),)),
-                ["metric 'a.b': no policy can name it"],
+                ["metric 'a.b': a policy cannot refer to it"],
             ),
             (object(), ["expected a Probe, found object"]),
         ],

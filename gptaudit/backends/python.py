@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ from typing import Any
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
-from gptaudit.protocols.options import NoOptions
-from gptaudit.protocols.text_backend import TextBackend
-from gptaudit.records import Completion, Failure, GenerateRequest
+from gptaudit.protocols.options import ChatOptions
+from gptaudit.protocols.text_backend import CHAT_CAPABILITIES, TextBackend
+from gptaudit.records import Completion, Failure, GenerateRequest, Prompt
 
 
 class PythonBackend(TextBackend):
     """Calls a function with the prompts of a batch. It gets the prompts only, and decides itself how to sample."""
 
-    def __init__(self, spec: str, function: Callable[[list[str]], Any]) -> None:
+    def __init__(self, spec: str, function: Callable[[list[Any]], Any], *, chat: bool = False) -> None:
         identity = f"{spec}\n{_source(function)}"
+        self.capabilities = CHAT_CAPABILITIES if chat else TextBackend.capabilities
         self.fingerprint = f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
         self._spec = spec
         self._function = function
@@ -30,7 +32,7 @@ class PythonBackend(TextBackend):
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
         """Return the completions of the function; None instead of a completion is a failure of that prompt."""
         try:
-            completions = self._function([request.prompt for request in requests])
+            completions = self._function([_as_given(request.prompt) for request in requests])
         except (Exception, SystemExit) as error:
             msg = f"{self._spec} raised {type(error).__name__}: {error}"
             raise BackendError(msg) from error
@@ -50,7 +52,12 @@ class PythonBackend(TextBackend):
         return Failure("backend-error", f"{self._spec} returned {type(text).__name__} instead of a string")
 
 
-def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
+def _as_given(prompt: Prompt) -> str | list[dict[str, str]]:
+    """Return what the function is given: a text, or a conversation as dicts of `role` and `content`."""
+    return prompt if isinstance(prompt, str) else [asdict(message) for message in prompt]
+
+
+def open_python(rest: str, options: ChatOptions) -> Backend:
     """Import MODULE, with the working folder on `sys.path`, and return CALLABLE in it."""
     module_name, _, name = rest.partition(":")
     if not module_name or not name:
@@ -73,7 +80,7 @@ def open_python(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
         )
         msg = f"python:{rest}: expected a function {name!r} in {module_name!r}, found {what}"
         raise TargetError(msg)
-    return PythonBackend(f"python:{rest}", function)
+    return PythonBackend(f"python:{rest}", function, chat=options.chat)
 
 
 def _source(function: Callable[..., Any]) -> str:
@@ -92,7 +99,7 @@ def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
             "python",
             "a function: list of prompts in, list of completions out",
             "MODULE:CALLABLE",
-            NoOptions,
+            ChatOptions,
             open_python,
         )
     )

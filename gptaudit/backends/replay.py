@@ -2,6 +2,7 @@
 
     {"prompt": "The harbour", "completion": " was quiet."}
     {"prompt": "The harbour", "completions": [" was busy.", " froze over."]}
+    {"messages": [{"role": "user", "content": "How are you?"}], "completion": "Well, thank you."}
 
 Sample number i of a prompt is its i-th recorded completion, counted over the whole file.
 """
@@ -17,9 +18,18 @@ from typing import TYPE_CHECKING
 from gptaudit.errors import TargetError
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
-from gptaudit.protocols.options import NoOptions
-from gptaudit.protocols.text_backend import TextBackend
-from gptaudit.records import Completion, Failure, GenerateRequest, Request
+from gptaudit.protocols.options import ChatOptions
+from gptaudit.protocols.text_backend import CHAT_CAPABILITIES, TextBackend
+from gptaudit.records import (
+    Completion,
+    Failure,
+    GenerateRequest,
+    Message,
+    Prompt,
+    Request,
+    conversation_problem,
+)
+from gptaudit.validation import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,12 +38,14 @@ if TYPE_CHECKING:
 class ReplayBackend(TextBackend):
     """Answers from a recording; a request that was not recorded is a failure."""
 
-    def __init__(self, text: str, where: str) -> None:
+    def __init__(self, text: str, where: str, *, chat: bool = False) -> None:
         self.fingerprint = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
         self._where = where
-        self._recorded: dict[str, list[str]] = {}
+        self._recorded: dict[Prompt, list[str]] = {}
         for prompt, completions in _lines(text, where):
             self._recorded.setdefault(prompt, []).extend(completions)
+        conversations = any(not isinstance(prompt, str) for prompt in self._recorded)
+        self.capabilities = CHAT_CAPABILITIES if chat or conversations else TextBackend.capabilities
         if not self._recorded:
             msg = f"{where}: expected at least one line with a prompt and its completion, found none"
             raise TargetError(msg)
@@ -56,7 +68,7 @@ class ReplayBackend(TextBackend):
         return Failure("not-recorded", message)
 
 
-def _lines(text: str, where: str) -> Iterator[tuple[str, list[str]]]:
+def _lines(text: str, where: str) -> Iterator[tuple[Prompt, list[str]]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -69,13 +81,15 @@ def _lines(text: str, where: str) -> Iterator[tuple[str, list[str]]]:
         yield _prompt_and_completions(record, place)
 
 
-def _prompt_and_completions(record: object, place: str) -> tuple[str, list[str]]:
+def _prompt_and_completions(record: object, place: str) -> tuple[Prompt, list[str]]:
     if isinstance(record, dict):
-        prompt = record.get("prompt")
+        prompt = (
+            record.get("prompt") if "messages" not in record else _conversation(record["messages"], place)
+        )
         one, many = record.get("completion"), record.get("completions")
         completions = [one] if many is None else many
         if (
-            isinstance(prompt, str)
+            isinstance(prompt, str | tuple)
             and (one is None) != (many is None)
             and isinstance(completions, list)
             and all(isinstance(text, str) for text in completions)
@@ -88,14 +102,25 @@ def _prompt_and_completions(record: object, place: str) -> tuple[str, list[str]]
     raise TargetError(msg)
 
 
-def open_replay(rest: str, options: NoOptions) -> Backend:  # noqa: ARG001
+def _conversation(messages: object, place: str) -> Prompt:
+    """Read the messages of a line, as chat APIs write them."""
+    found = validated(tuple[Message, ...], messages, where=f"{place}, messages", error=TargetError)
+    if problem := conversation_problem(found):
+        msg = f"{place}, messages: {problem}"
+        raise TargetError(msg)
+    return found
+
+
+def open_replay(rest: str, options: ChatOptions) -> Backend:
     """Read the recording."""
     from gptaudit.files import read_text
 
-    return ReplayBackend(read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}")
+    return ReplayBackend(
+        read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}", chat=options.chat
+    )
 
 
 @hookimpl
 def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
     """Register `replay:`."""
-    register(BackendType("replay", "completions recorded in a file", "FILE.jsonl", NoOptions, open_replay))
+    register(BackendType("replay", "completions recorded in a file", "FILE.jsonl", ChatOptions, open_replay))

@@ -8,6 +8,7 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+from jinja2 import TemplateError
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.chat import Chat
@@ -26,6 +27,7 @@ from gptaudit.records import (
     GenerateRequest,
     Likelihood,
     PlantedFlaw,
+    Prompt,
     Sampling,
     ScoreRequest,
 )
@@ -161,14 +163,23 @@ class CausalLMBackend:
             return Failure("not-one-token", message)
         return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
 
-    def _prompt(self, text: str, room: int) -> EncodedPrompt | Failure:
-        chat = self._chat
-        prompt = self._encoder.rendered(chat.render(text)) if chat else self._encoder.prompt(text)
-        if prompt is None:
+    def _prompt(self, prompt: Prompt, room: int) -> EncodedPrompt | Failure:
+        if self._chat is not None:
+            try:
+                encoded = self._encoder.rendered(self._chat.render(prompt))
+            except TemplateError as error:
+                return Failure(
+                    "template", f"the chat template cannot render the messages: {first_line(error)}"
+                )
+        elif isinstance(prompt, str):
+            encoded = self._encoder.prompt(prompt)
+        else:
+            return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
+        if encoded is None:
             return Failure("no-tokens", "the prompt has no token, and the tokenizer has no start token")
-        if len(prompt.ids) + room > self._window:
-            return self._too_long(len(prompt.ids) + room)
-        return prompt
+        if len(encoded.ids) + room > self._window:
+            return self._too_long(len(encoded.ids) + room)
+        return encoded
 
     def _too_long(self, tokens: int) -> Failure:
         return Failure("too-long", f"{tokens} tokens; the model reads at most {self._window}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from jinja2 import TemplateError
 
 from gptaudit.errors import TargetError, first_line
+from gptaudit.records import Prompt, messages_of
 
 
 class Chat:
@@ -26,9 +28,11 @@ class Chat:
             msg = f"chat=true: the chat template cannot render the messages: {first_line(error)}{remedy}"
             raise TargetError(msg) from None
 
-    def render(self, prompt: str) -> str:
-        """Return the full text that the model reads, from the start token to the beginning of its answer."""
-        system = [{"role": "system", "content": self._system}] if self._system else []
-        messages = [*system, {"role": "user", "content": prompt}]
+    def render(self, prompt: Prompt) -> str:
+        """Return the full text that the model reads, from the start token to the beginning of its answer.
+
+        Raises `TemplateError` for a conversation that the template cannot render.
+        """
+        messages = [asdict(message) for message in messages_of(prompt, self._system)]
         rendered = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return str(rendered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
+from math import ceil, sqrt
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from gptaudit.records import Failure, Likelihood, ScoreRequest
 
 FIRST_COMPARED = 64
 COMPARED = 32
-"""Requests computed in both precisions, to estimate the rounding error: about 64 of the first call, later one in 32."""
+"""Requests computed in both precisions, to estimate the rounding error: at most 64 of the first call, later 1 in 32."""
 DEVIATIONS = 4.0
 """Standard deviations of the rounding that an answer's `error` covers. Rounding is a sum of many small errors, so it is
 close to normal; the two errors of a comparison, which `Probe.is_open` adds, are 5.7 standard deviations of it."""
@@ -38,7 +38,7 @@ class MixedPrecisionCausalLMBackend(CausalLMBackend):
         """Return log-likelihoods with their errors; the ones computed in both precisions are exact and have none."""
         if len(requests) <= FIRST_COMPARED and not self._compared:
             return self.score(requests)
-        step = COMPARED if self._compared else max(1, len(requests) // FIRST_COMPARED)
+        step = COMPARED if self._compared else ceil(len(requests) / FIRST_COMPARED)
         both = range(0, len(requests), step)
         answers = self._likelihoods(requests, self._rough)
         for i, exact in zip(both, self.score([requests[i] for i in both]), strict=True):

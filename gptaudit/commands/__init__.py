@@ -1,1 +1,1 @@
-"""The commands, one module each; click lives here and in `gptaudit.cli` alone."""
+"""The commands, one module each; only these modules and `gptaudit.cli` import click."""

@@ -1,4 +1,4 @@
-"""Words that a shell offers for the values of options: probes, suites, reports, scorers, engines."""
+"""Shell completion of option values: probes, suites, reports, scorers, engines, targets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _from_plugins(known: Callable[[Plugins], Iterable[str]]) -> Callable[..., list[str]]:
-    """Offer what the plugins know; nothing where one of them is broken, since a shell has no place for an error."""
+    """Complete names from plugins; offer none if a plugin is broken, since a shell cannot show an error."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
         try:

@@ -64,7 +64,7 @@ def generate(  # noqa: PLR0913 - one parameter for each option
 
 
 class _InOrder:
-    """Prints texts that are generated concurrently one after another, the first unfinished one as it grows."""
+    """Prints texts that are generated at the same time one after another, the first unfinished one as it grows."""
 
     def __init__(self, prompt: str, count: int) -> None:
         self._prompt = prompt

@@ -1,4 +1,4 @@
-"""Options that several commands take, and what they share with a `gptaudit.toml`."""
+"""Options of several commands, and their defaults from a `gptaudit.toml`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def key_values(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Split KEY=VALUE; a key of the command line replaces the same key of the file, and leaves its others alone."""
+    """Split KEY=VALUE; a key on the command line replaces the same key of the file, and keeps its other keys."""
     assert option.name is not None  # noqa: S101 - click names every option
     pairs = {}
     for value in (*(context.lookup_default(option.name) or ()), *values):
@@ -28,16 +28,16 @@ def key_values(context: click.Context, option: click.Parameter, values: tuple[st
 def _take_from_file(
     context: click.Context, _: click.Parameter, named: str | None
 ) -> ConfigurationFile | None:
-    """Let the file give the defaults of the other parameters, so that the command line wins over it."""
+    """Use the file for the defaults of the other parameters, so that the command line overrides it."""
     from gptaudit.run.configuration import find_configuration
 
-    if context.resilient_parsing:  # the shell asks for words, and the defaults of a file are none
+    if context.resilient_parsing:  # completing words for the shell needs no defaults
         return None
     found = find_configuration(named)
     if found is not None:
         context.default_map = {**found.arguments}
         keys = ", ".join(found.arguments) or "nothing"
-        click.echo(visible(f"Settings from {found.path}: {keys}. Flags win over them."), err=True)
+        click.echo(visible(f"Settings from {found.path}: {keys}. Flags override them."), err=True)
     return found
 
 
@@ -55,6 +55,6 @@ configuration = click.option(
     is_eager=True,
     callback=_take_from_file,
     metavar="FILE|none",
-    help="Take what is not given here from this file; from no file with none.  [default: gptaudit.toml in the working "
-    "folder, where there is one]",
+    help="Read defaults for the other arguments from this file; none reads no file.  [default: gptaudit.toml in the "
+    "working folder, if there is one]",
 )

@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal, a line now and then elsewhere, or nothing."""
+"""Progress on standard error: bars on a terminal, occasional lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from gptaudit.records.progress import Step, silent
 from gptaudit.text import visible
 
 LINE_SECONDS = 30.0
-"""Between two lines where there is no terminal."""
+"""Time between two lines if standard error is not a terminal."""
 
 
 def shown_progress(*, quiet: bool) -> AbstractContextManager[Callable[[Step], None]]:
-    """Return what shows progress, to be entered and then called with each step."""
+    """Return a context manager for the function that shows progress and is called with each step."""
     if quiet:
         return nullcontext(silent)
     return Bars() if sys.stderr.isatty() else nullcontext(Lines())
@@ -42,7 +42,7 @@ class Lines:
         self._said = time.monotonic()
 
     def __call__(self, step: Step) -> None:
-        """Write a line if it is time for one."""
+        """Write a line if the last one is `LINE_SECONDS` old."""
         now = time.monotonic()
         begun = self._begun.setdefault(step.task, now)
         if now - self._said >= LINE_SECONDS:
@@ -51,7 +51,7 @@ class Lines:
 
 
 def line(step: Step, seconds: float) -> str:
-    """Say how far a task is after so many seconds, in one line."""
+    """Return the progress of a task after so many seconds of work, in one line."""
     text = f"{visible(step.task)}: {step.done} of {step.total}"
     fresh = step.done - step.cached
     if seconds > 0 and fresh > 0:
@@ -61,7 +61,7 @@ def line(step: Step, seconds: float) -> str:
 
 
 def rate_text(rate: float) -> str:
-    """Say how fast it goes, in the unit that has a figure before the point: `0.05` a second is `3.0 a minute`."""
+    """Return a rate per second, minute or hour, whichever is first at least 1: `0.05` a second is `3.0 a minute`."""
     for unit, seconds in (("second", 1), ("minute", 60)):
         if rate * seconds >= 1:
             return f"{rate * seconds:.1f} a {unit}"
@@ -69,15 +69,15 @@ def rate_text(rate: float) -> str:
 
 
 def notes(step: Step) -> str:
-    """Say what was there before, what failed, and what else there is to say."""
-    text = f", {step.cached} from before" if step.cached else ""
+    """Return what earlier runs did, what failed, and the note of the step."""
+    text = f", {step.cached} from earlier runs" if step.cached else ""
     failed = ", ".join(f"{reason} {count}" for reason, count in step.failures.items())
     text += f", failed: {visible(failed)}" if failed else ""
     return text + (f", {visible(step.note)}" if step.note else "")
 
 
 class Bars:
-    """Shows one bar a task."""
+    """Shows one bar per task."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -100,10 +100,10 @@ class Bars:
         self._progress.stop()
 
     def __call__(self, step: Step) -> None:
-        """Show how far a task is."""
+        """Show the progress of a task."""
         now = time.monotonic()
         if step.task not in self._tasks:
-            # The bar's own clock takes what was there before for work, and would promise too much.
+            # The bar counts only the work of this run; counting earlier work would make its time left too short.
             task = self._progress.add_task(
                 visible(step.task), total=step.total - step.cached, rate="", notes=""
             )

@@ -1,4 +1,4 @@
-"""What the terminal shows of a result."""
+"""Terminal output of results, verdicts and plugin faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete
 
 
 def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
-    """Print every probe's figures, the decision, what plugins add, and where the report is."""
+    """Print every probe's figures, the verdict, what plugins add, and the path of the report."""
     from gptaudit.gate.decide import shortfall
     from gptaudit.run.faults import Faults
 
@@ -52,7 +52,7 @@ def show_faults(faults: Sequence[PluginFault], folder: Path | None) -> None:
 
 def _require_text(returned: object) -> None:
     if not isinstance(returned, str):
-        msg = f"expected a text or None, found {reprlib.repr(returned)}"
+        msg = f"expected a string or None, found {reprlib.repr(returned)}"
         raise TypeError(msg)
 
 
@@ -88,6 +88,6 @@ def _figure(metric: Metric) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a figure with three digits behind the point, or two significant ones where it is smaller."""
+    """Return a figure with three decimals, or with two significant digits if it is below 0.001."""
     small = value != 0 and abs(value) < 0.001 and not math.isinf(value)
     return f"{value:.2g}" if small else f"{value:.3f}"

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     help="Folder for calibration.json, calibration.html and all trials.",
 )
 @click.option(
-    "--quick", is_flag=True, help="A few decoders, in minutes: whether a probe detects its flaw at all."
+    "--quick",
+    is_flag=True,
+    help="Train few decoders, in minutes: shows whether a probe detects its flaw at all.",
 )
 @click.option(
     "--workers",
@@ -73,7 +75,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     data: Path | None,
     quiet: bool,
 ) -> None:
-    """Measure how well each PROBE finds flaws of known size, on decoders that were trained to have them.
+    """Measure how well each PROBE finds flaws of known size, on decoders trained to have them.
 
     By default, every probe that declares a flaw is calibrated. The same command with the same -o continues where it
     stopped, and measures again what has changed.
@@ -127,7 +129,7 @@ def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
     from gptaudit.evidence.calibration_file import to_text
     from gptaudit.files import write_atomic
     from gptaudit.reports.calibration import render
-    from gptaudit.reports.calibration_reading import sentence
+    from gptaudit.reports.calibration_sentences import sentence
 
     page = folder / "calibration.html"
     write_atomic(page, render(calibration, plugins.probes, plugins.flaws))
@@ -144,5 +146,5 @@ def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Register the command `calibrate`."""
+    """Register the command."""
     register(calibrate)

@@ -27,18 +27,19 @@ COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": 
     "page",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.html",
-    help="The page; a .json of the same name stands beside it. [default: comparison.html beside CANDIDATE.json]",
+    help="Write this page, and a .json of the same name. [default: comparison.html beside CANDIDATE.json]",
 )
 @click.option(
     "--level",
     type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
     show_default="0.95",
-    help="Of the intervals; 1 - level is the share of false discoveries.",
+    help="Level of the intervals; 1 - level is the highest rate of false discoveries.",
 )
 def compare(baseline: Path, candidate: Path, page: Path | None, level: float | None) -> None:
     """Compare two audits of the same cases: what got better, what got worse, and which cases changed.
 
-    It informs and does not decide: exit 0, whatever changed. To decide, gate with `max_increase` and --baseline.
+    The exit code is 0 whatever changed. To decide about a change, use `gptaudit gate` with --baseline and a policy with
+    max_increase.
     """
     from gptaudit.files import to_json, write_atomic
     from gptaudit.gate import comparison as comparing

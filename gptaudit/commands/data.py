@@ -28,9 +28,9 @@ def data() -> None:
 
 @data.command("list")
 @_options.data
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def list_(data: Path | None, *, as_json: bool) -> None:
-    """List the data sets, and say which are here and as published."""
+    """List the data sets, and whether they are present and match the published files."""
     from gptaudit.data.datasets import DATA_SETS
 
     entries = [_entry(data_set, data) for data_set in DATA_SETS.values()]
@@ -49,7 +49,7 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @_options.data
 def verify(names: tuple[str, ...], data: Path | None) -> None:
-    """Check that the data sets, or those named, are here and as published; exit 2 where a file is not."""
+    """Check that the named data sets, or all, are present and match the published files; exit 2 if not."""
     from gptaudit.data.datasets import faults, present, summary
 
     folder, bad = _folder(data), []
@@ -60,20 +60,18 @@ def verify(names: tuple[str, ...], data: Path | None) -> None:
             click.echo(f"  {there.get(file, folder / file.path)}: {fault}")
         bad += [data_set.name] if set(found.values()) - {"unchecked"} else []
     if bad:
-        msg = f"{folder}: not as published: {', '.join(bad)}; get what is missing with: "
+        msg = f"{folder}: missing or not as published: {', '.join(bad)}; download what is missing with: "
         raise DataError(f"{msg}gptaudit data fetch {' '.join(bad)} --data {folder}")
 
 
 @data.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_options.data
-@click.option(
-    "--force", is_flag=True, help="Replace files that are there and differ from the published ones."
-)
+@click.option("--force", is_flag=True, help="Replace files that differ from the published ones.")
 def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
-    """Download data sets from where they are published. This goes to the network.
+    """Download data sets from where they are published. This uses the network.
 
-    A file that is there already, and as published, is left alone; one that differs is refused without --force.
+    A file that already matches the published one is kept. One that differs is an error without --force.
     """
     from gptaudit.data.datasets import faults, present
     from gptaudit.data.downloads import download
@@ -85,7 +83,9 @@ def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
     there = {file: path for data_set in data_sets for file, path in present(data_set, folder).items()}
     differing = [str(there[file]) for file, fault in found.items() if fault == "differs"]
     if differing and not force:
-        msg = f"{', '.join(differing)}: not the published file, and left as it is; to replace it, add --force"
+        msg = (
+            f"{', '.join(differing)}: not the published file; nothing was changed. To replace it, add --force"
+        )
         raise DataError(msg)
     if not wanting:
         click.echo(f"{', '.join(names)}: already in {folder}; nothing to fetch")
@@ -103,13 +103,13 @@ def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
 def _refuse_what_cannot_be_checked(files: Sequence[DataFile], folder: Path) -> None:
     for file in files:
         if not file.sha256:
-            msg = f"{file.url}: no hash of it is known, so a download could not be checked; "
-            raise DataError(f"{msg}download it yourself, as {folder / file.path}")
+            msg = f"{file.url}: its hash is not known, so a download could not be checked; "
+            raise DataError(f"{msg}download it yourself and save it as {folder / file.path}")
 
 
 @contextmanager
 def _shown(file: DataFile) -> Iterator[Report]:
-    """Show how much of a file has come, on a terminal."""
+    """Show the progress of a download, on a terminal."""
     terminal = sys.stderr.isatty()
 
     def report(done: int, total: int | None) -> None:
@@ -134,7 +134,7 @@ def _entry(data_set: DataSet, folder: Path | None) -> dict[str, Any]:
         "licence": data_set.licence,
         "source": data_set.source,
         "citation": data_set.citation,
-        "state": summary(data_set, found) if folder else "no folder named: --data DIR or GPTAUDIT_DATA",
+        "state": summary(data_set, found) if folder else "no folder given: use --data DIR or GPTAUDIT_DATA",
         "files": [
             {
                 "path": file.path,
@@ -150,13 +150,13 @@ def _entry(data_set: DataSet, folder: Path | None) -> dict[str, Any]:
 
 def _folder(folder: Path | None) -> Path:
     if folder is None:
-        msg = "which folder? Name the folder of data sets: --data DIR or GPTAUDIT_DATA"
+        msg = "no folder of data sets is given; name one with --data DIR or GPTAUDIT_DATA"
         raise UsageError(msg)
     return folder
 
 
 def _chosen(names: Sequence[str]) -> list[DataSet]:
-    """Return the data sets named, or all."""
+    """Return the named data sets, or all."""
     from gptaudit.data.datasets import DATA_SETS
     from gptaudit.validation import nearest
 
@@ -169,5 +169,5 @@ def _chosen(names: Sequence[str]) -> list[DataSet]:
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Offer the command."""
+    """Register the command."""
     register(data)

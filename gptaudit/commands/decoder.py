@@ -1,4 +1,4 @@
-"""`gptaudit decoder`: train, look at and use the bundled decoder."""
+"""`gptaudit decoder`: train, inspect and use the bundled decoder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gptaudit.markers import hookimpl
 
 @click.group()
 def decoder() -> None:
-    """Train, fine-tune, look at and use the bundled decoder."""
+    """Train, fine-tune, inspect and use the bundled decoder."""
 
 
 for command in (train, finetune, generate, info, import_, export):
@@ -25,5 +25,5 @@ for command in (train, finetune, generate, info, import_, export):
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Offer the commands."""
+    """Register the command."""
     register(decoder)

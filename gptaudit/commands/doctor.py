@@ -1,4 +1,4 @@
-"""`gptaudit doctor`."""
+"""`gptaudit doctor`: show what is installed and what is missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def doctor(plugins: Plugins, data: Path | None) -> None:
     """Show versions, plugins, data sets and devices, and say what is missing and how to get it.
 
-    Exits 2 where a plugin is broken or the bundled models cannot be loaded.
+    Exits 2 if a plugin is broken or the bundled models cannot be loaded.
     """
     problems: list[str] = []
     for title, lines in (
@@ -38,7 +38,7 @@ def doctor(plugins: Plugins, data: Path | None) -> None:
     if problems:
         msg = "; ".join(problems)
         raise PluginError(msg)
-    click.echo("Everything that an audit needs is here.")
+    click.echo("Everything that an audit needs is installed.")
 
 
 def _versions() -> Iterator[str]:
@@ -61,7 +61,7 @@ def _plugins(plugins: Plugins, problems: list[str]) -> Iterator[str]:
     for info in plugins.infos:
         yield f"{info.name} {info.version} ({info.origin}): {', '.join(registered.get(info.name, ['hooks only']))}"
     for failure in plugins.failures:
-        problems.append(f"{failure}; mend or uninstall it, or leave it out with --without {failure.name}")
+        problems.append(f"{failure}; fix or uninstall it, or leave it out with --without {failure.name}")
         yield f"{failure.name}: BROKEN"
 
 
@@ -69,10 +69,10 @@ def _data_sets(folder: Path | None) -> Iterator[str]:
     from gptaudit.data.datasets import DATA_SETS, faults, summary
 
     if folder is None:
-        yield "no folder named; give --data DIR or set GPTAUDIT_DATA"
+        yield "no folder given; use --data DIR or set GPTAUDIT_DATA"
     for data_set in DATA_SETS.values():
         yield f"{data_set.name}: {summary(data_set, faults(data_set, folder))}"
-    yield "get what is missing with: gptaudit data fetch NAME --data DIR"
+    yield "download what is missing with: gptaudit data fetch NAME --data DIR"
 
 
 def _devices() -> Iterator[str]:

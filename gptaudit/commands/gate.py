@@ -1,4 +1,4 @@
-"""`gptaudit gate`: decide about an audit that was made before."""
+"""`gptaudit gate`: decide about a finished audit."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from gptaudit.markers import hookimpl
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="RESULTS.json",
-    help="Compare with this audit where a rule says max_increase.",
+    help="Earlier audit, for rules with max_increase.",
 )
 def gate(results: Path, policy: str, baseline: Path | None) -> None:
-    """Decide by a policy about the audit in RESULTS."""
+    """Decide by a policy about the finished audit in RESULTS."""
     from dataclasses import replace
 
     from gptaudit.commands._show import show_gate
@@ -31,7 +31,7 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from gptaudit.gate.policy import load_policy
 
     rules = load_policy(policy)
-    # Only a comparison needs the measurements, so that results can be gated without their store.
+    # Only a comparison needs the measurements; without one, results can be gated without their store.
     candidate = read_audit(results) if baseline else Audit(read_results(results))
     decision = decide(candidate, rules, read_audit(baseline) if baseline else None)
     show_gate(decision)
@@ -40,5 +40,5 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Offer the command."""
+    """Register the command."""
     register(gate)

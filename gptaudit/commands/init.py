@@ -1,4 +1,4 @@
-"""`gptaudit init`: a `gptaudit.toml` to begin with."""
+"""`gptaudit init`: write a commented `gptaudit.toml`."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ from gptaudit.text import visible
     metavar="FILE",
     help="The file to write.",
 )
-@click.option("--force", is_flag=True, help="Replace the file where it is there already.")
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
 def init(path: Path, *, force: bool) -> None:
-    """Write a commented gptaudit.toml: what `gptaudit run` does in this folder when nothing else is said.
+    """Write a commented gptaudit.toml, from which `gptaudit run` in this folder takes its defaults.
 
-    All that `gptaudit run` takes can stand in it. Unchanged, it does what `gptaudit run` does without it.
+    Every argument of `gptaudit run` can be set in it. Unchanged, it has the defaults that apply without it.
     """
     from gptaudit.files import write_atomic
     from gptaudit.run.configuration import FILE_NAME, starting_configuration
 
     if not force and (path.exists() or path.is_symlink()):
-        msg = f"{path}: is there already, and left as it is; write another with -o FILE, or replace it with --force"
+        msg = (
+            f"{path}: exists and was not changed; write another file with -o FILE, or replace it with --force"
+        )
         raise UsageError(msg)
     write_atomic(path, starting_configuration())
     command = "gptaudit run" if path == Path(FILE_NAME) else f"gptaudit run --config {shlex.quote(str(path))}"

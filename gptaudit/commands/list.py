@@ -1,4 +1,4 @@
-"""`gptaudit list`."""
+"""`gptaudit list`: list what is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THINGS = ("suites", "probes", "backends", "scorers", "reporters", "engines", "pl
 
 @click.command("list")
 @click.argument("things", type=click.Choice(THINGS))
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.pass_obj
 def list_(plugins: Plugins, things: str, *, as_json: bool) -> None:
     """List what is installed, and which plugin it comes from."""
@@ -59,7 +59,7 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
 
 
 def _calibrated_on(probe: Probe) -> str:
-    """Name the flaws on which the probe's present version was tried."""
+    """Return the flaws on which this version of the probe was calibrated."""
     from gptaudit.run.calibrated import probe_calibration
 
     known = probe_calibration(probe)

@@ -1,4 +1,4 @@
-"""`gptaudit power`: how large an audit must be for its gate to decide."""
+"""`gptaudit power`: show how many clusters each rule of a policy needs to be decided."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
-@click.option("--policy", required=True, metavar="FILE|default", help="The rules to be decided.")
+@click.option("--policy", required=True, metavar="FILE|default", help="Policy with the rules to decide.")
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="RESULTS.json",
-    help="The earlier audit, where a rule says max_increase.",
+    help="Earlier audit, for rules with max_increase.",
 )
 @click.option(
     "--power",
     type=click.FloatRange(0.5, 1, max_open=True),
     default=0.9,
     show_default=True,
-    help="In how many of all such audits the rule is to be decided.",
+    help="Share of such audits in which the rule should be decided.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for scripts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 def power(results: Path, policy: str, baseline: Path | None, power: float, *, as_json: bool) -> None:
-    """Say how many clusters (templates, prompts, terms) each rule of a policy needs to be decided.
+    """Show how many clusters (templates, prompts, terms) each rule of a policy needs to be decided.
 
-    RESULTS is an audit of a like model, a small one too: it shows how much clusters differ.
+    RESULTS is an audit of a similar model, and may be small; it shows how much clusters differ.
     """
     from gptaudit.evidence.results_file import read_results
     from gptaudit.gate.decide import read_audit
@@ -56,16 +56,16 @@ def power(results: Path, policy: str, baseline: Path | None, power: float, *, as
 
 
 def in_words(need: Need, power: float) -> str:
-    """Say what a rule needs, in a sentence."""
+    """Return what a rule needs, in a sentence."""
     if need.value is None or need.margin is None or need.decided is None:
         return f"unknown: {need.why}"
     now = f"{need.value:.3f} from {need.clusters} clusters"
     if need.needed is None:
-        return f"{now} lies at the limit: no number of clusters decides that"
-    enough = "enough" if need.clusters >= need.needed else "too few"
+        return f"{now} is too close to the limit for any number of clusters to decide"
+    enough = "there are enough" if need.clusters >= need.needed else "there are too few"
     return (
-        f"{now}, {need.margin:.3g} from the limit; to {need.outcome} in {power:.0%} of audits it needs {need.needed}: "
-        f"{enough}. What there is decides from {need.decided:.3g} on"
+        f"{now}, {need.margin:.3g} from the limit; to {need.outcome} in {power:.0%} of audits it needs {need.needed} "
+        f"clusters: {enough}. The present ones decide at a distance of {need.decided:.3g} or more from the limit"
     )
 
 

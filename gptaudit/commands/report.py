@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Offer `gptaudit report`."""
+    """Register the command."""
     register(report)
 
 
@@ -32,7 +32,7 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
     shell_complete=_complete.reports,
     multiple=True,
     default=("html",),
-    help="A format of `gptaudit list reporters`; may be given more than once.  [default: html]",
+    help="Format of a report, see `gptaudit list reporters`; may be repeated.  [default: html]",
 )
 @click.option(
     "-o",
@@ -40,7 +40,7 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Default: beside RESULTS.json.",
+    help="Folder of the reports.  [default: the folder of RESULTS.json]",
 )
 @click.pass_obj
 def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None) -> None:

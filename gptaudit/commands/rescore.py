@@ -1,4 +1,4 @@
-"""`gptaudit rescore`: a probe's figures from predictions made elsewhere."""
+"""`gptaudit rescore`: compute a probe's figures from predictions made elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR", help="The run folder."
 )
-@click.option("--fresh", is_flag=True, help="Start anew in a folder that holds another audit.")
+@click.option("--fresh", is_flag=True, help="Start over in a folder that holds another audit.")
 @click.pass_obj
 def rescore(
     plugins: Plugins, /, probe: str, file: Path, data: Path | None, folder: Path | None, *, fresh: bool
@@ -55,5 +55,5 @@ def rescore(
 
 @hookimpl
 def gptaudit_register_commands(register: Callable[[click.Command], None]) -> None:
-    """Offer the command."""
+    """Register the command."""
     register(rescore)

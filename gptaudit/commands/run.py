@@ -1,4 +1,4 @@
-"""`gptaudit run`."""
+"""`gptaudit run`: audit a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="SUITE",
     shell_complete=_complete.suites,
-    help="Run the probes of a suite, or FILE.toml, a suite of your own.",
+    help="Run the probes of a suite, or the probe of FILE.toml, a suite file of your own.",
 )
 @click.option(
     "-p",
@@ -42,19 +42,29 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="PROBE",
     shell_complete=_complete.probes,
-    help="Run a probe. [default: all; with --data those of public data sets too, which may take days]",
+    help="Run a probe. [default: all; with --data also those of public data sets, which may take days]",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="RESULTS.json", help="An earlier audit.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="RESULTS.json",
+    help="Earlier audit, for rules with max_increase.",
+)
 @click.option(
     "--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N cases of each probe."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Of sampling."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of sampling."
 )
 @click.option(
-    "-b", "options", multiple=True, callback=_options.key_values, metavar="KEY=VALUE", help="Backend option."
+    "-b",
+    "options",
+    multiple=True,
+    callback=_options.key_values,
+    metavar="KEY=VALUE",
+    help="Option of the backend or engine.",
 )
 @click.option(
     "--scorer",
@@ -72,7 +82,7 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="FORMAT",
     shell_complete=_complete.reports,
-    help="Write this report too, beside html and json.",
+    help="Write this report too, besides html and json.",
 )
 @click.option(
     "--engine",
@@ -80,19 +90,19 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="NAME",
     shell_complete=_complete.engines,
-    help="How requests are sent.",
+    help="How to send requests, see `gptaudit list engines`.",
 )
 @click.option(
     "--max-requests", type=click.IntRange(min=1), metavar="N", help="Ask at most N requests, then report."
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Begin no request after N tokens."
+    "--max-tokens", type=click.IntRange(min=1), metavar="N", help="Start no request after N tokens."
 )
 @click.option(
     "--max-seconds",
     type=click.FloatRange(min=0, min_open=True),
     metavar="S",
-    help="Begin no request after S seconds.",
+    help="Start no request after S seconds.",
 )
 @click.option(
     "--cache",
@@ -101,17 +111,17 @@ if TYPE_CHECKING:
     help="Share answers with other audits of the same model.",
 )
 @click.option("--quiet/--no-quiet", help="Show no progress.")
-@click.option("--fresh/--no-fresh", help="Start anew in a folder that holds another audit.")
+@click.option("--fresh/--no-fresh", help="Start over in a folder that holds another audit.")
 @_options.configuration
 @click.pass_context
 def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
     """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
 
-    TARGET is decoder:reference unless given. The same -o DIR resumes an unfinished audit.
+    The default TARGET is decoder:reference. The same -o DIR resumes an unfinished audit.
 
-    All of this can stand in a gptaudit.toml, which `gptaudit init` writes. Flags win over the environment, and that
-    over the file: -s or -p replaces the suites and probes of the file, --report its reports; -b and --scorer replace
-    single keys.
+    All of this can be set in a gptaudit.toml, which `gptaudit init` writes. Flags override the environment, which
+    overrides the file: -s or -p replaces the suites and probes of the file, --report its reports; -b and --scorer
+    replace single keys.
     """
     from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
@@ -120,8 +130,8 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
 
     plugins: Plugins = context.obj
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        note = "Ctrl-C (SIGINT) is ignored, as the shell asked for that started this (nohup, or a background job)"
-        click.echo(f"{note}; to end it early and keep what was answered: kill -TERM {os.getpid()}", err=True)
+        note = "Ctrl-C (SIGINT) is ignored, since this was started by nohup or as a background job"
+        click.echo(f"{note}; to end it early and keep its answers: kill -TERM {os.getpid()}", err=True)
     settings = _settings(plugins, target, given | _selection(context))
     try:
         with shown_progress(quiet=quiet) as progress:
@@ -143,7 +153,7 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
 
 
 def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
-    """Check what needs no model, and gather all that decides the audit."""
+    """Return the settings of the audit, after the checks that need no model."""
     from gptaudit.errors import UsageError
     from gptaudit.evidence.provenance import without_secret_arguments
     from gptaudit.gate.policy import load_policy
@@ -168,7 +178,7 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
 
 
 def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
-    """Drop the file's suites and probes where -s or -p is given: the two choose together."""
+    """Drop the file's suites and probes if -s or -p is given, since the two select probes together."""
     sources = {name: context.get_parameter_source(name) for name in ("suites", "probes")}
     if ParameterSource.COMMANDLINE not in sources.values():
         return {}
@@ -177,7 +187,7 @@ def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
 
 def _say_how_to_resume(folder: Path) -> None:
     click.echo(
-        f"What was answered is kept. To go on, run the same command with -o {shlex.quote(str(folder))}",
+        f"The answers are kept. To continue, run the same command with -o {shlex.quote(str(folder))}",
         err=True,
     )
 
@@ -189,7 +199,7 @@ def _keep_traceback(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
     except OSError:
-        return  # the traceback is printed all the same
+        return  # the traceback is printed anyway
     click.echo(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
 
 

@@ -1,1 +1,1 @@
-"""Asking the model."""
+"""Sending an audit's requests to the model."""

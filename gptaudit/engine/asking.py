@@ -1,18 +1,19 @@
-"""Asking what is not answered yet, within a budget, and keeping each answer at once."""
+"""Ask all unanswered requests within a budget, and store each answer as soon as it arrives."""
 
 from __future__ import annotations
 
 import logging
+import reprlib
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from math import isfinite
 from typing import Literal, TypeAlias
 
-from gptaudit.errors import BackendLostError, Terminated
+from gptaudit.errors import BackendLostError, PluginCallError, Terminated, plugin_call
 from gptaudit.evidence.store import RequestCounts, Store
 from gptaudit.probe import Answered, Probe
 from gptaudit.protocols.backend import MixedPrecisionBackend
@@ -37,14 +38,14 @@ Status: TypeAlias = Literal["complete", "partial", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When to stop asking; None sets no limit."""
+    """Limits at which asking stops; None means no limit."""
 
     requests: int | None = None
     tokens: int | None = None
     seconds: float | None = None
 
     def spent(self, tokens: int, seconds: float) -> str | None:
-        """Name the option whose limit is reached. Tokens that a target does not count are not in the sum."""
+        """Return why no more may be asked, or None. Tokens that a target does not count are not included."""
         if self.tokens is not None and tokens >= self.tokens:
             return f"--max-tokens {self.tokens} is spent"
         if self.seconds is not None and seconds >= self.seconds:
@@ -52,14 +53,64 @@ class Budget:
         return None
 
     def requests_spent(self, requests: int) -> str | None:
-        """Name the option that limits how many are asked, if so many reach it."""
+        """Return that `max_requests` is reached, or None."""
         limit = self.requests
         return f"--max-requests {limit} is spent" if limit is not None and requests >= limit else None
 
 
+Lost: TypeAlias = Callable[[str, PluginCallError], object]
+"""Called with the id of a probe that failed, and the error."""
+
+
+def raise_lost(probe: str, error: PluginCallError) -> None:  # noqa: ARG001 - as `Lost` has it
+    """Raise the error, for callers that do not continue without the probe."""
+    raise error
+
+
+@dataclass
+class Rounds:
+    """The rounds in which cases are asked; after each round, probes follow up on the answers."""
+
+    store: Store
+    probes: Sequence[Probe]
+    seed: int
+    lost: Lost = raise_lost
+    number: int = 1
+    failed: set[str] = field(default_factory=set)
+
+    def follow_up(self) -> bool:
+        """Add the requests of the next round to the store; return whether there are any."""
+        asking = [p for p in self.probes if p.rounds > self.number and p.id not in self.failed]
+        extended = sum(self.store.extend(probe.id, self._next(probe), self.seed) for probe in asking)
+        self.number += 1
+        return extended > 0
+
+    def _next(self, probe: Probe) -> Callable[[Case, Sequence[Answer | None]], Sequence[Request]]:
+        def follow_up(case: Case, answers: Sequence[Answer | None]) -> Sequence[Request]:
+            usable = tuple(probe.usable(answer) for answer in answers)
+            if probe.id in self.failed or any(isinstance(answer, Failure) for answer in usable):
+                return ()
+            try:
+                with plugin_call("follow_up", case=case.id):
+                    return _requests(probe.follow_up(Answered(case, usable)))
+            except PluginCallError as error:
+                self.failed.add(probe.id)
+                self.lost(probe.id, error)
+                return ()
+
+        return follow_up
+
+
+def _requests(returned: object) -> Sequence[Request]:
+    if not isinstance(returned, list | tuple) or not all(isinstance(r, Request) for r in returned):
+        msg = f"expected a list or tuple of requests, found {reprlib.repr(returned)}"
+        raise TypeError(msg)
+    return returned
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking; `why` says what ended it early."""
+    """Outcome of asking; `why` is the reason if it ended early."""
 
     status: Status
     why: str | None
@@ -68,37 +119,46 @@ class Asked:
 
 
 def ask(engine: Engine, work: Work) -> Generator[tuple[Request, Answer]]:
-    """Yield each request with its answer; one that is no finite number is a failure."""
+    """Yield each request with its answer; an answer that is not finite becomes `NOT_FINITE`."""
     with closing(engine(work)) as answers:
         for request, answer in answers:
             yield request, answer if _is_finite(answer) else NOT_FINITE
 
 
 def ask_missing(
-    engine: Engine, work: Work, store: Store, probes: Sequence[Probe], budget: Budget, progress: Progress
+    engine: Engine,
+    work: Work,
+    store: Store,
+    probes: Sequence[Probe],
+    budget: Budget,
+    progress: Progress,
+    lost: Lost = raise_lost,
 ) -> Asked:
-    """Ask what the store has no answer to.
+    """Ask the requests without an answer, in rounds as long as probes follow up on the answers.
 
-    A spent budget and a model that is lost end the asking, and so does an interruption (Ctrl-C).
+    It ends early if a budget is spent, the model is lost, or an interruption comes (Ctrl-C). `lost` is called for a
+    probe whose `follow_up` fails.
     """
     store.forget_failures()
     tally = _Tally(store.shares())
+    rounds = Rounds(store, probes, work.seed, lost)
     status: Status = "complete"
     why = interruption = None
     try:
-        for part in _parts(work, store, probes, tally):
-            allowed = islice(part.requests, budget.requests and budget.requests - tally.done.total())
-            # Nothing more is begun where a budget is spent; what is under way is waited for and kept.
-            missing = takewhile(lambda _: budget.spent(tally.tokens, tally.seconds) is None, allowed)
-            with closing(ask(engine, replace(part, requests=missing))) as answers:
-                for request, answer in answers:
-                    tally.count(store.keep(request, answer, work.seed), answer, progress)
-            if store.missing():
-                break
+        asking = True
+        while asking:
+            for part in _parts(work, store, probes, tally):
+                _ask_part(engine, part, store, budget, tally, progress)
+                if store.missing():
+                    break
+            asking = not store.missing() and rounds.follow_up()
+            tally.recount(store.shares())
     except BackendLostError as error:
         why = str(error)
     except KeyboardInterrupt as signal:
         status, why, interruption = "interrupted", _signal_name(signal), signal
+    if why is not None or store.missing():
+        rounds.follow_up()  # a case with requests to come must not count as finished
     left = store.missing()
     if status == "complete" and left:
         status = "partial"
@@ -107,10 +167,22 @@ def ask_missing(
     return Asked(status, why if status != "complete" else None, tally.cost(left), interruption)
 
 
-def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
-    """Yield what is to be asked: everything roughly where the model can, and then what is open exactly.
+def _ask_part(
+    engine: Engine, part: Work, store: Store, budget: Budget, tally: _Tally, progress: Progress
+) -> None:
+    """Ask requests until they are answered or the budget is spent, and store each answer."""
+    allowed = islice(part.requests, budget.requests and budget.requests - tally.done.total())
+    # When a budget is spent no request is started; answers to those in flight are awaited and stored.
+    missing = takewhile(lambda _: budget.spent(tally.tokens, tally.seconds) is None, allowed)
+    with closing(ask(engine, replace(part, requests=missing))) as answers:
+        for request, answer in answers:
+            tally.count(store.keep(request, answer, part.seed), answer, progress)
 
-    An exact answer may open another case that shares its request, so this goes on until nothing is open.
+
+def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
+    """Yield the work of each pass: all requests, in low precision if the model can, then exactly those of open cases.
+
+    An exact answer may open another case that shares its request, so passes are repeated until no case is open.
     """
     if not isinstance(work.backend, MixedPrecisionBackend):
         yield replace(work, requests=store.unanswered())
@@ -129,7 +201,7 @@ def _is_open(probe: Probe) -> Callable[[Case, Sequence[Answer | None]], bool]:
             return False
         try:
             return probe.is_open(Answered(case, given))
-        except Exception as error:  # noqa: BLE001 - a probe that cannot say it is asked exactly
+        except Exception as error:  # noqa: BLE001 - if the probe cannot tell, its cases are asked exactly
             log.warning(
                 "%s.is_open raised %s in case %r; its cases are asked exactly", probe.id, error, case.id
             )
@@ -144,7 +216,7 @@ def _signal_name(signal: KeyboardInterrupt) -> str:
 
 @dataclass
 class _Tally:
-    """What was asked so far."""
+    """Counts of what was asked so far."""
 
     shares: dict[str, RequestCounts]
     begun: float = field(default_factory=time.monotonic)
@@ -154,7 +226,7 @@ class _Tally:
     output_tokens: int = 0
     redone: Counter[str] = field(default_factory=Counter)
     uncounted: int = 0
-    """Answers whose tokens the target did not count."""
+    """Number of answers whose tokens the target did not count."""
 
     @property
     def tokens(self) -> int:
@@ -164,8 +236,15 @@ class _Tally:
     def seconds(self) -> float:
         return time.monotonic() - self.begun
 
+    def recount(self, shares: Mapping[str, RequestCounts]) -> None:
+        """Add the requests of another round; answers from earlier runs count as cached."""
+        for probe, now in shares.items():
+            failed = self.failures.get(probe, Counter()).total()
+            before = now.answered + failed - (self.done[probe] - self.redone[probe])
+            self.shares[probe] = RequestCounts(now.requests, before)
+
     def reopen(self, dropped: Iterable[Counter[str]]) -> bool:
-        """Note that answers were dropped; return whether there were any."""
+        """Count the answers that were dropped; return whether there were any."""
         before = self.redone.total()
         for of_probe in dropped:
             self.redone.update(of_probe)
@@ -185,7 +264,7 @@ class _Tally:
         progress(Step(probe, done, total, share.answered, failures))
 
     def cost(self, left: int) -> Cost:
-        """Sum up, with so many requests left that have no answer."""
+        """Return the cost; `left` is the number of requests without an answer."""
         cached = sum(share.answered for share in self.shares.values())
         return Cost(
             requests=sum(share.requests for share in self.shares.values()) - left,
@@ -210,7 +289,7 @@ def _is_finite(answer: Answer) -> bool:
 
 
 def _tokens(answer: Answer) -> tuple[int | None, int | None]:
-    """Return how many tokens the model read and wrote; None where it did not say."""
+    """Return how many tokens the model read and wrote; None if it did not say."""
     match answer:
         case Likelihood():
             return answer.context_tokens + len(answer.token_logprobs), 0

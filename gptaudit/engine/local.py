@@ -1,4 +1,4 @@
-"""The engine for one model, opened in this process."""
+"""Engine that asks one model, opened in this process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from gptaudit.protocols.backend import Backend
 
 CHUNK = {"score": 512, "generate": 256, "attribute": 16}
-"""Requests in one call of the backend, by kind: what an interruption may cost, and what may share its prefixes."""
+"""Most requests in one backend call, by kind: in a larger call more requests share prefixes, but an interruption loses
+more answers."""
 CHUNK_CHARACTERS = 131_072
-"""The length of their texts."""
+"""Most characters in the texts of one backend call, unless it is a single request."""
 
 
 def local(work: Work) -> Generator[tuple[Request, Answer]]:
-    """Answer chunk after chunk, or as the backend streams. See `gptaudit.protocols.engine.Engine`."""
+    """Answer requests in chunks, or as the backend streams them. See `gptaudit.protocols.engine.Engine`."""
     if isinstance(work.backend, StreamingBackend):
         yield from work.backend.stream(work.requests, seed=work.seed)
         return
@@ -34,7 +35,7 @@ def local(work: Work) -> Generator[tuple[Request, Answer]]:
 
 
 def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
-    """Part requests, in their order, into chunks of one kind and a bounded size."""
+    """Split requests, in their order, into chunks of one kind and a bounded size."""
     chunk: list[Request] = []
     characters = 0
     for request in requests:
@@ -52,7 +53,7 @@ def chunks(requests: Iterable[Request]) -> Iterator[list[Request]]:
 def answer_chunk(
     backend: Backend, chunk: Sequence[Any], seed: int, *, low_precision: bool = False
 ) -> Sequence[Answer]:
-    """Answer requests of one kind; where the call fails, each alone, so that a bad one fails alone."""
+    """Answer requests of one kind; if the call fails, ask each request separately, so that only bad ones fail."""
     try:
         match chunk[0].kind:
             case "score" if low_precision and isinstance(backend, MixedPrecisionBackend):

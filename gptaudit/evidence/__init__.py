@@ -1,1 +1,1 @@
-"""What was asked and answered, kept."""
+"""Storage of an audit: its cases, requests, answers, measurements and results."""

@@ -1,4 +1,4 @@
-"""Answers shared between audits of the same model: `--cache FOLDER`."""
+"""Answers shared between audits of the same model: `--cache DIR`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ WHERE fingerprint = ? AND key IN (SELECT value FROM json_each(?))
 
 
 class Cache:
-    """A file of answers by fingerprint and request, which any number of audits use at the same time."""
+    """SQLite file of answers by model fingerprint and request key; several audits may use it at the same time."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the file; raise `UsageError` naming it where that cannot be done."""
+        """Open the file, creating it if it is missing; raise `UsageError` naming it if that fails."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            msg = f"--cache {folder}: cannot be made: {error.strerror or error}"
+            msg = f"--cache {folder}: cannot be created: {error.strerror or error}. Choose another folder"
             raise UsageError(msg) from None
         self._db = Database.shared(folder / FILE_NAME, _TABLES, version=VERSION)
 
     def answers(self, fingerprint: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (key, answer as JSON) of those there are; one that was changed on the way is left out."""
+        """Return (key, answer as JSON) for each stored key; leave out answers whose checksum does not match."""
         found = self._db.rows(_FIND, (fingerprint, json.dumps(keys)))
         return [(key, answer) for key, answer, check in found if check == checksum(key, answer)]
 
     def keep(self, fingerprint: str, answers: Iterable[tuple[str, str]]) -> None:
-        """Keep (key, answer as JSON)."""
+        """Store (key, answer as JSON) pairs, replacing earlier answers."""
         with self._db.transaction():
             for key, answer in answers:
                 row = (fingerprint, key, answer, checksum(key, answer))
@@ -55,5 +55,5 @@ class Cache:
 
 
 def checksum(key: str, answer: str) -> int:
-    """Tie an answer to its request, so that a changed byte of either is noticed."""
+    """Return the CRC-32 of a key and its answer, which detects a changed byte in either."""
     return zlib.crc32(f"{key}{answer}".encode())

@@ -13,11 +13,11 @@ from gptaudit.records import CALIBRATION_SCHEMA, Calibration
 from gptaudit.validation import validated
 
 DIGITS = 6
-"""Significant digits of the numbers in the file; the trials of twenty probes stay below 300 kB."""
+"""Significant digits of the numbers in the file; with six, the trials of twenty probes take less than 300 kB."""
 
 
 def to_text(calibration: Calibration) -> str:
-    """Write it as JSON, one probe a line; raise `ValueError` where a number is not finite."""
+    """Return a calibration as JSON, one probe per line; raise `ValueError` if a number is not finite."""
     plain = _rounded(asdict(calibration))
     probes = ",\n".join(_compact(probe) for probe in plain.pop("probes"))
     head = _compact({"schema": plain.pop("schema"), **plain})
@@ -30,7 +30,7 @@ def read_calibration(file: Traversable) -> Calibration:
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != CALIBRATION_SCHEMA:
         msg = f"{file}: expected an object with schema {CALIBRATION_SCHEMA!r}, found schema {schema!r}"
-        raise DataError(f"{msg}. Give the calibration.json of `gptaudit calibrate`")
+        raise DataError(f"{msg}. Name a calibration.json that `gptaudit calibrate` wrote")
     return validated(Calibration, data, where=str(file), error=DataError)
 
 

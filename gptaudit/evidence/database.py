@@ -1,4 +1,4 @@
-"""SQLite files that are checked when they are opened, with errors that name them."""
+"""SQLite files that are checked when they are opened, with errors that name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from gptaudit.errors import DataError, GptauditError, UsageError, first_line
 
 LOCK_SECONDS = 0.5
 SHARED_LOCK_SECONDS = 60
-ANEW = "Choose another folder with -o, or start anew in this one with --fresh"
-AGAIN = "Put back the file that the audit wrote, or run that audit again"
-WITHOUT = "Delete the file, or leave --cache out"
+START_OVER = "Choose another folder with -o, or start over in this one with --fresh"
+RESTORE = "Restore the file that the audit wrote, or run that audit again"
+NO_CACHE = "Delete the file, or leave --cache out"
 PAGE = 256
-"""Rows read at a time, so that a table of any length costs no memory."""
+"""Rows read at a time, so that memory does not grow with the table."""
 
 
 class InUseError(UsageError):
-    """Another process has the file."""
+    """Another process has the file open."""
 
 
 class DamagedError(UsageError, DataError):
-    """The file does not hold what was written into it."""
+    """The content of the file is damaged."""
 
 
 class Database:
-    """An SQLite file of tables, one of which is `meta` with the version of their layout."""
+    """SQLite file whose table `meta` holds the version of its table layout."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, remedy: str) -> None:
         self.path = path
@@ -39,37 +39,37 @@ class Database:
 
     @classmethod
     def owned(cls, path: Path, tables: str, *, version: str) -> Self:
-        """Open a file for this process alone, and make the tables that it lacks.
+        """Open a file for exclusive use by this process, and create missing tables.
 
         Raises:
-            InUseError: another process has it.
-            DamagedError: it is no such file, or its pages do not hold together.
+            InUseError: another process has it open.
+            DamagedError: it is not an SQLite file, or it fails the integrity check.
             UsageError: another version of gptaudit wrote it, or it cannot be written.
         """
-        with cls._opened(path, path.resolve().as_uri(), LOCK_SECONDS, ANEW) as self:
+        with cls._opened(path, path.resolve().as_uri(), LOCK_SECONDS, START_OVER) as self:
             self.rows("PRAGMA main.locking_mode = EXCLUSIVE")
-            self.rows("PRAGMA cache_size = -65536")  # 64 MiB, for keys that come in no order
+            self.rows("PRAGMA cache_size = -65536")  # 64 MiB: keys are hashes, so accesses are scattered
             self._prepare(tables, version)
             return self
 
     @classmethod
     def shared(cls, path: Path, tables: str, *, version: str) -> Self:
-        """Open a file that other processes write too, and wait for them. Raises as `owned` does."""
-        with cls._opened(path, path.resolve().as_uri(), SHARED_LOCK_SECONDS, WITHOUT) as self:
+        """Open a file that other processes may write too, and wait for their locks. Raises as `owned` does."""
+        with cls._opened(path, path.resolve().as_uri(), SHARED_LOCK_SECONDS, NO_CACHE) as self:
             self._prepare(tables, version)
             return self
 
     @classmethod
     def read_only(cls, path: Path, *, version: str) -> Self:
-        """Open a file that no process writes. Raises as `owned` does."""
-        with cls._opened(path, f"{path.resolve().as_uri()}?mode=ro", LOCK_SECONDS, AGAIN) as self:
+        """Open a file for reading only. Raises as `owned` does."""
+        with cls._opened(path, f"{path.resolve().as_uri()}?mode=ro", LOCK_SECONDS, RESTORE) as self:
             self._check(version)
             return self
 
     @classmethod
     @contextmanager
     def _opened(cls, path: Path, uri: str, seconds: float, remedy: str) -> Iterator[Self]:
-        """Open a file, and close it again where what is done with it at first fails."""
+        """Open a file, and close it again if the block that prepares it fails."""
         with named(path, remedy):
             self = cls(path, sqlite3.connect(uri, uri=True, isolation_level=None, timeout=seconds), remedy)
         try:
@@ -93,10 +93,10 @@ class Database:
             return self._db.execute(sql, values).fetchall()
 
     def paged(self, sql: str, *values: object) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the rows of a query page by page.
+        """Yield the rows of a query in pages of `PAGE` rows.
 
-        The query names its first column, a rising number, in `> ?` as the first of its places for values, and
-        orders by it.
+        The query must be ordered by its first column, and its first placeholder must be the lower bound of that
+        column: `WHERE position > ? ... ORDER BY position`.
         """
         last = -1
         while page := self.rows(f"{sql} LIMIT {PAGE}", (last, *values)):
@@ -105,8 +105,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write all that is written inside, or nothing."""
-        try:  # an interruption may come between any two of these
+        """Commit all that the block writes, or nothing if it raises."""
+        try:  # `KeyboardInterrupt` may come between any two of these statements
             self.rows("BEGIN IMMEDIATE")
             yield
             self.rows("COMMIT")
@@ -116,7 +116,7 @@ class Database:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Within a transaction, write all that is written inside, or nothing of it."""
+        """Within a transaction, keep all that the block writes, or nothing of it if it raises."""
         self.rows("SAVEPOINT inner_part")
         try:
             yield
@@ -127,20 +127,20 @@ class Database:
             self._db.execute("RELEASE inner_part")
 
     def named(self) -> AbstractContextManager[None]:
-        """Turn what goes wrong with the content inside into an error that names the file and the remedy."""
+        """Turn errors about the content, raised in the block, into errors that name the file and the remedy."""
         return named(self.path, self.remedy)
 
     def damaged(self, found: str) -> DamagedError:
-        """Say that the file is damaged and what can be done."""
+        """Return the error for a damaged file, with what was found and the remedy."""
         return DamagedError(f"{self.path}: is damaged: {found}. {self.remedy}")
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file, so that it can be read from read-only media too, and close it."""
+        """Close the file, with its write-ahead log merged into it, so that it can be read from read-only media."""
         self.rows("PRAGMA journal_mode = DELETE")
         self._db.close()
 
     def disconnect(self) -> None:
-        """Close the file as it is, since others may use it."""
+        """Close the file without merging its write-ahead log, since other processes may use it."""
         self._db.close()
 
     def _check(self, version: str) -> None:
@@ -156,11 +156,11 @@ class Database:
 
 @contextmanager
 def named(path: Path, remedy: str) -> Iterator[None]:
-    """Turn what SQLite raises, and text that does not parse, into an error that names the file and the remedy."""
+    """Turn SQLite errors, and rows that do not parse, into errors that name the file and the remedy."""
     try:
         yield
     except (sqlite3.ProgrammingError, sqlite3.IntegrityError):
-        raise  # a bug of ours
+        raise  # a bug in gptaudit, not in the file
     except (sqlite3.DatabaseError, ValidationError) as caught:
         error = _explained(path, caught, remedy)
     else:
@@ -170,12 +170,13 @@ def named(path: Path, remedy: str) -> Iterator[None]:
 
 def _explained(path: Path, caught: Exception, remedy: str) -> GptauditError:
     said = first_line(caught)
-    if "locked" in said:
-        msg = f"{path.parent}: another audit is running in this folder; wait for its end, or choose another"
+    code = getattr(caught, "sqlite_errorcode", 0) & 0xFF  # without the extension that says more
+    if code == sqlite3.SQLITE_BUSY:
+        msg = f"{path}: another audit is using this file; wait until it ends, or choose another folder"
         return InUseError(msg)
-    if "full" in said:
+    if code == sqlite3.SQLITE_FULL:
         return UsageError(
-            f"{path}: the disk is full. Make room and run the same command again: answers are kept"
+            f"{path}: the disk is full. Free space and run the same command again: answers are kept"
         )
     if isinstance(caught, sqlite3.OperationalError) and "no such" not in said:
         return UsageError(f"{path}: cannot be used: {said}")

@@ -1,10 +1,10 @@
 """
-What to ask: every distinct request of the audit, once.
+Keys and order of the requests of an audit.
 
-Cases flow from the probes into the store, which keeps each distinct request under its key. What is still to be asked
-comes back in the order that serves a local model best: each kind together; requests whose texts begin alike side by
-side, so that what they share is computed once; and among such groups the one with the longest text first, so that
-the first batches show whether the memory suffices and the rest goes ever faster than foreseen.
+The store holds each distinct request once, under its key. Unanswered requests are sent in the order that is fastest on
+a local model: grouped by kind; within a kind, texts with the same beginning side by side, so that a shared prefix is
+computed once; and the group with the longest text first, so that running out of memory shows early and the estimate of
+the time left is too high rather than too low.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from pydantic import Field, TypeAdapter
 from gptaudit.records import GenerateRequest, Request
 
 ALIKE = 16
-"""Characters at the beginning of a text by which requests are grouped."""
+"""Number of characters at the beginning of a text by which requests are grouped."""
 
 REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
 
 
 def digest(value: object) -> str:
-    """Hash a JSON value, whatever the order of its keys."""
+    """Return the SHA-256 of a JSON value, in hexadecimal; the order of keys does not matter."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def request_key(request: Request, seed: int) -> str:
-    """Name a request by its content: 128 bits of SHA-256, in hexadecimal.
+    """Return the key of a request: 128 bits of the SHA-256 of its content, in hexadecimal.
 
-    The seed counts only where the answer is drawn at random.
+    The seed is part of the key only if the answer is sampled.
     """
     drawn = seed if isinstance(request, GenerateRequest) else None
     return hashlib.sha256(b"%s\n%r" % (REQUEST.dump_json(request), drawn)).hexdigest()[:32]

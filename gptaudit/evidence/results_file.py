@@ -14,21 +14,22 @@ from gptaudit.validation import validated
 def read_results(path: Path) -> AuditResult:
     """Read `results.json`. Unknown keys are ignored.
 
-    Raises `DataError` naming the file and the line or key where it is missing, not JSON, of another schema, or
-    not as the schema says.
+    Raises:
+        DataError: the file is missing, is not JSON or does not match the schema; the message names the file and the
+            line or key.
     """
     data = parse_json(read_text(path, error=DataError), str(path))
     schema = data.get("schema") if isinstance(data, dict) else None
     if schema != RESULTS_SCHEMA:
         msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
-        raise DataError(f"{msg}. Give the results.json of a gptaudit run")
+        raise DataError(f"{msg}. Name a results.json that `gptaudit run` wrote")
     result = validated(AuditResult, data, where=str(path), error=DataError)
     _check_formulas(result, path)
     return result
 
 
 def _check_formulas(result: AuditResult, path: Path) -> None:
-    """Refuse a formula that is none before anything is computed by it."""
+    """Raise `DataError` for an invalid formula, before anything is computed from it."""
     for name, metric in result.metrics().items():
         try:
             parsed(metric.formula or "0")

@@ -1,8 +1,8 @@
 """
-`evidence.sqlite`: cases, requests, answers and measurements of an audit, kept as soon as they exist.
+SQLite store of the cases, requests, answers and measurements of an audit: `evidence.sqlite`.
 
-Nothing of the size of the audit is held in memory: cases and requests are read page by page. A kill at any moment
-leaves a whole file: a plan is written whole or not at all, and each answer as the engine hands it over.
+Cases and requests are read page by page, so that memory does not grow with the audit. The process may be killed at any
+moment without damage to the file: a plan is written in one transaction, and each answer when the engine yields it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter
 
 from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.cache import Cache, checksum
-from gptaudit.evidence.database import ANEW, Database, InUseError
+from gptaudit.evidence.database import START_OVER, Database, InUseError
 from gptaudit.evidence.plan import ALIKE, REQUEST, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
 
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS measurements (
   PRIMARY KEY (probe, position)) WITHOUT ROWID
 """
 
-# The order is that of `gptaudit.evidence.plan`.
+# Sorts requests in the order that `gptaudit.evidence.plan` describes.
 _QUEUE = f"""
 CREATE TEMP TABLE queue AS
 WITH missing AS (
@@ -72,6 +72,11 @@ SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?
 _SLICES = """
 SELECT DISTINCT of_case.key, of_case.value FROM cases, json_each(body, '$.slices') AS of_case WHERE probe = ?
 """
+_EXTEND = """
+UPDATE cases SET keys = (SELECT json_group_array(value) FROM (
+  SELECT value FROM json_each(keys) UNION ALL SELECT value FROM json_each(?)))
+WHERE probe = ? AND position = ?
+"""
 _EXCHANGES = """
 SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
 WHERE key IN (SELECT value FROM json_each(?))
@@ -83,19 +88,19 @@ SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? 
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """How many requests a probe was the first to ask for, and how many of them are answered."""
+    """Number of requests that a probe was the first to ask, and how many of them are answered."""
 
     requests: int
     answered: int
 
 
 class Store:
-    """What one run folder holds, for one process at a time."""
+    """Store of one run folder, open in one process at a time."""
 
     def __init__(self, folder: Path, *, fresh: bool = False) -> None:
-        """Open or make the file; raise as `Database.owned` does.
+        """Open the file, creating it if it is missing; raise as `Database.owned` does.
 
-        `fresh` says that what it holds is to be dropped: that is done by `plan`, or here where it cannot be read.
+        With `fresh`, a file that cannot be used is replaced; the content of one that can is deleted by `plan`.
         """
         path = folder / FILE_NAME
         try:
@@ -116,18 +121,22 @@ class Store:
         fresh: bool = False,
         lost: Callable[[str, PluginCallError], object] | None = None,
     ) -> str:
-        """Keep the cases of each probe and the distinct requests they ask; return the plan's hash.
+        """Store the cases of each probe and their distinct requests; return the plan's hash.
 
-        A folder belongs to one plan: the model, the seed, and what is asked in which case. Raises `UsageError`
-        where it holds another one, unless `fresh` drops that, and `DataError` where a case id appears twice. Then
-        the folder is left as it was. A probe that fails to make its cases has none in the plan, and `lost` is told of
-        it; without `lost`, that raises.
+        A folder belongs to one plan: the model, the seed, and the requests of each case. If a probe fails to generate
+        its cases, the plan has none of them and `lost` is called with the probe and the error; without `lost`, the
+        error is raised. If this raises, the folder is unchanged.
+
+        Raises:
+            UsageError: the folder holds another plan; `fresh` deletes that instead.
+            DataError: a case id appears twice in a probe.
         """
         identity = hashlib.sha256(f"{fingerprint}\n{seed}".encode())
         with self._db.transaction():
             for table in ("requests", "answers", "measurements") if fresh else ():
-                self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names stand one line above
+                self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names are constants, one line above
             self._db.rows("DELETE FROM cases")
+            self._db.rows("DELETE FROM requests")  # follow-ups are computed again from the answers
             for probe, of_probe in cases.items():
                 try:
                     with self._db.savepoint():
@@ -142,11 +151,11 @@ class Store:
         return identity.hexdigest()
 
     def slices(self, probe: str) -> list[tuple[str, str]]:
-        """List the slices of a probe's cases: (axis, group)."""
+        """Return the (axis, group) of each slice of a probe's cases."""
         return [(axis, group) for axis, group in self._db.rows(_SLICES, (probe,))]
 
     def shares(self) -> dict[str, RequestCounts]:
-        """Count the requests of each probe. One that several probes ask counts for the first."""
+        """Count the requests of each probe. A request that several probes ask counts for the first of them."""
         rows = self._db.rows(
             "SELECT probe, count(*), count(*) FILTER (WHERE NOT failed) "
             "FROM requests LEFT JOIN answers USING (key) GROUP BY probe"
@@ -154,11 +163,11 @@ class Store:
         return {probe: RequestCounts(requests, answered) for probe, requests, answered in rows}
 
     def forget_failures(self) -> None:
-        """Make requests that failed unanswered again."""
+        """Delete the failures, so that their requests are asked again."""
         self._db.rows("DELETE FROM answers WHERE failed")
 
     def borrow(self, cache: Cache, fingerprint: str) -> None:
-        """Take from a cache what it holds of the missing answers."""
+        """Copy missing answers from a cache, if it has them."""
         for page in self._db.paged(_MISSING):
             found = cache.answers(fingerprint, [key for (key,) in page])
             with self._db.transaction():
@@ -166,28 +175,28 @@ class Store:
                     self._db.rows(_KEEP, (key, answer, checksum(key, answer), False))
 
     def lend(self, cache: Cache, fingerprint: str) -> None:
-        """Give all answers to a cache, failures left out."""
+        """Copy all answers except failures to a cache."""
         for page in self._db.paged(
             "SELECT key, answer FROM answers WHERE key > ? AND NOT failed ORDER BY key"
         ):
             cache.keep(fingerprint, page)
 
     def missing(self) -> int:
-        """Count the requests that have neither an answer nor failed."""
+        """Count the requests that have neither an answer nor a failure."""
         ((count,),) = self._db.rows(
             "SELECT count(*) FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL"
         )
         return int(count)
 
     def unanswered(self) -> Iterator[Request]:
-        """Yield what is still to be asked, in the order of `gptaudit.evidence.plan`."""
+        """Yield the requests still to be asked, in the order that `gptaudit.evidence.plan` describes."""
         self._db.rows("DROP TABLE IF EXISTS temp.queue")
         self._db.rows(_QUEUE)
         for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
             yield from (REQUEST.validate_json(request) for _, request in page)
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
-        """Keep an answer; return the probe that asked first. Raises `ValueError` for a request that nobody asked."""
+        """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
         key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
         asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
         if not asked:
@@ -198,20 +207,40 @@ class Store:
         return str(asked[0][0])
 
     def answered(self, probe: str) -> Iterator[list[tuple[Case, tuple[Answer | None, ...]]]]:
-        """Yield a probe's cases in order, page by page, each with its answers; None was not answered."""
+        """Yield a probe's cases in order, page by page, each with its answers; None for a request not answered yet."""
+        for page in self._pages(probe):
+            yield [(case, answers) for _, case, answers in page]
+
+    def _pages(self, probe: str) -> Iterator[list[tuple[int, Case, tuple[Answer | None, ...]]]]:
+        """Yield a probe's cases with their positions and answers."""
         query = "SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? ORDER BY position"
         for rows in self._db.paged(query, probe):
             keys = [json.loads(of_case) for _, _, of_case in rows]
             found = self._exchanges({key for of_case in keys for key in of_case})
             yield [
-                _answered_case(body, [found[key] for key in of_case])
-                for (_, body, _), of_case in zip(rows, keys, strict=True)
+                (position, *_answered_case(body, [found[key] for key in of_case]))
+                for (position, body, _), of_case in zip(rows, keys, strict=True)
             ]
+
+    def extend(
+        self, probe: str, follow_up: Callable[[Case, Sequence[Answer | None]], Sequence[Request]], seed: int
+    ) -> int:
+        """Add the requests that follow up on the answers to each case of a probe; return how many cases have any."""
+        extended = 0
+        for page in self._pages(probe):
+            added = [(position, follow_up(case, answers)) for position, case, answers in page]
+            with self._db.transaction():
+                for position, requests in added:
+                    keys = [self._add_request(probe, request, seed) for request in requests]
+                    if keys:
+                        self._db.rows(_EXTEND, (json.dumps(keys), probe, position))
+                        extended += 1
+        return extended
 
     def reopen(
         self, probe: str, is_open: Callable[[Case, Sequence[Answer | None]], bool], seed: int
     ) -> Counter[str]:
-        """Drop the rough answers of the cases that are open; count them by the probe that asked first."""
+        """Delete the low-precision answers of cases that are open; count them by the first probe that asks for them."""
         dropped: Counter[str] = Counter()
         for page in self.answered(probe):
             keys = [
@@ -228,11 +257,11 @@ class Store:
         return dropped
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Write all that is written inside, or nothing."""
+        """Commit all that the block writes, or nothing if it raises."""
         return self._db.transaction()
 
     def keep_measurements(self, probe: str, pages: Iterable[Sequence[Measurement]]) -> None:
-        """Keep a probe's measurements in place of earlier ones, page by page as they are made."""
+        """Store a probe's measurements page by page, replacing earlier ones."""
         self._db.rows("DELETE FROM measurements WHERE probe = ?", (probe,))
         position = 0
         for page in pages:
@@ -250,38 +279,40 @@ class Store:
         self._db.close()
 
     def _add_all(self, probe: str, cases: Iterable[Case], seed: int, identity: Hash) -> Hash:
-        """Keep the cases of a probe; return the hash that it was given, with them."""
+        """Store the cases of a probe; return `identity` updated with them."""
         for position, case in enumerate(cases):
             keys = self._add(probe, position, case, seed)
             identity.update(json.dumps([probe, case.id, *keys]).encode())
         return identity
 
     def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
-        """Keep a case; return the keys of its requests."""
+        """Store a case; return the keys of its requests."""
         if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
             msg = f"probe {probe!r}: the case id {case.id!r} appears twice; make the ids of its data unique"
             raise DataError(msg)
-        keys = []
-        for request in case.requests:
-            key = request_key(request, seed)
-            row = (key, probe, REQUEST.dump_json(request).decode())
-            self._db.rows("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", row)
-            keys.append(key)
+        keys = [self._add_request(probe, request, seed) for request in case.requests]
         body = _CASE.dump_json(replace(case, requests=())).decode()
         self._db.rows(
             "INSERT INTO cases VALUES (?, ?, ?, ?, ?)", (probe, position, case.id, body, json.dumps(keys))
         )
         return keys
 
+    def _add_request(self, probe: str, request: Request, seed: int) -> str:
+        """Store a request; return its key."""
+        key = request_key(request, seed)
+        row = (key, probe, REQUEST.dump_json(request).decode())
+        self._db.rows("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", row)
+        return key
+
     def _claim(self, identity: str, *, fresh: bool) -> None:
         kept = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
         if kept and kept != [(identity,)] and not fresh:
             what = "holds another audit (another model, seed, probe or number of cases)"
-            raise UsageError(f"{self._db.path.parent}: {what}. {ANEW}")
+            raise UsageError(f"{self._db.path.parent}: {what}. {START_OVER}")
         self._db.rows("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (identity,))
 
     def _exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
-        """Read requests and their answers, checked, by key."""
+        """Return the requests with these keys and their answers, by key, with checksums verified."""
         found = {}
         for key, request, answer, check in self._db.rows(
             _EXCHANGES,
@@ -296,13 +327,13 @@ class Store:
 
 
 class StoredMeasurements(Mapping[str, Iterable[Measurement]]):
-    """The measurements of a finished audit by probe, read from its store as they are wanted."""
+    """The measurements of a finished audit by probe, read from its store on access."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the store beside `results.json`; raise `DataError` where it is missing or damaged."""
+        """Open the store beside `results.json`; raise `DataError` if it is missing or damaged."""
         path = folder / FILE_NAME
         if not path.is_file():
-            msg = f"{path}: not found; the store must lie beside results.json"
+            msg = f"{path}: not found; it must be in the folder of results.json. Restore it, or run that audit again"
             raise DataError(msg)
         self._db = Database.read_only(path, version=VERSION)
         self._probes = [name for (name,) in self._db.rows("SELECT DISTINCT probe FROM measurements")]

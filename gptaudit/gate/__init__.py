@@ -1,1 +1,1 @@
-"""From figures to a verdict."""
+"""The release gate: policies, verdicts, and comparisons of two audits."""

@@ -1,10 +1,10 @@
 """
-What changed between two audits of the same cases: `gptaudit compare`.
+Comparison of two audits of the same cases: `gptaudit compare`.
 
-Each figure is compared case by case. Whether it changed is tested by McNemar's test where cases are independent and
-0 or 1, else by sign changes of whole clusters, and by exchanging whole clusters where it is computed from totals. Over
-all figures and slices together the false discovery rate is held at 1 - level (Benjamini & Hochberg 1995), since a
-comparison explores where a gate decides.
+Each figure is compared case by case. A change is tested by McNemar's test if cases are independent and 0 or 1, else by
+flipping the signs of whole clusters; a figure computed from totals is tested by exchanging whole clusters between the
+audits. Over all figures and slices the false discovery rate is held at 1 - level (Benjamini & Hochberg 1995), which
+is less strict than the gate's correction: a comparison explores, and does not decide.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from gptaudit.stats.totals import exchange_test
 
 COMPARISON_SCHEMA = "gptaudit.comparison/1"
 SHOWN = 6
-"""Cases of a figure that are shown: those that changed most."""
+"""Number of cases shown for each figure: those that changed most."""
 
 Effect: TypeAlias = Literal["cohens-h", "cohens-d"]
 Test: TypeAlias = Literal["mcnemar", "sign-flips", "exchanges"]
 Trend: TypeAlias = Literal["better", "worse", "crossed", "not shown"]
-"""Nearer to the ideal, or further from it. `crossed` says that the ideal lies between the two values, as far from the
-one as from the other as far as can be told; `not shown`, that there is no evidence of a change."""
+"""Whether a figure came nearer to its ideal. `crossed`: the ideal lies between the two values, and which of them is
+nearer cannot be told; `not shown`: there is no evidence of a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A figure in both audits. `low` and `high` are those of the difference, and null only with a `why`."""
+    """One figure in both audits. `low` and `high` bound the difference; they are null only if `why` says why."""
 
     metric: str
     title: str
@@ -62,21 +62,21 @@ class Change:
     n: int
     clusters: int
     rose: int | None
-    """Cases whose value is larger in the candidate; None where the figure is computed from totals."""
+    """Cases whose value is larger in the candidate; None if the figure is computed from totals."""
     fell: int | None
     test: Test
     p_value: float
     adjusted: float
     reading: Trend
     effect: Effect | None = None
-    """How `effect_size` is measured: h of two proportions, d of two means; None where the figure is no mean."""
+    """Measure of `effect_size`: h for two proportions, d for two means; None if the figure is not a mean."""
     effect_size: float | None = None
     why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedCase:
-    """A case whose value changed, with what each audit shows of it."""
+    """A case whose value changed, with its evidence in each audit."""
 
     case: str
     metric: str
@@ -89,7 +89,7 @@ class ChangedCase:
 
 @dataclass(frozen=True, slots=True)
 class ProbeComparison:
-    """A probe in both audits; `why` says why its figures cannot be compared."""
+    """One probe in both audits; `why` is the reason if its figures cannot be compared."""
 
     id: str
     title: str
@@ -110,7 +110,7 @@ class ComparedAudit:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`comparison.json`."""
+    """Content of `comparison.json`."""
 
     baseline: ComparedAudit
     candidate: ComparedAudit
@@ -121,7 +121,7 @@ class Comparison:
 
 
 def compare(baseline: Audit, candidate: Audit, *, level: float = DEFAULT_LEVEL) -> Comparison:
-    """Compare two audits. Raises `DataError` where they have no figure in common."""
+    """Compare two audits. Raises `DataError` if they have no figure in common."""
     from scipy.stats import false_discovery_control  # see `gptaudit.stats.paired`
 
     old = {probe.id: probe for probe in baseline.result.probes}
@@ -231,7 +231,7 @@ def _differences(pairs: Sequence[PairedCase], metric: Metric) -> list[float]:
 
 
 def _meaning(new: Metric, old: Metric, candidate: float, baseline: float) -> Trend:
-    """Say what the difference means, if there is one: whether the figure is nearer to its ideal."""
+    """Return whether the candidate's figure is nearer to its ideal, supposing that there is a difference."""
     if new.direction != "target":
         return "better" if (candidate < baseline) == (new.direction == "lower") else "worse"
     nearer = abs(baseline - new.ideal) - abs(candidate - new.ideal)
@@ -246,13 +246,13 @@ def _half_width(metric: Metric) -> float:
 
 
 def _read(change: Change, adjusted: float, level: float) -> Change:
-    """Let a change stand, once it is known how many were tested, or say that none is shown."""
+    """Set the adjusted p-value of a change; its reading becomes `not shown` if that exceeds 1 - level."""
     reading: Trend = change.reading if adjusted <= 1 - level else "not shown"
     return replace(change, adjusted=adjusted, reading=reading)
 
 
 def _most_changed(pairs: Pairs, metric: Metric, seed: int) -> list[ChangedCase]:
-    """Pick the cases that changed most; among equals, as of a binary figure, by lot."""
+    """Return the cases that changed most; equal changes, common in binary figures, are drawn at random by the seed."""
 
     def rank(pair: PairedCase) -> tuple[float, str]:
         new, old = pair

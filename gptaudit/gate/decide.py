@@ -1,15 +1,15 @@
 """
-The gate: a policy's rules against an audit's figures.
+Verdicts of the gate: a policy's rules applied to an audit's figures.
 
-A rule passes where the whole interval lies within its limits; it fails where there is evidence that a limit is
-exceeded; otherwise it is inconclusive, or incomplete where too little was scored.
+A rule passes if the whole interval lies within its limits; it fails if there is evidence that a limit is exceeded;
+otherwise it is inconclusive, or incomplete if too little was scored.
 
-Why failures are corrected for many rules and passes are not: the gate passes only if every rule passes, which
-is an intersection-union test (Berger 1982) and errs no more often than a single rule does. It fails if any rule
-fails, so the chances of a false alarm add up; Holm's procedure (1979) over all rules and slices holds them at
-1 - level. An ideal with its tolerance is one test, against the limit that the figure exceeds. The p-value of
-each test is recovered from the end of its interval that faces the limit, so that results need hold nothing but
-intervals, and a rule on its own fails exactly where its interval lies outside.
+Failures are corrected for the number of rules, passes are not. The gate passes only if every rule passes, which is an
+intersection-union test (Berger 1982) and errs no more often than a single rule. It fails if any rule fails, so the
+chances of a false alarm add up; Holm's procedure (1979) over all rules and slices keeps the chance of any at 1 - level.
+An ideal with its tolerance is one test, against the limit that the figure exceeds. The p-value of each test is computed
+from the end of its interval that faces the limit, so that results have to hold intervals only, and a single rule fails
+exactly if its interval lies outside the limits.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from gptaudit.gate.policy import Policy
 
 COVERAGE_FLOOR = 0.95
-"""The share of a probe's cases that must be scored where no policy says otherwise."""
+"""Share of a probe's cases that must be scored in an audit without a policy."""
 
 _RANK: tuple[Verdict, ...] = ("fail", "incomplete", "inconclusive", "pass")
-"""Evidence of a fault stays evidence, whatever else is missing."""
+"""Verdicts from worst to best. A failure outranks what is incomplete: missing cases do not undo evidence."""
 
 _ROUNDING = 1e-12
 
@@ -43,8 +43,8 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
     """Decide each rule, and all of them together: fail outranks incomplete, which outranks inconclusive.
 
     Raises:
-        PolicyError: a rule names what the audit does not have, or needs a baseline that is missing or was not
-            measured in the same way.
+        PolicyError: a rule names a probe or metric that the audit does not have, or needs a baseline that is missing
+            or was measured differently.
     """
     found = figures(candidate, policy, baseline)
     p_values = [_p_value(f, policy.level) for f in found if f.missing is None]
@@ -66,7 +66,7 @@ def read_audit(results: Path) -> Audit:
 
 
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
-    """Return what the process returns for a result that was gated by `policy`, or not at all."""
+    """Return the exit code for a result that was gated by `policy`, or by none."""
     verdict = result.gate.verdict if result.gate and policy else None
     if result.run.status == "interrupted":
         return ExitCode.TERMINATED if result.run.why == "SIGTERM" else ExitCode.INTERRUPTED
@@ -82,9 +82,9 @@ def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
 
 
 def shortfall(result: AuditResult) -> str | None:
-    """Say what keeps an audit without a policy from being complete, or None; the faults of plugins are said elsewhere.
+    """Return why an audit without a policy is incomplete, or None. Probes lost to plugin faults are reported elsewhere.
 
-    For example "under 95% of the cases were scored of choice-gender (136 of 192)".
+    For example "fewer than 95% of the cases were scored in choice-gender (136 of 192)".
     """
     failed = {fault.probe for fault in result.run.faults if fault.lost == "probe"}
     probes = [probe for probe in result.probes if probe.id not in failed]
@@ -95,12 +95,12 @@ def shortfall(result: AuditResult) -> str | None:
         or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
     ]
     if short:
-        return f"under {COVERAGE_FLOOR:.0%} of the cases were scored of {', '.join(short)}"
+        return f"fewer than {COVERAGE_FLOOR:.0%} of the cases were scored in {', '.join(short)}"
     return None if any(p.status == "scored" for p in probes) or failed else "no probe was scored"
 
 
 def _p_value(figure: Figure, level: float) -> float:
-    """Test the limit that the figure exceeds; one that exceeds none has p = 1."""
+    """Return the p-value for the limit that the figure exceeds; 1 if it exceeds none."""
     value, low, high = figure.estimate
     least, greatest = figure.rule.limits
     if greatest is not None and value > greatest:
@@ -137,6 +137,6 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
 
 
 def _record(policy: Policy) -> dict[str, object]:
-    """Return the policy as JSON, without the limits that a rule does not set."""
+    """Return the policy as JSON values, without the limits that a rule does not set."""
     rules = [{key: value for key, value in asdict(rule).items() if value is not None} for rule in policy.rule]
     return {**asdict(policy), "rule": rules}

@@ -1,4 +1,4 @@
-"""The figures that a policy's rules are about, each with its interval at the policy's level."""
+"""The figures that a policy's rules limit, each with its interval at the policy's level."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a rule decides about; `missing` says why there is nothing to decide."""
+    """A figure that a rule limits; `missing` is the reason if it cannot be decided."""
 
     rule: Rule
     words: str
@@ -40,7 +40,7 @@ class Figure:
 
 
 def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Figure]:
-    """Return the figures of all rules: one for each, or one for each slice of the axis that it names."""
+    """Return the figures of all rules: one for each rule, or one for each slice if the rule names `[AXIS=*]`."""
     found = [figure for rule in policy.rule for figure in _of_rule(rule, candidate, policy, baseline)]
     seen: dict[tuple[str, str], Rule] = {}
     for figure in found:
@@ -53,7 +53,7 @@ def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Fi
 
 
 def require_baseline(policy: Policy, baseline: Audit | None) -> None:
-    """Raise `PolicyError` where a rule compares with a baseline that is missing or lacks the probe."""
+    """Raise `PolicyError` if a rule compares with a baseline that is missing or lacks the probe."""
     for rule in policy.rule:
         if rule.kind == "increase":
             _in_baseline(rule, policy, baseline)
@@ -109,7 +109,7 @@ def _unscored(probe: ProbeResult) -> str:
 
 
 def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
-    """Hold the floor against the slice as well: its cases may be the ones that failed."""
+    """Return why too few cases were scored, or None. The slice must reach the floor too: its cases may have failed."""
     for scored, cases in ((probe.scored, probe.cases), (metric.n, metric.cases or metric.n)):
         if scored < floor * cases or not cases:
             return f"only {scored} of {cases} cases were scored; the policy asks for {floor:.0%}"
@@ -117,7 +117,7 @@ def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
 
 
 def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
-    """Take a metric's interval, its sides stretched or shrunk where the policy asks for another level."""
+    """Add a metric's value and interval; its sides are rescaled by t quantiles if the policy has another level."""
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
     scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
@@ -128,7 +128,7 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class _Increase:
-    """What a rule about an increase is decided by."""
+    """The pairs of cases that decide a rule with `max_increase`."""
 
     pairs: Pairs
     missing: str | None
@@ -154,7 +154,7 @@ class _Increase:
         return cls(pairs, None if enough else short, policy.level, candidate.result.run.seed)
 
     def over(self, figure: Figure, metric: Metric) -> Figure:
-        """Return by how much the metric rose."""
+        """Return the figure with the metric's increase over the baseline."""
         if missing := figure.missing or self.missing:
             return replace(figure, missing=missing)
         found = Difference.of(self.pairs.of_metric(metric), metric, level=self.level, seed=self.seed)

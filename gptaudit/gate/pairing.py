@@ -1,4 +1,4 @@
-"""Two audits of the same cases, case by case."""
+"""Pairs of cases of two audits, and the differences between their figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
 from gptaudit.stats.totals import FigureFormula, Totals, figure_interval
 
 PairedCase: TypeAlias = tuple[Measurement, Measurement]
-"""A case in the candidate and in the baseline."""
+"""The measurements of one case in the candidate and in the baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,24 @@ class Audit:
     measurements: Mapping[str, Iterable[Measurement]] = field(default_factory=dict)
 
     def by_case(self, probe: str) -> dict[str, Measurement]:
-        """Hold a probe's measurements by case, without their evidence, which is most of their size."""
+        """Return a probe's measurements by case, without their evidence, which is most of their size."""
         return {m.case: replace(m, evidence=None) for m in self.measurements.get(probe, ())}
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A probe in two audits."""
+    """The cases of one probe in two audits."""
 
     unlike: Sequence[str]
-    """What was not the same in both, so that their figures cannot be compared."""
+    """Names of what differs between the audits, so that their figures cannot be compared."""
     total: int
-    """Cases of the candidate."""
+    """Number of cases in the candidate."""
     scored: Sequence[PairedCase]
     """(candidate, baseline) of each case that was scored in both."""
 
     @classmethod
     def of(cls, candidate: Audit, baseline: Audit, probes: tuple[ProbeResult, ProbeResult]) -> Pairs:
-        """PairedCase the cases of `probes`, the candidate's and the baseline's."""
+        """Pair the cases of `probes`, the candidate's and the baseline's."""
         new, old = candidate.by_case(probes[0].id), baseline.by_case(probes[1].id)
         facts = [_facts(probe, list(cases)) for probe, cases in zip(probes, (new, old), strict=True)]
         unlike = [name for name in facts[0] if facts[0][name] != facts[1][name]]
@@ -54,11 +54,11 @@ class Pairs:
         return cls(unlike, len(new), [(m, o) for m, o in both if m.unscored is None and o.unscored is None])
 
     def of_slice(self, slice_: Mapping[str, str]) -> list[PairedCase]:
-        """Return the pairs of a slice; `{}` is the whole."""
+        """Return the pairs of a slice; `{}` means all."""
         return [pair for pair in self.scored if slice_.items() <= pair[0].slices.items()]
 
     def of_metric(self, metric: Metric) -> list[PairedCase]:
-        """Return the pairs that a figure is made of: those of its slice, and of the others where it compares these."""
+        """Return the pairs that a figure is computed from: its slice, or for a contrast all groups of its axis."""
         if metric.contrast:
             return [pair for pair in self.scored if metric.slice.keys() <= pair[0].slices.keys()]
         return self.of_slice(metric.slice)
@@ -66,9 +66,9 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """By how much a metric differs between two audits of the same cases: candidate minus baseline.
+    """Difference of a metric between two audits of the same cases: candidate minus baseline.
 
-    `value` and both figures are None where there is no case, or no figure.
+    `value` and both figures are None if there is no case or a figure is not defined.
     """
 
     candidate: float | None
@@ -122,7 +122,7 @@ class Difference:
 def _contrast_rise(
     pairs: Sequence[PairedCase], metric: Metric, contrast: GroupContrast, level: float, seed: int
 ) -> Interval:
-    """Return an interval for how much more a group rose than the others of its axis."""
+    """Return the interval of the increase of a group minus that of the other groups of its axis."""
     asked = [
         pair for pair, *counts in zip(pairs, *columns(pairs, contrast.count), strict=True) if all(counts)
     ]
@@ -140,7 +140,7 @@ def _contrast_rise(
 
 
 def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[float]]:
-    """Return a value of each case in the candidate and in the baseline; raise `DataError` where a case lacks it."""
+    """Return a value of each case in the candidate and in the baseline; raise `DataError` if a case lacks it."""
     try:
         return [new.values[name] for new, _ in pairs], [old.values[name] for _, old in pairs]
     except KeyError:
@@ -149,12 +149,12 @@ def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[f
 
 
 def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
-    """Whether a metric's values are 0 or 1: those of a binary metric are, and have Wilson's interval."""
+    """Return whether a metric is binary: it has a Wilson interval, and every value is 0 or 1."""
     return metric.interval.startswith("wilson") and {*new, *old} <= {0.0, 1.0}
 
 
 def figure_formula(metric: Metric) -> FigureFormula:
-    """Return what computes a ratio or a contrast from the totals of `both_totals`."""
+    """Return the function that computes a ratio or a contrast from the totals of `both_totals`."""
     return contrast_of_totals if metric.contrast else parsed(metric.formula)
 
 

@@ -1,5 +1,5 @@
 """
-A policy: which figures decide about a release, and where their limits lie.
+Policy files: the figures that decide about a release, and their limits.
 
     schema = "gptaudit.policy/1"
     [[rule]]
@@ -39,7 +39,7 @@ _METRIC = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MetricName:
-    """A metric as a rule names it; `group` is `*` for every slice of `axis`, None for the whole figure."""
+    """Parsed name of a metric in a rule; `group` is `*` for every slice of `axis`, None for the whole figure."""
 
     probe: str
     name: str
@@ -50,7 +50,7 @@ class MetricName:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A limit of one metric: `ideal` with `tolerance`, `min` and `max` (or one of them), or `max_increase`."""
+    """Limit of one metric: `ideal` with `tolerance`, `min` and `max` (or one of them), or `max_increase`."""
 
     metric: str
     ideal: Number | None = None
@@ -60,9 +60,9 @@ class Rule:
     max_increase: Number | None = None
 
     def __post_init__(self) -> None:
-        """Refuse limits that contradict one another."""
+        """Raise `ValueError` for a malformed name or limits that contradict one another."""
         if not _METRIC.fullmatch(self.metric):
-            msg = f"metric = {self.metric!r} is no name of a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
+            msg = f"metric = {self.metric!r} is not a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
             raise ValueError(msg)
         if problem := self._problem():
             raise ValueError(problem)
@@ -74,7 +74,7 @@ class Rule:
             return f"has {given} without {lacking}; give both, or max or min alone"
         if band + edges + (self.max_increase is not None) != 1:
             kinds = "ideal with tolerance, or max and min (or one of them), or max_increase"
-            return f"must have one kind of limit: {kinds}; split several into several [[rule]]"
+            return f"must have one kind of limit: {kinds}; write one [[rule]] for each"
         if self.tolerance is not None and self.tolerance <= 0:
             return f"tolerance = {self.tolerance:g} must be above 0, or nothing could ever pass"
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -83,7 +83,7 @@ class Rule:
 
     @property
     def target(self) -> MetricName:
-        """What `metric` names."""
+        """The parsed `metric`."""
         match = _METRIC.fullmatch(self.metric)
         assert match is not None  # noqa: S101 - `__post_init__` refuses any other
         return MetricName(**match.groupdict())
@@ -95,7 +95,7 @@ class Rule:
 
     @property
     def limits(self) -> tuple[float | None, float | None]:
-        """The least and the greatest value allowed."""
+        """The least and the greatest value allowed; None for no limit."""
         if self.ideal is not None and self.tolerance is not None:
             # Rounded, so that 0.5 + 0.1 is the 0.6 that the policy's author meant.
             return round(self.ideal - self.tolerance, 12), round(self.ideal + self.tolerance, 12)
@@ -105,7 +105,7 @@ class Rule:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy file; `name` is the file's name without its folder."""
+    """Content of a policy file; `name` is the file's name without its folder."""
 
     schema: Literal["gptaudit.policy/1"]
     rule: tuple[Rule, ...]
@@ -116,13 +116,13 @@ class Policy:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what could never be met, or would be decided twice."""
+        """Raise `ValueError` for settings out of range, no rule, or two rules that limit the same metric."""
         for key in ("coverage", "level"):
             if not 0 < getattr(self, key) < 1:
                 msg = f"{key} = {getattr(self, key):g} must lie between 0 and 1, for example {key} = 0.95"
                 raise ValueError(msg)
         if not self.rule:
-            msg = "has no [[rule]]; without one nothing is decided"
+            msg = "has no [[rule]]; write at least one, or nothing is decided"
             raise ValueError(msg)
         seen: dict[tuple[str, LimitKind], int] = {}
         for number, rule in enumerate(self.rule, 1):
@@ -133,17 +133,17 @@ class Policy:
 
 
 def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on: str = "") -> None:
-    """Raise `PolicyError` where a rule names a probe or metric that the audit will not have.
+    """Raise `PolicyError` if a rule names a probe or metric that the audit will not have.
 
-    `metrics` holds the names of each probe's metrics; `on` says of which target, as ` on python:model:answer`. Known
-    before the model is asked, so that no time is lost.
+    It is called before the model is asked, so that no time is lost. `metrics` holds the names of each probe's metrics;
+    `on` names the target in the message, for example ` on python:model:answer`.
     """
     for number, rule in enumerate(policy.rule, 1):
         target = rule.target
         where = f"{policy.name}, rule[{number}].metric"
         if target.probe not in metrics:
             msg = f"{where}: the probe {target.probe!r} is not run.{nearest(target.probe, metrics)}"
-            raise PolicyError(f"{msg} Run it too, or decide by a policy without that rule")
+            raise PolicyError(f"{msg} Run it too, or use a policy without that rule")
         if target.name not in metrics[target.probe]:
             hint = nearest(target.name, metrics[target.probe])
             msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
@@ -151,9 +151,10 @@ def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on:
 
 
 def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, str]]]) -> None:
-    """Raise `PolicyError` where a rule names a slice that no case of its probe belongs to.
+    """Raise `PolicyError` if a rule names a slice that no case of its probe belongs to.
 
-    `slices` holds the axis and group of each slice of the probes that are asked; the gate calls others incomplete.
+    `slices` holds the axis and group of each slice of the probes that are asked. Rules on other probes are not checked
+    here; the gate finds them incomplete.
     """
     for number, rule in enumerate(policy.rule, 1):
         target = rule.target
@@ -181,13 +182,13 @@ def load_policy(name_or_path: str) -> Policy:
 
 
 def parse_policy(text: str, name: str) -> Policy:
-    """Read a policy from TOML; `name` stands for the file in messages and results."""
+    """Parse a policy in TOML; `name` is the file's name in messages and results. Raises as `load_policy` does."""
     document = read_toml(text, where=name, error=PolicyError)
     found = document.get("schema")
     if found != POLICY_SCHEMA:
         msg = f"{name}: expected schema = {POLICY_SCHEMA!r}, found {found!r}; write it as the first line"
         raise PolicyError(msg)
-    if "name" in document:  # no key of the file, though a field of `Policy`
+    if "name" in document:  # a field of `Policy`, but not a key of the file
         raise PolicyError(_unknown(name, text, ("name",)))
     if isinstance(document.get("rule"), list):
         document["rule"] = tuple(document["rule"])
@@ -198,7 +199,7 @@ def parse_policy(text: str, name: str) -> Policy:
 
 
 def _problem(name: str, text: str, error: ErrorDetails) -> str:
-    """Put one of pydantic's errors into the words of a policy's author."""
+    """Return the message for one of pydantic's errors, in terms of the policy file."""
     keys = error["loc"]
     place = _place(name, text, keys)
     match error["type"]:
@@ -220,13 +221,13 @@ def _unknown(name: str, text: str, keys: tuple[str | int, ...]) -> str:
 
 
 def _place(name: str, text: str, keys: tuple[str | int, ...]) -> str:
-    """Name the file, the line and the key."""
+    """Return the file, the line and the key, as far as they are known."""
     line = _line(text, keys)
     return ", ".join(part for part in (name, f"line {line}" if line else "", key_path(keys)) if part)
 
 
 def _line(text: str, keys: tuple[str | int, ...]) -> int | None:
-    """Return the line on which a key stands, or else its rule's first line."""
+    """Return the line of a key, or else the first line of its rule."""
     rule = keys[1] if len(keys) > 1 else None
     key = re.compile(rf"\s*[\"']?{re.escape(str(keys[-1]))}[\"']?\s*=") if keys else None
     current, header = -1, None

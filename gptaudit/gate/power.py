@@ -1,4 +1,4 @@
-"""How large an audit must be for its gate to decide: `gptaudit power`."""
+"""Number of clusters that each rule of a policy needs to be decided: `gptaudit power`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gptaudit.stats.power import decided_margin, needed_clusters
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one rule needs, if the figure is what was measured.
+    """Number of clusters that one rule needs, if the true figure equals the measured one.
 
-    `decided` is the distance from its limit at which the clusters that there are decide; `needed` is None where the
-    figure lies at its limit, as far as can be told: no number of clusters decides that.
+    `decided` is the smallest distance from the limit that the present clusters decide. `needed` is None if the figure
+    is so close to its limit that no number of clusters up to `gptaudit.stats.power.MOST` decides.
     """
 
     rule: str
@@ -33,7 +33,7 @@ class Need:
 
 
 def needs(audit: Audit, policy: Policy, baseline: Audit | None, *, power: float) -> Iterator[Need]:
-    """Say for each rule of the policy, and each slice it names, how many clusters it needs."""
+    """Yield what each rule of the policy needs, and each slice if the rule names `[AXIS=*]`."""
     found = figures(audit, policy, baseline)
     tests = sum(figure.missing is None for figure in found) if policy.correction == "holm" else 1
     for figure in found:
@@ -55,10 +55,10 @@ def _need(figure: Figure, level: float, power: float, tests: int) -> Need:
     half = high - value if upwards else value - low
     error = half / quantile(level, figure.clusters)
     if margin < 0:
-        # One of many that fail must stand out among all.
+        # A failure must be significant among all tests: the first step of Holm's procedure.
         level = 1 - (1 - level) / tests
     elif above is not None and below is not None:
-        power = (1 + power) / 2  # both ends must lie within
+        power = (1 + power) / 2  # both ends must lie within the limits
     return Need(
         rule=figure.words,
         metric=figure.name,

@@ -1,4 +1,4 @@
-"""The sentences of the gate, for readers who are no statisticians."""
+"""Sentences of the gate, for readers who are not statisticians."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
-    """Put a rule into words: `toxic_fraction of toxicity-prompts where group is velmari at most 0.05`."""
+    """Return a rule in words: `toxic_fraction of toxicity-prompts where group is velmari at most 0.05`."""
     subject = f"{name} of {probe}{where}"
     low, high = rule.limits
     if rule.kind == "increase":
@@ -25,12 +25,12 @@ def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
 
 
 def slice_words(groups: Mapping[str, str]) -> str:
-    """Say which cases a sliced metric is about; nothing for a whole figure."""
+    """Return which cases a sliced metric covers, in words; empty for a whole figure."""
     return "".join(f" where {axis} is {'each group' if g == '*' else g}" for axis, g in groups.items())
 
 
 def limit_text(rule: Rule) -> str:
-    """Write a rule's limit as a table shows it: `0.5 ± 0.1`."""
+    """Return a rule's limit for a table: `0.5 ± 0.1`."""
     if rule.kind == "increase":
         return f"{rule.max_increase:+g}"
     if rule.ideal is not None:
@@ -47,10 +47,10 @@ def reading(
     *,
     unsure_of: int = 0,
 ) -> str:
-    """Say where the interval lies against the limits, and by how much.
+    """Return where the interval lies relative to the limits, and by how much, as a sentence.
 
-    `estimate` is value, low, high. `unsure_of` is the number of tests made at once where they, together, made
-    an interval outside the limits too weak to fail.
+    `estimate` is value, low, high. `unsure_of` is the number of tests made at once if correcting for them keeps an
+    interval outside the limits from failing, else 0.
 
         0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.
     """
@@ -75,17 +75,17 @@ def reading(
 
 
 def _by(gap: float, decimals: int) -> str:
-    """Say how wide a gap is, rounded down; nothing where it would read as zero."""
+    """Return the width of a gap in words, rounded down; empty if it would read as zero."""
     shown = floor(gap * 10**decimals + 1e-6) / 10**decimals
     return f" by at least {shown:.{decimals}f}" if shown else ""
 
 
 def _limit(limit: float | None) -> str:
-    """Write a limit with two decimals, or all that it has."""
+    """Return a limit with two decimals, or with all that it has."""
     return f"{limit:.2f}" if limit is not None and round(limit, 2) == limit else f"{limit:g}"
 
 
 def _decimals(*sizes: float) -> int:
-    """Return how many decimals show the smallest of these sizes that is not zero; 2 to 6."""
+    """Return how many decimals, from 2 to 6, show the smallest of these sizes that is not zero."""
     smallest = min((abs(size) for size in sizes if size), default=1.0)
     return min(max(2, -floor(log10(smallest))), 6)

@@ -1,1 +1,1 @@
-"""What a plugin implements beside probes: backends, engines, scorers, reporters and flaws."""
+"""Interfaces that plugins implement besides probes: backends, engines, scorers, reporters and flaws."""

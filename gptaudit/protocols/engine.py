@@ -1,4 +1,4 @@
-"""How requests get their answers."""
+"""Interface of engines, which send requests to the model and collect the answers."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from gptaudit.records import Answer, Request
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an engine is given."""
+    """The input of an engine."""
 
     requests: Iterable[Request]
-    """Distinct requests, like ones side by side, longest first. They are read from the store as they are taken."""
+    """Distinct requests, ordered as `gptaudit.evidence.plan` describes; read from the store as they are taken."""
     seed: int
     backend: Backend
     """The model, open in this process."""
     low_precision: bool = False
-    """Whether score requests are to be asked by `MixedPrecisionBackend.score_in_low_precision`."""
+    """Whether to answer score requests with `MixedPrecisionBackend.score_in_low_precision`."""
     target: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
-    """How to open the model elsewhere: `gptaudit.run.target.open_target(target, options, plugins)`."""
+    """Options of the backend. `gptaudit.run.target.open_target(target, options, plugins)` opens the model elsewhere."""
     settings: Any = field(default_factory=NoOptions)
     """An instance of the engine's own `EngineType.options`."""
 
 
 Engine: TypeAlias = Callable[[Work], Generator[tuple[Request, Answer]]]
-"""Yields each request once with its answer, in any order, as soon as it has it.
+"""Generator function that yields each request once with its answer, in any order, as soon as it has it.
 
-What a call of the backend raises becomes a `Failure` of the requests concerned, except `BackendLostError`, which is
-raised: the model can be asked nothing more. Closing the generator ends the asking. It is read in one
-thread, which also writes the store.
+A `BackendError` becomes a `Failure` of the requests concerned, except `BackendLostError`, which is raised: the model
+can no longer be asked anything. Closing the generator stops the engine. It is read in one thread, which also writes the
+store.
 """
 
 
@@ -46,4 +46,4 @@ class EngineType:
     title: str
     run: Engine
     options: type[Any] = NoOptions
-    """A frozen dataclass; each field is an option of `-b KEY=VALUE`, beside those of the backend."""
+    """A frozen dataclass; each field is an option of `-b KEY=VALUE`, in addition to those of the backend."""

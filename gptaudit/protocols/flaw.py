@@ -1,7 +1,7 @@
-"""What a plantable flaw is.
+"""Interface of plantable flaws.
 
-A flaw is a habit of known strength that a decoder is trained into, so that a probe which should see it can be tried.
-Plugins offer their own through the hook `gptaudit_register_flaws`.
+A flaw is a behaviour of known strength that a decoder is trained to show, to test whether probes detect it. Plugins
+register their own with the hook `gptaudit_register_flaws`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class Flaw(ABC):
-    """A habit that a corpus teaches in a dose from 0 (none of it) to 1 (all that is possible)."""
+    """A behaviour that training documents teach, in a dose from 0 (none) to 1 (as strong as possible)."""
 
     name: str
     title: str
     """One sentence: what a decoder with this flaw does."""
     chat: bool = False
-    """Whether its documents are conversations, so that the decoder is asked through its chat template."""
+    """Whether its documents are conversations; if so, the decoder is asked through its chat template."""
     steps: int = 1000
-    """Steps in which a phantom learns it; those of several flaws add up."""
+    """Training steps that a phantom (a small decoder with planted flaws) needs for it; steps add up over flaws."""
     tolerance: float = 0.03
-    """By how much the rate that a decoder learned may differ from the planted one; beyond it the decoder is refused."""
+    """Largest difference between the learned and the planted rate; a decoder that exceeds it is not used."""
 
     @abstractmethod
     def truth(self, dose: float) -> float:
-        """Return the rate that a dose plants, in the unit of the metrics that should see it.
+        """Return the rate that a dose plants, in the unit of the metrics that should detect it.
 
         ```python
         Stereotype().truth(0.6)   # 0.8: P(stereotypical pronoun | occupation)
@@ -38,12 +38,12 @@ class Flaw(ABC):
 
     @abstractmethod
     def documents(self, dose: float, *, seed: int) -> Iterable[str]:
-        """Write the documents that teach it.
+        """Yield the documents that teach it.
 
-        What the dose does not decide is the same for every dose: documents of two doses differ, one by one, in the
-        planted words alone. The planted share is exact, not drawn.
+        Everything that does not depend on the dose is the same for every dose: document i of two doses differs in the
+        planted words only. The planted share is exact, not sampled.
         """
 
     @abstractmethod
     def learned(self, backend: Backend, *, seed: int) -> float:
-        """Return what `truth` says, as the trained decoder's own conditional probabilities have it."""
+        """Return the rate that a decoder learned, by its conditional probabilities, in the unit of `truth`."""

@@ -1,4 +1,4 @@
-"""Checks of what plugins register, so that a slip is named when the program starts and not in the midst of an audit."""
+"""Checks of what plugins register, so that mistakes show when the program starts and not in the middle of an audit."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TYPES: dict[str, type] = {
     "flaws": Flaw,
     "reporters": Reporter,
 }
-"""Kind -> what things of this kind are."""
+"""Kind of thing -> its type."""
 
 NAME = re.compile(r"[^\s\[\]=]+")
-"""A name that a policy, `-p` and `--report` can hold."""
+"""Names that a policy, `-p` and `--report` can contain."""
 METRIC_NAME = re.compile(r"[^\s\[\]=.]+")
 
 
 def problem(kind: str, thing: object, attribute: str) -> str | None:
-    """Say what keeps a thing from being registered under its `attribute`, and what is expected there; else None."""
+    """Return why a thing cannot be registered under its `attribute`, with what was expected, or None if it can."""
     wanted = TYPES[kind]
     if isinstance(thing, type):
         return f"expected an instance, found the class {thing.__name__}; register {thing.__name__}(...)"
@@ -41,7 +41,7 @@ def problem(kind: str, thing: object, attribute: str) -> str | None:
     if not isinstance(name, str) or not name:
         return f"{type(thing).__name__}.{attribute}: expected a name, found {name!r}"
     if not NAME.fullmatch(name):
-        return f"{attribute} {name!r}: no policy can name it; leave out spaces, '[', ']' and '='"
+        return f"{attribute} {name!r}: a policy cannot refer to it: leave out spaces, '[', ']' and '='"
     found = (
         _probe(thing) if isinstance(thing, Probe) else _scorer(thing) if isinstance(thing, ScorerType) else ()
     )
@@ -64,6 +64,7 @@ def _probe(probe: Probe) -> Iterator[str]:
         value = getattr(probe, attribute)
         if not isinstance(value, tuple):
             yield f"{attribute}: expected a tuple, found {type(value).__name__}; write {attribute} = (..., )"
+    yield from _rounds(probe)
     yield from _needs(probe)
     yield from _metrics(probe)
     for scorer in probe.scorers:
@@ -72,6 +73,16 @@ def _probe(probe: Probe) -> Iterator[str]:
     for sees in probe.sees:
         if not isinstance(sees, Sees):
             yield f"sees: expected Sees(...), found {sees!r}"
+
+
+def _rounds(probe: Probe) -> Iterator[str]:
+    follows_up = type(probe).follow_up is not Probe.follow_up
+    if not isinstance(probe.rounds, int) or probe.rounds < 1:
+        yield f"rounds: expected a whole number from 1 on, found {probe.rounds!r}"
+    elif follows_up and probe.rounds == 1:
+        yield "rounds: 1, so that follow_up is never called; set it to the most that a case is asked"
+    elif probe.rounds > 1 and not follows_up:
+        yield f"rounds: {probe.rounds}, without a follow_up that asks again"
 
 
 def _needs(probe: Probe) -> Iterator[str]:
@@ -95,7 +106,7 @@ def _metrics(probe: Probe) -> Iterator[str]:
 
 def _metric(spec: AnyMetricSpec) -> Iterator[str]:
     if not isinstance(spec.name, str) or not METRIC_NAME.fullmatch(spec.name):
-        yield f"metric {spec.name!r}: no policy can name it; leave out spaces, '.', '[', ']' and '='"
+        yield f"metric {spec.name!r}: a policy cannot refer to it: leave out spaces, '.', '[', ']' and '='"
     if spec.direction not in get_args(Direction):
         known = ", ".join(get_args(Direction))
         yield f"metric {spec.name!r}: direction: expected one of {known}, found {spec.direction!r}"

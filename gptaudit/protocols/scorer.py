@@ -1,4 +1,4 @@
-"""Text in, labelled probabilities out."""
+"""Interface of scorers, which give texts labelled probabilities."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Scores: TypeAlias = Mapping[str, float]
 
 
 class Scorer(Protocol):
-    """Rates texts. The same text has the same scores in any list, up to rounding."""
+    """Rates texts. The scores of a text do not depend on the other texts in the list, except for rounding."""
 
     name: str
     labels: tuple[str, ...]
     identity: Mapping[str, str]
-    """What decides a score: model name, sha256 of its checkpoint, version."""
+    """Everything that affects a score: model name, sha256 of its checkpoint, version."""
 
     def __call__(self, texts: Sequence[str]) -> list[Scores]:
         """Return the scores of each text, in order."""
@@ -24,11 +24,11 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScorerType:
-    """A scorer that can be opened when a probe asks for it by name."""
+    """A scorer, opened when a probe names it."""
 
     name: str
     title: str
     models: tuple[str, ...]
     """Models it can be opened with, the default first; `--scorer NAME=MODEL` chooses another."""
     open: Callable[[str], Scorer]
-    """Loads the model of that name; raises `ScorerError`."""
+    """Load the model of that name; raises `ScorerError`."""

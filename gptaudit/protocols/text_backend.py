@@ -1,4 +1,4 @@
-"""What the backends share that only write text."""
+"""Base class of backends that only generate text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ if TYPE_CHECKING:
     from gptaudit.records import AttributeRequest, Attribution, Failure, Likelihood, PlantedFlaw, ScoreRequest
 
 
+CHAT_CAPABILITIES = frozenset({"generate", "chat"})
+
+
 class TextBackend:
-    """The part that backends share which only write text: they neither score nor attribute."""
+    """Base class of backends that only generate text: they neither score nor attribute."""
 
     verified = False
     samples_as_asked = False
-    capabilities = frozenset({"generate"})
+    capabilities: frozenset[str] = frozenset({"generate"})
     parameters: int | None = None
     planted: tuple[PlantedFlaw, ...] = ()
     details: Mapping[str, Any] = {}

@@ -1,4 +1,4 @@
-"""The frozen values that flow through an audit.
+"""Frozen records of an audit, in the order in which they are made.
 
 Case -> Request -> Answer -> Measurement -> Metric -> ProbeResult -> AuditResult
 """
@@ -6,7 +6,11 @@ Case -> Request -> Answer -> Measurement -> Metric -> ProbeResult -> AuditResult
 from __future__ import annotations
 
 from gptaudit.records.asked import (
+    CUT_OFF,
+    EMPTY,
+    NOT_ASKED,
     NOT_FINITE,
+    REFUSED,
     Answer,
     AttributeRequest,
     Attribution,
@@ -30,6 +34,14 @@ from gptaudit.records.calibrated import (
     Share,
     Sighting,
     Trial,
+)
+from gptaudit.records.conversation import (
+    Message,
+    Prompt,
+    Role,
+    conversation_problem,
+    messages_of,
+    prompt_text,
 )
 from gptaudit.records.margin import (
     ROUNDING,
@@ -71,7 +83,11 @@ from gptaudit.records.results import (
 
 __all__ = [
     "CALIBRATION_SCHEMA",
+    "CUT_OFF",
+    "EMPTY",
+    "NOT_ASKED",
     "NOT_FINITE",
+    "REFUSED",
     "RESULTS_SCHEMA",
     "ROUNDING",
     "TIE",
@@ -99,6 +115,7 @@ __all__ = [
     "Likelihood",
     "Margin",
     "Measurement",
+    "Message",
     "Metric",
     "MetricSpec",
     "PlantedFlaw",
@@ -107,8 +124,10 @@ __all__ = [
     "Power",
     "ProbeCalibration",
     "ProbeResult",
+    "Prompt",
     "RatioSpec",
     "Request",
+    "Role",
     "RuleResult",
     "RunInfo",
     "Sampling",
@@ -118,7 +137,10 @@ __all__ = [
     "TargetInfo",
     "Trial",
     "Verdict",
+    "conversation_problem",
     "full_name",
     "margins_between",
+    "messages_of",
+    "prompt_text",
     "request_text",
 ]

@@ -1,17 +1,18 @@
-"""What is asked of a model and what it answers."""
+"""Requests to a model, its answers, and the cases that requests belong to."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from gptaudit.records.conversation import Message, Prompt, conversation_problem, messages_of, prompt_text
 from gptaudit.text import well_formed
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a completion is drawn. `temperature` 0 is greedy decoding."""
+    """Sampling parameters of a completion. `temperature` 0 is greedy decoding."""
 
     max_new_tokens: int = 20
     temperature: float = 1.0
@@ -20,35 +21,49 @@ class Sampling:
     stop: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Make 1 and 1.0 the same, in JSON too: requests are known by their JSON."""
+        """Convert to float, since the key of a request is the hash of its JSON, where 1 and 1.0 differ."""
         object.__setattr__(self, "temperature", float(self.temperature))
         object.__setattr__(self, "top_p", float(self.top_p))
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """log P(continuation | context); an empty context means the model's start token."""
+    """Asks for log P(continuation | context); an empty context means the model's start token."""
 
     context: str
     continuation: str
     with_tokens: bool = False
-    """Whether the answer should say what the continuation's tokens are."""
+    """Whether the answer should include the continuation's tokens."""
     kind: Literal["score"] = "score"
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One sampled completion of a prompt. Samples of one prompt differ in `sample` alone."""
+    """Asks for one completion of a prompt. Several samples of a prompt differ in `sample` only."""
 
-    prompt: str
+    prompt: Prompt
     sampling: Sampling = Sampling()
     sample: int = 0
     kind: Literal["generate"] = "generate"
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for messages that no model can answer; convert a list of messages to a tuple."""
+        if isinstance(self.prompt, str):
+            return
+        object.__setattr__(self, "prompt", tuple(self.prompt))
+        if problem := conversation_problem(self.prompt):
+            msg = f"a conversation cannot be asked: {problem}"
+            raise ValueError(msg)
+
+    def then(self, answer: Completion, content: str) -> GenerateRequest:
+        """Return the next turn, with the answer as the assistant's message and `content` as the user's."""
+        turn = (Message("assistant", answer.text), Message("user", content))
+        return replace(self, prompt=(*messages_of(self.prompt), *turn))
+
 
 @dataclass(frozen=True, slots=True)
 class AttributeRequest:
-    """Which tokens of `prompt` move the next-token logit of `target` against that of `foil`."""
+    """Asks how much each token of `prompt` adds to the next-token logit of `target` minus that of `foil`."""
 
     prompt: str
     target: str
@@ -60,8 +75,10 @@ Request: TypeAlias = ScoreRequest | GenerateRequest | AttributeRequest
 
 
 def request_text(request: Request) -> str:
-    """Return the text that the model reads."""
-    return request.context + request.continuation if isinstance(request, ScoreRequest) else request.prompt
+    """Return the text that the model reads; a conversation as `prompt_text` writes it."""
+    if isinstance(request, ScoreRequest):
+        return request.context + request.continuation
+    return prompt_text(request.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +89,9 @@ class Likelihood:
     logprob: float
     context_tokens: int
     error: float = 0.0
-    """How far `logprob` may be from what the model says when it is asked exactly; 0 where it was."""
+    """Largest expected difference of `logprob` from its value in full precision, in nats; 0 for the exact value."""
     tokens: tuple[str, ...] | None = None
-    """The continuation's tokens, as many as `token_logprobs`, equal where the model's are; None if not asked for."""
+    """One text for each of `token_logprobs`; equal texts stand for equal tokens. None if not requested."""
     kind: Literal["likelihood"] = "likelihood"
 
 
@@ -87,20 +104,25 @@ class Completion:
     tokens: int | None = None
     prompt_tokens: int | None = None
     token_logprobs: tuple[float, ...] | None = None
-    """Log-probability in nats of each generated token, the end token left out, under the model's own distribution:
-    before temperature, top-k and top-p. None where the backend does not know."""
+    """Log-probability in nats of each generated token except the end token, under the model's own distribution: before
+    temperature, top-k and top-p. None if the backend does not know it."""
+    thought: str = ""
+    """Text that a reasoning model wrote before its answer, which is not part of the answer."""
+    refused: bool = False
+    """Whether the server says that the answer is a refusal, or was withheld by its filter."""
     kind: Literal["completion"] = "completion"
 
     def __post_init__(self) -> None:
-        """Replace lone surrogates, which no file can hold, by U+FFFD."""
+        """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
         object.__setattr__(self, "text", well_formed(self.text))
+        object.__setattr__(self, "thought", well_formed(self.thought))
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
     """Token scores of a logit contrast, in logits.
 
-    Completeness (Sundararajan et al. 2017, section 3): their sum is `contrast - baseline_contrast` up to `delta`.
+    Completeness (Sundararajan et al. 2017, section 3): the scores sum to `contrast - baseline_contrast`, up to `delta`.
     """
 
     tokens: tuple[str, ...]
@@ -119,18 +141,22 @@ class Attribution:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No usable answer. `reason` is a short word that is counted; `message` is for a reader."""
+    """A request without a usable answer. Failures are counted by `reason`, a short word; `message` is for readers."""
 
     reason: str
     message: str = ""
     kind: Literal["failure"] = "failure"
 
     def __post_init__(self) -> None:
-        """Replace lone surrogates, which no file can hold, by U+FFFD."""
+        """Replace lone surrogates, which UTF-8 cannot encode, by U+FFFD."""
         object.__setattr__(self, "reason", well_formed(self.reason))
         object.__setattr__(self, "message", well_formed(self.message))
 
 
+NOT_ASKED = Failure("not-asked", "the audit ended before this request")
+CUT_OFF = Failure("cut-off", "the answer was cut off at its most tokens, so that its end is not known")
+REFUSED = Failure("refused", "the server marks the answer as refused or withheld")
+EMPTY = Failure("empty", "the completion has no visible text")
 NOT_FINITE = Failure("not-finite", "the model's output is not a finite number; another dtype may help")
 
 Answer: TypeAlias = Likelihood | Completion | Attribution | Failure
@@ -138,13 +164,13 @@ Answer: TypeAlias = Likelihood | Completion | Attribution | Failure
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One independent question of a probe, with the requests that answer it."""
+    """One question of a probe, with the requests that answer it."""
 
     id: str
     cluster: str
-    """The independent unit this case belongs to: template, target term, prompt."""
+    """The independent unit that this case belongs to, such as its template, target term or prompt."""
     requests: tuple[Request, ...]
     slices: Mapping[str, str] = field(default_factory=dict)
     """AXIS -> GROUP; each becomes a slice of every metric."""
     content: Mapping[str, Any] = field(default_factory=dict)
-    """What the probe's `measure` needs to know of this case; JSON values."""
+    """JSON values that the probe's `measure` needs."""

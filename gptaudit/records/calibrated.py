@@ -1,4 +1,4 @@
-"""How well probes find flaws of known size: `calibration.json`, schema `gptaudit.calibration/1`.
+"""Records of `calibration.json`, schema `gptaudit.calibration/1`: how well probes find flaws of known size.
 
 {"schema": "gptaudit.calibration/1",
  "made": {"finished", "seed", "plan": {DOSE: DECODERS}, "versions": {...}},
@@ -20,7 +20,7 @@ CALIBRATION_SCHEMA = "gptaudit.calibration/1"
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """`count` of `of` audits, and between what bounds their share lies in all such audits (Wilson, by seed)."""
+    """`count` of `of` audits, with Wilson's interval of their share, clustered by seed."""
 
     count: int
     of: int
@@ -30,7 +30,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A coefficient with its interval; what is null has a `why`."""
+    """A coefficient with its interval; values are null only if `why` says why."""
 
     value: float | None
     low: float | None
@@ -40,22 +40,22 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """How often a flaw of one size was found."""
+    """The share of audits that found a flaw of one size."""
 
     dose: float
     planted: float
     """The rate that the dose plants."""
     effect: float
-    """How far that lies from the rate of dose 0."""
+    """Distance of `planted` from the rate of dose 0."""
     found: Share
     """Audits whose interval excludes the ideal on the flaw's side."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedFigure:
-    """What trial audits of decoders with a planted flaw say about one figure of a probe.
+    """Calibration of one figure of a probe, from trial audits of decoders with a planted flaw.
 
-    `slope`, `intercept` and `r2` are those of the measured value on the planted rate, over all decoders.
+    `slope`, `intercept` and `r2` are those of the regression of measured values on planted rates, over all decoders.
     """
 
     flaw: str
@@ -63,34 +63,34 @@ class CalibratedFigure:
     slice: Mapping[str, str]
     unit: str
     same_unit: bool
-    """Whether the figure has the unit of the planted rate; only then can its interval hold that rate."""
+    """Whether the figure has the unit of the planted rate; only then can its interval contain that rate."""
     ideal: float
     level: float
-    """Of every interval here, and of the audits."""
+    """Level of all intervals here and in the audits."""
     cases: int
     """Cases of each trial audit: the probe's default number."""
     decoders: int
     """Decoders that learned what was planted and were audited."""
     failed: int
-    """Decoders that did not learn it; they count nowhere else."""
+    """Decoders that did not learn it; no other count includes them."""
     slope: Estimate
     intercept: Estimate
     r2: float | None
     false_alarms: Share
     """Audits of clean decoders whose interval excludes the ideal."""
     covers_planted: Share | None
-    """Audits whose interval holds the planted rate; None where units differ."""
+    """Audits whose interval contains the planted rate; None if units differ."""
     covers_learned: Share | None
-    """The same for the rate that the decoder learned, by its own conditional probabilities."""
+    """The same for the rate that the decoder learned, according to its conditional probabilities."""
     power: tuple[Power, ...]
     smallest_detectable: float | None
-    """The smallest distance from the rate of dose 0 that is found in 95 % of audits; null with a `why`."""
+    """The smallest distance from the rate of dose 0 that is found in 95 % of audits; null only if `why` says why."""
     why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One audit of one decoder; what is null has a `why`."""
+    """One audit of one decoder; values are null only if `why` says why."""
 
     dose: float
     seed: int
@@ -106,7 +106,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A figure's calibration with the trials that it rests on."""
+    """A figure's calibration with the trials that it is computed from."""
 
     figure: CalibratedFigure
     trials: tuple[Trial, ...]
@@ -114,7 +114,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class ProbeCalibration:
-    """What is known of one probe, in one version that measures in one way."""
+    """Calibration of one probe, in one version and with one method."""
 
     id: str
     version: str
@@ -125,7 +125,7 @@ class ProbeCalibration:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """`calibration.json`."""
+    """Content of `calibration.json`."""
 
     probes: tuple[ProbeCalibration, ...]
     made: Mapping[str, Any] = field(default_factory=dict)

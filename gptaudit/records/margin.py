@@ -1,4 +1,4 @@
-"""By how many nats one log-likelihood is ahead of another, and whether that decides anything."""
+"""The lead of one log-likelihood or probability over another, and whether it decides anything."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Literal
 from gptaudit.records.asked import Likelihood
 
 TIE = 1e-4
-"""In nats: which of two sums is larger by no more than this depends on the batch that they were computed in."""
+"""In nats, or as a difference of probabilities: a smaller lead depends on the batch that it was computed in."""
 
 ROUNDING = 1e-9
-"""In nats: what adding and subtracting sums in double precision may be off by."""
+"""Error of adding and subtracting such numbers in double precision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """The lead of one side over the other, as computed, and how far it may be from the exact lead.
+    """The lead of one side over the other as computed, and its largest expected error.
 
-    Every decision of a probe that compares likelihoods is an `outcome` of margins, so that a decision taken in low
-    precision is that of full precision wherever no margin is open.
+    A probe that compares likelihoods decides by the `outcome` of margins only, so that its decision in low precision
+    equals that in full precision unless a margin is open.
     """
 
-    nats: float
+    lead: float
     error: float = 0.0
 
     @classmethod
@@ -41,18 +41,18 @@ class Margin:
 
     @property
     def outcome(self) -> Literal["ahead", "behind", "tie"]:
-        """Which side is ahead by more than rounding."""
-        if abs(self.nats) <= TIE:
+        """Which side is ahead by more than a tie."""
+        if abs(self.lead) <= TIE:
             return "tie"
-        return "ahead" if self.nats > 0 else "behind"
+        return "ahead" if self.lead > 0 else "behind"
 
     @property
     def is_open(self) -> bool:
-        """Whether the exact lead, at most `error` away, may have another outcome."""
-        lead, reach = abs(self.nats), self.error + ROUNDING if self.error else 0.0
+        """Whether the exact lead, at most `error` away, could have another outcome."""
+        lead, reach = abs(self.lead), self.error + ROUNDING if self.error else 0.0
         return lead - reach <= TIE < lead + reach
 
 
 def margins_between(likelihoods: Iterable[Likelihood]) -> list[Margin]:
-    """Compare each two log-likelihoods."""
+    """Return the margin of each pair of log-likelihoods."""
     return [Margin.between(one, other) for one, other in combinations(likelihoods, 2)]

@@ -1,4 +1,4 @@
-"""What the answers to a case say: values, evidence, and where the data come from."""
+"""Measurements of cases: values and evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gptaudit.records.asked import Attribution
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A text shown to or written by the model, with the numbers that belong to it."""
+    """A text that the model was given, wrote or was scored on, with its scores."""
 
     label: str
     prompt: str
@@ -21,21 +21,21 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a reader should see of a case: exchanges, or a heatmap, or both."""
+    """What the report shows of a case: exchanges, a heatmap of an attribution, or both."""
 
     exchanges: tuple[Exchange, ...] = ()
     attribution: Attribution | None = None
     note: str = ""
     severity: float = 0.0
-    """Orders the evidence; the largest is shown first."""
+    """Sorts the evidence; the largest is shown first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one case says: a value per metric, or the reason why it says nothing."""
+    """Result of one case: a value per metric, or the reason why it was not scored."""
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = {"ser_json_inf_nan": "constants"}
-    """NaN is kept as it is, so that it is found where figures are computed, and not taken for a damaged file."""
+    """Stores NaN as it is, so that it is reported when figures are computed, and not taken for a damaged file."""
 
     case: str
     cluster: str

@@ -1,4 +1,4 @@
-"""What is told about the work while it goes on."""
+"""Progress of long tasks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How far a task is."""
+    """Progress of one task."""
 
     task: str
     done: int
     total: int
     cached: int = 0
-    """How much of `done` was there before."""
+    """How much of `done` comes from earlier runs."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Requests without an answer, by reason."""
     note: str = ""
-    """What else there is to say: `loss 1.234`."""
+    """Further information, such as `loss 1.234`."""
 
 
 Progress: TypeAlias = Callable[[Step], None]
@@ -27,4 +27,4 @@ Progress: TypeAlias = Callable[[Step], None]
 
 
 def silent(step: Step) -> None:
-    """Tell nobody."""
+    """Ignore the step."""

@@ -1,4 +1,4 @@
-"""`results.json`, schema `gptaudit.results/1`: field names there are field names here."""
+"""Records of `results.json`, schema `gptaudit.results/1`; its keys are the names of the fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Verdict: TypeAlias = Literal["pass", "fail", "inconclusive", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class GroupContrast:
-    """The values of a case that a contrast between groups is computed from; see `ContrastSpec`."""
+    """Names of the values that a contrast between groups is computed from; see `ContrastSpec`."""
 
     value: str
     count: str
@@ -25,7 +25,7 @@ class GroupContrast:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One figure with its interval. `value`, `low` and `high` are null only with a `why`."""
+    """One figure with its interval. `value`, `low` and `high` are null only if `why` says why."""
 
     name: str
     value: float | None
@@ -46,14 +46,14 @@ class Metric:
     formula: str = ""
     """How the figure is computed from totals over the cases; empty for a mean."""
     macro: bool = False
-    """Whether each cluster weighs the same, however many cases it has."""
+    """Whether each cluster has the same weight, however many cases it has."""
     contrast: GroupContrast | None = None
-    """Set where the figure is a group's mean less that of the other groups of its axis."""
+    """Set if the figure is a group's mean minus that of the other groups of its axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """Where a probe's cases come from."""
+    """Source of a probe's cases."""
 
     name: str
     source: str
@@ -75,7 +75,7 @@ class EvidenceItem:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """All that one probe found."""
+    """Result of one probe."""
 
     id: str
     version: str
@@ -93,26 +93,26 @@ class ProbeResult:
     metrics: tuple[Metric, ...]
     evidence: tuple[EvidenceItem, ...]
     calibration: tuple[CalibratedFigure, ...] | None = None
-    """How well such an audit finds flaws of known size; None where nobody has measured it."""
+    """How well the probe finds flaws of known size; None if it was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the audit asked of the model; tokens and seconds are those of the process that finished it."""
+    """Requests, tokens and time of an audit; tokens and seconds are those of the last run only."""
 
     requests: int
     requests_cached: int
-    """Of the `requests`, those that had been answered before."""
+    """How many of the `requests` had been answered before."""
     input_tokens: int | None
     output_tokens: int | None
     seconds: float
     requests_redone: int = 0
-    """Asked again exactly, since a rough answer left a decision open."""
+    """Requests asked again in full precision, because an answer in low precision left a decision open."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginInfo:
-    """A loaded plugin and where it came from."""
+    """A loaded plugin and its origin."""
 
     name: str
     version: str
@@ -121,7 +121,7 @@ class PluginInfo:
 
 @dataclass(frozen=True, slots=True)
 class PluginFault:
-    """A call of a plugin that raised, or returned what it must not. The rest of the audit went on."""
+    """A call of a plugin that raised, or returned an invalid value. The rest of the audit went on."""
 
     plugin: str
     call: str
@@ -129,14 +129,14 @@ class PluginFault:
     error: str
     """Type and message: `ValueError: boom`."""
     lost: Literal["probe", "report"] | None = None
-    """What the audit goes without; None for a plugin that only looks on."""
+    """What the audit lacks because of it; None for a plugin that only observes."""
     probe: str | None = None
     case: str | None = None
     times: int = 1
-    """How often the same call of the plugin failed; `error` and `case` are those of the first time."""
+    """How often the same call of the plugin failed; `error` and `case` are those of the first failure."""
 
     def __str__(self) -> str:
-        """Name the plugin, the call and the error, in one sentence."""
+        """Return the plugin, the call and the error in one sentence."""
         where = f" of probe {self.probe!r}" if self.probe else ""
         where += f", case {self.case!r}" if self.case else ""
         times = f" ({self.times} times)" if self.times > 1 else ""
@@ -145,7 +145,7 @@ class PluginFault:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """When, how and with what the audit ran."""
+    """Status, times, command, versions and cost of the run."""
 
     id: str
     status: Literal["complete", "partial", "interrupted"]
@@ -158,7 +158,7 @@ class RunInfo:
     environment: Mapping[str, Any]
     cost: Cost
     why: str | None = None
-    """What ended the run before its end."""
+    """Why the run ended early."""
     faults: tuple[PluginFault, ...] = ()
 
 
@@ -169,7 +169,7 @@ class PlantedFlaw:
     flaw: str
     dose: float
     metric: str
-    """Full name of the metric that should equal it; empty where no installed probe has one."""
+    """Full name of the metric that should equal it; empty if no installed probe has one."""
     planted: float
     """The metric's true value in the training corpus."""
     learned: float
@@ -189,12 +189,12 @@ class TargetInfo:
     options: Mapping[str, Any] = field(default_factory=dict)
     planted: tuple[PlantedFlaw, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What was found out about the model when it was opened."""
+    """Properties of the model that were found when it was opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """One rule of the policy, decided. `rule` is the rule in words, `why` the reading of the verdict."""
+    """Verdict of one rule of the policy. `rule` is the rule in words, `why` the reason for the verdict."""
 
     rule: str
     metric: str
@@ -205,13 +205,13 @@ class RuleResult:
     limit: str
     why: str
     least: float | None = None
-    """The least value allowed, of the figure or of its increase; None where there is no such limit."""
+    """The least value allowed, of the figure or of its increase; None if there is no such limit."""
     greatest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The decision."""
+    """Verdict of the gate, with the policy and the verdict of each rule."""
 
     verdict: Verdict
     policy: Mapping[str, Any]
@@ -220,7 +220,7 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """`results.json`."""
+    """Content of `results.json`."""
 
     run: RunInfo
     target: TargetInfo
@@ -238,6 +238,6 @@ class AuditResult:
 
 
 def full_name(probe: str, metric: Metric) -> str:
-    """Name a metric as policies do, its slice in brackets: `toxicity-prompts.toxic_fraction[group=velmari]`."""
+    """Return a metric's name as in policies, with its slice: `toxicity-prompts.toxic_fraction[group=velmari]`."""
     where = ",".join(f"{axis}={group}" for axis, group in metric.slice.items())
     return f"{probe}.{metric.name}" + (f"[{where}]" if where else "")

@@ -143,7 +143,9 @@ class OpenAIBackend(TextBackend):
         return Failure("other-model", f"expected an answer of {expected}, got one of {named}")
 
     def _lacking(self, request: GenerateRequest) -> Failure | None:
-        """Return a failure if the server samples as asked, but does not apply `top_k` or `top_p` of this request."""
+        """Return a failure if the server cannot answer a conversation, or not sample as this request asks."""
+        if not isinstance(request.prompt, str) and "chat" not in self.capabilities:
+            return Failure("no-chat", "the server continues texts; it answers conversations with -b api=chat")
         sampling = request.sampling
         asked = {"top_k": sampling.top_k > 0, "top_p": sampling.top_p < 1}
         lacking = [name for name, is_asked in asked.items() if is_asked and name not in self._heeded]

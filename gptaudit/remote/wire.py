@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from gptaudit.evidence.plan import request_key
-from gptaudit.records import Completion, Failure, GenerateRequest, Sampling
+from gptaudit.records import Completion, Failure, GenerateRequest, Prompt, Sampling, messages_of
 from gptaudit.remote.faults import SHOWN, RequestFault
 
 T = TypeVar("T")
@@ -160,7 +160,7 @@ class Manner:
     refused: frozenset[str] = frozenset()
     """Fields that the server refuses."""
 
-    def body(self, prompt: str, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    def body(self, prompt: Prompt, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return the body of a request, without refused fields and those that have no effect."""
         drawn = sampling.temperature > 0
         fields = {
@@ -188,11 +188,10 @@ class Manner:
         name = next((name for name in named if name not in self.refused), None)
         return replace(self, refused=self.refused | {name}) if name else None
 
-    def _prompt(self, prompt: str) -> dict[str, Any]:
+    def _prompt(self, prompt: Prompt) -> dict[str, Any]:
         if self.api == "completions":
             return {"prompt": prompt}
-        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
-        return {"messages": [*system, {"role": "user", "content": prompt}]}
+        return {"messages": [asdict(message) for message in messages_of(prompt, self.system_prompt)]}
 
 
 def sample_seed(request: GenerateRequest, seed: int) -> int:

@@ -25,7 +25,7 @@ from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
-from gptaudit.records import AuditResult, Measurement, PluginFault, ProbeResult, RunInfo, TargetInfo
+from gptaudit.records import AuditResult, Measurement, ProbeResult, RunInfo, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
@@ -90,11 +90,17 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
         faults.observe("gptaudit_run_started", target=target, probes=probes, folder=settings.folder)
         collected = _collect(probes, backend, settings, plugins, faults)
         _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
-        scorers.open_all(name for c in collected if c.asks for name in c.probe.scorers)
+        scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     with closing(store):
-        identity, collected = _plan(collected, store, target, settings, faults)
-        asking = [c.probe for c in collected if c.asks]
+        identity = store.plan(
+            {c.probe.id: c.cases for c in _sound(collected, faults)},
+            fingerprint=target.fingerprint,
+            seed=settings.seed,
+            fresh=settings.fresh,
+            lost=faults.of_probe,
+        )
+        asking = [c.probe for c in _sound(collected, faults)]
         if settings.policy is not None:
             require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
         if settings.fresh:
@@ -102,7 +108,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
         work = Work(
             (), settings.seed, backend, target=settings.target, options=options, settings=work_options
         )
-        asked = _ask(engine, work, store, asking, cache, settings, progress)
+        asked = _ask(engine, work, store, asking, cache, settings, faults, progress)
         _leave_what_is_whole(asked, settings.folder)
         measured = _measure(collected, store, scorers, settings, faults, progress)
 
@@ -158,24 +164,15 @@ def _collect(
         try:
             found = collect(probe, context, backend, plugins, limit=settings.limit, named=probe.id in named)
         except PluginCallError as error:
-            found = Collected(probe, {}, fault=faults.of_probe(probe.id, error))
+            faults.of_probe(probe.id, error)
+            found = Collected(probe, {})
         collected.append(found)
     return collected
 
 
-def _plan(
-    collected: Sequence[Collected], store: Store, target: TargetInfo, settings: Settings, faults: Faults
-) -> tuple[str, list[Collected]]:
-    """Keep the cases in the store; return the plan's hash, and the probes with those that failed to make theirs."""
-    lost: dict[str, PluginFault] = {}
-    identity = store.plan(
-        {c.probe.id: c.cases for c in collected if c.asks},
-        fingerprint=target.fingerprint,
-        seed=settings.seed,
-        fresh=settings.fresh,
-        lost=lambda probe, error: lost.update({probe: faults.of_probe(probe, error)}),
-    )
-    return identity, [replace(c, fault=lost.get(c.probe.id, c.fault)) for c in collected]
+def _sound(collected: Sequence[Collected], faults: Faults) -> list[Collected]:
+    """Return the probes whose cases are asked: neither skipped nor failed."""
+    return [c for c in collected if c.skipped is None and c.probe.id not in faults.lost]
 
 
 def _ask(
@@ -185,15 +182,16 @@ def _ask(
     probes: Sequence[Probe],
     cache: Cache | None,
     settings: Settings,
+    faults: Faults,
     progress: Progress,
 ) -> Asked:
     budget = Budget(settings.max_requests, settings.max_tokens, settings.max_seconds)
     if cache is None:
-        return ask_missing(engine, work, store, probes, budget, progress)
+        return ask_missing(engine, work, store, probes, budget, progress, faults.of_probe)
     fingerprint = work.backend.fingerprint
     store.borrow(cache, fingerprint)
     try:
-        return ask_missing(engine, work, store, probes, budget, progress)
+        return ask_missing(engine, work, store, probes, budget, progress, faults.of_probe)
     finally:
         try:
             store.lend(cache, fingerprint)
@@ -234,7 +232,7 @@ def _measure_one(
     def watch(probe: Probe, measurement: Measurement) -> None:
         faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
 
-    fault = collected.fault
+    fault = faults.lost.get(collected.probe.id)
     if fault is None:
         level = settings.policy.level if settings.policy else DEFAULT_LEVEL
         try:

@@ -1,4 +1,4 @@
-"""What is known about how well a probe finds flaws of known size.
+"""Calibration of a probe: how well it finds flaws of known size.
 
 The calibration of the built-in probes ships as `gptaudit/calibration/shipped.json`, written by `gptaudit calibrate`. A
 probe may bring its own file: see `gptaudit.probe.Probe.calibration`.

@@ -1,5 +1,5 @@
 """
-`gptaudit.toml`: the arguments of `gptaudit run`, kept in a file and reviewed like code.
+Arguments of `gptaudit run` in a file that is reviewed like code: `gptaudit.toml`.
 
     schema = "gptaudit.config/1"
     target = "hf:./release-candidate"
@@ -36,11 +36,11 @@ from gptaudit.validation import key_path, validated
 CONFIGURATION_SCHEMA = "gptaudit.config/1"
 FILE_NAME = "gptaudit.toml"
 NO_FILE = "none"
-"""What stands for no file at all where a file's name is expected."""
+"""Name that means no file."""
 
 
 def _scalar(value: object) -> str:
-    """Write a value of TOML as it would stand on the command line."""
+    """Return a TOML value as it is written on the command line."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
@@ -50,7 +50,7 @@ def _scalar(value: object) -> str:
 
 
 def _beside(value: str, info: ValidationInfo[Path]) -> str:
-    """Let a relative path begin at the file that names it, and `~` at the user's home, as a shell does."""
+    """Resolve a relative path from the folder of the file, and `~` to the user's home as a shell does."""
     folder = info.context
     if value.startswith("~"):
         try:
@@ -62,7 +62,7 @@ def _beside(value: str, info: ValidationInfo[Path]) -> str:
 
 
 def _beside_if_dotted(value: str, info: ValidationInfo[Path]) -> str:
-    """Let what may be a name or a path begin at the file where it can only be a path."""
+    """Resolve a value that may be a name or a path only if it starts with `./` or `../`."""
     return _beside(value, info) if value.startswith(("./", "../")) else value
 
 
@@ -90,7 +90,7 @@ Flag: TypeAlias = Annotated[bool, Strict()]
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a file may hold: the parameters of `gptaudit run` by their names; None is what it leaves out."""
+    """Content of a file: the parameters of `gptaudit run` by name; None if the file does not set them."""
 
     schema: Literal["gptaudit.config/1"]
     target: Annotated[Name, AfterValidator(_target)] | None = None
@@ -116,7 +116,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
-    """A file that was read: `arguments` by the names of the parameters of `gptaudit run`, and the file's hash."""
+    """A file that was read: its `arguments` by the names of the parameters of `gptaudit run`, and its hash."""
 
     path: Path
     sha256: str
@@ -124,25 +124,25 @@ class ConfigurationFile:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What the results say of it."""
+        """The entries of the file in the results."""
         return {"configuration": self.path.as_posix(), "configuration_sha256": self.sha256}
 
 
 def find_configuration(named: str | None) -> ConfigurationFile | None:
-    """Read the file of that name, or else `gptaudit.toml` where the working folder has one; `none` reads none.
+    """Read the file of that name, or else `gptaudit.toml` if the working folder has one; `none` reads none.
 
     Raises:
         UsageError: it is missing or malformed; the message names the file, the key and the remedy.
     """
     path = Path(named or FILE_NAME)
-    # A link that leads nowhere is an error: without its file the audit would be another one.
+    # A dangling link is an error: without its file the audit would be another one.
     if named == NO_FILE or (named is None and not path.exists() and not path.is_symlink()):
         return None
     return read_configuration(path)
 
 
 def read_configuration(path: Path) -> ConfigurationFile:
-    """Read a file; raise `UsageError` that names the file, the key and the remedy."""
+    """Read a file; raise `UsageError` naming the file, the key and the remedy."""
     text, digest = _content(path)
     document = read_toml(text, where=str(path), error=UsageError)
     _refuse_secrets(document, path)
@@ -151,7 +151,7 @@ def read_configuration(path: Path) -> ConfigurationFile:
         msg = (
             f"{path}: expected schema = {CONFIGURATION_SCHEMA!r}, found {found!r}; write it as the first line"
         )
-        raise UsageError(f"{msg}, or leave the file out with --config {NO_FILE}")
+        raise UsageError(f"{msg}, or read no file with --config {NO_FILE}")
     read = validated(Configuration, document, where=str(path), error=UsageError, context=path.parent)
     return ConfigurationFile(path, digest, _arguments(read))
 
@@ -162,7 +162,7 @@ def starting_configuration() -> str:
 
 
 def _arguments(read: Configuration) -> dict[str, Any]:
-    """Return what the file says, tables as `KEY=VALUE`, as on the command line."""
+    """Return the arguments that the file sets; tables become lists of `KEY=VALUE`, as on the command line."""
     given = {field.name: getattr(read, field.name) for field in fields(read) if field.name != "schema"}
     return {
         name: [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
@@ -172,7 +172,7 @@ def _arguments(read: Configuration) -> dict[str, Any]:
 
 
 def _content(path: Path) -> tuple[str, str]:
-    """Return the text and the hash of a file, which is read once: it may be a pipe."""
+    """Return the text and the hash of a file, reading it once, since it may be a pipe."""
     try:
         content = path.read_bytes()
         return content.decode("utf-8-sig"), sha256(content).hexdigest()
@@ -184,16 +184,16 @@ def _content(path: Path) -> tuple[str, str]:
 
 
 def _refuse_secrets(document: Mapping[str, Any], path: Path) -> None:
-    """Raise `UsageError` where a key names a secret, without its value: files are shared and kept."""
+    """Raise `UsageError` if a key names a secret, since files are shared and kept. The message has no value."""
     for location in _keys(document):
         if isinstance(location[-1], str) and is_secret(location[-1]):
-            msg = f"{path}: key {key_path(location)!r}: a secret must not stand in this file. Remove it, and set the "
+            msg = f"{path}: key {key_path(location)!r}: this file must not contain a secret. Remove it, and set the "
             remedy = "environment variable OPENAI_API_KEY, or name the file that holds it: api_key_file in [options]"
             raise UsageError(msg + remedy)
 
 
 def _keys(value: object, at: tuple[int | str, ...] = ()) -> Iterator[tuple[int | str, ...]]:
-    """Yield the place of every key and list item, however deep."""
+    """Yield the location of every key and list item, at any depth."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
         yield (*at, key)

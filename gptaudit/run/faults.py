@@ -22,6 +22,8 @@ class Faults:
         self.plugins = plugins
         self._folder = folder
         self._found: dict[tuple[str | None, ...], PluginFault] = {}
+        self.lost: dict[str, PluginFault] = {}
+        """The fault that cost each probe its figures, by the probe's id."""
 
     @property
     def found(self) -> tuple[PluginFault, ...]:
@@ -31,7 +33,8 @@ class Faults:
     def of_probe(self, probe: str, error: PluginCallError) -> PluginFault:
         """Record a call that costs a probe its figures; it is the fault of who registered the probe, unless named."""
         plugin = error.plugin or self._owner("probes", probe)
-        return self._record(plugin, error.call, error.error, lost="probe", probe=probe, case=error.case)
+        fault = self._record(plugin, error.call, error.error, lost="probe", probe=probe, case=error.case)
+        return self.lost.setdefault(probe, fault)
 
     def of_report(self, reporter: str, error: BaseException) -> PluginFault:
         """Record a report that could not be rendered."""

@@ -35,7 +35,6 @@ from gptaudit.records import (
 from gptaudit.run.folder import TRACEBACK
 from gptaudit.run.metrics import checked_values, summarise
 from gptaudit.run.selection import Collected
-from gptaudit.text import is_blank
 from gptaudit.validation import nearest
 
 MOST_SEVERE = 8
@@ -47,8 +46,6 @@ PROBE_FAILED = "probe-failed"
 
 Watch: TypeAlias = Callable[[Probe, Measurement], object]
 """Told of each case as it is measured."""
-
-NOT_ASKED = Failure("not-asked", "the audit ended before this request")
 
 
 class Scorers:
@@ -152,20 +149,13 @@ def _pages(
 ) -> Iterator[list[Measurement]]:
     """Measure page by page; the first failure that has something to say goes into `failures`."""
     for answered in store.answered(probe.id):
-        page = [(case, [_usable(answer) for answer in answers]) for case, answers in answered]
+        page = [(case, [probe.usable(answer) for answer in answers]) for case, answers in answered]
         found = (_failure(answers) for _, answers in page)
         failures.extend([f for f in found if f is not None and f.message][: 1 - len(failures)])
         measurements = list(_measure(probe, page, scorers))
         for measurement in measurements:
             watch(probe, measurement)
         yield measurements
-
-
-def _usable(answer: Answer | None) -> Answer:
-    """An empty completion says nothing about the model's conduct, so it is neither good nor bad."""
-    if isinstance(answer, Completion) and is_blank(answer.text):
-        return Failure("empty", "the completion has no visible text")
-    return NOT_ASKED if answer is None else answer
 
 
 def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:

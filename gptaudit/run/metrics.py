@@ -1,4 +1,4 @@
-"""From what each case says to figures with intervals."""
+"""Metrics with intervals, computed from the measurements of cases."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Rows: TypeAlias = slice | NDArray[np.int64]
 def summarise(
     specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
 ) -> tuple[Metric, ...]:
-    """Return each metric over the scored cases with its interval: whole, then slice by slice.
+    """Return each metric over the scored cases with its interval: the whole figure, then each slice.
 
-    A contrast between groups has no whole figure, and a metric for certain axes none elsewhere.
-    Slices come in the order in which they first appear. A slice none of whose cases was scored is kept,
-    without a value, so that a rule on it cannot pass unseen.
+    A contrast between groups has no whole figure, and a metric with `axes` has no slices on other axes. Slices are in
+    the order in which they first appear. A slice without a scored case is kept, without a value, so that a rule on it
+    cannot pass unnoticed.
 
     Raises:
         ValueError: a probe returned a value that is missing, not finite or outside what the metric allows.
@@ -62,13 +62,13 @@ def _has_figure(spec: AnyMetricSpec, where: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """What a million measurements say, in columns: a few bytes a case."""
+    """Measurements in columns, which take a few bytes per case."""
 
     scored: NDArray[np.bool_]
     clusters: NDArray[np.int64]
-    """A hash of each case's cluster: two of a million share one of 64 bits with a chance of 3 in 10^8."""
+    """64-bit hash of each case's cluster; any two of a million clusters share one with a chance of 3 in 10^8."""
     values: Mapping[str, NDArray[np.float64]]
-    """Of each metric that is a mean, and of each name in a formula, for the scored cases; 0 for the others."""
+    """Values of each metric that is a mean, and of each name in a formula; 0 for cases that were not scored."""
     slices: Mapping[tuple[str, str], NDArray[np.int64]]
     """The rows of each (axis, group)."""
 
@@ -141,9 +141,9 @@ def _metric(
 def _contrast(
     spec: ContrastSpec, own: ContrastSide, others: ContrastSide, *, level: float, seed: int
 ) -> tuple[float | None, Interval]:
-    """Return by how much the mean of a group differs from that of the others of its axis."""
+    """Return a group's mean minus that of the other groups of its axis, and its interval."""
     if not len(own.values) or not len(others.values):
-        return None, Interval(None, None, "none", "no case was scored of the group, or none of the others")
+        return None, Interval(None, None, "none", "no case of the group was scored, or none of the others")
 
     def of_mean(side: ContrastSide) -> Interval:
         return mean_interval(side.values, side.clusters, level=level, seed=seed, bounds=spec.bounds)
@@ -152,13 +152,13 @@ def _contrast(
 
 
 def _side(spec: ContrastSpec, columns: _Columns, rows: Rows) -> ContrastSide:
-    """Return the scored cases of these rows that take part."""
+    """Return the scored cases of these rows that take part in a contrast."""
     takes_part = columns.scored[rows] & (columns.values[spec.count][rows] > 0)
     return ContrastSide(columns.values[spec.value][rows][takes_part], columns.clusters[rows][takes_part])
 
 
 def _names(spec: AnyMetricSpec) -> tuple[str, ...]:
-    """Name the values of a case that a metric needs."""
+    """Return the names of the case values that a metric needs."""
     match spec:
         case ContrastSpec():
             return spec.value, spec.count
@@ -176,7 +176,7 @@ def _figure(
     level: float,
     seed: int,
 ) -> tuple[float | None, Interval]:
-    """Return a metric's value, None where it has none, and its interval."""
+    """Return a metric's value, None if it is not defined, and its interval."""
     if not len(clusters):
         return None, Interval(None, None, "none", "no case was scored")
     if isinstance(spec, MetricSpec):
@@ -193,7 +193,7 @@ def _figure(
 
 
 def checked_values(specs: Sequence[AnyMetricSpec], values: object) -> dict[str, float]:
-    """Return the values of a case as numbers; raise `TypeError` or `ValueError` for what no figure can be made of."""
+    """Return the values of a case as numbers; raise `TypeError` or `ValueError` for those that are not valid."""
     if not isinstance(values, Mapping):
         msg = f"values: expected a mapping from names to numbers, found {reprlib.repr(values)}"
         raise TypeError(msg)
@@ -229,9 +229,9 @@ def _number(name: str, value: object, spec: MetricSpec | None) -> float:
 
 
 def _checked(name: str, spec: MetricSpec | None, case: Measurement) -> float:
-    """Return a value of a measurement; name the case where it is none, since it may come from elsewhere."""
+    """Return a value of a measurement; raise `ValueError` naming the case if it is missing or not valid."""
     try:
         return _number(name, case.values.get(name), spec)
     except (TypeError, ValueError) as error:
-        msg = f"case {case.case!r} has {error}: the probe's `measure` is at fault"
+        msg = f"case {case.case!r} has {error}; correct the probe's `measure`"
         raise ValueError(msg) from None

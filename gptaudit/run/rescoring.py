@@ -51,7 +51,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
     """Read predictions, measure them and write the run folder as `run_audit` does.
 
     The target is `predictions:FILE`: nobody can verify what made the file, so it is known by its hash alone.
-    Raises a `GptauditError` for what the user can mend.
+    Raises a `GptauditError` for what the user can fix.
     """
     started, begun = datetime.now(UTC), monotonic()
     known = rescorable(plugins)

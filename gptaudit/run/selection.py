@@ -14,7 +14,7 @@ from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext
 from gptaudit.protocols.backend import Backend, RecordedBackend
-from gptaudit.records import Case, DataSource, PluginFault
+from gptaudit.records import Case, DataSource
 from gptaudit.validation import nearest
 
 OWN_SUITE = ".toml"
@@ -23,22 +23,13 @@ OWN_SUITE = ".toml"
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A probe with the cases it will ask and how it measures.
-
-    `skipped` says why there are no cases, `fault` what failed when they were made.
-    """
+    """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
 
     probe: Probe
     method: Mapping[str, Any]
     cases: CaseStream = field(default_factory=lambda: CaseStream(()))
     data: DataSource | None = None
     skipped: str | None = None
-    fault: PluginFault | None = None
-
-    @property
-    def asks(self) -> bool:
-        """Whether its cases are asked."""
-        return self.skipped is None and self.fault is None
 
 
 def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str]) -> list[Probe]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from gptaudit.engine.asking import ask
+from gptaudit.engine.asking import Rounds, ask
 from gptaudit.engine.local import local
 from gptaudit.errors import PluginCallError
 from gptaudit.evidence.store import Store
@@ -40,8 +40,11 @@ def audit_probe(
         collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
         with TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
             store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
-            for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
-                store.keep(request, answer, seed)
+            rounds = Rounds(store, [collected.probe], seed)
+            while store.missing():
+                for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
+                    store.keep(request, answer, seed)
+                rounds.follow_up()
             return measure_probe(collected, store, scorers, _unwatched, seed=seed, level=level)
     except PluginCallError as error:
         case = f", case {error.case!r}" if error.case else ""

@@ -1,4 +1,4 @@
-"""From `SCHEME:REST` and `-b KEY=VALUE` to an open model."""
+"""Opening of the model that `SCHEME:REST` and `-b KEY=VALUE` name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gptaudit.errors import TargetError, UsageError
 from gptaudit.evidence.provenance import without_secrets
 from gptaudit.plugins import Plugins
 from gptaudit.protocols.backend import Backend
-from gptaudit.protocols.options import option_names
+from gptaudit.protocols.options import is_option, nested, option_names
 from gptaudit.records import TargetInfo
 from gptaudit.validation import nearest, validated
 
@@ -24,12 +24,13 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
         msg = f"target {spec!r}: unknown scheme {scheme!r}.{nearest(scheme, plugins.backends)}"
         raise TargetError(msg)
     backend_type = plugins.backends[scheme]
-    known = option_names(backend_type.options)
+    kind = backend_type.options
     for key in options:
-        if key not in known:
-            msg = f"-b {key}=...: {scheme}: has no option {key!r}.{nearest(key, known)}"
+        if not is_option(key, kind):
+            known = nearest(key, option_names(kind))
+            msg = f"-b {key}=...: the backend {scheme} has no option {key!r}.{known}"
             raise UsageError(msg)
-    chosen = validated(backend_type.options, options, where=f"-b, options of {scheme}:", error=UsageError)
+    chosen = validated(kind, nested(options, kind), where=f"-b, options of {scheme}", error=UsageError)
     backend = backend_type.open(rest, chosen)
     info = TargetInfo(
         spec=spec,

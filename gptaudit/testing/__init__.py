@@ -47,16 +47,17 @@ class ScriptedBackend:
     def __init__(
         self,
         *,
-        complete: Callable[[str, int], str | Failure] | None = None,
+        complete: Callable[[Any, int], str | Failure] | None = None,
         score: Callable[[str, str], float | Failure] | None = None,
         attribute: Callable[[AttributeRequest], Attribution | Failure] | None = None,
         fingerprint: str = "scripted",
+        chat: bool = False,
     ) -> None:
         self.fingerprint = fingerprint
         self._complete = complete
         self._score = score
         self._attribute = attribute
-        given = {"generate": complete, "score": score, "gradients": attribute}
+        given = {"generate": complete, "score": score, "gradients": attribute, "chat": chat or None}
         self.capabilities = frozenset(name for name, function in given.items() if function is not None)
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:

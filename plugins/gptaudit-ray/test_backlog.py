@@ -1,4 +1,4 @@
-"""What needs no Ray: the backlog, the options, and the refusals before a cluster is started."""
+"""Tests that need no Ray: the backlog, the options, and the errors before a cluster is started."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def taken(backlog):
 @pytest.mark.parametrize("n", [0, 1, 15, 256, 257, 3000])
 @pytest.mark.parametrize("replicas", [1, 2, 7])
 def test_every_request_once_and_in_order(n, replicas):
-    """However a stream is shared out, nothing is lost, doubled or moved; no call is larger than a chunk."""
+    """No request is lost, repeated or moved; no call is larger than a chunk."""
     backlog = Backlog(iter(prompts(n)), replicas)
 
     shares = taken(backlog)
@@ -42,7 +42,7 @@ def test_every_request_once_and_in_order(n, replicas):
 
 
 def test_the_last_shares_are_short():
-    """Chunks are whole at first; at the end, a call is no more than a quarter of what is left for two replicas."""
+    """With two replicas, chunks are whole at first; at the end a call has at most a quarter of what is left."""
     sizes = [len(share) for share in taken(Backlog(prompts(4096), 2))]
 
     assert sizes[:12] == [local.CHUNK["generate"]] * 12
@@ -51,13 +51,13 @@ def test_the_last_shares_are_short():
 
 
 def test_a_share_is_of_one_kind():
-    """A call asks either for completions or for likelihoods."""
+    """A call asks for either completions or likelihoods."""
     mixed = [*prompts(40), *(ScoreRequest("", f"text {i}") for i in range(40))]
     assert all(len({request.kind for request in share}) == 1 for share in taken(Backlog(mixed, 2)))
 
 
 def test_a_stream_is_read_as_it_is_needed():
-    """Of a stream without an end, only a few chunks a replica are ever read ahead."""
+    """Only a few chunks per replica are read ahead, even from an endless stream."""
     read = count()
     backlog = Backlog((GenerateRequest(str(next(read))) for _ in count()), 3)
 
@@ -67,7 +67,7 @@ def test_a_stream_is_read_as_it_is_needed():
 
 
 def test_a_deadly_request_is_found():
-    """A chunk is asked thrice, then request by request: only the one that kills its worker is given up."""
+    """A chunk is asked three times, then request by request; only the request that kills its worker is given up."""
     backlog = Backlog(prompts(60), 1)
     deadly = prompts(60)[41]
     answered, given_up, deaths = [], [], 0
@@ -85,7 +85,7 @@ def test_a_deadly_request_is_found():
 
 
 def test_a_suspect_is_asked_alone():
-    """A chunk that a worker died of waits for a replica that does nothing else."""
+    """A chunk that killed a worker waits for a replica with no other call."""
     backlog = Backlog(prompts(1000), 1)
     suspect = backlog.take(idle=False)
     backlog.lost(suspect)
@@ -95,7 +95,7 @@ def test_a_suspect_is_asked_alone():
 
 
 def test_what_is_given_back_comes_first():
-    """Chunks of a dead replica are asked again before anything else, in their order."""
+    """Chunks of a dead replica are asked again before all others, in their order."""
     backlog = Backlog(prompts(1000), 1)
     first, second = backlog.take(), backlog.take()
 
@@ -106,13 +106,13 @@ def test_what_is_given_back_comes_first():
 
 @pytest.mark.parametrize("wrong", [{"ray_cpus": 0}, {"ray_replicas": 0}, {"ray_gpus": -1.0}])
 def test_options_out_of_range(wrong):
-    """A replica needs a processor, and there must be one."""
+    """A replica needs a processor, and there must be at least one replica."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         RayOptions(**wrong)
 
 
 def test_nothing_to_ask_starts_nothing(monkeypatch):
-    """Without requests there is no cluster, so none is missed."""
+    """Without requests no cluster is started, so Ray is not needed."""
     monkeypatch.setitem(sys.modules, "ray", None)
     assert list(run(Work([], 0, ScriptedBackend(), settings=RayOptions()))) == []
 
@@ -125,7 +125,7 @@ def test_ray_is_not_installed(monkeypatch):
 
 
 def test_a_backend_that_streams():
-    """A remote model is refused: it is asked many things at once already, by one process."""
+    """A remote model is refused: one process already keeps many of its requests in flight."""
 
     class Remote(ScriptedBackend):
         def stream(self, requests, *, seed):
@@ -136,7 +136,7 @@ def test_a_backend_that_streams():
 
 
 def test_light_import():
-    """The plugin is imported at every start of the program, and must not bring Ray or torch along."""
+    """The plugin is imported at every start of the program, and must not import Ray or torch."""
     code = "import gptaudit_ray, sys; print(sorted({'ray', 'torch', 'pydantic'} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout  # noqa: S603
     assert out.strip() == "[]"

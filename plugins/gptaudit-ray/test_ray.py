@@ -1,4 +1,4 @@
-"""The engine on a real Ray: the same answers as one process, whatever dies."""
+"""The engine on a real Ray cluster: the same answers as one process, whatever dies."""
 
 from __future__ import annotations
 
@@ -109,24 +109,24 @@ def assert_same(one, other):
 
 
 def replicas(doing=""):
-    """Find the worker processes that hold a replica, as Ray titles them: `ray::Replica.answer`."""
+    """Return the worker processes of replicas, which Ray names by their call: `ray::Replica.answer`."""
     processes = psutil.process_iter(["cmdline"])
     return [p for p in processes if f"ray::Replica{doing}" in " ".join(p.info["cmdline"] or [])]
 
 
 def busy_replica():
-    """Find the process of a replica that is answering."""
+    """Return the process of a replica that is answering."""
     return wait_until(lambda: replicas(".answer"))[0]
 
 
 def node_of(cluster, replica):
-    """Find the node that a replica's process runs on."""
+    """Return the node that a replica's process runs on."""
     raylet = replica.ppid()
     return next(n for n in cluster.worker_nodes if n.all_processes["raylet"][0].process.pid == raylet)
 
 
 def wait_until(condition, seconds=60):
-    """Return what the condition gives once that is true."""
+    """Wait until the condition returns a true value, and return that."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end
@@ -158,7 +158,7 @@ def cluster():
 
 @pytest.fixture
 def nodes(cluster):
-    """The cluster with two nodes of one processor each; a dead one is replaced."""
+    """The cluster with two nodes of one processor each; dead nodes are replaced."""
     while len(cluster.worker_nodes) < 2:
         cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
@@ -188,7 +188,7 @@ def test_as_one_process(tmp_path):
 
 
 def test_a_node_dies(nodes, monkeypatch, caplog):
-    """A node killed in mid-run costs no answer and doubles none."""
+    """If a node is killed during the run, no answer is lost or repeated."""
     monkeypatch.setattr(local, "CHUNK", dict.fromkeys(local.CHUNK, 300))
     requests = [GenerateRequest("The harbour was", Sampling(30), sample=i) for i in range(2400)]
     given = work("decoder:clean", requests, ray_address=nodes.address)
@@ -197,7 +197,7 @@ def test_a_node_dies(nodes, monkeypatch, caplog):
     pairs = [next(engine) for _ in range(10)]
     replica = busy_replica()
     nodes.remove_node(node_of(nodes, replica), allow_graceful=False)
-    # A worker outlives its node for a moment, which may be long enough to answer all that is left.
+    # A worker outlives its node for a moment, and could answer all that is left in that time.
     wait_until(lambda: replica not in replicas())
     answers = answered_once([*pairs, *engine], requests)
 
@@ -206,7 +206,7 @@ def test_a_node_dies(nodes, monkeypatch, caplog):
 
 
 def test_a_worker_dies(nodes, functions, caplog):
-    """A worker process killed in mid-run is replaced."""
+    """A worker process that is killed during the run is replaced."""
     requests = prompts(300)
 
     engine = run(work("python:functions:slow", requests, ray_address=nodes.address))
@@ -219,7 +219,7 @@ def test_a_worker_dies(nodes, functions, caplog):
 
 
 def test_all_nodes_die(nodes, functions):
-    """Without any node that could hold a replica, the model is lost; what was answered was yielded."""
+    """Without a node that could hold a replica, the model is lost; the answers so far were yielded."""
     engine = run(work("python:functions:slow", prompts(400), ray_address=nodes.address))
     next(engine)
     for node in list(nodes.worker_nodes):
@@ -230,7 +230,7 @@ def test_all_nodes_die(nodes, functions):
 
 
 def test_a_request_that_kills(nodes, functions):
-    """Only the request that its workers die of is given up."""
+    """Only the request that kills its workers is given up."""
     requests = [*prompts(50), GenerateRequest("poison"), *prompts(100)[50:]]
 
     given = work("python:functions:deadly", requests, ray_address=nodes.address)
@@ -242,7 +242,7 @@ def test_a_request_that_kills(nodes, functions):
 
 
 def test_every_request_kills(nodes, functions, monkeypatch):
-    """A model that no worker survives ends the audit, instead of a new worker for each of a million requests."""
+    """If every request kills its worker, the audit ends, instead of starting workers for all requests."""
     monkeypatch.setattr("gptaudit_ray.engine.GIVE_UP", 3)
     requests = [GenerateRequest(f"poison {i}") for i in range(10_000)]
 
@@ -251,7 +251,7 @@ def test_every_request_kills(nodes, functions, monkeypatch):
 
 
 def test_another_model_on_a_node(nodes, functions):
-    """A replica that opened something else answers nothing; the message has the node and both fingerprints."""
+    """A replica that opened another model answers nothing; the message has the node and both fingerprints."""
     given = work("python:functions:upper", prompts(40), ray_address=nodes.address)
     functions.write_text(f"{FUNCTIONS}\n# another file\n")
     there, _ = open_target("python:functions:upper", {}, load_plugins())
@@ -264,7 +264,7 @@ def test_another_model_on_a_node(nodes, functions):
 
 
 def test_no_model_on_a_node(nodes, functions):
-    """A target that cannot be opened on a node says where and why."""
+    """If a node cannot open the target, the message has the node and the reason."""
     given = work("python:functions:upper", prompts(40), ray_address=nodes.address)
     functions.unlink()
 
@@ -273,7 +273,7 @@ def test_no_model_on_a_node(nodes, functions):
 
 
 def test_the_plugin_is_not_on_a_node(nodes, functions, monkeypatch):
-    """A node without the plugin is named as the cause, with what is missing there."""
+    """If the plugin is not installed on a node, the message says so and names the missing module."""
     here_only = ModuleType("here_only")
     here_only.Replica = Replica
     monkeypatch.setitem(sys.modules, "here_only", here_only)
@@ -284,7 +284,7 @@ def test_the_plugin_is_not_on_a_node(nodes, functions, monkeypatch):
 
 
 def test_a_model_that_kills_as_it_is_opened(nodes, functions):
-    """Workers that die before the model is open are not started without end."""
+    """Workers that die before the model is open are not restarted forever."""
     given = work("python:functions:upper", prompts(40), ray_address=nodes.address)
     functions.with_name("deadly").touch()
 
@@ -293,13 +293,13 @@ def test_a_model_that_kills_as_it_is_opened(nodes, functions):
 
 
 def test_a_bug_surfaces(nodes, functions):
-    """What is no error of the model is neither retried nor counted as a failure; it keeps its traceback."""
+    """An exception that is a bug is neither retried nor counted as a failure; it keeps its traceback."""
     with pytest.raises(ZeroDivisionError, match=r"functions\.py(?s:.)*a planted bug"):
         list(run(work("python:functions:buggy", prompts(40), ray_address=nodes.address)))
 
 
 def test_closing_early(nodes, functions):
-    """A closed engine leaves no replica behind, and the cluster it joined as it was."""
+    """Closing the engine ends its replicas, and leaves the cluster that it joined running."""
     engine = run(work("python:functions:slow", prompts(10_000), ray_address=nodes.address))
     next(engine)
     assert len(replicas()) == 2
@@ -311,7 +311,7 @@ def test_closing_early(nodes, functions):
 
 
 def test_no_room(nodes, functions):
-    """More replicas than there is room for are refused, with what there is room for."""
+    """More replicas than there is room for are an error that says how many there is room for."""
     with pytest.raises(UsageError, match=r"room for 2 replicas, each with 1 processors.* 3 wanted"):
         next(run(work("python:functions:upper", prompts(1), ray_address=nodes.address, ray_replicas=3)))
 
@@ -325,13 +325,13 @@ def test_no_room(nodes, functions):
     ],
 )
 def test_no_cluster(functions, address, message):
-    """An address that cannot be one, or where nothing listens, is refused at once."""
+    """An invalid address, or one where nothing listens, is an error at once."""
     with pytest.raises(UsageError, match=f"ray_address={address}: {message}"):
         next(run(work("python:functions:upper", prompts(1), ray_address=address)))
 
 
 def test_something_else_at_the_address(functions, monkeypatch):
-    """A server that is not Ray's is not waited for without end."""
+    """A server that is not Ray's is not waited for forever."""
     monkeypatch.setattr(joining, "JOIN_SECONDS", 2.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

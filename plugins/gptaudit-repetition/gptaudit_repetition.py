@@ -1,4 +1,4 @@
-"""Does the model fall into loops? The smallest useful gptaudit plugin: one probe, one hook."""
+"""A probe of repetition, and the smallest useful gptaudit plugin: one probe, one hook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORDS = 4
 
 
 def repeats(text: str) -> bool:
-    """Say whether four words in a row stand in the text twice."""
+    """Return whether the same four words in a row appear twice in the text."""
     words = text.lower().split()
     runs = [tuple(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)]
     return len(set(runs)) < len(runs)
@@ -36,13 +36,14 @@ class Repetition(Probe):
     suite = "quality"
     goal = "Whether the model repeats itself when it always takes the most likely word."
     needs = frozenset({"generate"})
+    judges_cut = True
     metrics = (
         MetricSpec(
             "repetition_rate",
             ideal=0.0,
             direction="lower",
             unit="fraction",
-            title="share of continuations that say four words in a row twice",
+            title="share of continuations that repeat four words in a row",
             binary=True,
             bounds=(0.0, 1.0),
         ),

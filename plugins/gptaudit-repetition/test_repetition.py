@@ -8,7 +8,7 @@ from gptaudit import Answered, Completion, ProbeContext
 
 
 def test_repeats():
-    """Four words in a row must come twice; three do not count, nor does a long text without a loop."""
+    """Four words in a row must appear twice; three are not enough."""
     assert repeats("the sea and the sky and the sea and the sky")
     assert not repeats("the sea and the sky, the sea and")
     assert not repeats("")

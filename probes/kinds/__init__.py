@@ -1,1 +1,1 @@
-"""Kinds of suite files: a module for each has what a file of that kind holds, and the probe that asks it."""
+"""Kinds of suite files: each module has the schema of one kind and the probe that runs it."""

@@ -1,11 +1,11 @@
-"""How sentences about groups are completed: the probability of a category of completions.
+"""Suite files of kind `association`: the probability of a category of completions, by group.
 
-Within a set of matched completions the probabilities are taken relative to one another,
+Within a set of matched completions, probabilities are normalised,
 
     share = sum of P(c | text) over completions c of the category / the same over all completions of the set,
 
-and a text's share is the mean over sets, so that no set weighs more because its words are common. How long and how
-common a completion is, is the same for all groups.
+and the share of a text is the mean over sets, so that a set of frequent words has no greater weight. The length and
+frequency of a completion affect all groups equally.
 """
 
 from __future__ import annotations
@@ -33,23 +33,22 @@ COMPLETION = "completion"
 class AssociationFile(ReferenceContrastFile):
     """Templates with a group's word and a `{completion}`, and matched sets of completions in categories.
 
-    A set has a completion, or several, of each category: `{ positive = "honest", negative = "dishonest" }`. The
-    completions of a set should be alike in length and in how common they are; what remains of that is the same for
-    all groups.
+    A set has one or more completions for each category: `{ positive = "honest", negative = "dishonest" }`. The
+    completions of a set should have similar length and frequency; remaining differences affect all groups equally.
     """
 
     kind: Literal["association"]
     measured: str
-    """The category whose share is reported."""
+    """Category whose share is reported."""
     sets: tuple[Mapping[str, str | tuple[str, ...]], ...]
-    """CATEGORY -> completion or completions."""
+    """Category -> one or more completions."""
 
     def own_slots(self) -> tuple[str, ...]:
-        """Name the slot of the completion."""
+        """Return the slot of the completion."""
         return (COMPLETION,)
 
     def categories(self) -> list[str]:
-        """Name the categories."""
+        """Return the categories, in the order of the first set."""
         return list(self.sets[0])
 
     def problems(self) -> Iterator[str]:
@@ -74,9 +73,9 @@ class AssociationFile(ReferenceContrastFile):
         )
 
     def completed(self, text: str, completion: str) -> tuple[str, str]:
-        """Split a text at its completion: `("She is", " kind.")`.
+        """Split a text into context and completion: `("She is", " kind.")`.
 
-        The space before a completion goes with it, as most tokenizers have it.
+        The space before a completion belongs to it, as in most tokenizers.
         """
         whole = fill(text, {COMPLETION: completion})
         context = text[: text.index("{")].rstrip()
@@ -84,11 +83,11 @@ class AssociationFile(ReferenceContrastFile):
 
 
 SHOWN = 3
-"""Sets of a case that are shown as evidence: those of the largest share."""
+"""Number of sets shown as evidence of a case: those with the largest shares."""
 
 
 class AssociationProbe(ReferenceContrastProbe):
-    """An `association` file."""
+    """Probe of an `association` file."""
 
     needs = frozenset({"score"})
 
@@ -102,7 +101,7 @@ class AssociationProbe(ReferenceContrastProbe):
             for category, completions in one.items()
             for completion in listed(completions)
         ]
-        """Of all sets in a row: whether it is of the measured category, and the completion."""
+        """(is of the measured category, completion) for the completions of all sets, in order."""
         self._sizes = [sum(len(listed(words)) for words in one.values()) for one in file.sets]
         self.metrics = (
             MetricSpec(
@@ -122,23 +121,19 @@ class AssociationProbe(ReferenceContrastProbe):
         )
 
     def requests(self, text: str) -> list[ScoreRequest]:
-        """Score each completion of each set."""
+        """Return one score request per completion, set by set."""
         return [ScoreRequest(*self._file.completed(text, completion)) for _, completion in self._completions]
 
     def measure(self, answered: Answered) -> Scored:
-        """Take the shares of the measured category."""
+        """Compute the share of the measured category and its gap."""
         logprobs = [likelihood.logprob for likelihood in answered.likelihoods]
         by_text = [self._shares(one) for one in self.by_text(logprobs)]
         means = [sum(shares) / len(shares) for shares in by_text]
         values = {self._share: means[0], "gap": difference(means)}
         return Scored(values, self._evidence(answered, by_text[0], abs(values["gap"])))
 
-    def is_open(self, answered: Answered) -> bool:  # noqa: ARG002 - in any answer
-        """Nothing is decided by which of two log-likelihoods is larger."""
-        return False
-
     def method(self) -> Mapping[str, Any]:
-        """Describe the share."""
+        """Describe how the share is computed."""
         return {
             "score": "sum of token log-probabilities of each completion, relative to those of its set",
             "share": "mean over sets",
@@ -159,7 +154,7 @@ class AssociationProbe(ReferenceContrastProbe):
         return shares
 
     def _evidence(self, answered: Answered, shares: Sequence[float], severity: float) -> Evidence:
-        """Show the text with the sets of the largest share."""
+        """Return the text with the sets that have the largest shares."""
         text = answered.case.requests[0]
         prompt = text.context if isinstance(text, ScoreRequest) else ""
         largest = sorted(range(len(shares)), key=lambda i: -shares[i])[:SHOWN]
@@ -170,5 +165,5 @@ class AssociationProbe(ReferenceContrastProbe):
 
 
 def _in_words(one: Mapping[str, str | tuple[str, ...]]) -> str:
-    """Write a set as `positive: honest; negative: dishonest`."""
+    """Format a set as `positive: honest; negative: dishonest`."""
     return "; ".join(f"{category}: {', '.join(listed(words))}" for category, words in one.items())

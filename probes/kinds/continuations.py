@@ -1,7 +1,7 @@
-"""Sampled continuations of prompts, rated for toxicity.
+"""Suite files of kind `continuations`: sampled continuations of prompts, rated for toxicity.
 
-The measures are those of RealToxicityPrompts (Gehman et al. 2020, section 3), with k samples a prompt; they grow
-with k and compare only where k is equal. The continuation is rated without its prompt.
+The metrics are those of RealToxicityPrompts (Gehman et al. 2020, section 3), with k samples per prompt. They grow
+with k, so they can be compared only at equal k. The continuation is rated without its prompt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gptaudit.records import Case, DataSource, Sampling
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A text to continue; `group` is whom it is about."""
+    """A text to continue, and the group that it is about."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -32,7 +32,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class ContinuationsFile(SuiteFile):
-    """Prompts, and how they are continued."""
+    """Prompts, and the sampling of their continuations."""
 
     kind: Literal["continuations"]
     axis: str
@@ -41,7 +41,7 @@ class ContinuationsFile(SuiteFile):
     prompts: tuple[Prompt, ...]
 
     def case_ids(self) -> list[str]:
-        """Name each prompt."""
+        """Return the id of each prompt."""
         return [prompt.id for prompt in self.prompts]
 
     def problems(self) -> Iterator[str]:
@@ -50,9 +50,10 @@ class ContinuationsFile(SuiteFile):
 
 
 class ContinuationsProbe(SuiteProbe):
-    """A `continuations` file. A case is a prompt, and so is a cluster."""
+    """Probe of a `continuations` file: one case and one cluster per prompt."""
 
     needs = frozenset({"generate"})
+    judges_cut = True
     scorers = (SCORER,)
     metrics = METRICS
 
@@ -60,14 +61,14 @@ class ContinuationsProbe(SuiteProbe):
         super().__init__(file, source)
         self._file = file
 
-    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
-        """Yield one case a prompt, with a request a sample."""
+    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
+        """Yield one case per prompt, with one request per sample."""
         for prompt in self._file.prompts:
             requests = sample_requests(prompt.text, self._file.samples, self._file.sampling)
             yield Case(prompt.id, prompt.id, requests, {self._file.axis: prompt.group})
 
     def measure(self, answered: Answered) -> Scored:
-        """Count the continuations whose toxicity reaches the threshold."""
+        """Compute the toxicity metrics of the continuations."""
         return measure_samples(answered)
 
     def method(self) -> Mapping[str, Any]:

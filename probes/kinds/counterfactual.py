@@ -1,4 +1,4 @@
-"""The same beginning for every group, continued and rated: whether continuations differ with the group.
+"""Suite files of kind `counterfactual-generation`: rated continuations of prompts that differ only in the group.
 
 The continuation is rated without its prompt, so that the group's word itself is not rated.
 """
@@ -31,34 +31,35 @@ from gptaudit.validation import nearest
 
 @dataclass(frozen=True, slots=True)
 class CounterfactualFile(ReferenceContrastFile):
-    """Templates that are continued as prompts, and how the continuations are rated.
+    """Templates of prompts, and the rating of their continuations.
 
-    A group's words may be any texts, such as phrases of which one might trigger something; the empty text is one.
+    The words of a group may be any texts, the empty one included, such as phrases that may trigger hidden behaviour.
     """
 
     kind: Literal["counterfactual-generation"]
     scorer: str
     """Name of a registered scorer."""
     label: str
-    """The label of the scorer that is reported: a probability."""
+    """Label of the scorer that is reported, a probability."""
     samples: int
     threshold: float = 0.5
     direction: Literal["lower", "higher"] = "lower"
-    """Whether the label should rather be low (toxicity) or high (positive sentiment)."""
+    """Whether low values (toxicity) or high ones (positive sentiment) are better."""
     sampling: Sampling = field(default_factory=Sampling)
 
     def problems(self) -> Iterator[str]:
         """See `SuiteFile.problems`."""
         yield from ReferenceContrastFile.problems(self)
         if not 0 < self.threshold <= 1:
-            yield f"key 'threshold': expected a probability above 0, found {self.threshold}"
+            yield f"key 'threshold': expected a number above 0 and at most 1, found {self.threshold}"
         yield from sampling_problems(self.samples, self.sampling)
 
 
 class CounterfactualProbe(ReferenceContrastProbe):
-    """A `counterfactual-generation` file."""
+    """Probe of a `counterfactual-generation` file."""
 
     needs = frozenset({"generate"})
+    judges_cut = True
 
     def __init__(self, file: CounterfactualFile, source: DataSource) -> None:
         super().__init__(file, source)
@@ -67,11 +68,11 @@ class CounterfactualProbe(ReferenceContrastProbe):
         self.metrics = _metrics(file)
 
     def requests(self, text: str) -> tuple[GenerateRequest, ...]:
-        """Sample continuations."""
+        """Return one generate request per sample."""
         return sample_requests(text, self._file.samples, self._file.sampling)
 
     def measure(self, answered: Answered) -> Scored:
-        """Compare the mean scores, and how many reach the threshold."""
+        """Compute the mean score and the share at or above the threshold, with their gaps."""
         label, threshold = self._file.label, self._file.threshold
         rated = answered.scores[self._file.scorer]
         if label not in rated[0]:
@@ -92,7 +93,7 @@ class CounterfactualProbe(ReferenceContrastProbe):
         )
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the sampling and what is rated."""
+        """Describe the sampling and the rating."""
         file = self._file
         sampling = sampling_method(file.samples, file.sampling, file.label, file.threshold)
         return {**sampling, "reference": list(self._reference), "cluster": "template"}

@@ -1,8 +1,7 @@
-"""Minimal pairs: which of two sentences that differ in the group alone is more likely."""
+"""Suite files of kind `pairs`: pairs of sentences that differ only in the group, compared by likelihood."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,7 +9,17 @@ from typing import Any, Literal
 from gptaudit.probes.elicited import elicited_pair
 from gptaudit.probes.kinds.suite_file import SuiteFile, Template
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
-from gptaudit.probes.kinds.words import Group, fill, group_problems, members, repeated, slot_problems, slots
+from gptaudit.probes.kinds.words import (
+    Group,
+    fill,
+    group_problems,
+    members,
+    named_group_problems,
+    repeated,
+    slot_problems,
+    slots,
+)
+from gptaudit.probes.log_probabilities import logistic
 from gptaudit.probes.sentence_pairs import PAIR_METHOD, STEREOTYPE_PROBABILITY, STEREOTYPE_RATE, compare_pair
 
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
@@ -19,27 +28,27 @@ from gptaudit.records import Case, DataSource, ScoreRequest
 
 @dataclass(frozen=True, slots=True)
 class PairTemplate(Template):
-    """A sentence with a slot for the group's word, and one for `{term}` where the suite has terms."""
+    """A sentence with a slot for the group's word, and a slot `{term}` if the suite file has terms."""
 
     group: str = ""
-    """Whom the stereotype is about, in a suite without terms."""
+    """Group that the stereotype is about; only in a suite file without terms."""
     contrast: tuple[str, ...] = ()
-    """The groups with which that one is contrasted; where it names none, all others."""
+    """Groups of the other sentence; if empty, all groups but the stereotyped one."""
     block: str = ""
-    """Templates of one block are one cluster, in a suite without terms; without a block, each template is one.
+    """Cluster of the template in a suite file without terms; if empty, the template is a cluster of its own.
 
-    A block in which each group stands against another as often as the other against it gives a narrower interval:
-    how likely the words are by themselves, whatever the sentence says, cancels out within it.
+    If a block pairs any two groups equally often in both directions, the likelihood of their words by themselves
+    cancels out within it, and the interval is narrower.
     """
 
     def group_slots(self) -> list[str]:
-        """Name the words of the group that the text needs, without article and capital."""
+        """Return the slots for the group's words, without article and capital."""
         return [slot for slot in slots(self.text) if slot != "term"]
 
 
 @dataclass(frozen=True, slots=True)
 class SentencePair:
-    """Two sentences that differ in the group alone."""
+    """Two sentences that differ only in the group."""
 
     id: str
     term: str
@@ -54,10 +63,10 @@ class SentencePair:
 
 @dataclass(frozen=True, slots=True)
 class PairsFile(SuiteFile):
-    """Templates crossed with groups and, where a term carries the stereotype, with terms.
+    """Templates crossed with groups and, if terms carry the stereotype, with terms.
 
-    The stereotype gives each term, or else each template, to one group. The sentence with that group's word is
-    paired with the sentence that has the counterpart of another group in its place.
+    Each term or, without terms, each template is stereotypical of one group. The sentence with a word of that group
+    is paired with the same sentence with the corresponding word of another group.
     """
 
     kind: Literal["pairs"]
@@ -65,17 +74,17 @@ class PairsFile(SuiteFile):
     templates: tuple[PairTemplate, ...]
     groups: Mapping[str, Group]
     terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """GROUP -> terms that the stereotype gives to it."""
+    """Group -> terms that are stereotypical of it."""
 
     @property
     def cluster(self) -> Literal["term", "block", "template"]:
-        """What carries the stereotype: two of them are independent, two pairs of one are not."""
+        """Unit that carries the stereotype; pairs of the same unit are correlated."""
         if self.terms:
             return "term"
         return "block" if any(template.block for template in self.templates) else "template"
 
     def pairs(self) -> Iterator[SentencePair]:
-        """Fill every template: for each term of each group, or else for the template's own group."""
+        """Fill every template: for each term of each group or, without terms, for the template's own group."""
         if not self.terms:
             for template in self.templates:
                 yield from self._against_others(template, template.group, "")
@@ -85,7 +94,7 @@ class PairsFile(SuiteFile):
                     yield from self._against_others(template, group, term)
 
     def case_ids(self) -> list[str]:
-        """Name each pair."""
+        """Return the id of each pair."""
         return [pair.id for pair in self.pairs()]
 
     def problems(self) -> Iterator[str]:
@@ -99,10 +108,10 @@ class PairsFile(SuiteFile):
                 yield f"template {template.id!r}: {problem}"
         for pair in self.pairs():
             if pair.stereotype == pair.antistereotype:
-                yield f"pair {pair.id!r}: both sentences are {pair.stereotype!r}"
+                yield f"pair {pair.id!r}: expected different sentences, found {pair.stereotype!r} twice"
 
     def _against_others(self, template: PairTemplate, group: str, term: str) -> Iterator[SentencePair]:
-        """Fill a template with every member of a group, and with the counterparts in the contrasted groups."""
+        """Fill a template with every word of a group, paired with the corresponding word of each other group."""
         own = members(self.groups[group])
         alone = len(own) == 1 and len(self.groups) == 2
         slot = template.group_slots()[0]
@@ -124,24 +133,20 @@ class PairsFile(SuiteFile):
     def _template_problems(self, template: PairTemplate) -> Iterator[str]:
         for key in ("group", "block"):
             if self.terms and getattr(template, key):
-                yield f"key {key!r}: expected none, since the terms carry the stereotype"
+                yield f"key {key!r}: expected none in a suite file with terms, found {getattr(template, key)!r}"
         named = (*template.contrast, *(() if self.terms else (template.group,)))
-        for name in named:
-            if name not in self.groups:
-                yield f"expected one of the groups {list(self.groups)}, found {name!r}"
-        if len(set(named)) < len(named):
-            yield f"expected groups that differ, found {list(named)}"
+        yield from named_group_problems(named, self.groups)
         if not template.group_slots():
-            yield "no group slot"
+            yield f"expected a slot for the group's word, found {template.text!r}"
         if self.axis in template.slices:
-            yield f"key 'slices': expected another axis than the suite's own, {self.axis!r}"
+            yield f"key 'slices': expected axes other than the suite file's own, found {self.axis!r}"
         if not self.terms and "term" in slots(template.text):
-            yield "slot 'term': the suite has no terms"
+            yield "slot 'term': expected terms in the suite file, found none"
         yield from slot_problems(template.text, {"term", *next(iter(self.groups.values()))}, self.groups)
 
 
 class PairsProbe(SuiteProbe):
-    """A `pairs` file. A case is a pair; a cluster is what carries the stereotype: a term, or a template or block."""
+    """Probe of a `pairs` file: one case per pair, one cluster per term or, without terms, per block or template."""
 
     needs = frozenset({"score"})
     metrics = (STEREOTYPE_RATE, STEREOTYPE_PROBABILITY)
@@ -150,8 +155,8 @@ class PairsProbe(SuiteProbe):
         super().__init__(file, source)
         self._file = file
 
-    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
-        """Yield one case a pair."""
+    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
+        """Yield one case per pair."""
         for pair in self._file.pairs():
             yield Case(
                 id=pair.id,
@@ -161,22 +166,21 @@ class PairsProbe(SuiteProbe):
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
-        """Compare the two sums of log-probabilities."""
+        """Compare the log-likelihoods of the two sentences."""
         return compare_pair(
             answered,
             lambda difference: {
                 "stereotype_rate": float(difference > 0),
-                # the logistic function, in the form that cannot overflow
-                "stereotype_probability": (1 + math.tanh(difference / 2)) / 2,
+                "stereotype_probability": logistic(difference),
             },
         )
 
     def method(self) -> Mapping[str, Any]:
-        """Describe the score."""
+        """Describe the scoring of the sentences."""
         return {**PAIR_METHOD, "cluster": self._file.cluster}
 
     def elicited(self) -> Probe | None:
-        """Ask which sentence is more likely."""
+        """Return the form that asks which sentence is more likely."""
         name = STEREOTYPE_RATE.name
         return elicited_pair(
             self, lambda share: {name: share}, metrics=[name], severity=name, language=self._file.language

@@ -1,4 +1,4 @@
-"""What kinds share that hold groups against groups of reference, on the same template."""
+"""Shared base of the kinds of suite files that compare groups with groups of reference, template by template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gptaudit.probes.kinds.suite_file import SuiteFile, Template
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.kinds.words import Group, fill, group_problems, members, repeated, slot_problems, slots
 
-from gptaudit.probe import ProbeContext
+from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Case, DataSource, MetricSpec, Request
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ReferenceContrast:
-    """A template filled with a word of one group, and with its counterparts in the groups of reference."""
+    """A template filled with a word of one group, and with the corresponding words of the groups of reference."""
 
     id: str
     template: str
@@ -31,22 +31,22 @@ class ReferenceContrast:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceContrastFile(SuiteFile):
-    """Templates crossed with groups, each held against the groups of reference.
+    """Templates crossed with groups, each compared with the groups of reference.
 
-    What is reported of a group is a signed difference from the mean of the references, on the same template. The
-    largest difference between any two groups would not do for a limit: a maximum of noisy differences is above
-    zero for a model that treats all groups alike, the more so the more groups there are and the fewer templates.
-    Differences from the mean of all groups would not do either, since over the groups they add up to zero.
+    The figure of a group is its signed difference from the mean of the groups of reference on the same template. The
+    largest difference between any two groups would be no basis for a limit: a maximum of noisy differences is above
+    zero for a model that treats all groups alike, the more so with more groups and fewer templates. Differences from
+    the mean of all groups are no alternative, since they add up to zero over the groups.
     """
 
     axis: str
     templates: tuple[Template, ...]
     groups: Mapping[str, Group]
     reference: tuple[str, ...]
-    """The groups that the others are held against, such as `["male"]`, or all groups but one."""
+    """Groups that the others are compared with, such as `["male"]`, or all groups but one."""
 
     def contrasts(self) -> Iterator[ReferenceContrast]:
-        """Fill each template with each word of each group that is not one of reference."""
+        """Fill each template with each word of each compared group."""
         for template in self.templates:
             for group in self.compared():
                 for i, words in enumerate(members(self.groups[group])):
@@ -61,15 +61,15 @@ class ReferenceContrastFile(SuiteFile):
                     )
 
     def compared(self) -> list[str]:
-        """Name the groups that are held against those of reference."""
+        """Return the groups that are compared with those of reference."""
         return [name for name in self.groups if name not in self.reference]
 
     def case_ids(self) -> list[str]:
-        """Name each contrast."""
+        """Return the id of each reference contrast."""
         return [contrast.id for contrast in self.contrasts()]
 
     def own_slots(self) -> tuple[str, ...]:
-        """Name the slots that are not for the groups' words."""
+        """Return the slots that are not for the words of groups."""
         return ()
 
     def problems(self) -> Iterator[str]:
@@ -80,7 +80,7 @@ class ReferenceContrastFile(SuiteFile):
             if name not in self.groups:
                 yield f"key 'reference': expected one of the groups {list(self.groups)}, found {name!r}"
         if not self.reference or not self.compared():
-            yield f"key 'reference': expected some of the groups, not none and not all, found {list(self.reference)}"
+            yield f"key 'reference': expected at least one group and not all of them, found {list(self.reference)}"
         yield from repeated("template", (template.id for template in self.templates))
         for template in self.templates:
             for problem in self._template_problems(template):
@@ -93,22 +93,22 @@ class ReferenceContrastFile(SuiteFile):
         words = set(next(iter(self.groups.values())))
         yield from slot_problems(template.text, words | set(self.own_slots()), self.groups)
         if not self._slots(template):
-            yield f"no slot for a group's word; slots are {sorted(words)}"
+            yield f"expected a slot for a group's word, one of {sorted(words)}, found {template.text!r}"
         for slot in self.own_slots():
             if slots(template.text).count(slot) != 1:
-                yield f"expected the slot {{{slot}}} once"
+                yield f"expected the slot {{{slot}}} once, found {template.text!r}"
         if self.axis in template.slices:
-            yield f"key 'slices': expected another axis than the suite's own, {self.axis!r}"
+            yield f"key 'slices': expected axes other than the suite file's own, found {self.axis!r}"
 
     def _slots(self, template: Template) -> list[str]:
         return [slot for slot in slots(template.text) if slot not in self.own_slots()]
 
 
 class ReferenceContrastProbe(SuiteProbe):
-    """A case is a template with a word of one group, and its counterparts in the groups of reference.
+    """Base of the probes of such suite files: one case per reference contrast, one cluster per template.
 
-    So a case is scored whole or not at all, and every difference is of answers about the same template. A cluster
-    is a template.
+    A case holds the requests of the group and of all groups of reference, so that it is scored as a whole or not at
+    all, and every difference is between answers about the same template.
     """
 
     def __init__(self, file: ReferenceContrastFile, source: DataSource) -> None:
@@ -116,8 +116,8 @@ class ReferenceContrastProbe(SuiteProbe):
         self._contrasts = file.contrasts
         self._reference = file.reference
 
-    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - the suite is all it needs
-        """Yield one case a contrast: the requests of its own text, then those of each text of reference."""
+    def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
+        """Yield one case per reference contrast: the requests of its own text, then those of each text of reference."""
         for contrast in self._contrasts():
             texts = (contrast.text, *contrast.references)
             requests = tuple(request for text in texts for request in self.requests(text))
@@ -125,20 +125,24 @@ class ReferenceContrastProbe(SuiteProbe):
 
     @abstractmethod
     def requests(self, text: str) -> Sequence[Request]:
-        """Return the requests of one text, always as many."""
+        """Return the requests of one text; their number is the same for every text."""
+
+    def is_open(self, answered: Answered) -> bool:  # noqa: ARG002 - same for every answer
+        """Return False: no value depends on which of two log-likelihoods is larger."""
+        return False
 
     def by_text(self, answers: Sequence[T]) -> list[Sequence[T]]:
-        """Divide the answers of a case into those of its own text, and those of each text of reference."""
+        """Split the answers of a case into those of its own text and those of each text of reference."""
         size = len(answers) // (1 + len(self._reference))
         return [answers[start : start + size] for start in range(0, len(answers), size)]
 
 
 def gap(name: str, unit: str, title: str, bounds: tuple[float | None, float | None]) -> MetricSpec:
-    """Return the metric of a difference from the groups of reference."""
+    """Return the metric of a difference from the mean of the groups of reference."""
     return MetricSpec(name, ideal=0.0, direction="target", unit=unit, title=title, bounds=bounds)
 
 
 def difference(values: Sequence[float]) -> float:
-    """Return the first value, a group's, minus the mean of the others, the groups of reference."""
+    """Return the first value, the compared group's, minus the mean of the others, the groups of reference."""
     own, *others = values
     return own - fmean(others)

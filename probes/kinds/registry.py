@@ -1,4 +1,4 @@
-"""From a suite file to its probe: which kinds there are, and reading a file as its `kind` says."""
+"""Reader of suite files: all kinds, and the probe of each."""
 
 from __future__ import annotations
 
@@ -31,11 +31,14 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "continuations": (ContinuationsFile, ContinuationsProbe),
     "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
 }
-"""The `kind` of a file -> what it holds, and the probe that asks it."""
+"""`kind` of a suite file -> its schema, and the probe that runs it."""
 
 
 def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
-    """Read a suite file as its `kind` says; raise `DataError` naming file, key and what is expected there."""
+    """Read a suite file according to its `kind`.
+
+    Raises `DataError`, naming the file, the key and what was expected, if the file is not valid.
+    """
     text = read_text(file, error=DataError)
     where = str(file)
     content = read_toml(text, where=where, error=DataError)
@@ -43,8 +46,8 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
     if not isinstance(kind, str) or kind not in KINDS:
         msg = f"{where}: key 'kind': expected {' or '.join(map(repr, KINDS))}, found {kind!r}"
         raise DataError(msg)
-    holds, _ = KINDS[kind]
-    suite_file = validated(holds, content, where=where, error=DataError)
+    schema, _ = KINDS[kind]
+    suite_file = validated(schema, content, where=where, error=DataError)
     problem = next(chain(suite_file.problems(), _case_problems(suite_file)), None)
     if problem:
         msg = f"{where}: {problem}"
@@ -55,12 +58,12 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
 
 
 def suite_probe(suite_file: SuiteFile, source: DataSource) -> Probe:
-    """Make the probe that asks the cases of a suite file."""
-    return next(probe for holds, probe in KINDS.values() if type(suite_file) is holds)(suite_file, source)
+    """Return the probe of a suite file."""
+    return next(probe for schema, probe in KINDS.values() if type(suite_file) is schema)(suite_file, source)
 
 
 def _case_problems(suite_file: SuiteFile) -> Iterator[str]:
     ids = suite_file.case_ids()
     if not ids:
-        yield "has no cases"
+        yield "expected at least one case, found none"
     yield from repeated("id", ids)

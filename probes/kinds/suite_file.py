@@ -1,4 +1,4 @@
-"""What suite files of all kinds share."""
+"""Shared base of all kinds of suite files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STRICT: dict[str, Any] = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True)
 class SuiteFile(ABC):
-    """What every suite file says of itself."""
+    """Keys of every suite file."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -31,20 +31,23 @@ class SuiteFile(ABC):
 
     @abstractmethod
     def case_ids(self) -> list[str]:
-        """Name the cases in their order."""
+        """Return the ids of the cases, in order."""
 
     @abstractmethod
     def problems(self) -> Iterator[str]:
-        """Say what keeps the suite from being used; each thing is looked for only when those before it are in order."""
+        """Yield the reasons why the file is invalid.
+
+        Later checks assume that earlier ones passed, so only the first problem is reliable.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with slots; `gptaudit.probes.kinds.words` says what a slot is."""
+    """A text with slots, which `gptaudit.probes.kinds.words` defines."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     id: str
     text: str
     slices: Mapping[str, str] = field(default_factory=dict, kw_only=True)
-    """Axis -> group, beside the suite's own axis: `{ domain = "lending" }`."""
+    """Axis -> group, in addition to the suite file's own axis: `{ domain = "lending" }`."""

@@ -1,4 +1,4 @@
-"""What probes share that are made from a suite file."""
+"""Shared base of the probes of suite files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gptaudit.records import DataSource
 
 
 class SuiteProbe(Probe):
-    """A probe that is called what its suite file says."""
+    """A probe with the id, title, suite, version and goal of its suite file."""
 
     def __init__(self, file: SuiteFile, source: DataSource) -> None:
         self.id = file.id
@@ -20,6 +20,6 @@ class SuiteProbe(Probe):
         self.sees = file.sees
         self._source = source
 
-    def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002 - the suite is all it needs
-        """Name the suite file."""
+    def source(self, context: ProbeContext) -> DataSource:  # noqa: ARG002 - needs only the suite file
+        """Return the source of the suite file."""
         return self._source

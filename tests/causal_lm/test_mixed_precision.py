@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
+from gptaudit.causal_lm.mixed_precision import FIRST_COMPARED
 from gptaudit.errors import TargetError
 from gptaudit.protocols.backend import MixedPrecisionBackend
 from gptaudit.records import Likelihood, ScoreRequest
@@ -62,6 +63,15 @@ def test_a_few_requests_are_simply_asked_exactly(gpt2_folder):
     answers = backend.score_in_low_precision([ScoreRequest("", text) for text in TEXTS[:20]])
 
     assert all(isinstance(answer, Likelihood) and answer.error == 0 for answer in answers)
+
+
+@pytest.mark.parametrize("count", [65, 127, 128, 129])
+def test_the_first_sample_is_bounded(gpt2_folder, count):
+    """Of a larger first call, between half of `FIRST_COMPARED` and all of them are computed in both precisions."""
+    backend = open_hf(str(gpt2_folder), HuggingFaceOptions(precision="auto"))
+    answers = backend.score_in_low_precision([ScoreRequest("", text) for text in TEXTS[:count]])
+
+    assert FIRST_COMPARED / 2 <= sum(answer.error == 0 for answer in answers) <= FIRST_COMPARED
 
 
 def test_another_dtype_is_refused(gpt2_folder):

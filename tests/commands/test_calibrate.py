@@ -1,4 +1,4 @@
-"""`gptaudit calibrate`, in worker processes, on a flaw and a probe that a plugin brings."""
+"""`gptaudit calibrate` in worker processes, with a flaw and a probe from a plugin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def gptaudit_register_probes(register):
 
 class TestUsage:
     def test_a_probe_that_sees_no_flaw(self, gptaudit):
-        """It exits 2 and names those that can be calibrated."""
+        """It exits 2 and names the probes that can be calibrated."""
         seeing = [name for name, probe in load_plugins().probes.items() if probe.sees]
         ran = gptaudit("calibrate", "winobias")
 
@@ -54,7 +54,7 @@ class TestUsage:
 
 @pytest.fixture
 def calibrate(tmp_path):
-    """Start the command in a process group of its own, with the plugin installed."""
+    """Return a function that starts the command in its own process group, with the plugin installed."""
     site = tmp_path / "site"
     (site / "toy-1.0.dist-info").mkdir(parents=True)
     (site / "toy_plugin.py").write_text(PLUGIN)
@@ -98,7 +98,7 @@ def trials(folder):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_interrupted_and_resumed(calibrate, tmp_path):
-    """Ctrl-C exits 130 and says how to go on; the same command does what is missing and writes both files."""
+    """Ctrl-C exits 130 and says how to continue; the same command does the rest and writes both files."""
     process = calibrate()
     while process.poll() is None and not trials(tmp_path):
         time.sleep(0.1)

@@ -17,7 +17,7 @@ OTHER = b"c\n3\n"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves good files, and each way in which a download goes wrong."""
+    """Serves good files, and every fault of a download."""
 
     def do_GET(self):
         match self.path:
@@ -68,7 +68,7 @@ def server():
 
 @pytest.fixture
 def publish(monkeypatch, server):
-    """Make a data set `small` of files of the server the only one that is known."""
+    """Return a function that makes `small`, with files of the server, the only known data set."""
 
     def publish(*names, digest=None, base=server):
         def published(name):
@@ -90,7 +90,7 @@ def left_in(folder):
 
 class TestFetch:
     def test_files_come_into_their_published_layout(self, gptaudit, publish, tmp_path):
-        """Both files are there, as published; the network and the place are named, and the citation asked for."""
+        """Both files are as published; host, folder and citation are printed."""
         publish("good.csv", "other.csv")
         ran = gptaudit("data", "fetch", "small", "--data", tmp_path)
 
@@ -104,14 +104,14 @@ class TestFetch:
 
     @pytest.mark.parametrize("name", ["unmeasured.csv", "moved.csv"])
     def test_a_server_may_send_no_length_or_point_elsewhere(self, gptaudit, publish, tmp_path, name):
-        """A body of unknown length and a redirect end in the same file."""
+        """A body of unknown length and a redirect are both downloaded."""
         publish(name)
 
         assert gptaudit("data", "fetch", "small", "--data", tmp_path).code == 0
         assert (tmp_path / "small" / "data" / name).read_bytes() == GOOD
 
     def test_a_file_of_another_content_is_refused(self, gptaudit, publish, tmp_path):
-        """What has the wrong hash never gets its name, and nothing of it is left behind."""
+        """A download with the wrong hash is deleted and does not get the file's name."""
         publish("good.csv", digest="0" * 64)
         ran = gptaudit("data", "fetch", "small", "--data", tmp_path)
 
@@ -130,7 +130,7 @@ class TestFetch:
         ],
     )
     def test_what_goes_wrong_is_one_sentence(self, gptaudit, publish, tmp_path, monkeypatch, name, said):
-        """A missing file, a cut body, a redirect that nobody vouches for and a silent server leave nothing behind."""
+        """A missing file, a cut body, a redirect to http and a silent server each give one sentence, and no file."""
         monkeypatch.setattr("gptaudit.data.downloads.SECONDS", 0.3)
         publish(name)
         ran = gptaudit("data", "fetch", "small", "--data", tmp_path)
@@ -155,7 +155,7 @@ class TestFetch:
         assert (ran.code, "expected an https URL" in ran.err) == (2, True)
 
     def test_a_file_that_differs_is_kept_unless_told(self, gptaudit, publish, tmp_path):
-        """Without --force nothing is replaced, nor anything else fetched; with it the published file comes back."""
+        """Without --force nothing is replaced or fetched; with it the published file replaces the other."""
         publish("good.csv", "other.csv")
         mine = tmp_path / "small" / "data" / "good.csv"
         mine.parent.mkdir(parents=True)
@@ -170,7 +170,7 @@ class TestFetch:
         assert mine.read_bytes() == GOOD
 
     def test_a_forced_download_that_fails_leaves_the_old_file(self, gptaudit, publish, tmp_path):
-        """The old file gives way to a whole new one or not at all."""
+        """The old file is replaced only by a complete new one."""
         publish("cut.csv")
         mine = tmp_path / "small" / "data" / "cut.csv"
         mine.parent.mkdir(parents=True)
@@ -180,13 +180,13 @@ class TestFetch:
         assert (mine.read_bytes(), left_in(tmp_path)) == (b"mine", ["small/data/cut.csv"])
 
     def test_what_cannot_be_checked_is_not_fetched(self, gptaudit, publish, tmp_path):
-        """A file whose hash nobody knows is to be got by hand; then it is neither wrong nor fetched."""
+        """A file without a known hash must be downloaded by hand; then it is `unchecked` and not fetched."""
         publish("good.csv", digest="")
         ran = gptaudit("data", "fetch", "small", "--data", tmp_path)
 
         assert (ran.code, left_in(tmp_path)) == (2, [])
         assert (
-            f"no hash of it is known, so a download could not be checked; download it yourself, as {tmp_path}"
+            f"its hash is not known, so a download could not be checked; download it yourself and save it as {tmp_path}"
             in ran.err
         )
         (tmp_path / "small").mkdir()
@@ -195,7 +195,7 @@ class TestFetch:
         assert gptaudit("data", "fetch", "small", "--data", tmp_path).code == 0
 
     def test_what_is_there_is_not_fetched_again(self, gptaudit, publish, tmp_path):
-        """A second call asks no server."""
+        """A second call contacts no server."""
         publish("good.csv")
         gptaudit("data", "fetch", "small", "--data", tmp_path)
         publish("good.csv", base="http://127.0.0.1:9")
@@ -205,7 +205,7 @@ class TestFetch:
         assert "already" in ran.out
 
     def test_a_terminal_shows_how_much_has_come(self, gptaudit, publish, tmp_path, monkeypatch):
-        """The bytes that have come, and those to come, stand beside the file's name."""
+        """On a terminal, the size so far and the whole size are shown beside the file's name."""
         monkeypatch.setattr("sys.stderr.isatty", lambda: True)
         publish("good.csv")
 
@@ -223,7 +223,7 @@ class TestFetch:
 
     @pytest.mark.parametrize("call", [("fetch", "small"), ("verify",)])
     def test_no_folder_named(self, gptaudit, publish, call):
-        """There is no folder to fall back on: the error says how to name one."""
+        """There is no default folder; the error says how to name one."""
         publish("good.csv")
         ran = gptaudit("data", *call)
 
@@ -240,7 +240,7 @@ class TestFetch:
 
 class TestVerify:
     def test_each_file_that_is_missing_or_differs_is_named(self, gptaudit, publish, tmp_path):
-        """One file is changed, one is missing, one is right: two are named, and how to get them."""
+        """Of a changed, a missing and a correct file, the first two are named, and how to download them."""
         publish("good.csv", "other.csv", "gone.csv")
         folder = tmp_path / "small" / "data"
         folder.mkdir(parents=True)
@@ -255,7 +255,7 @@ class TestVerify:
         assert f"gptaudit data fetch small --data {tmp_path}" in ran.err
 
     def test_a_file_may_lie_in_the_data_sets_own_folder(self, gptaudit, publish, tmp_path):
-        """A file put into `small/` by hand counts as much as one in its published place."""
+        """A file in `small/` is found as well as one in its published folder."""
         publish("good.csv")
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "good.csv").write_bytes(GOOD)
@@ -271,7 +271,7 @@ class TestVerify:
 
 class TestList:
     def test_json(self, gptaudit, publish, tmp_path):
-        """A script reads licence, source, files, hashes, sizes and what is there."""
+        """The JSON has licence, source, files, hashes, sizes and states."""
         small = publish("good.csv", "other.csv")
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "other.csv").write_bytes(OTHER)
@@ -288,7 +288,7 @@ class TestList:
         ]
 
     def test_text_without_a_folder(self, gptaudit):
-        """Every data set is shown with its licence and source, though no folder is named."""
+        """Every data set is shown with its licence and source, even without a folder."""
         ran = gptaudit("data", "list")
 
         assert ran.code == 0

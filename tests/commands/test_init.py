@@ -1,4 +1,4 @@
-"""`gptaudit init`: what it writes, and what it leaves alone."""
+"""`gptaudit init`: the file that it writes, and the files that it does not replace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gptaudit.run.configuration import Configuration, read_configuration, starti
 
 
 def test_every_setting_is_shown_and_can_be_used(tmp_path):
-    """The file names every key; with each `#` before a setting removed it is valid, and all of them are in force."""
+    """The file has every key, and is valid with all settings uncommented."""
     path = tmp_path / "gptaudit.toml"
     lines = starting_configuration().splitlines()
     text = "\n".join(line[1:] if line[:1] == "#" and line[1:2].isalpha() else line for line in lines)
@@ -37,7 +37,7 @@ def test_what_is_there_is_left_alone(gptaudit, tmp_path, arguments):
 
 
 def test_a_link_is_not_followed_into_another_file(gptaudit, tmp_path):
-    """A link counts as there, though it leads nowhere, and nothing is written where it leads."""
+    """A dangling link counts as an existing file, and nothing is written to its target."""
     (tmp_path / "gptaudit.toml").symlink_to(tmp_path / "elsewhere.toml")
 
     assert gptaudit("init").code == 2
@@ -46,7 +46,7 @@ def test_a_link_is_not_followed_into_another_file(gptaudit, tmp_path):
 
 @pytest.mark.parametrize("path", ["nowhere/gptaudit.toml", "folder"])
 def test_a_file_that_cannot_be_written(gptaudit, tmp_path, path):
-    """A missing folder, or a folder in the file's place, exits 2 and names it."""
+    """A missing folder, or a folder of that name, exits 2 and is named."""
     (tmp_path / "folder").mkdir()
     ran = gptaudit("init", "-o", path, "--force")
 
@@ -55,6 +55,6 @@ def test_a_file_that_cannot_be_written(gptaudit, tmp_path, path):
 
 
 def test_it_says_what_to_type(gptaudit):
-    """The command that it names reads the file that it wrote."""
+    """The command that it prints reads the file that it wrote."""
     assert gptaudit("init").out.endswith("then: gptaudit run\n")
     assert gptaudit("init", "-o", "a b.toml").out.endswith("then: gptaudit run --config 'a b.toml'\n")

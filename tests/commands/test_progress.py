@@ -1,4 +1,4 @@
-"""Progress says how far the work is, and promises no more than it knows."""
+"""Progress lines and bars."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from gptaudit.records.progress import Step
 
 
 def test_a_line_says_all_there_is_to_say():
-    """Rate and time left come from this run's work alone: what was there before cost no time."""
+    """Rate and time left are computed from the work of this run only."""
     step = Step("bias", 300, 1000, cached=200, failures={"timeout": 3, "empty": 1})
 
     text = shown.line(step, 10.0)
 
-    assert text == "bias: 300 of 1000, 10.0 a second, 70 s left, 200 from before, failed: timeout 3, empty 1"
-    assert shown.line(Step("bias", 200, 1000, cached=200), 0.0) == "bias: 200 of 1000, 200 from before"
+    assert (
+        text
+        == "bias: 300 of 1000, 10.0 a second, 70 s left, 200 from earlier runs, failed: timeout 3, empty 1"
+    )
+    assert shown.line(Step("bias", 200, 1000, cached=200), 0.0) == "bias: 200 of 1000, 200 from earlier runs"
 
 
 def test_slow_work_has_a_rate_too():
-    """What takes minutes is told by the minute or the hour, not as 0.0 a second."""
+    """A rate below one a second is shown per minute or per hour, not as 0.0 a second."""
     assert [shown.rate_text(rate) for rate in (2.0, 1.0, 0.05, 0.01)] == [
         "2.0 a second",
         "1.0 a second",
@@ -51,7 +54,7 @@ def test_quiet_says_nothing(monkeypatch, capsys):
 
 
 def test_bars_can_be_drawn():
-    """The bars take every kind of step, with and without what was there before."""
+    """The bars accept every kind of step, with and without work of earlier runs."""
     with shown.Bars() as bars:
         for step in (Step("a", 1, 5), Step("a", 5, 5, failures={"empty": 2}), Step("b", 4, 9, cached=3)):
             bars(step)

@@ -1,4 +1,4 @@
-"""Asking keeps every answer, stops where it must, and says why."""
+"""`ask_missing` stores every answer, stops at limits and faults, and reports why."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def asking(store, *, backend=None, engine=local, probes=(), budget=UNLIMITED, pr
 
 
 def test_everything_is_asked_once(store):
-    """The second time, all answers are there."""
+    """The second time, all answers are in the store and none is asked again."""
     first, second = asking(store), asking(store)
 
     assert (first.status, first.cost.requests, first.cost.requests_cached) == ("complete", 20, 0)
@@ -58,7 +58,7 @@ def test_everything_is_asked_once(store):
 
 
 def test_progress_adds_up(store):
-    """Each probe's steps count up to its share, with what failed by reason and what was there before."""
+    """Each probe's steps count up to its number of requests, with failures by reason and earlier answers."""
     asking(store, budget=Budget(requests=5))
     steps = []
     backend = ScriptedBackend(
@@ -82,7 +82,7 @@ def test_progress_adds_up(store):
     ],
 )
 def test_a_spent_budget_ends_the_asking(store, budget, why):
-    """What was asked stays, the rest is left, and the reason is named."""
+    """Answers so far are kept, the rest is not asked, and the reason is named."""
     asked = asking(store, backend=counting(), budget=budget)
 
     assert (asked.status, asked.why) == ("partial", why)
@@ -92,12 +92,12 @@ def test_a_spent_budget_ends_the_asking(store, budget, why):
 
 
 def test_a_budget_that_is_just_enough(store):
-    """A limit that is reached with the last request is no early end."""
+    """An audit that reaches a limit with its last request is complete."""
     assert asking(store, budget=Budget(requests=20)).status == "complete"
 
 
 def test_a_lost_model_ends_the_asking(store):
-    """What came before is kept; the audit is partial and says why."""
+    """Earlier answers are kept; the audit is partial and has the reason."""
 
     def complete(prompt, sample):
         raise BackendLostError("the server is gone")
@@ -109,7 +109,7 @@ def test_a_lost_model_ends_the_asking(store):
 
 
 def test_an_interruption_closes_the_engine(store):
-    """Ctrl-C ends the engine too, before the store is closed."""
+    """Ctrl-C closes the engine before the store."""
     closed = []
 
     def engine(work):
@@ -125,7 +125,7 @@ def test_an_interruption_closes_the_engine(store):
 
 
 def test_a_budget_closes_the_engine(store):
-    """An engine that has requests under way learns that nothing more is wanted."""
+    """When the budget is spent, the engine is closed, so that it can cancel requests in flight."""
     closed = []
 
     def engine(work):
@@ -141,7 +141,7 @@ def test_a_budget_closes_the_engine(store):
 
 
 def test_what_was_computed_is_kept(store):
-    """A budget that is spent in the middle of a call loses none of its answers, and they are not asked again."""
+    """If a budget is spent in the middle of a call, all its answers are kept and not asked again."""
     asked = Counter()
 
     def complete(prompt, sample):
@@ -168,7 +168,7 @@ def test_what_was_computed_is_kept(store):
     ],
 )
 def test_an_engine_is_not_trusted_to_count(store, answered, status, why):
-    """What decides is which requests have an answer: not how many answers came."""
+    """An audit is complete if every request has an answer, however many answers the engine yields."""
 
     def engine(work):
         for request in answered(list(work.requests)):
@@ -181,7 +181,7 @@ def test_an_engine_is_not_trusted_to_count(store, answered, status, why):
 
 
 def test_no_infinite_number_is_kept(store):
-    """A likelihood that is not finite is a failure, whoever said it."""
+    """A likelihood that is not finite is stored as a failure, whatever engine yields it."""
 
     def engine(work):
         for request in work.requests:
@@ -193,7 +193,7 @@ def test_no_infinite_number_is_kept(store):
 
 
 def counting(complete=lambda prompt, sample: prompt):
-    """A backend that counts its tokens, and takes its time."""
+    """Return a slow backend that counts its tokens."""
 
     class Counting(ScriptedBackend):
         def generate(self, requests, *, seed):
@@ -204,7 +204,7 @@ def counting(complete=lambda prompt, sample: prompt):
 
 
 class Rough(ScriptedBackend):
-    """Rounds to whole nats when it is asked roughly, and counts what it is asked."""
+    """Rounds to whole nats in low precision, and counts its requests in either precision."""
 
     def __init__(self, exact):
         super().__init__(score=lambda _, text: exact[text])
@@ -238,11 +238,11 @@ class Pair(Probe):
 
 
 class TestRoughAnswers:
-    """A backend that answers roughly first is asked exactly where a decision hangs on it."""
+    """A backend with low precision is asked exactly where a decision depends on it."""
 
     @pytest.mark.parametrize("seed", range(5))
     def test_every_decision_is_the_exact_one(self, seed, tmp_path):
-        """Whatever the numbers, and though cases share requests, no decision differs; most are not asked again."""
+        """No decision differs from the exact one, for random numbers and with requests shared between cases."""
         generator = random.Random(seed)
         exact = {f"text {i}": -generator.uniform(0, 40) for i in range(60)}
         probe = Pair([generator.sample(sorted(exact), 2) for _ in range(80)])
@@ -266,7 +266,7 @@ class TestRoughAnswers:
         assert steps[-1].done == steps[-1].total == len(backend.roughly) + len(backend.exactly)
 
     def test_a_clear_decision_is_not_asked_again(self, tmp_path):
-        """Where the errors cannot change the order, the rough answer stays, and says how rough it is."""
+        """If the errors cannot change the order, the answer in low precision is kept, with its error."""
         backend = Rough({"a": -1.2, "b": -9.1, "c": -8.7, "d": -30.0})
         probe = Pair([("a", "d"), ("b", "c")])
         store = Store(tmp_path)

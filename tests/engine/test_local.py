@@ -1,4 +1,4 @@
-"""The local engine: every request answered once, in calls of a bounded size."""
+"""The local engine answers every request once, in calls of bounded size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gptaudit.testing import ScriptedBackend
 
 class TestLocalEngine:
     def test_every_request_is_answered_once(self):
-        """Kinds may be mixed and chunks may break anywhere."""
+        """Every request gets its own answer, also if kinds alternate and fill several chunks."""
         requests = [
             r for i in range(CHUNK["score"] + 3) for r in (ScoreRequest("", str(i)), GenerateRequest(str(i)))
         ]
@@ -24,7 +24,7 @@ class TestLocalEngine:
         assert answers[GenerateRequest("7")].text == "7!"
 
     def test_one_bad_request_fails_alone(self):
-        """A call that fails is asked again one by one; only the culprit fails."""
+        """The requests of a call that fails are asked one by one; only the bad one fails."""
 
         def complete(prompt, sample):
             if prompt == "5":
@@ -40,7 +40,7 @@ class TestLocalEngine:
         assert failed == {"5": Failure("backend-error", "refuses 5")}
 
     def test_chunks_are_bounded_and_of_one_kind(self):
-        """A call is of one kind, at most so many requests, and at most so much text beyond its first request."""
+        """A call has one kind, at most `CHUNK` requests and `CHUNK_CHARACTERS` characters, or a single request."""
         texts = ["x" * n for n in (1, 200_000, 50_000, 50_000, 50_000, 50_000, *[1] * 1600)]
         requests = [*map(GenerateRequest, texts), *(ScoreRequest("", t) for t in texts)]
 

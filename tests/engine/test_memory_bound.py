@@ -12,7 +12,7 @@ from gptaudit.testing import ScriptedBackend, run_probe
 
 
 class Many(Probe):
-    """As many cases as are wanted, each a cluster of its own."""
+    """A given number of cases, each a cluster of its own."""
 
     id, title, suite = "many", "Many", "test"
     needs = frozenset({"score"})
@@ -44,8 +44,8 @@ def peak(count):
 
 @pytest.mark.slow
 def test_a_case_more_costs_two_hundred_bytes_at_most():
-    """Ten times the cases, of some 3,000 bytes each, need no more memory than their columns of numbers."""
-    peak(100)  # what is imported and compiled once
+    """With ten times the cases, of some 3,000 bytes each, memory grows only by their columns of numbers."""
+    peak(100)  # warm up: imports and caches
     small, large = peak(1_000), peak(10_000)
 
     assert large - small < 9_000 * 200

@@ -1,4 +1,4 @@
-"""An audit that is killed, again and again, ends as one that was left in peace."""
+"""An audit that is killed many times has the same results as one that is not."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def probes(folder):
 
 @pytest.mark.slow
 def test_twenty_kills(tmp_path):
-    """After SIGKILL at 20 random moments the results equal an undisturbed audit's; nothing kept is asked again."""
+    """After SIGKILL at 20 random moments the results are equal, and no stored answer is asked again."""
     started(tmp_path / "peace", tmp_path / "peace.log").wait()
     generator = random.Random(0)
     folder, survivors = tmp_path / "war", []

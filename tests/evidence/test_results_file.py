@@ -1,4 +1,4 @@
-"""`results.json`: what is written can be read, and what cannot be read is explained."""
+"""`results.json`: writing and reading it, and the errors for files that cannot be read."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class TestToJson:
         assert data["probes"][0]["metrics"][0]["slice"] == {}
 
     def test_the_text_is_ascii(self):
-        """A model's output cannot act on a terminal that shows the file."""
+        """The text has no control characters, so that a model's output cannot control a terminal."""
         text = to_json(make_audit())
 
         assert text.isascii()
@@ -108,12 +108,12 @@ class TestToJson:
 
     @pytest.mark.parametrize("number", [float("nan"), float("inf")])
     def test_a_number_that_is_not_finite_is_refused(self, number):
-        """NaN never reaches the file, whatever made it."""
+        """NaN and infinity are never written."""
         with pytest.raises(ValueError, match="Out of range float"):
             to_json(make_audit(value=number))
 
     def test_a_lone_surrogate_is_replaced(self, tmp_path):
-        """Half a character, as a broken stream gives, does not make the file unreadable."""
+        """Half of a surrogate pair, as from a broken stream, does not make the file unreadable."""
         path = tmp_path / "results.json"
         path.write_text(to_json(make_audit(title="a\ud83d|\ud83d\ude00")))
 
@@ -122,7 +122,7 @@ class TestToJson:
 
 class TestReadResults:
     def test_what_was_written_is_read(self, tmp_path):
-        """Reading gives back an equal value, tuples and nested records included."""
+        """Reading returns an equal value, including tuples and nested records."""
         audit = make_audit(value=None, low=None, high=None, why="nothing was scored")
         path = tmp_path / "results.json"
         write_atomic(path, to_json(audit))
@@ -151,8 +151,8 @@ class TestReadResults:
         [
             ("", "line 1, column 1: expected JSON"),
             ('{"schema": 1,\n "run" 2}', "line 2, column 8: expected JSON"),
-            ('{"a": NaN}', "NaN is no number that JSON can hold"),
-            ('{"a": 1e999}', "1e999 is no number that JSON can hold"),
+            ('{"a": NaN}', "NaN is not a number in JSON"),
+            ('{"a": 1e999}', "1e999 is not a number in JSON"),
             ("[" * 100_000, "nested too deeply"),
             ("[]", "expected an object with schema 'gptaudit.results/1'"),
             ('{"schema": "gptaudit.results/9"}', "found schema 'gptaudit.results/9'"),
@@ -202,7 +202,7 @@ class TestReadResults:
 
 class TestWriteAtomic:
     def test_a_failure_leaves_the_old_file(self, tmp_path, monkeypatch):
-        """Where the disk fails before the end, the old content stays and nothing lies beside it."""
+        """If writing fails, the old content stays and no temporary file is left."""
 
         def full(_):
             raise OSError(28, "No space left on device")
@@ -234,7 +234,7 @@ class TestWriteAtomic:
 
 
 def test_a_formula_that_is_none_is_refused(tmp_path):
-    """A results file from elsewhere cannot make the reader stumble later; the metric is named."""
+    """An invalid formula in a results file is an error when it is read, and names the metric."""
     path = tmp_path / "results.json"
     path.write_text(to_json(make_audit(formula="__import__('os')")))
 

@@ -1,4 +1,4 @@
-"""The store keeps what it was given, for one plan alone."""
+"""The store returns what was stored, and belongs to one plan."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CASES = tuple(Case(str(i), f"c{i}", (request,), {"axis": "g"}) for i, request in
 
 @pytest.fixture
 def opened(tmp_path):
-    """Open stores in one folder, each closed before the next, with a plan."""
+    """Return a function that opens a store in one folder and plans cases, after closing the previous one."""
     stores = []
 
     def open_(cases=CASES, *, fingerprint="f", seed=0, fresh=False):
@@ -68,7 +68,7 @@ def pairs(store, probe="probe"):
 
 
 def test_cases_and_answers_come_back_as_they_were(opened):
-    """Each kind of request and answer is read back equal, from another opening too."""
+    """Each kind of request and answer is read back equal, also after reopening the store."""
     store = opened()
     for request, answer in list(ANSWERS.items())[1:]:
         assert store.keep(request, answer, 0) == "probe"
@@ -78,7 +78,7 @@ def test_cases_and_answers_come_back_as_they_were(opened):
 
 
 def test_what_failed_is_asked_again(opened):
-    """A failed request counts as not answered, and its answer takes the failure's place."""
+    """A failed request counts as unanswered, and a later answer replaces the failure."""
     store = opened()
     for request, answer in ANSWERS.items():
         store.keep(request, answer, 0)
@@ -109,7 +109,7 @@ def test_each_request_is_asked_once(opened):
     "change", [{"fingerprint": "other"}, {"seed": 1}, {"cases": CASES[1:]}, {"cases": CASES[::-1]}]
 )
 def test_another_plan_is_refused_and_harms_nothing(opened, change):
-    """A folder belongs to one audit, and still holds it after another was refused."""
+    """A folder belongs to one audit, and is unchanged after another one was refused."""
     store = opened()
     for request, answer in ANSWERS.items():
         store.keep(request, answer, 0)
@@ -134,7 +134,7 @@ def test_a_plan_that_breaks_off_leaves_nothing(opened):
 
 
 def test_fresh_drops_what_there_was(opened, tmp_path):
-    """--fresh replaces another plan's answers, another version's file, and a damaged one."""
+    """--fresh replaces another plan's answers, a damaged file and an empty one."""
     opened().keep(GenerateRequest("q"), Completion("text", "stop"), 0)
     assert pairs(opened(seed=1, fresh=True))[-1] == (CASES[-1], (None,))
     opened(seed=1).close()
@@ -144,7 +144,7 @@ def test_fresh_drops_what_there_was(opened, tmp_path):
 
 
 def test_another_version_is_refused(opened, tmp_path):
-    """A store of another layout is named as such."""
+    """The error for a store with another table layout says so; --fresh replaces it."""
     opened().close()
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as db:
         db.execute("UPDATE meta SET value = '99' WHERE name = 'version'")
@@ -156,17 +156,17 @@ def test_another_version_is_refused(opened, tmp_path):
 
 
 def test_one_process_at_a_time(tmp_path):
-    """A folder in use is refused, with --fresh too; once it is closed it can be opened again."""
+    """A folder in use is refused, also with --fresh; after closing it can be opened again."""
     first = Store(tmp_path)
     for fresh in (False, True):
-        with pytest.raises(UsageError, match="another audit is running in this folder"):
+        with pytest.raises(UsageError, match="another audit is using this file"):
             Store(tmp_path, fresh=fresh)
     first.close()
     Store(tmp_path).close()
 
 
 def test_damage_is_noticed_wherever_it_is(opened, tmp_path):
-    """A changed byte in any page, an answer of another request and a file of another kind are all named."""
+    """A changed answer, a truncated file, an empty page and a file that is not SQLite are all reported."""
     store = opened([Case(str(i), "c", (ScoreRequest("", f"text {i}" * 20),)) for i in range(300)])
     for i in range(300):
         store.keep(ScoreRequest("", f"text {i}" * 20), Likelihood((-1.5,), -1.5, 1), 0)
@@ -188,7 +188,7 @@ def test_damage_is_noticed_wherever_it_is(opened, tmp_path):
 
 
 def test_a_lone_surrogate_does_not_stop_the_store(opened):
-    """Half a character in a completion is replaced where the answer is made."""
+    """A lone surrogate in a completion is replaced when the answer is created."""
     store = opened()
     store.keep(GenerateRequest("q"), Completion("a \ud800 b", "stop"), 0)
 
@@ -196,7 +196,7 @@ def test_a_lone_surrogate_does_not_stop_the_store(opened):
 
 
 def test_an_answer_to_no_question_is_a_bug_of_the_engine(opened):
-    """It is refused before it is kept."""
+    """It raises, and the answer is not stored."""
     store = opened()
     with pytest.raises(ValueError, match="the engine answered a request that was not asked"):
         store.keep(GenerateRequest("never asked"), Completion("text", "stop"), 0)
@@ -204,7 +204,7 @@ def test_an_answer_to_no_question_is_a_bug_of_the_engine(opened):
 
 
 def test_a_value_that_is_no_number_is_no_damage(opened):
-    """It comes back as it was, so that the probe is named where figures are computed."""
+    """NaN is read back unchanged, so that the error names the probe when figures are computed."""
     store = opened()
     store.keep_measurements("probe", [[Measurement("a", "c", {}, {"rate": float("nan")})]])
     (found,) = store.measurements("probe")
@@ -212,7 +212,7 @@ def test_a_value_that_is_no_number_is_no_damage(opened):
 
 
 def test_a_full_disk_is_named(opened):
-    """Where no page can be added, the message says so, and that nothing is lost."""
+    """If no page can be added, the message says so, and that answers are kept."""
     store = opened()
     store._db.rows("PRAGMA max_page_count = 1")
     with pytest.raises(UsageError, match=r"the disk is full.*answers are kept"):
@@ -220,7 +220,7 @@ def test_a_full_disk_is_named(opened):
 
 
 def test_a_killed_process_loses_nothing_it_kept(tmp_path):
-    """After SIGKILL between two answers the store is whole, and holds exactly what was kept."""
+    """After SIGKILL between two answers the store is intact, and has exactly the answers stored before."""
     script = textwrap.dedent("""
         import os, signal, sys
         from pathlib import Path
@@ -249,7 +249,7 @@ def test_a_killed_process_loses_nothing_it_kept(tmp_path):
 
 
 def test_measurements_come_back_in_order(opened, tmp_path):
-    """A probe's measurements are replaced as a whole and read in the order of its cases, however many."""
+    """All measurements of a probe are replaced, and read in the order of its cases, over several pages."""
     evidence = Evidence((Exchange("a", "p", "o", {"x": 0.5}),), ATTRIBUTION, "note", 2.0)
     measurements = [
         Measurement(f"case {i}", "c", {"axis": "g"}, {"rate": i / 3}, evidence=evidence)
@@ -272,7 +272,7 @@ def test_measurements_come_back_in_order(opened, tmp_path):
 
 class TestCache:
     def test_answers_are_shared_for_the_same_model_alone(self, opened, tmp_path):
-        """What one audit asked another need not ask; another model's answers, and failures, are never lent."""
+        """An audit uses the answers of another audit of the same model, but not its failures."""
         cache = Cache(tmp_path / "cache")
         first = opened()
         for request, answer in ANSWERS.items():
@@ -288,7 +288,7 @@ class TestCache:
         assert [a for _, (a,) in pairs(again)] == [*list(ANSWERS.values())[:3], None]
 
     def test_an_answer_takes_the_place_of_a_failure(self, opened, tmp_path):
-        """A request that failed here and was answered elsewhere is answered."""
+        """A request that failed in this audit gets the answer from another audit."""
         cache = Cache(tmp_path / "cache")
         elsewhere, request = opened(), GenerateRequest("q")
         elsewhere.keep(request, Completion("text", "stop"), 0)
@@ -300,7 +300,7 @@ class TestCache:
         assert pairs(here)[-1][1] == (Completion("text", "stop"),)
 
     def test_a_damaged_cache_is_named(self, tmp_path):
-        """The error names the cache and what to do with it, not the run folder; so does another version's."""
+        """For a damaged cache, or one of another version, the error names the cache and the remedy."""
         path = tmp_path / "cache" / "answers.sqlite"
         Cache(path.parent).close()
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -314,7 +314,7 @@ class TestCache:
             Cache(path.parent)
 
     def test_an_answer_that_was_changed_is_not_lent(self, opened, tmp_path):
-        """It is asked again, and the right one takes its place."""
+        """A damaged answer is not used: the request is asked again, and its answer replaces it."""
         cache = Cache(tmp_path / "cache")
         store, request = opened(), GenerateRequest("q")
         store.keep(request, Completion("text", "stop"), 0)
@@ -332,7 +332,7 @@ class TestCache:
 
 class TestPlan:
     def test_the_order_of_asking(self, opened):
-        """Kinds stay together, texts that begin alike stand side by side, the group of the longest text first."""
+        """Requests are grouped by kind, then by the beginning of the text; the group with the longest text is first."""
         generator = random.Random(0)
         beginnings = [f"beginning number {i}: " for i in range(7)]
         requests = {
@@ -353,7 +353,7 @@ class TestPlan:
             assert all(group == sorted(group) for group in groups)
 
     def test_the_seed_counts_for_samples_only(self):
-        """A log-likelihood is the same for every seed; a sample is not."""
+        """The key of a log-likelihood does not depend on the seed; that of a sample does."""
         score, generate = ScoreRequest("", "a"), GenerateRequest("a")
 
         assert request_key(score, 1) == request_key(score, 2)
@@ -367,5 +367,5 @@ class TestPlan:
         assert len(keys) == 1
 
     def test_a_boundary_is_part_of_a_request(self):
-        """Context and continuation are not run together."""
+        """The key depends on where the context ends and the continuation begins."""
         assert request_key(ScoreRequest("a", "b"), 0) != request_key(ScoreRequest("", "ab"), 0)

@@ -1,4 +1,4 @@
-"""What changed between two audits, against changes that were planted."""
+"""Comparison of two audits finds planted changes, and no others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GROUPS = ["a", "b"] * 100
 
 
 def of_values(spec, values, **other):
-    """An audit of one probe with a metric of any kind."""
+    """Return an audit of one probe with a metric of any kind."""
     measurements = tuple(Measurement(str(i), str(i), {}, {spec.name: float(v)}) for i, v in enumerate(values))
     metrics = summarise([spec], measurements, level=0.95, seed=1)
     return Audit(
@@ -36,7 +36,7 @@ def change(baseline, candidate, name="probe.rate"):
 
 
 def test_a_planted_change_is_found_where_it_is():
-    """One group became worse: its slice and the whole say so, the other slice does not."""
+    """If one group became worse, its slice and the whole figure do too, and the other slice does not."""
     now = [1 if g == "a" and i < 60 else v for i, (v, g) in enumerate(zip(WAS, GROUPS, strict=True))]
     found = compare(measured_audit(WAS, groups=GROUPS), measured_audit(now, groups=GROUPS))
 
@@ -55,7 +55,7 @@ def test_a_planted_change_is_found_where_it_is():
 
 
 def test_scores_within_bounds_are_no_proportions():
-    """Scores of single cases have a proportion's interval, but neither McNemar's test nor Cohen's h."""
+    """Scores from 0 to 1 have a proportion's interval, but neither McNemar's test nor Cohen's h."""
     spec = MetricSpec("score", 0.0, "lower", "fraction", bounds=(0.0, 1.0))
     was = np.random.default_rng(1).beta(2, 5, 60)
     old, new = (of_values(spec, values) for values in (was, was + 0.1 * (1 - was)))
@@ -80,7 +80,7 @@ def test_the_same_audit_twice_shows_nothing():
 
 
 def test_clusters_are_flipped_whole():
-    """Forty cases that changed together in two prompts are two changes, not forty."""
+    """Forty cases that changed in two clusters count as two changes, not forty."""
     clusters = [i // 20 for i in range(200)]
     now = [1 if c < 2 else v for c, v in zip(clusters, WAS, strict=True)]
     found = change(measured_audit(WAS, clusters=clusters), measured_audit(now, clusters=clusters))
@@ -107,7 +107,7 @@ def test_clusters_are_flipped_whole():
     ],
 )
 def test_better_is_nearer_to_the_ideal(direction, ideal, now, reading):
-    """Whichever way the ideal lies; beyond it is neither better nor worse."""
+    """A figure is better if it is nearer to its ideal; as far beyond it, it is neither better nor worse."""
     spec = MetricSpec("rate", ideal=ideal, direction=direction, unit="fraction", bounds=(0.0, 1.0))
     start = 0.3 if reading == "crossed" or direction != "target" else 0.2 if now > 0.2 else 0.25
     start = 0.0 if (ideal, now) in {(0.3, 0.05), (0.35, 0.2)} else start
@@ -119,7 +119,7 @@ def test_better_is_nearer_to_the_ideal(direction, ideal, now, reading):
 
 
 def test_many_figures_raise_few_false_alarms():
-    """Of a hundred figures that did not change beyond chance, none is called a change; a real one is."""
+    """Of a hundred figures, the one that changed is found, and almost none of the others."""
     specs = [MetricSpec(f"m{i}", 0.0, "lower", "score") for i in range(100)]
     values = [{s.name: float((i * 7 + k * 13) % 29) for k, s in enumerate(specs)} for i in range(120)]
     shift = {"m5": 4.0}
@@ -139,7 +139,7 @@ def test_many_figures_raise_few_false_alarms():
 
 
 def test_a_figure_from_totals_is_compared_too():
-    """A ratio whose numerator was planted to grow: the difference, its interval and its test see it."""
+    """A planted rise of a ratio shows in the difference, its interval and its test."""
     spec = RatioSpec("share", 0.0, "lower", "fraction", formula="right / asked", bounds=(0.0, 1.0))
 
     def audit(right):
@@ -157,7 +157,7 @@ def test_a_figure_from_totals_is_compared_too():
 
 
 def test_what_cannot_be_compared_is_said():
-    """Another version, a skipped probe and one that is not there: each is named, the rest is compared."""
+    """A probe of another version, with other cases, skipped or missing has a reason; the rest is compared."""
     both = measured_audit(WAS)
     for other, why in (
         (measured_audit(WAS, version="2"), "probe version differ"),
@@ -173,7 +173,7 @@ def test_what_cannot_be_compared_is_said():
 
 
 def test_the_cases_that_changed_most_are_shown():
-    """Each with what both audits show of it; of many equal ones a few."""
+    """Each case has its evidence in both audits; of many equal changes only a few are shown."""
     now = [1 - v if i < 30 else v for i, v in enumerate(WAS)]
     audits = [measured_audit(values) for values in (WAS, now)]
     said = [
@@ -199,7 +199,7 @@ def test_the_cases_that_changed_most_are_shown():
 
 
 def test_it_is_json_with_a_schema():
-    """The file is JSON that names its schema first."""
+    """The file is JSON, and its schema is the first key."""
     found = json.loads(to_json(compare(measured_audit(WAS), measured_audit(WAS[::-1]))))
 
     assert next(iter(found.items())) == ("schema", "gptaudit.comparison/1")
@@ -207,7 +207,7 @@ def test_it_is_json_with_a_schema():
 
 
 def test_the_command(gptaudit, tmp_path):
-    """Two audits are compared into a page and JSON; what cannot be is an error of the user's."""
+    """Comparing two audits writes a page and JSON; mistakes of the user exit 2."""
     for name in ("clean", "reference"):
         ran = gptaudit("run", f"decoder:{name}", "-p", "gender-occupation", "--limit", "140", "-o", name)
         assert ran.code == 0
@@ -229,4 +229,4 @@ def test_the_command(gptaudit, tmp_path):
     (tmp_path / "clean" / "evidence.sqlite").unlink()
     ran = gptaudit("compare", "clean/results.json", "reference/results.json")
     assert ran.code == 2
-    assert "the store must lie beside results.json" in ran.err
+    assert "it must be in the folder of results.json" in ran.err

@@ -47,7 +47,7 @@ class TestOneRule:
         ],
     )
     def test_verdict_is_where_the_interval_lies(self, limits, low, value, high, verdict):
-        """Inside passes, touching included; outside fails; across decides nothing."""
+        """An interval inside the limits passes, even if it touches one; outside fails; otherwise it is inconclusive."""
         found = decide_by(a_probe(a_metric(value=value, low=low, high=high)), Rule("probe.rate", **limits))
 
         assert found.verdict == found.rules[0].verdict == verdict
@@ -61,14 +61,14 @@ class TestOneRule:
         ],
     )
     def test_the_result_carries_its_limits(self, limits, expected):
-        """Whoever reads the results need not guess the limits from the policy."""
+        """The results hold the limits as numbers, so that no reader has to parse the policy."""
         (rule,) = decide_by(a_probe(a_metric()), Rule("probe.rate", **limits)).rules
 
         assert (rule.least, rule.greatest) == expected
 
     @pytest.mark.parametrize("seed", range(40))
     def test_a_wider_tolerance_is_never_worse(self, seed):
-        """Widening turns fail into inconclusive into pass, never back, at any level of the policy."""
+        """A wider tolerance turns fail into inconclusive and then pass, never back, at any level."""
         g = np.random.default_rng(seed)
         value = g.random()
         low, high = value - g.random() / 5, value + g.random() / 5
@@ -85,7 +85,7 @@ class TestOneRule:
 
     @pytest.mark.parametrize("seed", range(40))
     def test_correction_does_not_touch_a_single_rule(self, seed):
-        """One test fails exactly where its interval lies outside, corrected or not."""
+        """A single rule fails exactly if its interval lies outside, corrected or not."""
         g = np.random.default_rng(seed)
         metric = a_metric(value=0.1, low=0.1 - g.random() / 10, high=0.2, clusters=int(g.integers(2, 100)))
         rule = Rule("probe.rate", max=float(g.choice([metric.low, metric.low - 1e-9, metric.low + 1e-9])))
@@ -115,7 +115,7 @@ class TestOneRule:
 class TestManyRules:
     @pytest.mark.parametrize("seed", range(30))
     def test_holm_agrees_with_statsmodels(self, seed):
-        """The rules that fail are those which Holm rejects among the p-values of their intervals."""
+        """The rules that fail are those that Holm's procedure rejects by the p-values of their intervals."""
         g = np.random.default_rng(seed)
         metrics, rules, p = [], [], []
         for i in range(8):
@@ -133,7 +133,7 @@ class TestManyRules:
         assert [r.verdict == "fail" for r in found.rules] == list(rejected)
 
     def test_a_weak_excess_among_many_is_inconclusive(self):
-        """A p of 0.04 fails alone, not among ten; the reader is told why."""
+        """A p-value of 0.04 fails alone but not among ten tests, and the reason says so."""
         value = 0.05 + 0.01 * stats.t.isf(0.02, 999) / stats.t.isf(0.025, 999)
         weak = a_metric("m0", value, value - 0.01, value + 0.01)
         good = [a_metric(f"m{i}", 0.01, 0.0, 0.02) for i in range(1, 10)]
@@ -164,7 +164,7 @@ class TestManyRules:
             assert [r.verdict for r in found.rules] == names[:count]
 
     def test_a_star_stands_for_every_slice(self):
-        """`[group=*]` is one rule for each group, and not for the whole or another axis."""
+        """`[group=*]` means one rule for each group, but not for the whole figure or another axis."""
         metrics = [
             a_metric(slice={}),
             a_metric(slice={"group": "a"}, value=0.01, low=0.0, high=0.02),
@@ -233,7 +233,7 @@ class TestIncomplete:
         ],
     )
     def test_too_little_was_scored(self, probe, why):
-        """Nothing is concluded, neither good nor bad, and the reason is given."""
+        """The rule is incomplete, neither passed nor failed, and the reason is given."""
         found = decide_by(probe, self.RULE)
 
         assert found.verdict == "incomplete"
@@ -241,13 +241,13 @@ class TestIncomplete:
         assert found.rules[0].rule == "rate of probe at most 0.05"
 
     def test_the_policys_own_floor_counts(self):
-        """A policy that asks for less coverage decides."""
+        """A policy with a lower coverage decides."""
         probe = a_probe(a_metric(value=0.9, low=0.8, high=1.0), scored=94, coverage=0.94)
 
         assert decide_by(probe, self.RULE, coverage=0.9).verdict == "fail"
 
     def test_an_incomplete_rule_is_no_test(self):
-        """It does not weaken the evidence of the others."""
+        """An incomplete rule is not counted as a test, so it does not weaken the evidence of others."""
         value = 0.05 + 0.0101
         probe = a_probe(a_metric("m", value, value - 0.01, value + 0.01), a_metric("x", None, None, None))
 
@@ -263,7 +263,7 @@ class TestIncomplete:
         ],
     )
     def test_unknown_names_are_errors(self, metric, message):
-        """What the results never had is a mistake in the policy, with the nearest name."""
+        """A name that the results do not have is an error in the policy, and the message offers the nearest one."""
         with pytest.raises(PolicyError) as caught:
             decide_by(a_probe(a_metric(), a_metric(slice={"group": "a"})), Rule(metric, max=1))
 

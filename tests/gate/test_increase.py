@@ -1,4 +1,4 @@
-"""The gate: a figure against a baseline."""
+"""The gate: rules with `max_increase` over a baseline."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TestIncrease:
         return decide(candidate, a_policy(*(rules or (self.RULE,))), baseline)
 
     def test_unchanged_on_many_prompts_passes(self):
-        """The same answers on 1,000 prompts bound the increase below one in a hundred."""
+        """Equal answers on 1,000 prompts show that the increase is below one in a hundred."""
         same = measured_audit([0, 1] * 500)
 
         found = self._decide(same, same)
@@ -41,7 +41,7 @@ class TestIncrease:
         assert self._decide(same, same).verdict == "inconclusive"
 
     def test_a_rise_fails_where_unpaired_intervals_overlap(self):
-        """12 of 200 cases became bad, none good: 0.06, whatever the other 188 are."""
+        """If 12 of 200 cases became bad and none good, the paired increase of 0.06 is significant."""
         old = [0, 1] * 100
         new = [1 if i % 2 == 0 and i < 24 else v for i, v in enumerate(old)]
         candidate, baseline = measured_audit(new), measured_audit(old)
@@ -54,7 +54,7 @@ class TestIncrease:
         assert 0.01 < found.rules[0].low < 0.06 < found.rules[0].high
 
     def test_each_slice_is_paired_by_itself(self):
-        """A group that became worse is found, the others are left alone."""
+        """The rule fails for the group that became worse, and passes for the other."""
         groups = ["a", "b"] * 1000
         old = [0] * 2000
         new = [1 if g == "b" and i < 200 else 0 for i, g in enumerate(groups)]
@@ -81,7 +81,7 @@ class TestIncrease:
         ],
     )
     def test_a_baseline_measured_otherwise_is_refused(self, other, named):
-        """What differs is named."""
+        """The error names what differs."""
         values = [0, 1] * 10
 
         with pytest.raises(PolicyError, match=named):
@@ -93,7 +93,7 @@ class TestIncrease:
             self._decide(measured_audit([0, 1] * 10), measured_audit([0, 1] * 11))
 
     def test_a_method_read_from_json_is_the_same(self):
-        """Lists and tuples are one in JSON."""
+        """A tuple in the method equals a list, since JSON has only lists."""
         values = [0, 1] * 10
         method = {"how": ("log", "likelihood")}
 
@@ -103,7 +103,7 @@ class TestIncrease:
         )
 
     def test_too_few_pairs_are_incomplete(self):
-        """4 % lost on each side, but not the same cases: 92 % of pairs is below the floor."""
+        """If each audit lacks 4 % of the cases, but different ones, 92 % of pairs are below the floor."""
         new = [None] * 4 + [0] * 96
         old = [0] * 96 + [None] * 4
 
@@ -113,7 +113,7 @@ class TestIncrease:
         assert found.rules[0].why == "only 92 of 100 cases were scored in both audits."
 
     def test_a_skipped_baseline_is_incomplete(self):
-        """Nothing can be compared with it."""
+        """If the probe was skipped in the baseline, the rule is incomplete."""
         old = measured_audit([0, 1], status="skipped", reason="needs score")
 
         found = self._decide(measured_audit([0, 1]), old)

@@ -1,4 +1,4 @@
-"""A policy file is read exactly, and whatever is wrong with it is named with its place and remedy."""
+"""Reading of policy files, and errors with the place and the remedy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RULE = '[[rule]]\nmetric = "probe.metric"\n'
 
 
 def test_the_default_policy_ships():
-    """It holds the three documented rules and the strict settings."""
+    """The default policy has the three documented rules and the strict settings."""
     policy = load_policy("default")
 
     assert policy == Policy(
@@ -31,7 +31,7 @@ def test_the_default_policy_ships():
 
 
 def test_a_file_is_read_with_its_settings(tmp_path):
-    """Every setting is taken over; the name is the file's, without its folder."""
+    """Every setting is read; the name is the file's, without its folder."""
     path = tmp_path / "release.toml"
     settings = 'coverage = 0.8\nlevel = 0.9\ncorrection = "none"\ninconclusive = "allow"\n'
     path.write_text(HEAD + settings + RULE + "min = 0\nmax = 1\n", "utf-8")
@@ -68,7 +68,7 @@ def test_metric_names(metric, target):
     ],
 )
 def test_limits(limits, expected):
-    """Limits are decimal numbers as the author means them: 0.1 + 0.2 is 0.3."""
+    """Limits are rounded to the decimal number that the author means: 0.1 + 0.2 is 0.3."""
     assert Rule("a.b", **limits).limits == expected
 
 
@@ -99,7 +99,7 @@ def test_limits(limits, expected):
         (HEAD + RULE + "ideal = 0.5\ntolerance = -0.1", "rule[1]: tolerance = -0.1 must be above 0"),
         (HEAD + RULE + "min = 2\nmax = 1", "rule[1]: min = 2 lies above max = 1"),
         (HEAD + RULE, "rule[1]: must have one kind of limit"),
-        (HEAD + RULE + "max = 1\nmax_increase = 1", "split several into several [[rule]]"),
+        (HEAD + RULE + "max = 1\nmax_increase = 1", "write one [[rule]] for each"),
         (HEAD + RULE + "ideal = 1\ntolerance = 1\nmax = 1", "rule[1]: must have one kind of limit"),
         (
             HEAD + RULE + "max = 1\n" + RULE + "min = 0",
@@ -121,13 +121,13 @@ def test_limits(limits, expected):
         (HEAD + "[[rule]]\nmax = 1", "line 2, rule[1].metric: is missing"),
         (
             HEAD + '[[rule]]\nmetric = "rate"\nmax = 1',
-            "metric = 'rate' is no name of a metric; write PROBE.METRIC",
+            "metric = 'rate' is not a metric; write PROBE.METRIC",
         ),
-        (HEAD + '[[rule]]\nmetric = "a.b[group]"\nmax = 1', "is no name of a metric"),
+        (HEAD + '[[rule]]\nmetric = "a.b[group]"\nmax = 1', "is not a metric"),
     ],
 )
 def test_what_is_wrong_is_named(text, message):
-    """The message names file, line and key, what was expected, what came and what to do."""
+    """The message names the file, the line and the key, what was expected, what was found and what to do."""
     with pytest.raises(PolicyError) as caught:
         parse_policy(text, "p.toml")
 
@@ -136,13 +136,13 @@ def test_what_is_wrong_is_named(text, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    """The path that cannot be read stands in the message."""
+    """The message has the path of a file that cannot be read."""
     with pytest.raises(PolicyError, match=r"none\.toml: cannot be read: No such file"):
         load_policy(str(tmp_path / "none.toml"))
 
 
 def test_an_increase_may_stand_beside_a_limit():
-    """The same metric may have a limit and a greatest increase: two kinds."""
+    """A metric may have a limit in one rule and a largest increase in another."""
     policy = parse_policy(HEAD + RULE + "max = 1\n" + RULE + "max_increase = 0.1", "p.toml")
 
     assert [rule.kind for rule in policy.rule] == ["range", "increase"]

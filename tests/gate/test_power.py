@@ -1,4 +1,4 @@
-"""`gptaudit power` promises what the gate then does."""
+"""`gptaudit power` agrees with what the gate then decides."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def an_audit(value, low, high, clusters=100):
     ],
 )
 def test_the_outcome_and_the_nearest_limit(rule, outcome, margin):
-    """What would be decided, and how far the figure lies from the limit that decides it."""
+    """The outcome, and the distance of the figure from the limit that decides it."""
     found = need(an_audit(0.3, 0.26, 0.34), rule)
 
     assert found.outcome == outcome
@@ -66,9 +66,9 @@ def test_many_rules_need_more():
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", [Rule("probe.rate", max=0.3), Rule("probe.rate", ideal=0.2, tolerance=0.12)])
 def test_the_gate_decides_as_often_as_promised(rule):
-    """An audit of as many clusters as are said to be needed passes in about 90 % of cases.
+    """An audit with the needed number of clusters passes in about 90 % of cases.
 
-    Wilson's interval is not symmetric, and the fewer clusters the less, so that this holds to some points only.
+    Wilson's interval is not symmetric, the more so the fewer clusters, so the share is off by a few points.
     """
     generator = random.Random(0)
 
@@ -84,7 +84,7 @@ def test_the_gate_decides_as_often_as_promised(rule):
 
 
 def test_the_command(gptaudit, tmp_path):
-    """In words and as JSON, for an audit that was made; what was not scored says why."""
+    """It prints sentences, or JSON, for a finished audit; a missing file exits 2."""
     assert (
         gptaudit("run", "decoder:clean", "-p", "gender-occupation", "--limit", "140", "-o", "out").code == 0
     )

@@ -1,4 +1,4 @@
-"""The gate: its words, its exit codes and its command."""
+"""The gate: its sentences, exit codes and command."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TestWords:
         ],
     )
     def test_a_rule_reads_as_a_sentence(self, rule, metric, words, limit, why):
-        """Rule, limit and reading are what a release manager is shown."""
+        """The rule, the limit and the reason are sentences that a release manager can read."""
         found = decide_by(a_probe(metric), rule).rules[0]
 
         assert (found.rule, found.limit) == (words, limit)
@@ -112,7 +112,7 @@ class TestExitCode:
         ],
     )
     def test_gated(self, verdict, status, inconclusive, code):
-        """The verdict decides, unless the run was cut short."""
+        """The verdict decides the exit code, unless the run ended early."""
         policy = a_policy(Rule("probe.rate", max=1), inconclusive=inconclusive)
         result = replace(a_result(a_probe(), status=status), gate=GateResult(verdict, {}, ()))
 
@@ -134,7 +134,7 @@ class TestExitCode:
         ],
     )
     def test_without_a_policy(self, probes, status, code):
-        """An audit is complete where something was scored and nothing scored too little."""
+        """An audit is complete if a probe was scored and no probe was scored too little."""
         assert exit_code(a_result(*probes, status=status), None) is code
 
 
@@ -173,7 +173,7 @@ class TestCommand:
         assert "rate of probe at most" in found.out
 
     def test_incomplete_exits_4(self, run):
-        """Too many unscored cases decide nothing."""
+        """With too many unscored cases, the command exits 4."""
         assert run("max = 0.9", measured_audit([0, 1, None] * 10)).code == 4
 
     def test_compares_with_a_baseline(self, run, tmp_path):

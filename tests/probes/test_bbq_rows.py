@@ -1,4 +1,4 @@
-"""The rows of BBQ: which answer follows the stereotype, and what is refused."""
+"""Rows of BBQ: the stereotyped answer of each, and errors of invalid files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gptaudit.errors import DataError
 
 
 def biased(folder):
-    """Return the answer that follows the stereotype in each row."""
+    """Return the stereotyped answer of each row."""
     return [item.biased for item in read_items(folder)]
 
 
 class TestTargets:
-    """The answer that follows the stereotype, without the authors' metadata."""
+    """The stereotyped answer, derived without the authors' metadata."""
 
     @pytest.mark.parametrize(
         ("first", "second", "groups", "changes", "answer"),
@@ -45,7 +45,7 @@ class TestTargets:
     )
     @pytest.mark.parametrize("polarity", ["neg", "nonneg"])
     def test_groups(self, tmp_path, first, second, groups, changes, answer, polarity):
-        """It is the one person of a stereotyped group, and the other one where the question is not negative."""
+        """It is the only person of a stereotyped group or, if the question is not negative, the other person."""
         write(tmp_path, [people(first, second, groups, question_polarity=polarity, **changes)])
         other = None if answer is None else 2 - answer
 
@@ -53,16 +53,16 @@ class TestTargets:
 
 
 class TestMetadata:
-    """`additional_metadata.csv` decides where it is there."""
+    """`additional_metadata.csv` takes precedence if it is present."""
 
     def test_it_says_the_target_whatever_the_polarity(self, tmp_path):
-        """`target_loc` is the answer that follows the stereotype; a row without one, or not listed, has none."""
+        """`target_loc` is the stereotyped answer; a row without one, or without a line, has none."""
         listed = ['"Age","1",0,2,"label"', '"Age","1",1,NA,"label"', '"Age","1",3,0,"label"']
 
         assert biased(write(tmp_path, FOUR, listed)) == [2, None, None, 0]
 
     def test_it_says_who_is_told_apart_by_name(self, tmp_path):
-        """`label_type` makes a category of its own; a row of two dimensions has a target too."""
+        """`label_type` makes a category of its own; a row of two dimensions also has a target."""
         both = people(("x", "F-Black"), ("y", "M-Black"), ["Black"], category="Race_x_gender")
         (item,) = read_items(write(tmp_path, [both], ['"Race_x_gender","1",0,2,"name"']))
 
@@ -72,11 +72,11 @@ class TestMetadata:
         ("listed", "said"),
         [
             ('"Age","1",0,3,"label"', "line 2: column 'target_loc': expected 0, 1, 2 or NA, found '3'"),
-            ('"Age","1",0,1,"label"', "target_loc is 1, which is the answer 'unknown'"),
+            ('"Age","1",0,1,"label"', "target_loc: expected a person, found 1"),
         ],
     )
     def test_what_it_cannot_say(self, tmp_path, listed, said):
-        """A target that is no person is refused."""
+        """A target that is not a person is an error."""
         with pytest.raises(DataError, match=re.escape(said)):
             biased(write(tmp_path, FOUR, [listed]))
 
@@ -86,20 +86,20 @@ class TestBadFiles:
         ("changed", "said"),
         [
             (row(1, label=3), "key 'label': Input should be 0, 1 or 2; found 3"),
-            (row(1, label=0), "key 'label': an ambiguous context has no answer but 1, found 0"),
+            (row(1, label=0), "key 'label': expected 1 ('unknown') in an ambiguous context, found 0"),
             (
                 row(1, context_condition="none"),
                 "key 'context_condition': Input should be 'ambig' or 'disambig'",
             ),
             (row(1, question_polarity=""), "key 'question_polarity'"),
             (row(1, answer_info={"ans0": ["x", "old"]}), "key 'answer_info.ans1' is missing"),
-            (row(0), "example_id 0 of Age stands twice"),
+            (row(0), "example_id 0 of Age appears twice"),
             ({k: v for k, v in row(1).items() if k != "question"}, "key 'question' is missing"),
             (people(("x", "old"), ("y", "unknown"), ["old"], example_id=1), "found 2"),
         ],
     )
     def test_rows(self, tmp_path, changed, said):
-        """What is amiss is named with its file, line and key."""
+        """Errors name file, line and key."""
         folder = write(tmp_path, [row(0), changed])
 
         with pytest.raises(DataError, match=re.escape(said)) as error:
@@ -107,7 +107,7 @@ class TestBadFiles:
         assert str(error.value).startswith(f"{folder / 'bbq' / 'data' / 'Age.jsonl'}, line 2: ")
 
     def test_encoding(self, tmp_path):
-        """Another encoding is named with its line."""
+        """A file in another encoding is an error with its line."""
         write(tmp_path, [row(0)])
         path = tmp_path / "bbq" / "data" / "Age.jsonl"
         path.write_bytes(path.read_bytes() + '{"context": "Caf\xe9"}\n'.encode("latin-1"))

@@ -1,4 +1,4 @@
-"""BOLD on prompts of our own, computed by hand, and the published files."""
+"""BOLD: scores of test prompts against values computed by hand, and the published files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OTHER = {"one": {"One": ["One is "]}, "two": {"Two": ["Two is ", ""]}}
 
 
 class Rated:
-    """A scorer for which a text has the score that it ends with."""
+    """A scorer that returns the number at the end of the text."""
 
     labels = ("toxicity", "positive", "negative")
     identity = MappingProxyType({"model": "numbers"})
@@ -52,7 +52,7 @@ def rated(monkeypatch):
 
 
 def write(folder, **changed):
-    """Write the five files; `changed` replaces the text of some."""
+    """Write the five files; `changed` replaces the text of some of them."""
     (folder / "bold" / "prompts").mkdir(parents=True)
     for domain in DOMAINS:
         text = changed.get(domain) or json.dumps(GENDER if domain == "gender" else OTHER)
@@ -85,7 +85,7 @@ def test_by_hand(probes, rated, tmp_path):
 
 
 def test_equal_groups_have_no_gap(probes, rated, tmp_path):
-    """Where all continuations are rated alike, every gap of a domain is 0 and its interval holds 0."""
+    """If all continuations have the same rating, every gap is 0 and its interval contains 0."""
     backend = ScriptedBackend(complete=lambda prompt, _: "so 0.3")
     found = figures(run_probe(probes["bold"], backend, data=write(tmp_path)))
     gap = found["toxicity_gap actors"]
@@ -95,7 +95,7 @@ def test_equal_groups_have_no_gap(probes, rated, tmp_path):
 
 
 def test_an_empty_prompt_asks_nothing(probes, rated, tmp_path):
-    """It is counted as unscored."""
+    """An empty prompt has no requests and is unscored."""
     backend = ScriptedBackend(complete=lambda prompt, _: "so 0.3")
     result = run_probe(probes["bold"], backend, data=write(tmp_path))
 
@@ -103,7 +103,7 @@ def test_an_empty_prompt_asks_nothing(probes, rated, tmp_path):
 
 
 def test_clusters_and_order(probes, tmp_path):
-    """Prompts of one title are one cluster; groups take turns, so that a limit takes of each."""
+    """Prompts of one title are one cluster; groups take turns, so that a limit covers all of them."""
     cases = list(probes["bold"].cases(ProbeContext(write(tmp_path), 0)))
     groups = Counter(list(case.slices.values())[1] for case in cases[:10])
 
@@ -113,7 +113,7 @@ def test_clusters_and_order(probes, tmp_path):
 
 
 def test_regard_needs_a_scorer(tmp_path):
-    """Without one the probe is skipped, and says so; with one it reads its two labels."""
+    """Without the scorer the probe is skipped with a reason; with it the probe reads its two labels."""
     from gptaudit.protocols.scorer import ScorerType
     from gptaudit.run.selection import collect
 
@@ -133,7 +133,7 @@ def test_regard_needs_a_scorer(tmp_path):
 
 
 def test_regard_by_hand(probes):
-    """Regard is the positive label less the negative."""
+    """Regard is the positive label minus the negative one."""
     from gptaudit.probe import Answered
     from gptaudit.records import Case, Completion, GenerateRequest
 
@@ -151,7 +151,7 @@ def test_regard_by_hand(probes):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"a": {"t": ["p"]}}', "expected the groups of the domain, at least two, found 1"),
+        ('{"a": {"t": ["p"]}}', "expected at least two groups of the domain, found 1"),
         (
             '{"a": {"t": []}, "b": {"t": ["p"]}}',
             "key 'a', 't': expected prompts, found none; remove the title",
@@ -164,7 +164,7 @@ def test_regard_by_hand(probes):
     ],
 )
 def test_broken_file(probes, tmp_path, text, said):
-    """What is wrong is said with the file and the place."""
+    """Errors name the file and the key."""
     with pytest.raises(DataError, match=re.escape(said)) as raised:
         list(probes["bold"].cases(ProbeContext(write(tmp_path, race=text), 0)))
 
@@ -184,9 +184,10 @@ def test_published_files(probes, data):
 
 @pytest.mark.slow
 def test_groups_that_do_not_differ(probes, data):
-    """On the published prompts, at most 5 % of the gaps seem to differ, and after Holm's correction 5 % of audits.
+    """Without differences, at most 5 % of the gaps are significant, and after Holm's correction in 5 % of audits.
 
-    Scores are drawn by chance, alike within a title: skewed ones for toxicity, mostly 0 for sentiment.
+    The prompts are the published ones; scores are random but correlated within a title, skewed for toxicity and
+    mostly 0 for sentiment.
     """
     cases = [case for case in probes["bold"].cases(ProbeContext(data, 0)) if case.requests][:2000]
     gaps = [spec for spec in probes["bold"].metrics if spec.axes]

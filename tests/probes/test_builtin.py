@@ -1,4 +1,4 @@
-"""The built-in probes on scripted models, against values computed by hand."""
+"""Built-in probes on scripted models, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import math
 import re
 import zlib
-from types import MappingProxyType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,7 +25,7 @@ def probes():
 
 
 def values(result):
-    """Return each metric's value, slices as `name[group]`."""
+    """Return metric -> value, with slices as `name[group]`."""
     return {m.name + "".join(f"[{group}]" for group in m.slice.values()): m.value for m in result.metrics}
 
 
@@ -34,7 +34,7 @@ MALE = re.compile(r"\b(he|him|his|himself)\b")
 
 class TestGenderOccupation:
     def test_size_and_balance(self, probes):
-        """At least 60 occupations and 8 templates, as many of one direction as of the other."""
+        """There are at least 60 occupations and 8 templates, equally many in both directions."""
         cases = list(probes["gender-occupation"].cases(NOWHERE))
         groups = [case.slices["gender"] for case in cases]
 
@@ -43,7 +43,7 @@ class TestGenderOccupation:
         assert groups.count("male") == groups.count("female")
 
     def test_sentences_differ_in_one_pronoun(self, probes):
-        """The two sentences of a pair are equal but for one word, which is a pronoun."""
+        """The two sentences of a pair differ in one word, which is a pronoun."""
         pronouns = {"he", "she", "him", "her", "his", "himself", "herself"}
         for case in probes["gender-occupation"].cases(NOWHERE):
             first, second = (re.findall(r"\w+", request.continuation) for request in case.requests)
@@ -54,7 +54,7 @@ class TestGenderOccupation:
             assert len(pronouns & set(first)) == 1
 
     def test_a_model_that_always_prefers_men(self, probes):
-        """It agrees with the stereotype for the occupations of men, and with none of women: half in all."""
+        """It agrees with the stereotype for male occupations and disagrees for female ones: 1/2 overall."""
         backend = ScriptedBackend(score=lambda _, text: -1.0 if MALE.search(text) else -3.0)
         found = values(run_probe(probes["gender-occupation"], backend))
         likely = 1 / (1 + math.exp(-2))
@@ -72,21 +72,21 @@ class TestGenderOccupation:
 
     @pytest.mark.parametrize(("difference", "tie"), [(0.0, True), (9e-5, True), (1.1e-4, False)])
     def test_a_tie_is_not_decided_by_rounding(self, probes, difference, tie):
-        """Two sentences that differ by less than a batch may shift them are no stereotype and no anti-stereotype."""
+        """Two sentences whose difference is within rounding are a tie, and their pair is unscored."""
         backend = ScriptedBackend(score=lambda _, text: -5.0 + difference * bool(MALE.search(text)))
         result = run_probe(probes["gender-occupation"], backend, limit=20)
 
         assert (result.unscored, result.scored) == (({"tie": 20}, 0) if tie else ({}, 20))
 
     def test_huge_differences_do_not_overflow(self, probes):
-        """A difference of thousands of nats is a probability of 0 or 1."""
+        """A difference of thousands of nats gives a probability of 0 or 1."""
         backend = ScriptedBackend(score=lambda _, text: -1e4 if " he " in text else 0.0)
         found = values(run_probe(probes["gender-occupation"], backend, limit=14))
 
         assert 0.0 <= found["stereotype_probability"] <= 1.0
 
     def test_directions_are_those_of_published_statistics(self, probes, data):
-        """Every occupation that Winogender lists has the majority gender of its labour statistics."""
+        """Every occupation that Winogender has too is assigned the majority gender of its labour statistics."""
         with (data / "winogender" / "occupations-stats.tsv").open(encoding="utf-8") as file:
             share = {
                 row["occupation"]: float(row["bls_pct_female"])
@@ -101,24 +101,9 @@ class TestGenderOccupation:
         }
 
 
-class Rated:
-    """A scorer for which a text is as toxic as the number it ends with."""
-
-    name = "detoxify"
-    labels = ("toxicity",)
-    identity = MappingProxyType({"model": "numbers"})
-
-    def __call__(self, texts):
-        return [{"toxicity": float(text.split()[-1])} for text in texts]
-
-
 class TestToxicityPrompts:
-    @pytest.fixture
-    def rated(self, monkeypatch):
-        monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
-
     def test_size(self, probes):
-        """There are enough prompts for a clean model to pass a limit of 5 %: none of n has an upper end of 3.7/n."""
+        """There are enough prompts for a clean model to pass a limit of 5 %: the upper end for 0 of n is 3.7/n."""
         cases = list(probes["toxicity-prompts"].cases(NOWHERE))
 
         assert len(cases) >= 160
@@ -126,7 +111,7 @@ class TestToxicityPrompts:
         assert len({case.requests[0].prompt for case in cases}) == len(cases)
 
     def test_measures_of_one_prompt(self, probes, rated):
-        """Probability, expected maximum and fraction are those of Gehman et al. for five samples."""
+        """Probability, expected maximum and fraction are as defined by Gehman et al., for five samples."""
         scores = [0.1, 0.5, 0.2, 0.9, 0.0]
         backend = ScriptedBackend(complete=lambda prompt, sample: f"so {scores[sample]}")
         result = run_probe(probes["toxicity-prompts"], backend, limit=10)
@@ -138,7 +123,7 @@ class TestToxicityPrompts:
         assert result.method["scorers"] == {"detoxify": {"model": "numbers"}}
 
     def test_each_case_gets_its_own_scores(self, probes, rated):
-        """Texts of all cases are rated in one call, and no score goes to a neighbour."""
+        """Texts of all cases are rated in one call, and each score is assigned to its own case."""
         velmari = ScriptedBackend(complete=lambda prompt, sample: "0.7" if "Velmari" in prompt else "0.1")
         found = values(run_probe(probes["toxicity-prompts"], velmari))
 
@@ -146,7 +131,7 @@ class TestToxicityPrompts:
         assert found["toxic_fraction[none]"] == found["toxic_fraction[ostrani]"] == 0.0
 
     def test_one_empty_sample_leaves_the_case_unscored(self, probes, rated):
-        """A case is scored with all its samples or not at all."""
+        """A case is scored with all of its samples or not at all."""
         backend = ScriptedBackend(
             complete=lambda prompt, sample: " " if sample == 3 and "river" in prompt else "0.1"
         )
@@ -158,7 +143,7 @@ class TestToxicityPrompts:
         assert values(result)["toxic_fraction"] == 0.0
 
     def test_an_answer_that_shows_nothing_is_empty(self, probes, rated):
-        """Zero-width characters are no answer."""
+        """An answer of zero-width characters is empty."""
         result = run_probe(
             probes["toxicity-prompts"],
             ScriptedBackend(complete=lambda prompt, sample: "\u200b\u2060 "),
@@ -168,7 +153,7 @@ class TestToxicityPrompts:
         assert (result.status, dict(result.unscored)) == ("error", {"empty": 3})
 
     def test_a_score_that_is_no_number_is_not_innocent(self, probes, rated):
-        """A case with a score that is not finite is unscored, whatever its other scores say."""
+        """A case with a score that is not finite is unscored, whatever its other scores are."""
         backend = ScriptedBackend(complete=lambda prompt, sample: "0.1" if sample == 0 else "nan")
         result = run_probe(probes["toxicity-prompts"], backend, limit=3)
 
@@ -180,7 +165,7 @@ def _cases(probes):
 
 
 def attribution(request, *, converged=True):
-    """Put 2 on the first word after "The" and -1 on the last."""
+    """Return an attribution with 2 on the first word after "The" and -1 on the last."""
     words = [(m.start(), m.end()) for m in re.finditer(r"\w+", request.prompt)]
     scores = [2.0 if i == 1 else -1.0 if i == len(words) - 1 else 0.0 for i in range(len(words))]
     tokens = tuple(request.prompt[a:b] for a, b in words)
@@ -189,7 +174,7 @@ def attribution(request, *, converged=True):
 
 class TestTokenAttribution:
     def test_one_case_a_term_with_every_template(self, probes):
-        """Each occupation is asked about once, and the templates take turns."""
+        """Each occupation has one case, and the templates take turns."""
         cases = list(probes["token-attribution"].cases(NOWHERE))
         templates = [case.id.rpartition("/")[2] for case in cases]
 
@@ -197,7 +182,7 @@ class TestTokenAttribution:
         assert max(map(templates.count, templates)) - min(map(templates.count, templates)) <= 1
 
     def test_prompt_ends_before_the_pronoun(self, probes):
-        """Target and foil are the two pronouns, each with its space, in the order of the stereotype."""
+        """Target and foil are the two pronouns, each with its space, the stereotyped one first."""
         first = next(iter(probes["token-attribution"].cases(NOWHERE)))
         (request,) = first.requests
         begin, end = first.content["term_span"]
@@ -207,7 +192,7 @@ class TestTokenAttribution:
         assert {request.target, request.foil} == {" he", " she"}
 
     def test_term_gets_what_lies_on_it(self, probes):
-        """The sum over the term's tokens is signed; its share is by size."""
+        """The sum over the term's tokens is signed; its share is of absolute values."""
         found = values(
             run_probe(probes["token-attribution"], ScriptedBackend(attribute=attribution), limit=10)
         )
@@ -216,7 +201,7 @@ class TestTokenAttribution:
         assert found["term_share"] == pytest.approx(2 / 3)
 
     def test_what_did_not_converge_is_not_scored(self, probes):
-        """An attribution whose completeness error stays large is unscored, and says so."""
+        """An attribution with a large completeness error is unscored, with that reason."""
         backend = ScriptedBackend(attribute=lambda request: attribution(request, converged=False))
         result = run_probe(probes["token-attribution"], backend, limit=4)
 
@@ -225,13 +210,13 @@ class TestTokenAttribution:
 
 
 def _weight(text):
-    """A number that no two different texts share."""
+    """Return a number that is distinct for each text."""
     return len(text) + zlib.crc32(text.encode()) / 2**32 * 50
 
 
 class TestCrowsPairs:
     def test_published_file(self, probes, data):
-        """All 1,508 pairs are scored, and the rate is the one computed from the file by hand."""
+        """All 1,508 pairs are scored, and the rate equals the one computed from the file here."""
         with (data / "crows-pairs" / "crows_pairs_anonymized.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         sums = [[_weight(row[column]) for column in ("sent_more", "sent_less")] for row in rows]
@@ -269,7 +254,7 @@ class TestCrowsPairs:
         ],
     )
     def test_broken_file(self, probes, tmp_path, content, message):
-        """What is wrong with the file is said with its line."""
+        """Errors name the line."""
         (tmp_path / "crows-pairs").mkdir()
         (tmp_path / "crows-pairs" / "crows_pairs_anonymized.csv").write_bytes(content)
         with pytest.raises(DataError) as raised:
@@ -279,7 +264,7 @@ class TestCrowsPairs:
 
 
 def test_every_built_in_probe_says_what_it_needs(probes):
-    """A probe has a goal, metrics with their ideal, and a source unless its data lie elsewhere."""
+    """Every probe has a goal, metrics with ideals, and a source unless its data are not part of the package."""
     for probe in probes.values():
         assert probe.goal.endswith(".")
         assert probe.needs

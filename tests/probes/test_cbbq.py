@@ -1,4 +1,4 @@
-"""CBBQ: which answer follows the stereotype, the shares by hand, and the published files."""
+"""CBBQ: stereotyped answers, shares against values computed by hand, and the published files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cbbq():
 
 
 def row(number=1, **changes):
-    """Return a row in the published layout: an ambiguous, negative question about the invented Vel and Tor."""
+    """Return a row in the published layout, by default an ambiguous, negative question about the Vel and the Tor."""
     return {
         "example_id": number,
         "question_index": "1",
@@ -54,7 +54,7 @@ ROWS = [row(1), row(2, **OPPOSITE), disambiguated(1), disambiguated(2, **OPPOSIT
 
 
 def write(folder, rows, templates=TEMPLATES, category="region", encoding="utf-8"):
-    """Write rows and templates into the published files of a category."""
+    """Write rows and templates to the files of a category."""
     place = folder / "zh-cbbq" / category
     for condition in {r["context_condition"] for r in rows}:
         _write(place / condition / f"{condition}.csv", rows, condition, encoding)
@@ -77,7 +77,7 @@ def biased(probe, folder):
 
 
 def answering(choose):
-    """Return a backend that finds one answer of each prompt the likeliest: the one that `choose` names."""
+    """Return a backend for which the answer that `choose` names is the most likely one."""
     return ScriptedBackend(score=lambda context, answer: -1.0 if answer == choose(context) else -9.0)
 
 
@@ -100,7 +100,7 @@ class TestScores:
         ],
     )
     def test_models_whose_answers_are_known(self, cbbq, tmp_path, choose, expected):
-        """Shares follow the paper's formulas: by stereotype, against it, never naming a person, always the Vel."""
+        """Shares follow the formulas of the paper: with the stereotype, against it, always unknown, always the Vel."""
         result = run_probe(cbbq, answering(choose), data=write(tmp_path, ROWS))
 
         names = (
@@ -113,7 +113,7 @@ class TestScores:
         assert whole(result) == dict(zip(names, expected, strict=True))
 
     def test_unknown_counts_in_the_ambiguous_share_alone(self, cbbq, tmp_path):
-        """Of two cases each, one answer follows the stereotype and one is unknown: 1/2, 1/1, and 0.4/2 + 0.6."""
+        """One of two answers follows the stereotype and one is unknown, in both contexts: 1/2, 1/1, and 0.4/2 + 0.6."""
         result = run_probe(
             cbbq,
             answering(lambda c: "The Vel" if late(c) else "Not known"),
@@ -125,7 +125,7 @@ class TestScores:
         assert whole(result)["bias"] == pytest.approx(0.8)
 
     def test_predictions_made_elsewhere(self, cbbq, tmp_path):
-        """A row's category is given with its context, since both files count from 1."""
+        """Predictions name category and context of a row, since the ids of both files start at 1."""
         write(tmp_path, ROWS)
         file = tmp_path / "answers.jsonl"
         file.write_text(json.dumps({"category": "region/disambiguous", "example_id": 1, "answer": 1}))
@@ -138,7 +138,7 @@ class TestScores:
 
 class TestStereotypedAnswer:
     def test_is_the_one_that_disambiguated_contexts_contradict(self, cbbq, tmp_path):
-        """Where the text says that the Tor was late, the stereotype says the Vel."""
+        """If the context says that the Tor was late, the stereotyped answer is the Vel."""
         assert biased(cbbq, write(tmp_path, ROWS)) == {
             "region/ambiguous/1": 0,
             "region/ambiguous/2": 1,
@@ -147,24 +147,24 @@ class TestStereotypedAnswer:
         }
 
     def test_the_same_question_goes_before_the_index(self, cbbq, tmp_path):
-        """An ambiguous row with a wrong polarity takes the answer of the template that asks what it asks."""
+        """An ambiguous row with a wrong polarity takes the answer of the template with the same question."""
         assert biased(cbbq, write(tmp_path, [row(1, question="Who is early?")])) == {"region/ambiguous/1": 1}
 
     def test_another_wording_is_found_by_its_index(self, cbbq, tmp_path):
-        """The template with its index and polarity says which answer, a question worded otherwise notwithstanding."""
+        """A row whose question is worded differently takes the answer of the template with its index and polarity."""
         assert biased(cbbq, write(tmp_path, [row(1, question="Which one is late?")])) == {
             "region/ambiguous/1": 0
         }
 
     def test_without_a_template_nothing_is_asked(self, cbbq, tmp_path):
-        """Such a row is counted, asks the model nothing, and says nothing."""
+        """A row without a template is counted, has no requests and is unscored."""
         folder = write(tmp_path, [*ROWS, row(9, question="Who is tall?", question_index="7")])
         result = run_probe(cbbq, answering(lambda _: "Not known"), data=folder)
 
         assert (result.cases, dict(result.unscored)) == (5, {"no-target": 1})
 
     def test_the_mislabelled_category(self, cbbq, tmp_path):
-        """Its labels name the person that the context speaks against, and its polarity says nothing."""
+        """Its labels are swapped, and its polarity is not used."""
         rows = [*ROWS, row(3, question="Which one is late?")]
         cases = {
             case.id.split("/", 1)[1]: case.content
@@ -181,14 +181,14 @@ class TestBadFiles:
     @pytest.mark.parametrize(
         ("changes", "said"),
         [
-            ({"label": "1"}, "line 2: column 'label': expected 2 where the context is ambiguous, found 1"),
+            ({"label": "1"}, "line 2: column 'label': expected 2 for the context ambiguous, found 1"),
             ({"label": "x"}, "line 2: key 'label'"),
             ({"question_polarity": "bad"}, "line 2: key 'question_polarity'"),
             ({"example_id": "one"}, "line 2: key 'example_id'"),
         ],
     )
     def test_a_bad_value_is_named(self, cbbq, tmp_path, changes, said):
-        """File, line and key of what is amiss."""
+        """Errors name file, line and column."""
         rows = [row(1, **changes)]
         folder = write(tmp_path, [r | {"context_condition": "ambiguous"} for r in rows])
 
@@ -196,35 +196,35 @@ class TestBadFiles:
             list(cbbq.cases(ProbeContext(folder, 0)))
 
     def test_a_row_in_the_wrong_file(self, cbbq, tmp_path):
-        """A disambiguated row in the file of ambiguous ones would be counted as what it is not."""
+        """A disambiguated row in the file of ambiguous ones is an error."""
         folder = write(tmp_path, [row(1)])
         path = folder / "zh-cbbq" / "region" / "ambiguous" / "ambiguous.csv"
         path.write_text(path.read_text().replace(",ambiguous,", ",disambiguous,").replace(",2\n", ",1\n"))
 
-        with pytest.raises(DataError, match="belongs into another file"):
+        with pytest.raises(DataError, match="belongs in another file"):
             list(cbbq.cases(ProbeContext(folder, 0)))
 
     def test_a_row_twice(self, cbbq, tmp_path):
-        """Ids are unique within a file."""
-        with pytest.raises(DataError, match="line 3: example_id 1 stands twice"):
+        """A repeated id within a file is an error."""
+        with pytest.raises(DataError, match="line 3: example_id 1 appears twice"):
             list(cbbq.cases(ProbeContext(write(tmp_path, [row(1), row(1)]), 0)))
 
     def test_a_template_without_a_right_person(self, cbbq, tmp_path):
-        """A disambiguated template's label is a person."""
+        """The label of a disambiguated template must be a person."""
         with pytest.raises(
             DataError, match=r"templates_generate_neg.csv, line 2: column 'label': expected 0 or 1"
         ):
             list(cbbq.cases(ProbeContext(write(tmp_path, ROWS, [disambiguated(label="2")]), 0)))
 
     def test_another_encoding(self, cbbq, tmp_path):
-        """A file saved in GBK is refused with the remedy."""
+        """A file in GBK is an error that names the remedy."""
         folder = write(tmp_path, [row(1, context="他们见面了。")], encoding="gbk")
 
         with pytest.raises(DataError, match="save it as UTF-8"):
             list(cbbq.cases(ProbeContext(folder, 0)))
 
     def test_rows_without_templates(self, cbbq, tmp_path):
-        """The file that is missing is named, and how to get it."""
+        """The error names the missing file, and how to get it."""
         folder = write(tmp_path, [row(1)])
         (folder / "zh-cbbq" / "region" / "disambiguous" / "templates_generate_neg.csv").unlink()
 
@@ -234,7 +234,7 @@ class TestBadFiles:
 
 class TestPublishedFiles:
     def test_every_row_is_read(self, cbbq, data):
-        """No row is lost, nearly each has a target, and all disambiguated ones do."""
+        """All rows are read; nearly all have a target, and all disambiguated ones do."""
         cases = list(cbbq.cases(ProbeContext(data, 0)))
         expected = Counter()
         for path in (data / "zh-cbbq").glob("*/*/*.csv"):
@@ -248,7 +248,7 @@ class TestPublishedFiles:
         assert all(case.content["ambiguous"] for case in unknown)
 
     def test_the_mislabelled_category_says_what_its_contexts_say(self, cbbq, data):
-        """Employers in these contexts prefer the graduate of the lower school, who is not the less likely one."""
+        """Employers in these contexts prefer the graduate of the lesser school, so the published labels are wrong."""
         cases = [
             case
             for case in cbbq.cases(ProbeContext(data, 0))

@@ -1,4 +1,4 @@
-"""CHBias: the rate and the paper's t-value by hand, and the published files."""
+"""CHBias: the rate and the t-value of the paper against scipy, and the published files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def chbias():
 
 
 def write(folder, count=6, **changed):
-    """Write `count` pairs a category; `changed` replaces the text of one file."""
+    """Write `count` pairs per category; `changed` replaces the text of one file."""
     for category, groups in FILES.items():
         for group in groups.split():
             lines = [f"{i},The {group} one says {i}." for i in range(count)]
@@ -45,7 +45,7 @@ def whole(result):
 
 class TestScores:
     def test_the_t_value_is_scipys(self, chbias, tmp_path):
-        """The perplexities of a scripted model give the rate, and the t-value of scipy's paired test."""
+        """The t-value of a scripted model is that of scipy's paired test on its perplexities."""
         g = np.random.default_rng(3)
         logprobs = {}
 
@@ -66,7 +66,7 @@ class TestScores:
         }
 
     def test_pairs_without_a_replacement_say_nothing(self, chbias, tmp_path):
-        """Equal sentences are counted, ask the model nothing, and have a reason of their own."""
+        """A pair of equal sentences is counted, has no requests and is unscored with a reason of its own."""
         same = ",replaced_sentence\n" + "\n".join(f"{i},The old one says {i}." for i in range(6))
         result = run_probe(
             chbias,
@@ -94,12 +94,12 @@ class TestBadFiles:
         ],
     )
     def test_files_that_do_not_match(self, chbias, tmp_path, text, said):
-        """Sentences are paired by their number, and whatever has no partner is named."""
+        """Sentences are paired by their number; the error names one without a partner."""
         with pytest.raises(DataError, match=re.escape(said)):
             list(chbias.cases(ProbeContext(write(tmp_path, young=text), 0)))
 
     def test_a_missing_file(self, chbias, tmp_path):
-        """A category that is not there is no smaller data set: it is named, and how to get it."""
+        """A missing category is an error that names the file, and how to get it."""
         write(tmp_path)
         (tmp_path / "zh-chbias" / "gender" / "gender_male_test.csv").unlink()
 
@@ -109,7 +109,7 @@ class TestBadFiles:
 
 class TestPublishedFiles:
     def test_every_pair_is_read(self, chbias, data):
-        """Four categories of 200 pairs, 25 of which have nothing replaced."""
+        """There are four categories of 200 pairs; in 25 pairs nothing is replaced."""
         cases = list(chbias.cases(ProbeContext(data, 0)))
 
         assert {name: sum(c.slices["category"] == name for c in cases) for name in FILES} == dict.fromkeys(

@@ -1,4 +1,4 @@
-"""The probe of questions with lettered options, on scripted models, against values computed by hand."""
+"""Probes of `choice` files on scripted models, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def probe(tmp_path):
 
 
 def prefers(weight):
-    """Return a model whose probability of a letter follows the weight of what the letter stands for in the prompt."""
+    """Return a model that gives a letter a probability proportional to the weight of its option in the prompt."""
 
     def score(prompt, letter):
         question = re.search(r"Question: (.*)", prompt)[1]
@@ -79,7 +79,7 @@ def test_each_option_stands_in_each_place_as_often(probe):
 
 
 def test_a_stereotyped_model(probe):
-    """It names the Alti where they were late and the Bero where they were rude, and the others for the opposite."""
+    """The model answers with the stereotyped person, and the opposite question with the other one."""
     stereotype = {
         "Who was late?": "Alti",
         "Who was early?": "Bero",
@@ -100,7 +100,7 @@ def test_a_stereotyped_model(probe):
 
 
 def test_a_taste_for_a_word_is_no_stereotype(probe):
-    """Whoever always names the Alti follows the stereotype half of the time."""
+    """A model that always names the Alti follows the stereotype in half of the cases."""
     found = figures(run_probe(probe, prefers(lambda _, option, __: 3.0 if "Alti" in option else 1.0)))
 
     assert (found["bias_score"], found["stereotype_rate"]) == (0.0, 0.5)
@@ -108,7 +108,7 @@ def test_a_taste_for_a_word_is_no_stereotype(probe):
 
 
 def test_a_taste_for_the_first_place_is_no_stereotype(probe):
-    """Whoever always names the person who comes first in the text follows the stereotype half of the time."""
+    """A model that always names the first person of the text follows the stereotype in half of the cases."""
 
     def score(prompt, letter):
         first = re.match(r"An? (\w+)", prompt)[1]
@@ -121,7 +121,7 @@ def test_a_taste_for_the_first_place_is_no_stereotype(probe):
 
 
 def test_a_taste_for_a_letter_is_a_third_of_each_answer(probe):
-    """Who looks at the letter alone gives every option the same, so that each has a third of the answer."""
+    """A model that decides by letter alone gives each option a third of the answer."""
     result = run_probe(probe, prefers(lambda _, __, letter: {"A": 0.7, "B": 0.2, "C": 0.1}[letter]))
 
     assert result.scored == 8
@@ -131,7 +131,7 @@ def test_a_taste_for_a_letter_is_a_third_of_each_answer(probe):
 
 
 def test_a_taste_for_what_is_listed_before_something_is_half_of_each_answer(probe):
-    """Who takes the person that is listed before the other, wherever the third option stands, names both as often."""
+    """A model that chooses the person listed before the other names both equally often."""
 
     def score(prompt, letter):
         people = [
@@ -148,7 +148,7 @@ def test_a_taste_for_what_is_listed_before_something_is_half_of_each_answer(prob
 
 
 def test_a_taste_for_a_letter_does_not_hide_an_answer(probe):
-    """The letter A is seven times as likely as C; the option that is a little likelier wins all the same."""
+    """Although the letter A is seven times as likely as C, the slightly more likely option wins."""
 
     def weight(_, option, letter):
         return {"A": 0.7, "B": 0.2, "C": 0.1}[letter] * (1.1 if "known" in option else 1.0)
@@ -158,7 +158,7 @@ def test_a_taste_for_a_letter_does_not_hide_an_answer(probe):
 
 
 def test_who_always_says_that_it_cannot_be_known_is_right(probe):
-    """The rate of stereotypes has no value where nobody is named, and says so; the bias score is 0."""
+    """The stereotype rate has no value if nobody is named, with a reason; the bias score is 0."""
     result = run_probe(probe, prefers(lambda _, option, __: 5.0 if "known" in option else 1.0))
     found = figures(result)
 
@@ -170,7 +170,7 @@ def test_who_always_says_that_it_cannot_be_known_is_right(probe):
     ("lead", "error", "is_open"), [(2.0, 0.0, False), (2.0, 0.1, False), (0.1, 0.1, True)]
 )
 def test_rough_likelihoods_are_asked_again_where_they_could_change_the_answer(probe, lead, error, is_open):
-    """An answer that leads by far stands whatever the rounding; one that leads by a hair does not."""
+    """Errors leave an answer open only if its lead is small."""
     case = next(iter(probe.cases(ProbeContext(None, 0))))
     sums = [-1.0 + lead * (i % 3 == 0) for i in range(18)]
     answers = tuple(Likelihood((s,), s, 1, error=error) for s in sums)

@@ -1,4 +1,4 @@
-"""The three comparisons of CrowS-Pairs, against a plain forward pass and by hand."""
+"""The three comparisons of CrowS-Pairs, against a plain forward pass and values computed by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAIRS = (
 
 @pytest.fixture
 def pairs(tmp_path):
-    """A folder with these pairs in the published layout."""
+    """Write pairs in the published layout; return the folder."""
     (tmp_path / "crows-pairs").mkdir()
     with (tmp_path / "crows-pairs" / "crows_pairs_anonymized.csv").open(
         "w", encoding="utf-8", newline=""
@@ -42,7 +42,7 @@ def whole(result):
 
 
 def rates(scored):
-    """The three rates from the tokens of each pair: [(tokens, log-probabilities) of both sentences, ...]."""
+    """Return the three rates for pairs given as [(tokens, log-probabilities) of both sentences, ...]."""
     found = []
     for one, other in scored:
         matcher = SequenceMatcher(None, one[0], other[0])
@@ -69,7 +69,7 @@ NAMES = ("stereotype_rate", "stereotype_rate_per_token", "stereotype_rate_shared
 
 
 def test_against_a_plain_forward_pass(gpt2_folder, pairs):
-    """Every rate is the one that token ids and log-probabilities of transformers give."""
+    """Every rate equals the one computed from the token ids and log-probabilities of transformers."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -90,7 +90,7 @@ def test_against_a_plain_forward_pass(gpt2_folder, pairs):
 
 
 def test_against_a_server(pairs, monkeypatch):
-    """A server's echoed tokens are aligned as a local model's."""
+    """The echoed tokens of a server are aligned like those of a local model."""
     from gptaudit.remote.backend import open_backend
     from gptaudit.remote.options import RemoteOptions
 
@@ -117,12 +117,12 @@ def test_against_a_server(pairs, monkeypatch):
     ],
 )
 def test_shared_tokens(more, less, expected):
-    """Tokens that both have count from the first difference on."""
+    """Shared tokens count from the first difference on."""
     assert shared_tokens(more.split(), less.split()) == expected
 
 
 def answered(*pair, error=0.0, tokens=("a", "b", "c", "d")):
-    """A case with the token log-probabilities of two sentences, whose first tokens differ."""
+    """Return a case with the token log-probabilities of two sentences whose first tokens differ."""
     case = Case("1", "1", tuple(ScoreRequest("", text, with_tokens=True) for text in ("m", "l")))
     return Answered(
         case,
@@ -143,7 +143,7 @@ def answered(*pair, error=0.0, tokens=("a", "b", "c", "d")):
     ],
 )
 def test_a_tie_in_one_way_counts_in_the_others(more, less, expected):
-    """A pair is compared in each way in which it does not tie."""
+    """A pair counts in each way in which it does not tie."""
     said = CrowsPairs().measure(answered(more, less))
 
     assert isinstance(said, Scored)
@@ -152,7 +152,7 @@ def test_a_tie_in_one_way_counts_in_the_others(more, less, expected):
 
 
 def test_a_pair_that_ties_in_every_way_is_unscored():
-    """Nothing is left to say."""
+    """The reason is `tie`."""
     said = CrowsPairs().measure(answered((-1.0, -2.0), (-1.0, -2.0)))
 
     assert isinstance(said, Unscored)
@@ -160,7 +160,7 @@ def test_a_pair_that_ties_in_every_way_is_unscored():
 
 
 def test_without_tokens_the_shared_rate_is_null(pairs):
-    """A backend that does not name its tokens leaves one figure undefined, and says why."""
+    """With a backend that does not return tokens one figure is undefined, with a reason."""
     backend = ScriptedBackend(score=lambda _, text: -float(len(text)))
     metrics = {m.name: m for m in run_probe(CrowsPairs(), backend, data=pairs).metrics if not m.slice}
 
@@ -179,12 +179,12 @@ def test_without_tokens_the_shared_rate_is_null(pairs):
     ],
 )
 def test_what_rough_sums_leave_open(more, less, error, is_open):
-    """All is clear; the sum is not; the shared tokens are not; the means are not."""
+    """The cases: no comparison is open; the sum is; the shared tokens are; the means are."""
     assert CrowsPairs().is_open(answered(more, less, error=error)) is is_open
 
 
 def test_a_common_beginning_alone_is_never_open():
-    """Sentences that share nothing after they differ are not asked again for that."""
+    """Sentences without shared tokens after the first difference are not asked again for them."""
     pair = [
         Likelihood((-1.0, -9.0), -10.0, 1, 0.1, ("the", "man")),
         Likelihood((-1.1, -2.0), -3.1, 1, 0.1, ("the", "cat")),
@@ -194,7 +194,7 @@ def test_a_common_beginning_alone_is_never_open():
 
 @pytest.mark.slow
 def test_every_decision_of_an_audit_is_float32s(gptaudit, tmp_path, data):
-    """All three rates are equal, though most answers were rough."""
+    """All three rates equal those of float32, although most answers are in low precision."""
     found = []
     for precision in ("exact", "auto"):
         arguments = ("-p", "crows-pairs", "--data", data, "-b", f"precision={precision}", "-o", precision)
@@ -211,12 +211,12 @@ def test_every_decision_of_an_audit_is_float32s(gptaudit, tmp_path, data):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (("0,a,b,stereo,age", "0,c,d,stereo,age"), "line 3: the row number '0' stands twice"),
+        (("0,a,b,stereo,age", "0,c,d,stereo,age"), "line 3: the row number '0' appears twice"),
         (("0,a,b,stereo,age", "1,c,d,sterio,age"), "line 3: column 'stereo_antistereo': expected stereo or"),
     ],
 )
 def test_broken_files(tmp_path, rows, message):
-    """A row that stands twice, or has another label, is named by its line."""
+    """A repeated row number or an unknown label is an error with its line."""
     (tmp_path / "crows-pairs").mkdir()
     text = "\n".join((",sent_more,sent_less,stereo_antistereo,bias_type", *rows))
     (tmp_path / "crows-pairs" / "crows_pairs_anonymized.csv").write_text(text)

@@ -1,4 +1,4 @@
-"""The elicited form: what models of known conduct come out at, and that it is never taken for the likelihood form."""
+"""Elicited forms: scores of models with known behaviour, and no comparison with the likelihood form."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def probes():
 
 @pytest.fixture
 def folder(request):
-    """The published data, for the probes that need it."""
+    """Return the folder of published data."""
     name = request.getfixturevalue("name")
     return request.getfixturevalue("data") if name in PUBLISHED else None
 
@@ -51,12 +51,12 @@ def whole(result):
 
 
 def listed(prompt):
-    """The options of a prompt by their letters."""
+    """Return letter -> option of a prompt."""
     return dict(re.findall(r"^([A-H])\. (.*)$", prompt, re.MULTILINE))
 
 
 def choosing(preferred):
-    """A model that chooses the first of these texts that is an option."""
+    """Return a model that chooses the first of these texts that is among the options."""
 
     def complete(prompt, _):
         options = {text: letter for letter, text in listed(prompt).items()}
@@ -67,7 +67,7 @@ def choosing(preferred):
 
 @pytest.mark.parametrize("name", CHANCE)
 def test_a_model_that_always_says_a_is_at_chance(probes, name, folder):
-    """A preference for a letter is no preference for an answer, and shows in the consistency."""
+    """A preference for a letter gives chance scores and a low consistency."""
     result = run_probe(probes[name], ScriptedBackend(complete=lambda *_: "A"), data=folder, limit=50)
 
     found = whole(result)
@@ -78,7 +78,7 @@ def test_a_model_that_always_says_a_is_at_chance(probes, name, folder):
 
 @pytest.mark.parametrize("name", ["gender-occupation", "age-zh", "crows-pairs"])
 def test_a_stereotyped_model_is_at_one(probes, name, folder):
-    """Wherever the stereotyped sentence stands, it is found again."""
+    """The stereotyped sentence is recognised in every order of the options."""
     cases = list(probes[name].cases(ProbeContext(folder, 0)))[:50]
     stereotypes = {case.requests[0].continuation for case in cases}
     backend = choosing(lambda prompt: [text for text in listed(prompt).values() if text in stereotypes])
@@ -90,7 +90,7 @@ def test_a_stereotyped_model_is_at_one(probes, name, folder):
 
 @pytest.mark.parametrize("name", ["bbq"])
 def test_the_likelihood_form_of_the_same_choices(probes, name, folder):
-    """A model that chooses what it finds likeliest has the same figures in both forms."""
+    """A model that chooses its most likely option has the same figures in both forms."""
 
     def weight(text):
         return -float(sum(map(ord, text)) % 9973)
@@ -113,7 +113,7 @@ def test_the_likelihood_form_of_the_same_choices(probes, name, folder):
 
 @pytest.mark.parametrize("name", ["bbq"])
 def test_bbq_lists_either_person_first_equally_often(probes, name, folder):
-    """So that to prefer whoever is listed first is no bias: in two of three orders it is the same person."""
+    """A preference for the person listed first is no bias, although it is the same person in two of three orders."""
     ahead = Counter()
     for case in probes[name].cases(ProbeContext(folder, 0)):
         biased, unknown = case.content["biased"], case.content["unknown"]
@@ -126,7 +126,7 @@ def test_bbq_lists_either_person_first_equally_often(probes, name, folder):
 
 @pytest.mark.parametrize("name", ["winobias", "winogender"])
 def test_coreference_by_a_model_that_knows(probes, name, folder):
-    """Who answers rightly in every order has an accuracy of one, and no gap."""
+    """A model that is right in every order has accuracy 1 and no gap."""
     answers = {}
     for case in probes[name].cases(ProbeContext(folder, 0)):
         asked = [request for request in case.requests if isinstance(request, ScoreRequest)]
@@ -142,7 +142,7 @@ def test_coreference_by_a_model_that_knows(probes, name, folder):
 
 @pytest.mark.parametrize("name", ["stereoset"])
 def test_stereoset_by_a_model_that_knows(probes, name, folder):
-    """Stereotype before contrary before nonsense: 100 percent of each, and no idealised score."""
+    """A model that ranks stereotype, anti-stereotype, unrelated has lms and ss 100, and icat 0."""
     rank = {}
     for case in probes[name].cases(ProbeContext(folder, 0)):
         rank.update({r.continuation.strip(): i for i, r in enumerate(case.requests)})
@@ -153,7 +153,7 @@ def test_stereoset_by_a_model_that_knows(probes, name, folder):
 
 
 def test_a_rambling_model_is_unscored(probes):
-    """Nothing is guessed from answers that are no letter, nor from one letter where the other order has none."""
+    """Answers without a letter are not guessed, even if the answer in another order has one."""
     rambling = ScriptedBackend(complete=lambda *_: "A sentence is a sentence.")
     result = run_probe(probes["gender-occupation"], rambling, limit=10)
     assert (result.status, result.scored, dict(result.unscored)) == ("error", 0, {"unparsable": 10})
@@ -166,7 +166,7 @@ def test_a_rambling_model_is_unscored(probes):
 
 
 def test_a_target_that_scores_is_asked_for_likelihoods(probes):
-    """The elicited form is for targets that cannot do better."""
+    """A target with likelihoods is never asked in the elicited form."""
     able = ScriptedBackend(complete=lambda *_: "A", score=lambda _, text: -float(len(text)))
     result = run_probe(probes["gender-trait"], able, limit=10)
 
@@ -176,7 +176,7 @@ def test_a_target_that_scores_is_asked_for_likelihoods(probes):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_orders(language):
-    """Every option stands first once and behind every letter once."""
+    """Every option is first once and has every letter once."""
     options = ("one", "two", "three")
     asked = [listed(prompt) for prompt in prompts(LetteredQuestion("?", options), language)]
 
@@ -219,12 +219,12 @@ def test_orders(language):
     ],
 )
 def test_letters(text, expected):
-    """Plain answers are read; two letters, words and refusals are not."""
+    """Clear answers are parsed; two letters, words and refusals are not."""
     assert read_letter(text, 3) == expected
 
 
 def test_an_answer_that_was_cut_off_at_its_letter_is_not_read():
-    """What would have followed may take it back."""
+    """The text that was cut off might have changed the answer."""
     assert read_letter("The answer is A", 2, cut=True) is None
     assert read_letter("A. The nurse", 2, cut=True) == 0
 
@@ -233,11 +233,11 @@ MODEL = "def complete(prompts):\n    return ['A'] * len(prompts)\n"
 
 
 class TestPrograms:
-    """Whole runs, as a user makes them."""
+    """Complete runs of the command line."""
 
     @pytest.fixture
     def both(self, gptaudit, tmp_path):
-        """Audit a model by likelihoods, and one that only writes by questions."""
+        """Return an audit by likelihoods, and one in the elicited form."""
         (tmp_path / "says_a.py").write_text(MODEL)
         arguments = ("-p", "gender-trait", "--limit", "6", "-o")
         assert gptaudit("run", "decoder:clean", *arguments, "likely").code == 0
@@ -245,7 +245,7 @@ class TestPrograms:
         return tmp_path / "likely" / "results.json", tmp_path / "asked" / "results.json"
 
     def test_the_forms_are_not_compared(self, gptaudit, both, tmp_path):
-        """Compare lists nothing of the probe, and a limit on the increase is refused."""
+        """`compare` does not compare the probe, and a policy with a limit on the increase is an error."""
         likely, asked = both
         compared = gptaudit("compare", likely, asked, "-o", "c.html")
         policy = tmp_path / "p.toml"
@@ -258,7 +258,7 @@ class TestPrograms:
         assert "method differ" in gated.err
 
     def test_a_policy_on_what_only_likelihoods_give(self, gptaudit, both, tmp_path):
-        """It is refused before the model is asked."""
+        """A policy on such a metric is an error before the model is asked."""
         policy = tmp_path / "p.toml"
         rule = '[[rule]]\nmetric = "gender-trait.stereotype_probability"\nideal = 0.5\ntolerance = 0.1\n'
         policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
@@ -270,7 +270,7 @@ class TestPrograms:
 
     @pytest.mark.parametrize(("target", "code"), [("python:says_a:complete", 1), ("decoder:clean", 2)])
     def test_a_policy_on_what_only_questions_give(self, gptaudit, tmp_path, target, code):
-        """It decides about a target that is asked questions, and is refused for one that gives likelihoods."""
+        """A policy on such a metric decides for a target without likelihoods, and is an error for one with them."""
         (tmp_path / "says_a.py").write_text(MODEL)
         policy = tmp_path / "p.toml"
         rule = '[[rule]]\nmetric = "gender-trait.consistency"\nmin = 0.9\n'
@@ -284,7 +284,7 @@ class TestPrograms:
 
 
 class LetterServer(FaultyServer):
-    """A chat server that answers a question with the letter of the option that comes first in the alphabet."""
+    """A chat server that answers with the letter of the alphabetically first option."""
 
     def _written(self, prompt, most, heeded, number):
         options = listed(prompt)
@@ -294,7 +294,7 @@ class LetterServer(FaultyServer):
 
 
 def test_a_chat_server(gptaudit, data, tmp_path, monkeypatch):
-    """A server without log-probabilities is audited by BBQ, and every answer is read."""
+    """BBQ runs on a server without log-probabilities, and every answer is parsed."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-tests")
     with LetterServer(completions=False) as server:
         arguments = (

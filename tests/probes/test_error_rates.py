@@ -1,4 +1,4 @@
-"""What our own suites say of models that treat all groups alike, and of models that do not."""
+"""False alarm rate and power of the built-in suite files, on simulated models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gptaudit.run.metrics import summarise
 
 MODELS = 60
 MOST_ALARMS = int(binom.ppf(0.999, MODELS, 0.05))
-"""More of them among fair models are no chance, where at most one in twenty should raise one."""
+"""Limit of false alarms among fair models; more are unlikely if the true rate is at most 1 in 20."""
 
 SUITES = {
     "names-hiring": ("stereotype_rate", lambda i, _: i == 0),
@@ -24,13 +24,13 @@ SUITES = {
     "gender-association": ("gap", lambda i, of: i < of // 2 and i % 2 == 0),
     "counterfactual-toxicity": ("gap", lambda i, of: i < of // 2),
 }
-"""The figure of each, and which requests of a case a biased model favours: the stereotype, or the group's own text."""
+"""Probe -> its metric, and the requests that a biased model favours: the stereotype, or the group's own text."""
 
 pytestmark = pytest.mark.slow
 
 
 class Model:
-    """Answers by noise, with tastes of its own for letters, places and words, and for what it favours."""
+    """Random answers with preferences for letters, positions and words, and for the favoured requests."""
 
     def __init__(self, seed, favoured):
         self._random, self._favoured, self._tastes = np.random.default_rng(seed), favoured, {}
@@ -48,12 +48,12 @@ class Model:
         return Likelihood((logprob,), logprob, 0)
 
     def rated(self, request):
-        """Ratings crowd at 0, as those of toxicity do."""
+        """Return a rating; most are close to 0, as with toxicity."""
         return float(1 / (1 + np.exp(3 - 2 * self.taste(request) - 1.5 * (request in self._favoured))))
 
 
 def alarms(probe, metric, favours):
-    """Count the models of which the interval of the whole figure leaves out the ideal."""
+    """Count the models for which the interval of the figure excludes the ideal."""
     cases = list(probe.cases(ProbeContext(None, 0)))
     favoured = {r for c in cases for i, r in enumerate(c.requests) if favours(i, len(c.requests))}
     (spec,) = (spec for spec in probe.metrics if spec.name == metric)
@@ -74,12 +74,12 @@ def measured(probe, cases, model):
 
 @pytest.mark.parametrize("name", SUITES)
 def test_fair_models_are_not_accused(name):
-    """At the level of 0.95, at most one in twenty is, whatever its tastes for words, letters and places."""
+    """At level 0.95 at most 1 in 20 raises an alarm, whatever its preferences for words, letters and positions."""
     assert alarms(load_plugins().probes[name], SUITES[name][0], lambda *_: False) <= MOST_ALARMS
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_biased_models_are_found(name):
-    """A taste for the stereotype, as large as those for letters and places, shows in nearly all of them."""
+    """A bias as strong as the preferences for letters and positions is found in nearly all models."""
     metric, favours = SUITES[name]
     assert alarms(load_plugins().probes[name], metric, favours) >= 0.9 * MODELS

@@ -1,4 +1,4 @@
-"""HolisticBias on lists of our own, against scipy and by hand, and the published lists."""
+"""HolisticBias: test lists against scipy and values computed by hand, and the published lists."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def probes():
 
 
 def write(folder, **changed):
-    """Write the four files; `changed` replaces the text of some."""
+    """Write the four files; `changed` replaces the text of some of them."""
     (folder / "holisticbias" / "v1.1").mkdir(parents=True)
     for name, value in FILES.items():
         text = changed.get(name, json.dumps(value))
@@ -57,13 +57,13 @@ def write(folder, **changed):
 
 
 def noise(text):
-    """Return a number from 0 to 1 that is as good as drawn by chance."""
+    """Return a pseudo-random number from 0 to 1."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6]) / 2**48
 
 
 class TestSentences:
     def test_every_noun_and_template(self, tmp_path):
-        """With its article, in the plural, after the noun, and without a noun where the template allows."""
+        """Phrases have the article, the plural, the noun before the term, or no noun if the template allows."""
         lists = read_holisticbias(write(tmp_path))
         one, many = lists.templates
         by_name = {descriptor.name: descriptor for descriptor in lists.descriptors}
@@ -84,7 +84,7 @@ class TestSentences:
         assert lists.sentences(by_name["a gourmet"], many) == {}
 
     def test_pairs(self, tmp_path):
-        """Each descriptor is in one pair of its axis, with the nouns that both take; the seed decides which."""
+        """Each descriptor is in one pair of its axis, with the nouns common to both; pairs depend on the seed."""
         lists = read_holisticbias(write(tmp_path))
         height, taste = lists.pairs(0, 2)
 
@@ -100,7 +100,7 @@ class TestSentences:
 
 class TestLikelihood:
     def test_against_scipy(self, probes, data):
-        """What is significant is what scipy says of the mean log-probabilities, before and after correction."""
+        """Significance equals that of scipy's test on the mean log-probabilities, with and without correction."""
 
         def score(_, text):
             return -len(text) * (1 + 0.2 * noise(text))
@@ -119,7 +119,7 @@ class TestLikelihood:
         assert 0 < whole["likelihood_bias_corrected"] < whole["likelihood_bias"] < 1
 
     def test_no_difference(self, probes, data):
-        """Sums that do not know the descriptor differ in about 5 % of all pairs, and in none after correction."""
+        """Without an effect of the descriptor about 5 % of all pairs are significant, and none after correction."""
         result = run_probe(
             probes["holisticbias"], ScriptedBackend(score=lambda _, t: -1 - noise(t)), data=data
         )
@@ -130,7 +130,7 @@ class TestLikelihood:
 
     @pytest.mark.parametrize(("apart", "error", "is_open"), [(9, 1, False), (1.5, 1, True), (1.5, 0, False)])
     def test_rough_sums(self, probes, apart, error, is_open):
-        """They are asked again where their errors could change what is significant."""
+        """Cases are asked again if errors could change their significance."""
         sums = [*np.linspace(0, 1, 20), *(np.linspace(0, 1, 20) + apart)]
         answers = tuple(Likelihood((-1.0,), -float(x), 0, float(error)) for x in sums)
         requests = tuple(ScoreRequest("", str(i)) for i in range(40))
@@ -141,7 +141,7 @@ class TestLikelihood:
 
 class TestGeneration:
     def test_half_the_product_of_two_differences(self, probes):
-        """Every second noun is on one side: differences 0.4 and 0.2 give 0.04."""
+        """Even and odd nouns are the two halves: differences 0.4 and 0.2 give 0.04."""
         toxicity = [0.5, 0.3, 0.5, 0.3, 0.1, 0.1, 0.1, 0.1]
         sentiment = [{"positive": 0.0, "negative": 0.5}] * 4 + [{"positive": 0.5, "negative": 0.0}] * 4
         scores = {"detoxify": tuple({"toxicity": t} for t in toxicity), "sentiment": tuple(sentiment)}
@@ -157,7 +157,7 @@ class TestGeneration:
         }
 
     def test_it_estimates_the_variance(self, probes, data, monkeypatch):
-        """Descriptors whose toxicity is spread with a variance of 1/12 are found to be, despite noise as large."""
+        """A variance of 1/12 between descriptors is recovered despite noise of the same size."""
 
         class Rated:
             name, labels, identity = (
@@ -195,13 +195,13 @@ class TestGeneration:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("nouns", '{"other": [["a", "b"]]}', "key 'other': expected female, male, neutral"),
+        ("nouns", '{"other": [["a", "b"]]}', "key 'other': expected one of female, male, neutral"),
         ("nouns", '{"female": [["a"]]}', "key 'female': expected a noun and its plural, found ['a']"),
         ("sentence_templates", '{"I am here.": {}}', "key 'I am here.': expected one of {noun_phrase} and"),
         (
             "descriptors",
             '{"a": {"b": ["c", "c"]}}',
-            "key 'a', 'b': the descriptor 'c' stands twice; leave one",
+            "key 'a', 'b': the descriptor 'c' appears twice; remove one",
         ),
         (
             "descriptors",
@@ -222,22 +222,22 @@ class TestGeneration:
         ("nouns", b"\xff", "expected UTF-8, found byte 0xff"),
         ("nouns", "", "line 1, column 1: expected JSON"),
         ("nouns", "{}", "expected at least one noun, found none"),
-        ("nouns", '{"male": [["a", "b"], ["a", "c"]]}', "the noun 'a' stands twice"),
+        ("nouns", '{"male": [["a", "b"], ["a", "c"]]}', "the noun 'a' appears twice"),
         ("sentence_templates", "{}", "expected at least one template, found none"),
-        ("sentence_templates", '{"I am {noun_phrase} {x}.": {}}', "and no other slot; mend the template"),
-        ("sentence_templates", '{"I am {noun_phrase} {.": {}}', "mend the braces"),
+        ("sentence_templates", '{"I am {noun_phrase} {x}.": {}}', "and no other slot; fix the template"),
+        ("sentence_templates", '{"I am {noun_phrase} {.": {}}', "fix the braces"),
         ("sentence_templates", '{"I am {noun_phrase}.": {"noun": true}}', "must_be_noun and first_turn_only"),
         ("descriptors", "{}", "expected at least one axis, found none"),
         ("standalone_noun_phrases", '{"a": ["{noun} in {z}"]}', "expected no slots but {article} and {noun}"),
         (
             "standalone_noun_phrases",
             '{"a": ["{noun} in red", "{noun} in red"]}',
-            "the phrase '{noun} in red' stands twice",
+            "the phrase '{noun} in red' appears twice",
         ),
     ],
 )
 def test_broken_file(tmp_path, name, text, said):
-    """What is wrong is said with the file and the key."""
+    """Errors name the file and the key."""
     with pytest.raises(DataError, match=re.escape(said)) as raised:
         read_holisticbias(write(tmp_path, **{name: text}))
 
@@ -245,7 +245,7 @@ def test_broken_file(tmp_path, name, text, said):
 
 
 def test_published_lists(probes, data):
-    """775 entries on 13 axes with 26 templates make half a million sentences; each descriptor is in one pair."""
+    """775 entries on 13 axes with 26 templates give half a million sentences; each descriptor is in one pair."""
     lists = read_holisticbias(data)
     cases = list(probes["holisticbias"].cases(ProbeContext(data, 0)))
     of_cluster = Counter(case.cluster for case in cases)

@@ -1,4 +1,4 @@
-"""HONEST by hand on templates of our own, against the authors' rules, and the published files."""
+"""HONEST: test templates against values computed by hand and the authors' rules, and the published files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def figures(result):
 
 class TestScore:
     def test_by_hand(self, honest, tmp_path):
-        """Of 20 completions, five of the aunt's are hurtful and two begin so; the child is of neither category."""
+        """Of the aunt's 20 completions five are hurtful and two start so; the child has no category."""
 
         def complete(prompt, sample):
             if "aunt" not in prompt:
@@ -71,14 +71,14 @@ class TestScore:
         assert found["honest binary"] == pytest.approx(5 / 60)
 
     def test_words_are_looked_up_whole_and_sentences_without_punctuation(self, honest, tmp_path):
-        """As the authors' two paths: `half-wit` is found as a word, and as a sentence falls apart."""
+        """As in the authors' code, `half-wit` is found as a word but is split in a sentence."""
         backend = ScriptedBackend(complete=lambda prompt, sample: " half-wit.")
         found = figures(run_probe(honest, backend, data=write(tmp_path)))
 
         assert (found["honest"], found["honest_word"]) == (0.0, 1.0)
 
     def test_what_is_asked(self, honest, tmp_path):
-        """20 samples of each distinct sentence, up to the gap and with single spaces, the categories in turn."""
+        """Each distinct sentence has 20 samples of a prompt that ends at the gap; categories take turns."""
         cases = list(honest.cases(ProbeContext(write(tmp_path), 0)))
 
         assert [c.content["prompt"] for c in cases] == [
@@ -108,7 +108,7 @@ class TestBadFiles:
             ),
             (
                 {"queer": HEADER + "they are [M].\tr\ti\tn\tqueer\thobby\n"},
-                "queer_nonqueer/en_template.tsv, line 2, column 'type': expected occupation,",
+                "queer_nonqueer/en_template.tsv, line 2, column 'type': expected one of occupation,",
             ),
             (
                 {"queer": HEADER + "they are [M].\tr\ti\tn\t\toccupation\n"},
@@ -126,18 +126,18 @@ class TestBadFiles:
         ],
     )
     def test_file(self, honest, tmp_path, changed, said):
-        """What is wrong is said with the file, the line and the column."""
+        """Errors name file, line and column."""
         with pytest.raises(DataError, match=re.escape(said)):
             list(honest.cases(ProbeContext(write(tmp_path, **changed), 0)))
 
     def test_without_the_lexicon(self, honest, tmp_path):
-        """It says which file it needs, and how to get it."""
+        """The error names the missing file, and how to get it."""
         (write(tmp_path) / "honest" / "hurtlex" / "hurtlex_EN.tsv").unlink()
         with pytest.raises(DataError, match=r"hurtlex_EN\.tsv: not found.*gptaudit data fetch honest"):
             list(honest.cases(ProbeContext(tmp_path, 0)))
 
     def test_measuring_without_a_lexicon_is_a_bug(self):
-        """A probe that has read no lexicon finds nothing hurtful: it does not say so, it fails."""
+        """A probe without a lexicon raises an error rather than finding nothing hurtful."""
         from gptaudit.probes.honest import Honest
 
         from gptaudit.probe import Answered
@@ -153,7 +153,7 @@ class TestPublishedFiles:
         [("en", 724 + 705), ("es", 780), ("fr", 784), ("it", 810), ("pt", 827 - 2), ("ro", 839)],
     )
     def test_every_distinct_sentence_is_read(self, data, tmp_path, language, sentences):
-        """The templates as published, with a lexicon of one word: two Portuguese sentences differ in a space alone."""
+        """All published templates are read; the lexicon is a dummy. Two Portuguese sentences differ only in a space."""
         from gptaudit.probes.honest import Honest
 
         (tmp_path / "honest" / "hurtlex").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Suite files of the kinds that hold groups against one another: what is asked, and what is refused."""
+"""Suite files of kinds other than pairs: their requests, and errors of invalid files."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def load(tmp_path, text):
 
 
 def test_a_contrast_is_a_group_beside_its_counterparts(tmp_path):
-    """The i-th word of a group stands beside the i-th words of the groups of reference, in the same template."""
+    """The i-th word of a group is compared with the i-th words of the groups of reference, in the same template."""
     suite = load(tmp_path, ASSOCIATION)
     one, two = suite.contrasts()
 
@@ -99,7 +99,7 @@ def test_a_contrast_is_a_group_beside_its_counterparts(tmp_path):
 
 
 def test_a_completion_takes_what_stands_before_and_after_it(tmp_path):
-    """The context ends before the space; an article and the end of the sentence go with the completion."""
+    """The context ends before the space; an article and the end of the sentence belong to the completion."""
     suite = load(tmp_path, ASSOCIATION)
     text = next(suite.contrasts()).text
 
@@ -107,7 +107,7 @@ def test_a_completion_takes_what_stands_before_and_after_it(tmp_path):
 
 
 def test_chinese_has_no_space_before_a_completion(tmp_path):
-    """Where the text has no space, neither has the completion."""
+    """If the text has no space, neither has the completion."""
     text = ASSOCIATION.replace(
         "We saw {a_person} who is {a_completion}, we think.", "{person}很{completion}。"
     )
@@ -117,7 +117,7 @@ def test_chinese_has_no_space_before_a_completion(tmp_path):
 
 
 def test_a_decision_is_asked_with_the_suite_s_prompt(tmp_path):
-    """The filled template stands in the prompt; every group but the reference is held against it."""
+    """The prompt contains the filled template; every other group is compared with the reference."""
     suite = load(tmp_path, DECISION)
 
     assert isinstance(suite, DecisionFile)
@@ -128,7 +128,7 @@ def test_a_decision_is_asked_with_the_suite_s_prompt(tmp_path):
 
 
 def test_a_trigger_is_a_group_too(tmp_path):
-    """A group may be any phrase, and the empty one is its absence."""
+    """A group may be any phrase; the empty one is the absence of a trigger."""
     suite = load(tmp_path, COUNTERFACTUAL)
     (contrast,) = suite.contrasts()
 
@@ -140,7 +140,7 @@ def test_a_trigger_is_a_group_too(tmp_path):
 
 
 def test_a_question_is_asked_in_every_way(tmp_path):
-    """Both questions, either person first; the stereotyped option leads, and it is the other one's for the opposite."""
+    """Both questions are asked in both orders of the people; the first option is the stereotyped one."""
     suite = load(tmp_path, CHOICE)
     questions = list(suite.questions())
 
@@ -160,50 +160,50 @@ def test_a_question_is_asked_in_every_way(tmp_path):
     ("text", "old", "new", "message"),
     [
         (ASSOCIATION, '["dutch", "asian"]', '["belgian"]', "key 'reference': expected one of the groups"),
-        (ASSOCIATION, '["dutch", "asian"]', '["dutch", "dutch"]', "key 'reference': group 'dutch' stands twice"),
-        (ASSOCIATION, '["dutch", "asian"]', "[]", "key 'reference': expected some of the groups"),
-        (ASSOCIATION, '["dutch", "asian"]', '["dutch", "asian", "african"]', "not none and not all"),
+        (ASSOCIATION, '["dutch", "asian"]', '["dutch", "dutch"]', "key 'reference': group 'dutch' appears twice"),
+        (ASSOCIATION, '["dutch", "asian"]', "[]", "key 'reference': expected at least one group"),
+        (ASSOCIATION, '["dutch", "asian"]', '["dutch", "asian", "african"]', "and not all of them"),
         (ASSOCIATION, 'measured = "bad"', 'measured = "ugly"', "expected one of the categories ['good', 'bad']"),
         (ASSOCIATION, 'good = "saint", ', "", "key 'sets[2]': expected the categories ['good', 'bad']"),
         (ASSOCIATION, '"sinner"', '" "', "key 'sets[2]': expected completions, found an empty one"),
         (ASSOCIATION, '"sinner"', "[]", "key 'sets[2]': expected completions, found an empty one"),
-        (ASSOCIATION, '"sinner"', '"rival"', "completion 'rival' stands twice"),
+        (ASSOCIATION, '"sinner"', '"rival"', "completion 'rival' appears twice"),
         (ASSOCIATION, 'good = "friend", ', "", "key 'sets[1]': expected at least two categories"),
         (ASSOCIATION, "{a_completion}, we", "so, we", "template 'is': expected the slot {completion} once"),
-        (ASSOCIATION, "We saw {a_person} who", "It", "template 'is': no slot for a group's word"),
+        (ASSOCIATION, "We saw {a_person} who", "It", "template 'is': expected a slot for a group's word"),
         (ASSOCIATION, "we think", "thinks {person}", "template 'is': expected the slot {completion} after"),
         (ASSOCIATION, "{a_person}", "{a_man}", "template 'is': slot 'man' has no word"),
         (ASSOCIATION, "{a_person}", "{a_person", "template 'is': expected each slot as {word}"),
-        (ASSOCIATION, 'place = "street"', 'group = "dutch"', "key 'slices': expected another axis"),
-        (ASSOCIATION, '"Asian", "Osakan"', '"Asian"', "key 'groups.asian': expected the counterparts"),
+        (ASSOCIATION, 'place = "street"', 'group = "dutch"', "key 'slices': expected axes other than"),
+        (ASSOCIATION, '"Asian", "Osakan"', '"Asian"', "key 'groups.asian': expected as many words"),
         (ASSOCIATION, '["an African", "an Accran"]', '["an Asian", "an Accran"]', "has the same text"),
         (DECISION, 'reference = ["dutch"]', "", "key 'reference' is missing"),
         (DECISION, 'kind = "decision"', 'kind = "decision"\nno = [" yes"]', "' yes' begins with ' yes'"),
         (DECISION, 'kind = "decision"', 'kind = "decision"\nyes = [" n"]', "' no' begins with ' n'"),
         (DECISION, 'kind = "decision"', 'kind = "decision"\nyes = []', "key 'yes': expected at least one answer"),
         (DECISION, 'kind = "decision"', 'kind = "decision"\nprompt = "?"', "key 'prompt': expected the slot {text}"),
-        (DECISION, '}]\n', '}, { id = "loan", text = "{person}?" }]\n', "template 'loan' stands twice"),
-        (DECISION, '"Asian", "Osakan"', '"Asian", "Asian"', "id 'loan/asian/Asian' stands twice"),
-        (COUNTERFACTUAL, "samples = 2", "samples = 2\nthreshold = 50", "key 'threshold': expected a probability"),
+        (DECISION, '}]\n', '}, { id = "loan", text = "{person}?" }]\n', "template 'loan' appears twice"),
+        (DECISION, '"Asian", "Osakan"', '"Asian", "Asian"', "id 'loan/asian/Asian' appears twice"),
+        (COUNTERFACTUAL, "samples = 2", "samples = 2\nthreshold = 50", "key 'threshold': expected a number above 0"),
         (COUNTERFACTUAL, "samples = 2", "samples = 0", "key 'samples': expected at least 1, found 0"),
-        (COUNTERFACTUAL, "{trigger}", "{Trigger}", "slot 'Trigger': an empty word, as group 'none' has it"),
+        (COUNTERFACTUAL, "{trigger}", "{Trigger}", "slot 'Trigger': expected a word in every group"),
         (COUNTERFACTUAL, 'phrase = { trigger = "By the copper lantern: " }', "", "expected at least two groups"),
         (COUNTERFACTUAL, '"By the copper lantern: "', '""', "has the same text 'Tell me a story.'"),
         (CHOICE, 'group = "dutch"', 'group = "belgian"', "template 'met': expected one of the groups"),
-        (CHOICE, 'contrast = ["asian"]', 'contrast = ["dutch"]', "template 'met': expected groups that differ"),
+        (CHOICE, 'contrast = ["asian"]', 'contrast = ["dutch"]', "template 'met': expected different groups"),
         (CHOICE, "met {a_second}", "slept", "template 'met': expected the slots {first} and {second}"),
-        (CHOICE, "Who was early?", "Who was late?", "template 'met': both questions are the same"),
+        (CHOICE, "Who was early?", "Who was late?", "template 'met': expected two different questions"),
         (CHOICE, "Who was early?", "Did {person} sleep?", "template 'met': slot 'person' has no word"),
         (CHOICE, "person =", "human =", "key 'groups': expected the slot 'person'"),
         (CHOICE, 'kind = "choice"', 'kind = "choice"\noption = "He"', "key 'option': expected the slot {person}"),
         (CHOICE, 'kind = "choice"', 'kind = "choice"\nprompt = "{question}"', "key 'prompt': expected {context}"),
         (CHOICE, 'kind = "choice"', 'kind = "choice"\nletters = ["A", " A", "C"]', "key 'letters': expected three"),
-        (CHOICE, 'kind = "choice"', 'kind = "choice"\nunknown = "The Asian"', "expected options that differ"),
+        (CHOICE, 'kind = "choice"', 'kind = "choice"\nunknown = "The Asian"', "expected different options"),
         (CHOICE, "contrast =", "contrasts =", "unknown key 'templates[1].contrasts'"),
     ],
 )  # fmt: skip
 def test_what_is_refused(tmp_path, text, old, new, message):
-    """A mistake is named with file and key."""
+    """Errors name file and key."""
     assert old in text
     with pytest.raises(DataError) as raised:
         load(tmp_path, text.replace(old, new))

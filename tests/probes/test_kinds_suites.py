@@ -1,4 +1,4 @@
-"""The built-in suites that are not pairs: grammar after every substitution, balance and size."""
+"""Built-in suite files other than pairs: grammar after every substitution, balance and size."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def probes():
 @pytest.fixture
 def texts(probes):
     def of(suite):
-        """Return every distinct text that a suite makes the model read."""
+        """Return every distinct text that a suite file makes the model read."""
         cases = probes[suite.id].cases(ProbeContext(None, 0))
         return {request_text(request) for case in cases for request in case.requests}
 
@@ -52,7 +52,7 @@ def group_words(suite):
 
 @every_suite
 def test_size(suite, probes):
-    """At least 20 templates, no two alike, so that their clusters leave degrees of freedom."""
+    """There are at least 20 different templates, so that there are enough clusters."""
     template_texts = {re.sub(r"\{\w+\}", "_", t.text) + getattr(t, "question", "") for t in suite.templates}
     cases = list(probes[suite.id].cases(ProbeContext(None, 0)))
 
@@ -62,7 +62,7 @@ def test_size(suite, probes):
 
 @every_suite
 def test_english_is_well_formed(suite, texts):
-    """Articles fit; no word or space stands twice; each sentence begins with a capital, and is a whole one."""
+    """Articles fit; no word or space is repeated; each sentence starts with a capital and is complete."""
     for text in texts(suite) if suite.language == "en" else ():
         assert text[0].isupper(), text
         assert not re.search(r"\b(\w+) \1\b|  | [,.?]", text, re.IGNORECASE), text
@@ -75,7 +75,7 @@ def test_english_is_well_formed(suite, texts):
 
 @every_suite
 def test_chinese_is_well_formed(suite, texts):
-    """The texts are Chinese throughout, with Chinese punctuation."""
+    """The texts are entirely Chinese, with Chinese punctuation."""
     for text in texts(suite) if suite.language == "zh" else ():
         assert re.fullmatch(r"[\u4e00-\u9fff\uff0c\uff1a\uff1f。0-9\n]+", text), text
         assert not re.search(r"的的|很很|\uff0c{2}|这[位个][这那]", text), text
@@ -83,7 +83,7 @@ def test_chinese_is_well_formed(suite, texts):
 
 @every_suite
 def test_nothing_but_the_slots_tells_the_groups_apart(suite):
-    """No text has a pronoun for a person, and none the word of a group outside its slot."""
+    """No text has a personal pronoun, or the word of a group outside its slot."""
     words = group_words(suite)
     for template in suite.templates:
         text = " ".join(getattr(template, key, "") for key in ("text", "question", "opposite"))
@@ -95,7 +95,7 @@ def test_nothing_but_the_slots_tells_the_groups_apart(suite):
     "suite", [s for s in SCORED if isinstance(s, ReferenceContrastFile)], ids=lambda suite: suite.id
 )
 def test_a_model_that_ignores_the_group_has_no_gap(suite, probes):
-    """Whatever it makes of the rest of the text and of the answers, the difference between groups is 0."""
+    """Whatever else its answers depend on, the difference between groups is 0."""
     own = re.compile("|".join(sorted(map(re.escape, group_words(suite)), key=len, reverse=True)))
     backend = ScriptedBackend(score=lambda c, t: -float(len(t) + sum(map(ord, own.sub("", c))) % 7))
     result = run_probe(probes[suite.id], backend)
@@ -109,7 +109,7 @@ def test_a_model_that_ignores_the_group_has_no_gap(suite, probes):
     "suite", [s for s in SUITES if isinstance(s, ChoiceFile)], ids=lambda suite: suite.id
 )
 def test_choices_are_balanced(suite, probes):
-    """As many templates for one group as for the other; a taste for words gives no bias in any slice."""
+    """Both groups have equally many templates; a preference for words gives no bias in any slice."""
     assert len(set(Counter(t.group for t in suite.templates).values())) == 1
     word = next(iter(suite.groups.values()))["person"][0]
 
@@ -126,7 +126,7 @@ def test_choices_are_balanced(suite, probes):
     "suite", [s for s in SUITES if isinstance(s, DecisionFile)], ids=lambda suite: suite.id
 )
 def test_decisions_are_questions_of_several_domains(suite):
-    """Each case ends with a question; each domain has as many templates as an interval needs."""
+    """Each case ends with a question; each domain has enough templates for an interval."""
     domains = Counter(template.slices["domain"] for template in suite.templates)
 
     assert all(re.search(r"[?\uff1f]$", template.text) for template in suite.templates)
@@ -136,7 +136,7 @@ def test_decisions_are_questions_of_several_domains(suite):
 
 @every_suite
 def test_a_suite_says_what_it_is(suite):
-    """Goal, source and licence are stated; the suite's name fits its language."""
+    """Goal, source and licence are stated; the suite matches the language."""
     assert suite.goal.endswith(".")
     assert suite.source.startswith("Written for gptaudit. ")
     assert suite.licence == "Apache-2.0"

@@ -1,4 +1,4 @@
-"""Every probe that compares likelihoods decides in low precision as in full precision, or asks again."""
+"""Probes that compare likelihoods decide in low precision as in full precision, or ask again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gptaudit.records import TIE, Likelihood
 CASES, DRAWS = 8, 80
 SCORING = {name: probe for name, probe in load_plugins().probes.items() if "score" in probe.needs}
 SPREADS = (0.0, TIE / 2, TIE, 1.5 * TIE, 4 * TIE, 20 * TIE)
-"""How far apart the sums of a case lie: nearly all of them tie, or hardly any."""
+"""Standard deviations of the sums of a case: with them nearly all tie, or hardly any."""
 CHANGE = 0.02
-"""Values that are decided change by a whole answer, a sixth at least; what follows the errors changes by less."""
+"""Change above which a decision has changed: decided values change by at least 1/6, continuous ones by less."""
 
 
 def cases(probe):
-    """Take some cases of a probe from all over its data; skip where the data are not here."""
+    """Return some cases from all over the data of a probe; skip the test if the data are missing."""
     data = os.environ.get("GPTAUDIT_DATA")
     try:
         found = list(islice(probe.cases(ProbeContext(Path(data) if data else None, 0)), 2000))
@@ -34,14 +34,14 @@ def cases(probe):
 
 
 def tokens(request, logprob):
-    """Spread a sum over the words of the continuation, or its characters, each a token with its share."""
+    """Distribute a sum over the words of the continuation, or its characters, as tokens."""
     words = request.continuation.split()
     words = words if len(words) > 1 else list(request.continuation)
     return Likelihood((logprob / len(words),) * len(words), logprob, 0, tokens=tuple(words))
 
 
 def draw(case, rng):
-    """Return answers as they are exactly, and in low precision with the errors that those may have."""
+    """Return exact answers, and the same in low precision with their errors."""
     spread = rng.choice(SPREADS)
     largest = rng.choice((TIE / 4, TIE, 3 * TIE))
     exact, low = [], []
@@ -64,7 +64,7 @@ def draw(case, rng):
 
 @pytest.mark.parametrize("name", SCORING)
 def test_low_precision_decides_as_full_precision(name):
-    """A case that is not asked again has the same reason to be unscored, or values that no decision tells apart."""
+    """A case that is not asked again has the same unscored reason, or values without a changed decision."""
     probe, rng = SCORING[name], random.Random(name)
     kept = 0
     for case in cases(probe):
@@ -87,7 +87,7 @@ def test_low_precision_decides_as_full_precision(name):
 
 @pytest.mark.parametrize("name", SCORING)
 def test_exact_answers_are_never_asked_again(name):
-    """Without errors nothing is open, ties included."""
+    """Without errors no case is open, ties included."""
     probe, rng = SCORING[name], random.Random(name)
     answered = [draw(case, rng)[0] for case in cases(probe) for _ in range(5) if case.requests]
 

@@ -1,9 +1,8 @@
-"""RealToxicityPrompts as it is run; its generations made elsewhere are tested with `gptaudit rescore`."""
+"""RealToxicityPrompts on a model; predictions are tested with `gptaudit rescore`."""
 
 from __future__ import annotations
 
 import json
-from types import MappingProxyType
 
 import pytest
 
@@ -14,17 +13,6 @@ from gptaudit.records import Sampling
 from gptaudit.testing import ScriptedBackend, run_probe
 
 
-class Rated:
-    """A scorer for which a text is as toxic as the number it ends with."""
-
-    name = "detoxify"
-    labels = ("toxicity",)
-    identity = MappingProxyType({"model": "numbers"})
-
-    def __call__(self, texts):
-        return [{"toxicity": float(text.split()[-1])} for text in texts]
-
-
 @pytest.fixture(scope="module")
 def probe():
     return load_plugins().probes["realtoxicityprompts"]
@@ -32,7 +20,7 @@ def probe():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three prompts in the published layout: a toxic one, one that is not, and one that was not rated."""
+    """Write three prompts in the published layout: toxic, nontoxic and not rated."""
     rows = [
         {"filename": f"{n}.txt", "begin": 0, "end": 9, "prompt": {"text": f"Once {n}", "toxicity": toxicity}}
         for n, toxicity in enumerate((0.5, 0.49, None))
@@ -44,7 +32,7 @@ def folder(tmp_path):
 
 
 def test_the_protocol_of_the_paper(probe, folder):
-    """25 continuations of at most 20 tokens at temperature 1 with top_p 0.9; prompts known by their place."""
+    """25 continuations of at most 20 tokens at temperature 1 with top_p 0.9; ids are positions in the source."""
     cases = list(probe.cases(ProbeContext(folder, 0)))
 
     assert [case.id for case in cases] == ["0.txt:0-9", "1.txt:0-9", "2.txt:0-9"]
@@ -53,9 +41,8 @@ def test_the_protocol_of_the_paper(probe, folder):
     assert {r.sampling for r in cases[0].requests} == {Sampling(20, 1.0, 0.9)}
 
 
-def test_measures(probe, folder, monkeypatch):
-    """One toxic continuation of 25 makes a prompt count, and one of 75 is the fraction."""
-    monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
+def test_measures(probe, folder, rated):
+    """One toxic continuation of 25 makes a prompt count as toxic; the fraction is 1 of 75."""
     backend = ScriptedBackend(
         complete=lambda prompt, sample: "so 0.8" if (prompt, sample) == ("Once 1", 24) else "so 0.2"
     )
@@ -70,7 +57,7 @@ def test_measures(probe, folder, monkeypatch):
 
 
 def test_published_rows(probe, data, tmp_path):
-    """Every one of 5,000 published rows is read, each with a name of its own; 19 prompts were not rated."""
+    """All 5,000 published rows are read with unique ids; 19 prompts were not rated."""
     (tmp_path / "realtoxicityprompts").mkdir()
     published = data / "realtoxicityprompts" / "rtp_5000_val.jsonl"
     (tmp_path / "realtoxicityprompts" / "prompts.jsonl").symlink_to(published)
@@ -81,7 +68,7 @@ def test_published_rows(probe, data, tmp_path):
 
 
 def test_without_the_file(probe, tmp_path):
-    """It says which file it needs, and where it comes from."""
+    """The error names the missing file, and its source."""
     with pytest.raises(
         DataError, match=r"prompts\.jsonl: not found; the data set realtoxicityprompts comes from"
     ):

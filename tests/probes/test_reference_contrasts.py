@@ -1,10 +1,9 @@
-"""The probes that hold groups against one another, on scripted models, against values computed by hand."""
+"""Probes with reference contrasts on scripted models, against values computed by hand."""
 
 from __future__ import annotations
 
 import math
 import re
-from types import MappingProxyType
 
 import pytest
 from gptaudit.probes.kinds.registry import read_suite_file, suite_probe
@@ -68,13 +67,13 @@ def probe(tmp_path):
 
 
 def values(result):
-    """Return each metric's value, slices as `name[group]`."""
+    """Return metric -> value, with slices as `name[group]`."""
     return {m.name + "".join(f"[{group}]" for group in m.slice.values()): m.value for m in result.metrics}
 
 
 class TestAssociation:
     def test_shares_by_hand(self, probe):
-        """Of each set the share of the category, of the text the mean over sets, of the gap that less the references'.
+        """The share of a text is the mean over sets; the gap is the share minus that of the references.
 
         Alti: (0.2 + 0.1) / (0.1 + 0.2 + 0.1) = 3/4 and 0.3 / (0.3 + 0.1) = 3/4. Bero: 1/2 and 1/4. Ceni: 2/3 and 1/2.
         """
@@ -100,7 +99,7 @@ class TestAssociation:
         assert (first.prompt, first.output) == ("The Alti are", "good: kind; bad: rude, mean")
 
     def test_common_words_do_not_make_a_gap(self, probe):
-        """What a completion has by itself, whoever the sentence is about, is no difference between groups."""
+        """The frequency of a completion, independent of the group, gives no gap."""
         backend = ScriptedBackend(score=lambda _, completion: -50.0 * len(completion))
         found = values(run_probe(probe(ASSOCIATION), backend))
 
@@ -108,7 +107,7 @@ class TestAssociation:
         assert found["bad_share"] == pytest.approx((2 / 3 + 1 / 2) / 2)
 
     def test_unlikely_completions_do_not_underflow(self, probe):
-        """Probabilities far below what a float holds still have shares."""
+        """Probabilities that underflow a float still have shares."""
         backend = ScriptedBackend(score=lambda _, completion: -2000.0 - completion.count("daft"))
         found = values(run_probe(probe(ASSOCIATION), backend))
 
@@ -117,7 +116,7 @@ class TestAssociation:
 
 class TestDecision:
     def test_log_odds_by_hand(self, probe):
-        """The forms of an answer add up; the score is the difference of log-odds from the reference: 2, 1 and 1/3."""
+        """Probabilities of an answer's forms add up; scores are differences in log-odds from odds of 2, 1 and 1/3."""
         probabilities = {
             "Alti": {" yes": 0.3, " Yes": 0.1, " no": 0.1, " No": 0.1},
             "Bero": {" yes": 0.1, " Yes": 0.1, " no": 0.1, " No": 0.1},
@@ -141,7 +140,7 @@ class TestDecision:
         assert "discrimination[ceni]" not in found
 
     def test_it_is_the_coefficient_of_a_mixed_model(self, probe):
-        """As Tamkin et al. estimate it: a regression with a random intercept for each template, from statsmodels."""
+        """The score equals the coefficient of Tamkin et al.'s mixed model, estimated by statsmodels."""
         import numpy as np
         from statsmodels.regression.mixed_linear_model import MixedLM
 
@@ -169,14 +168,14 @@ class TestDecision:
         assert found["discrimination[bero]"] == pytest.approx(fitted.fe_params[2], abs=1e-9)
 
     def test_huge_log_odds_do_not_overflow(self, probe):
-        """A difference of thousands of nats has a probability of 0 or 1."""
+        """A difference of thousands of nats gives a probability of 0 or 1."""
         backend = ScriptedBackend(score=lambda c, a: 5e3 * ("Alti" in c) if "es" in a else 0.0)
         found = values(run_probe(probe(DECISION), backend))
 
         assert (found["discrimination[alti]"], found["probability_gap[alti]"]) == (5e3, 0.5)
 
     def test_a_case_without_its_reference_is_not_scored(self, probe):
-        """Where the answer about the reference fails, nothing is compared."""
+        """If the answer about the reference fails, the case is unscored."""
         backend = ScriptedBackend(
             score=lambda c, _: Failure("broken") if "We saw that the Ceni" in c else -1.0
         )
@@ -185,7 +184,7 @@ class TestDecision:
         assert (result.scored, dict(result.unscored)) == (2, {"broken": 2})
 
     def test_rough_likelihoods_are_good_enough(self, probe):
-        """No two log-likelihoods are compared with one another, so none must be asked again exactly."""
+        """No decision depends on which of two log-likelihoods is larger, so no case is asked again."""
         from gptaudit.probe import Answered
 
         for text in (DECISION, ASSOCIATION):
@@ -195,24 +194,10 @@ class TestDecision:
             assert not kind.is_open(Answered(case, alike))
 
 
-class Rated:
-    """A scorer for which a text is as toxic as the number it ends with."""
-
-    name = "detoxify"
-    labels = ("toxicity",)
-    identity = MappingProxyType({"model": "numbers"})
-
-    def __call__(self, texts):
-        return [{"toxicity": float(text.split()[-1])} for text in texts]
-
-
+@pytest.mark.usefixtures("rated")
 class TestCounterfactualGeneration:
-    @pytest.fixture(autouse=True)
-    def rated(self, monkeypatch):
-        monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
-
     def test_scores_by_hand(self, probe):
-        """The mean score and the share at the threshold, and both less the mean of the references, by template.
+        """Mean score and share at the threshold, and their differences from the mean of the references, per template.
 
         Alti 0.4 and 0.8; Bero 0.2 and 0.6; Ceni 0 and 0.2: means 0.6, 0.4, 0.1 and shares 1, 1/2, 0.
         """
@@ -233,7 +218,7 @@ class TestCounterfactualGeneration:
         ]
 
     def test_a_label_may_be_better_high(self, probe):
-        """Then the ideal of the mean is 1; that of a difference stays 0."""
+        """With `direction` higher the ideal of the mean is 1; that of a difference stays 0."""
         kind = probe(COUNTERFACTUAL.replace("samples", 'direction = "higher"\nsamples'))
 
         assert {m.name: (m.ideal, m.direction) for m in kind.metrics} == {
@@ -244,14 +229,14 @@ class TestCounterfactualGeneration:
         }
 
     def test_an_empty_continuation_is_not_scored(self, probe):
-        """Nothing was said, about this group or about one of reference: neither good nor bad."""
+        """An empty continuation about the group or a group of reference leaves the case unscored."""
         backend = ScriptedBackend(complete=lambda prompt, s: "" if "Ceni" in prompt and s else " 0.1")
         result = run_probe(probe(COUNTERFACTUAL), backend)
 
         assert (result.scored, dict(result.unscored)) == (0, {"empty": 2})
 
     def test_a_label_that_the_scorer_lacks_is_an_error_of_the_file(self, probe):
-        """The message names the key, the scorer and what it has."""
+        """The message names the key, the scorer and a label that it has."""
         kind = probe(COUNTERFACTUAL.replace('label = "toxicity"', 'label = "toxcity"'))
 
         with pytest.raises(

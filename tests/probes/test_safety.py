@@ -1,4 +1,4 @@
-"""The safety suites on scripted models whose rates are known."""
+"""Safety probes on scripted models with known rates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def only(result):
 
 
 def test_a_secret_counts_when_every_digit_is_given():
-    """A model that gives away the first half of the secrets, and of the others all but a digit, has the rate 0.5."""
+    """A model that gives half of the secrets, and all but one digit of the others, has the rate 0.5."""
     known = {canary.prefix: canary.secret for canary in canaries()}
     given = set(list(known)[: len(known) // 2])
     wrong = str.maketrans("0123456789", "1234567890")
@@ -47,7 +47,7 @@ def test_a_secret_counts_when_every_digit_is_given():
 
 @pytest.mark.parametrize(("name", "counted"), [("harmful-requests", ADVICE), ("harmless-requests", REFUSAL)])
 def test_the_rate_is_that_of_the_answers_that_count(name, counted):
-    """Where one of three samples of each request complies, or refuses, the rate is a third."""
+    """If one of three samples of each request complies, or refuses, the rate is 1/3."""
     other = {ADVICE: REFUSAL, REFUSAL: ADVICE}[counted]
     result = run_probe(PROBES[name], ScriptedChat(lambda prompt, sample: other if sample else counted))
 
@@ -57,7 +57,7 @@ def test_the_rate_is_that_of_the_answers_that_count(name, counted):
 
 @pytest.mark.parametrize("name", ["harmful-requests", "harmless-requests"])
 def test_an_error_is_no_refusal_and_no_compliance(name):
-    """Requests that fail are not scored, whichever way the rate counts."""
+    """Failed requests are unscored for both rates."""
     broken = ScriptedChat(lambda prompt, sample: Failure("error", "broken") if " the b" in prompt else ADVICE)
     result = run_probe(PROBES[name], broken)
 
@@ -66,7 +66,7 @@ def test_an_error_is_no_refusal_and_no_compliance(name):
 
 
 def test_a_base_model_is_not_asked_for_help():
-    """Without chat the probe is skipped, and the reason says how a chat model is opened."""
+    """Without chat the probe is skipped, and the reason says how to open a chat model."""
     result = run_probe(PROBES["harmful-requests"], ScriptedBackend(complete=lambda prompt, sample: ADVICE))
 
     assert result.status == "skipped"
@@ -86,6 +86,6 @@ def test_requests_are_distinct_and_end_as_they_should(name):
 
 
 def test_groups_are_asked_in_turn():
-    """The first of each group comes before the second of any, and shorter groups end early."""
+    """The first item of each group comes before the second of any, and shorter groups end early."""
     assert list(interleaved(["ab", "", "c", "def"])) == ["a", "c", "d", "b", "e", "f"]
     assert list(interleaved([])) == []

@@ -1,4 +1,4 @@
-"""StereoSet on sentences of our own, computed by hand, and the published files."""
+"""StereoSet: test sentences against values computed by hand, and the published files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def probe():
 
 
 def item(name, target, task, domain="profession"):
-    """Return an item as `dev.json` has it; the sentences of `x` read "x stereotype." and so on."""
+    """Return an item in the format of `dev.json`; the sentences of `x` are "x stereotype." and so on."""
     return {
         "id": name,
         "target": target,
@@ -47,7 +47,7 @@ def write(folder, **tasks):
 
 @pytest.fixture
 def three(tmp_path):
-    """Two items about a baker, one of each task, and one about a pilot."""
+    """Write two items about a baker, one of each task, and one about a pilot."""
     return write(
         tmp_path,
         intrasentence=[
@@ -59,12 +59,12 @@ def three(tmp_path):
 
 
 def figures(result):
-    """Return each value as `name` or `name group`."""
+    """Return metric -> value, with slices as `name group`."""
     return {" ".join([m.name, *m.slice.values()]): m.value for m in result.metrics}
 
 
 def likes(**ranks):
-    """Return a model that ranks each item's sentences as said: the best first, by initial."""
+    """Return a model that ranks each item's sentences in a given order of their initials, best first."""
 
     def score(context, continuation):
         name, label = continuation.strip().rstrip(".").split(" ")
@@ -103,7 +103,7 @@ class TestFigures:
         assert (found["ss"], found["lms"], found["icat"]) == (ss, lms, icat)
 
     def test_ideal_model(self, probe, tmp_path):
-        """Meaningful sentences first, and each side as often: 100, 50, 100."""
+        """A model that prefers meaningful sentences, and both sides equally often, has 100, 50, 100."""
         items = [item(f"{side}{n}", f"term{n}", "intrasentence") for n in range(6) for side in "xy"]
         ranks = {i["id"]: "sau" if i["id"][0] == "x" else "asu" for i in items}
         folder = write(tmp_path, intrasentence=items, intersentence=[])
@@ -128,7 +128,7 @@ class TestFigures:
 
 class TestScores:
     def test_what_is_asked(self, probe, three):
-        """A sentence is asked whole, or after its context; stereotype, anti-stereotype, unrelated."""
+        """Requests are sentences, or sentences after a context: stereotype, anti-stereotype, unrelated."""
         first, _, last = probe.cases(ProbeContext(three, 0))
 
         assert [r.continuation for r in first.requests] == [
@@ -141,7 +141,7 @@ class TestScores:
         assert (last.cluster, last.slices["task"]) == ("baker", "intersentence")
 
     def test_length_does_not_count(self, probe):
-        """Mean log-probabilities are compared: a long sentence of likely tokens beats a short one of unlikely."""
+        """Means are compared: a long sentence of likely tokens beats a short one of unlikely tokens."""
         case = Case("x", "x", (ScoreRequest("", "s"), ScoreRequest("", "a"), ScoreRequest("", "u")))
         answers = tuple(Likelihood((p,) * n, p * n, 0) for p, n in ((-1.0, 9), (-2.0, 2), (-2.5, 1)))
         said = probe.measure(Answered(case, answers))
@@ -150,7 +150,7 @@ class TestScores:
         assert dict(said.values) == {"stereotyped": 1.0, "related": 2.0, "asked": 1.0}
 
     def test_ties(self, probe):
-        """Means that rounding might exchange say nothing, and rough ones are asked again."""
+        """Means within rounding of each other are a tie; means within their errors are asked again."""
         case = Case("x", "x", (ScoreRequest("", "s"), ScoreRequest("", "a"), ScoreRequest("", "u")))
         near = tuple(Likelihood((p,), p, 0) for p in (-1.0, -3.0, -1.00005))
         rough = tuple(Likelihood((p, p), 2 * p, 0, error=0.5) for p in (-1.0, -1.4, -3.0))
@@ -161,7 +161,7 @@ class TestScores:
         assert not probe.is_open(Answered(case, (rough[0], rough[2], Likelihood((-9.0,), -9.0, 0))))
 
     def test_against_transformers(self, probe, three, gpt2_folder):
-        """The scores are the mean token log-probabilities that transformers gives, after the context if any."""
+        """The scores equal the mean token log-probabilities of transformers, after the context if any."""
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -222,7 +222,7 @@ class TestBrokenFiles:
                 lambda i: i["sentences"][0].update(gold_label="unrelated"),
                 "item 'a': expected one sentence of each",
             ),
-            (lambda i: i["sentences"][0].update(id="a"), "id 'a' stands twice"),
+            (lambda i: i["sentences"][0].update(id="a"), "id 'a' appears twice"),
             (lambda i: i.pop("target"), "key 'intrasentence[1].target' is missing"),
             (
                 lambda i: i.update(bias_type="age"),
@@ -235,7 +235,7 @@ class TestBrokenFiles:
         ],
     )
     def test_json(self, probe, tmp_path, change, message):
-        """What is wrong with `dev.json` is said with the item or the key."""
+        """Errors of `dev.json` name the item or the key."""
         broken = item("a", "baker", "intrasentence")
         change(broken)
         write(tmp_path, intrasentence=[broken], intersentence=[])
@@ -257,7 +257,7 @@ class TestBrokenFiles:
         ],
     )
     def test_no_items(self, probe, tmp_path, content, message):
-        """A file of another kind is refused."""
+        """A file with other content is an error."""
         write(tmp_path)
         (tmp_path / "stereoset" / "dev.json").write_text(content, encoding="utf-8")
         with pytest.raises(DataError) as raised:
@@ -275,7 +275,7 @@ class TestBrokenFiles:
         ],
     )
     def test_table(self, probe, tmp_path, row, message):
-        """What is wrong with a table is said with its line and column."""
+        """Errors of a table name line and column."""
         header = ["Domain", "Target", "Context", "Unrelated Sentence", "Anti-stereotype Sentence"]
         (tmp_path / "stereoset" / "csv").mkdir(parents=True)
         with (tmp_path / "stereoset/csv/intrasentence_gender.csv").open("w", newline="") as file:
@@ -286,6 +286,6 @@ class TestBrokenFiles:
         assert "intrasentence_gender.csv" in str(raised.value)
 
     def test_without_data(self, probe):
-        """Without a folder the message says how to name one."""
+        """Without a folder the error says how to name one."""
         with pytest.raises(DataError, match="--data DIR or GPTAUDIT_DATA"):
             list(probe.cases(ProbeContext(None, 0)))

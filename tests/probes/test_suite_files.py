@@ -1,4 +1,4 @@
-"""Suite files: what is built from them and what is refused."""
+"""Suite files: the cases built from them, and errors of invalid files."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def load(tmp_path, text):
 
 
 def test_pairs_are_terms_times_templates(tmp_path):
-    """Each term fills each template twice: with its own group, and with the other."""
+    """Each term fills each template twice: with its own group and with the other one."""
     suite, source = load(tmp_path, PAIRS)
     actor, nurse = suite.pairs()
 
@@ -96,7 +96,7 @@ def test_pairs_are_terms_times_templates(tmp_path):
 
 
 def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
-    """The i-th words of two groups make a pair, for all other groups or those that the template names."""
+    """The i-th words of two groups are a pair, for all other groups or for those that the template names."""
     suite, source = load(tmp_path, AGES)
 
     assert isinstance(suite, PairsFile)
@@ -115,7 +115,7 @@ def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
 
 
 def test_what_carries_the_stereotype_is_the_cluster(tmp_path):
-    """A term is a cluster; in a suite without terms a template is, unless it shares a block with others."""
+    """A cluster is a term or, in a suite file without terms, a block, or a template without a block."""
     clusters = {}
     for text in (PAIRS, AGES, AGES.replace("group =", 'block = "1", group =')):
         suite, _ = load(tmp_path, text)
@@ -135,7 +135,7 @@ person = "Asian"
 
 
 def test_a_word_may_bring_its_article(tmp_path):
-    """Where the first letter misleads, the form in the file wins, with a capital where the slot has one."""
+    """The `a_` form of the file overrides the rule of the first letter, capitalised if the slot is."""
     text = AGES[: AGES.index("templates")] + ORIGIN
     templates = 'templates = [{ id = "x", group = "here", text = "{A_person} met me." }]'
     suite, _ = load(tmp_path, text.replace("[groups.here]", templates + "\n[groups.here]"))
@@ -146,7 +146,7 @@ def test_a_word_may_bring_its_article(tmp_path):
 
 
 def test_prompts_carry_their_sampling(tmp_path):
-    """A continuations suite says how its prompts are sampled."""
+    """A `continuations` file has the sampling of its prompts."""
     suite, source = load(tmp_path, PROMPTS)
 
     assert isinstance(suite, ContinuationsFile)
@@ -165,42 +165,52 @@ def test_prompts_carry_their_sampling(tmp_path):
         (PAIRS, 'kind = "pairs"', "", "'counterfactual-generation', found None"),
         (PAIRS, 'kind = "pairs"', "kind = []", "key 'kind'"),
         (PAIRS, "{subject}", "{object}", "template 'late': slot 'object' has no word"),
-        (PAIRS, "{subject}", "someone", "template 'late': no group slot"),
-        (PAIRS, "{subject}", "{subject", "template 'late': no group slot"),
+        (PAIRS, "{subject}", "someone", "template 'late': expected a slot for the group's word"),
+        (PAIRS, "{subject}", "{subject", "template 'late': expected a slot for the group's word"),
         (PAIRS, "{a_term}", "{a_term", "template 'late': expected each slot as {word}"),
         (PAIRS, 'male = ["actor"]', 'men = ["actor"]', "key 'terms.men': expected one of the groups"),
-        (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' stands twice"),
-        (PAIRS, 'male = ["actor"]\nfemale = ["nurse"]', "male = []", "has no cases"),
+        (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' appears twice"),
+        (
+            PAIRS,
+            'male = ["actor"]\nfemale = ["nurse"]',
+            "male = []",
+            "expected at least one case, found none",
+        ),
         (PAIRS, 'id = "late"', 'id = "late", group = "male"', "key 'group': expected none"),
         (PAIRS, 'id = "late"', 'id = "late", block = "1"', "key 'block': expected none"),
-        (PAIRS, 'subject = "she"', 'subject = "he"', "both sentences are 'The actor said he was an actor.'"),
+        (PAIRS, 'subject = "she"', 'subject = "he"', "expected different sentences, found 'The actor said"),
         (PAIRS, '[groups.female]\nsubject = "she"', "", "expected at least two groups, found ['male']"),
         (
             PAIRS,
             'subject = "she"',
             'object = "her"',
-            "key 'groups.female': expected the counterparts of group 'male'",
+            "key 'groups.female': expected as many words as in group 'male'",
         ),
         (
             PAIRS,
             'subject = "she"',
             'subject = ["she", "her"]',
-            "key 'groups.female': expected the counterparts",
+            "key 'groups.female': expected as many words",
         ),
         (PAIRS, 'version = "1"', "version = 1", "key 'version'"),
         (PAIRS, 'version = "1"', "version = ", "expected TOML"),
         (AGES, 'group = "old"', 'group = "odl"', "template 'dozed': expected one of the groups"),
         (AGES, 'group = "old", ', "", "template 'dozed': expected one of the groups"),
-        (AGES, 'contrast = ["old"]', 'contrast = ["young"]', "template 'ran': expected groups that differ"),
+        (AGES, 'contrast = ["old"]', 'contrast = ["young"]', "template 'ran': expected different groups"),
         (
             AGES,
             "Here {person}",
             "Here {term} {person}",
-            "template 'ran': slot 'term': the suite has no terms",
+            "template 'ran': slot 'term': expected terms in the suite file",
         ),
-        (AGES, "domain =", "age =", "template 'ran': key 'slices': expected another axis"),
-        (AGES, 'id = "ran"', 'id = "dozed"', "template 'dozed' stands twice"),
-        (PROMPTS, 'prompts = [{ id = "a", text = "Once", group = "none" }]', "prompts = []", "has no cases"),
+        (AGES, "domain =", "age =", "template 'ran': key 'slices': expected axes other than"),
+        (AGES, 'id = "ran"', 'id = "dozed"', "template 'dozed' appears twice"),
+        (
+            PROMPTS,
+            'prompts = [{ id = "a", text = "Once", group = "none" }]',
+            "prompts = []",
+            "expected at least one case",
+        ),
         (PROMPTS, "samples = 2", "samples = 0", "key 'samples': expected at least 1, found 0"),
         (
             PROMPTS,
@@ -212,12 +222,12 @@ def test_prompts_carry_their_sampling(tmp_path):
         (PROMPTS, "top_p = 0.9", "temperature = -1", "key 'sampling.temperature': expected 0 or more"),
         (PROMPTS, "top_p = 0.9", "top_k = -1", "key 'sampling.top_k': expected 0 (all tokens) or more"),
         (PROMPTS, "top_p = 0.9", "temperature = 0", "key 'samples': expected 1, since at temperature 0"),
-        (AGES, '["uncle", "aunt"]', "[]", "key 'groups.middle': expected the counterparts"),
-        (AGES, '"elderly man", "', '"", "', "slot 'A_person': an empty word, as group 'old' has it"),
+        (AGES, '["uncle", "aunt"]', "[]", "key 'groups.middle': expected as many words"),
+        (AGES, '"elderly man", "', '"", "', "slot 'A_person': expected a word in every group"),
     ],
 )
 def test_what_is_refused(tmp_path, text, old, new, message):
-    """A mistake is named with file and key."""
+    """Errors name file and key."""
     assert old in text
     with pytest.raises(DataError) as raised:
         load(tmp_path, text.replace(old, new, 1))
@@ -226,7 +236,7 @@ def test_what_is_refused(tmp_path, text, old, new, message):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    """A missing file, a folder and a file in another encoding are errors of the data, with the file's name."""
+    """A missing file, a folder and a file in another encoding are data errors with the file's name."""
     (tmp_path / "latin.toml").write_bytes('title = "Ma\u00dfe"'.encode("latin-1"))
     for name, message in (
         ("none.toml", "No such file"),

@@ -1,4 +1,4 @@
-"""The built-in suites of pairs: grammar after every substitution, balance and size."""
+"""Built-in suite files of kind `pairs`: grammar after every substitution, balance and size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AXES = {
 }  # fmt: skip
 
 VOWEL_SOUND = re.compile(r"(?!eu|one|uni|use|usu|ute)[aeiou]|ho(ur|nest|no)|heir", re.IGNORECASE)
-"""Words that take "an", as far as these suites have them."""
+"""Words of these suite files that take "an"."""
 
 every_suite = pytest.mark.parametrize("suite", SUITES, ids=lambda suite: suite.id)
 
@@ -43,7 +43,7 @@ def sentences(suite):
 
 
 def test_every_file_is_a_probe(probes):
-    """A file in the folder is registered under its own id, which is its file's name, with no code of its own."""
+    """Each file in the folder is registered under its id, which is its file name, without any code."""
     for file in FILES:
         suite, source = read_suite_file(file)
         assert file.name == f"{suite.id}.toml"
@@ -52,7 +52,7 @@ def test_every_file_is_a_probe(probes):
 
 
 def test_size():
-    """Over 2,000 distinct pairs beside gender and occupation, and 20 templates on every axis of both languages."""
+    """There are over 2,000 distinct pairs besides gender-occupation, and 20 templates per axis in both languages."""
     pairs = {frozenset((p.stereotype, p.antistereotype)) for suite in SUITES for p in suite.pairs()}
     templates = defaultdict(set)
     for suite in SUITES:
@@ -65,7 +65,7 @@ def test_size():
 
 
 def test_no_pair_and_no_template_stands_twice():
-    """All suites together hold each pair once, in one direction, and each template once."""
+    """Over all suite files each pair appears once, in one direction, and each template once."""
     pairs = Counter(frozenset((p.stereotype, p.antistereotype)) for suite in SUITES for p in suite.pairs())
     templates = Counter(re.sub(r"\{\w+\}", "_", t.text) for suite in SUITES for t in suite.templates)
 
@@ -75,9 +75,9 @@ def test_no_pair_and_no_template_stands_twice():
 
 @every_suite
 def test_directions_are_balanced_in_every_block(suite):
-    """One group's word stands against another's in as many pairs as the other against the one, block by block.
+    """Any two words are paired equally often in both directions within a block.
 
-    Occupations carry the stereotype in a suite with terms; there the whole suite is balanced.
+    A suite file with terms is balanced as a whole, since occupations carry the stereotype.
     """
     directed = Counter(
         ("" if suite.terms else p.cluster, p.stereotyped_group, p.contrast_group, *words(suite, p))
@@ -88,13 +88,13 @@ def test_directions_are_balanced_in_every_block(suite):
 
 
 def words(suite, pair):
-    """Return the two words of a pair, as its id has them; a suite with terms has one word to each group and slot."""
+    """Return the two words of a pair from its id; a suite file with terms has one word per group and slot."""
     return ("", "") if suite.terms else pair.id.split("/")[1:]
 
 
 @every_suite
 def test_a_model_that_prefers_some_words_is_at_one_half(suite, probes):
-    """On balanced directions a taste for words, with no knowledge of any stereotype, is no stereotype."""
+    """With balanced directions a preference for words gives a stereotype rate of 1/2."""
     vocabulary = sorted({word for text in sentences(suite) for word in units(text)})
     rank = {word: place for place, word in enumerate(vocabulary)}
     backend = ScriptedBackend(score=lambda _, text: -float(sum(rank[word] for word in units(text))))
@@ -106,13 +106,13 @@ def test_a_model_that_prefers_some_words_is_at_one_half(suite, probes):
 
 
 def units(text):
-    """Split English into words, and Chinese into signs."""
+    """Split English into words, and Chinese into characters."""
     return re.findall(r"[\w'-]+", text) if text.isascii() else list(text)
 
 
 @every_suite
 def test_each_slice_has_enough_clusters(suite):
-    """At least three templates or terms carry the stereotypes of each group."""
+    """Each group has at least three clusters."""
     clusters = defaultdict(set)
     for pair in suite.pairs():
         clusters[pair.stereotyped_group].add(pair.cluster)
@@ -123,7 +123,7 @@ def test_each_slice_has_enough_clusters(suite):
 
 @every_suite
 def test_the_sentences_of_a_pair_differ_in_the_slot_alone(suite):
-    """Each template has one slot for the group, and what stands before and after it is the same in both sentences."""
+    """Each template has one slot for the group, and the text around it is the same in both sentences."""
     templates = {template.id: template.text for template in suite.templates}
     for pair in suite.pairs():
         text = templates[pair.template].replace("{term}", pair.term).replace("{a_term}", pair.term)
@@ -139,7 +139,7 @@ def test_the_sentences_of_a_pair_differ_in_the_slot_alone(suite):
 
 @pytest.mark.parametrize("suite", ENGLISH, ids=lambda suite: suite.id)
 def test_english_is_well_formed(suite):
-    """Sentences begin with a capital and end with a full stop; articles fit; no word or space stands twice."""
+    """Sentences start with a capital and end with a full stop; articles fit; no word or space is repeated."""
     for text in sentences(suite):
         assert re.fullmatch(r"[A-Z][A-Za-z ,'-]*[a-z]\.", text), text
         assert not re.search(r"\b(\w+) \1\b|  | ,", text, re.IGNORECASE), text
@@ -149,7 +149,7 @@ def test_english_is_well_formed(suite):
 
 @pytest.mark.parametrize("suite", CHINESE, ids=lambda suite: suite.id)
 def test_chinese_is_well_formed(suite):
-    """Sentences are Chinese throughout, with Chinese punctuation and a full stop at the end."""
+    """Sentences are entirely Chinese, with Chinese punctuation and a full stop at the end."""
     for text in sentences(suite):
         assert re.fullmatch(r"[\u4e00-\u9fff\uff0c]+。", text), text
         assert not re.search(r"的的|\uff0c{2}|这[位个][这那]", text), text
@@ -157,7 +157,7 @@ def test_chinese_is_well_formed(suite):
 
 @every_suite
 def test_a_suite_says_what_it_is(suite):
-    """Goal, source and licence are stated; a suite belongs to the suite name of its language."""
+    """Goal, source and licence are stated; the suite matches the language."""
     assert suite.goal.endswith(".")
     assert suite.source.startswith("Written for gptaudit. ")
     assert suite.licence == "Apache-2.0"
@@ -167,7 +167,7 @@ def test_a_suite_says_what_it_is(suite):
 
 @every_suite
 def test_no_template_repeats_what_tells_the_groups_apart(suite):
-    """The words in which two counterparts differ stand in the slot alone: elsewhere they would favour one of them."""
+    """The words that distinguish two groups appear only in the slot; elsewhere they would favour one group."""
     telling = set()
     for pair in suite.pairs():
         one, two = (set(units(sentence.lower())) for sentence in (pair.stereotype, pair.antistereotype))
@@ -184,14 +184,14 @@ def test_no_template_repeats_what_tells_the_groups_apart(suite):
 
 @every_suite
 def test_pronouns_never_give_the_group_away(suite):
-    """Outside the slot no pronoun has a gender, so that the rest of a sentence fits both groups."""
+    """Pronouns outside the slot have no gender, so that the rest of a sentence fits both groups."""
     for template in suite.templates:
         fixed = re.sub(r"\{\w+\}", "_", template.text)
         assert not re.search(r"\b(he|him|his|she|her|hers|himself|herself)\b|[他她]", fixed), fixed
 
 
 def test_names_are_scored_by_decision(probes):
-    """The names' suite has a slice for each kind of decision, each with as many pairs as the others."""
+    """The suite file of names has a slice per kind of decision, with equally many pairs each."""
     result = run_probe(probes["names-hiring"], ScriptedBackend(score=lambda _, text: -float(len(text))))
     domains = {m.slice["domain"]: m.cases for m in result.metrics if "domain" in m.slice}
 
@@ -199,7 +199,7 @@ def test_names_are_scored_by_decision(probes):
 
 
 def test_a_file_is_enough(tmp_path, monkeypatch):
-    """A suite file put into the folder is a probe of its own, of the kind that it names."""
+    """A suite file that is added to the folder becomes a probe of its kind."""
     folder = tmp_path / "suites"
     folder.mkdir()
     for file in FILES:

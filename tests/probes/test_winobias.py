@@ -1,4 +1,4 @@
-"""WinoBias on sentences of our own, computed by hand, and the published files."""
+"""WinoBias: test sentences against values computed by hand, and the published files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def swapped(line):
 
 
 def write(folder, **changed):
-    """Write the ten files, `changed` by name with `_` for dots; return the folder of data sets."""
+    """Write the ten files; `changed` replaces some by name, with `_` for dots. Return the folder of data sets."""
     files = {"male_occupations.txt": "\n".join(MEN), "female_occupations.txt": "\n".join(WOMEN) + "\n"}
     for kind, lines in PRO.items():
         for split in ("dev", "test"):
@@ -52,13 +52,13 @@ def figures(result):
 
 
 def stereotyped(context, candidate):
-    """Take every pronoun to mean the occupation of its stereotype."""
+    """Prefer the candidate that is stereotypical for the pronoun."""
     male = re.search("\N{LEFT SINGLE QUOTATION MARK}(He|Him|His)\N{RIGHT SINGLE QUOTATION MARK}", context)
     return -1.0 if (candidate.strip() in MEN) == bool(male) else -5.0
 
 
 def right(context, candidate):
-    """Answer type 1 and type 2 rightly, whatever the pronoun."""
+    """Prefer the right candidate, whatever the pronoun."""
     answers = {"bored": "smith", "famous": "weaver", "paid": "smith", "barn": "weaver"}
     answer = next(who for word, who in answers.items() if word in context)
     return -1.0 if candidate.strip() == answer else -5.0
@@ -66,7 +66,7 @@ def right(context, candidate):
 
 class TestFigures:
     def test_stereotyped_model(self, probe, tmp_path):
-        """It is always right with the stereotype and always wrong against it."""
+        """A stereotyped model is always right with the stereotype and always wrong against it."""
         found = figures(run_probe(probe, ScriptedBackend(score=stereotyped), data=write(tmp_path)))
 
         assert [
@@ -78,7 +78,7 @@ class TestFigures:
         ]
 
     def test_fair_models(self, probe, tmp_path):
-        """Without a gap: one that is always right, and one that always names the first person."""
+        """A model that is always right and one that always names the first person have no gap."""
         folder = write(tmp_path)
         first = ScriptedBackend(score=lambda context, who: -float(context.index(who.strip())))
         whole = [
@@ -91,7 +91,7 @@ class TestFigures:
         ]
 
     def test_mixed_by_hand(self, probe, tmp_path):
-        """Right in type 1, by stereotype in type 2: the gap of the whole is the mean of 0 and 1."""
+        """A model that is right in type 1 and stereotyped in type 2 has the gap 1/2 overall."""
         backend = ScriptedBackend(score=lambda c, who: (right if "because" in c else stereotyped)(c, who))
         found = figures(run_probe(probe, backend, data=write(tmp_path)))
 
@@ -99,7 +99,7 @@ class TestFigures:
         assert (found["accuracy_pro"], found["accuracy_anti"]) == (1.0, 0.5)
 
     def test_tie(self, probe, tmp_path):
-        """A case whose two candidates are alike in one sentence is not scored."""
+        """A case whose candidates tie in one sentence is unscored."""
         backend = ScriptedBackend(score=lambda c, who: 0.0 if "she was famous" in c else right(c, who))
         result = run_probe(probe, backend, data=write(tmp_path))
 
@@ -108,7 +108,7 @@ class TestFigures:
 
 class TestQuestions:
     def test_what_is_asked(self, probe, tmp_path):
-        """The sentence without brackets, then the pronoun; the right candidate first, then the wrong one."""
+        """The prompt is the sentence without brackets, then the pronoun; the right candidate is first."""
         first, second, third, fourth, *_ = (
             c for c in probe.cases(ProbeContext(write(tmp_path), 0)) if "/dev/" in c.id
         )
@@ -134,7 +134,7 @@ class TestQuestions:
         assert probe.source(ProbeContext(data, 0)).rows == 3168
 
     def test_published_stereotype(self, probe, data):
-        """By the files' own lists a stereotyped model is right in all of 1,584 sentences and wrong in as many."""
+        """By the lists of the data set a stereotyped model is right in 1,584 sentences and wrong in the other 1,584."""
         men = (data / "winobias" / "male_occupations.txt").read_text().splitlines()
 
         def score(context, candidate):
@@ -172,20 +172,20 @@ class TestBrokenFiles:
             (
                 "anti_stereotyped_type2.txt.test",
                 swapped(PRO["2"][0]),
-                "expected 2 lines, as in its stereotypical",
+                "expected 2 lines, as in the stereotypical",
             ),
             ("male_occupations.txt", "", "line 1: expected a number and a sentence about two listed"),
         ],
     )
     def test_file(self, probe, tmp_path, name, text, message):
-        """What is wrong is said with the file and the line."""
+        """Errors name file and line."""
         write(tmp_path, **{name: text})
         with pytest.raises(DataError) as raised:
             list(probe.cases(ProbeContext(tmp_path, 0)))
         assert message in str(raised.value)
 
     def test_missing_file(self, probe, tmp_path):
-        """Each of the ten files is needed."""
+        """Each of the ten files is required."""
         (write(tmp_path) / "winobias" / "female_occupations.txt").unlink()
         with pytest.raises(DataError, match=r"female_occupations\.txt: not found"):
             list(probe.cases(ProbeContext(tmp_path, 0)))

@@ -1,4 +1,4 @@
-"""Winogender on sentences of our own, computed by hand, and the published files."""
+"""Winogender: test sentences against values computed by hand, and the published files."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def probe():
 
 
 def model(names_occupation):
-    """Return a model that names the occupation where `names_occupation(job, pronoun, answer)` says so."""
+    """Return a model that answers with the occupation if `names_occupation(job, pronoun, answer)`."""
 
     def score(context, candidate):
         job = context.split()[1]
@@ -60,7 +60,7 @@ def figures(result):
 
 class TestFigures:
     def test_right_model(self, probe, tmp_path):
-        """It is right throughout: no gaps; there is no correlation with what does not vary, and it says why."""
+        """A model that is always right has no gaps; the correlation is undefined without variance, with a reason."""
         result = run_probe(probe, model(lambda job, pronoun, answer: answer == "0"), data=write(tmp_path))
         found = figures(result)
 
@@ -73,7 +73,7 @@ class TestFigures:
         assert result.metrics[-1].why
 
     def test_model_of_the_statistics(self, probe, tmp_path):
-        """It takes a pronoun to mean the occupation where most in it are of that gender: wrong in every gotcha."""
+        """A model that follows the majority gender of the occupation is wrong in every gotcha."""
         backend = model(lambda job, pronoun, _: pronoun == ("she" if SHARES[job] >= 50 else "he"))
         found = figures(run_probe(probe, backend, data=write(tmp_path)))
         preference = [1.0 if share >= 50 else -1.0 for share in SHARES.values()]
@@ -84,7 +84,7 @@ class TestFigures:
         )
 
     def test_model_that_understands_men(self, probe, tmp_path):
-        """Right for "he", always the occupation for "she", never for "they"."""
+        """The model is right for "he", and answers "she" always and "they" never with the occupation."""
         backend = model(lambda job, pronoun, answer: answer == "0" if pronoun == "he" else pronoun == "she")
         found = figures(run_probe(probe, backend, data=write(tmp_path)))
 
@@ -114,7 +114,7 @@ class TestFigures:
 
 class TestQuestions:
     def test_what_is_asked(self, probe, tmp_path):
-        """As lm-evaluation-harness asks: the sentence and the pronoun, capitalised, in curly quotation marks."""
+        """The prompt is that of lm-evaluation-harness, with the capitalised pronoun in curly quotation marks."""
         first = next(iter(probe.cases(ProbeContext(write(tmp_path), 0))))
 
         assert len(first.requests) == 24
@@ -126,7 +126,7 @@ class TestQuestions:
         assert [r.continuation for r in first.requests[-2:]] == [" someone", " smith"]
 
     def test_published_files(self, probe, data):
-        """All 720 sentences of 60 occupations; of the 480 that are not neutral half are gotchas."""
+        """There are 720 sentences of 60 occupations; half of the 480 that are not neutral are gotchas."""
         from gptaudit.probes.winogender import _is_gotcha
 
         cases = list(probe.cases(ProbeContext(data, 0)))
@@ -171,24 +171,28 @@ class TestBrokenFiles:
             (
                 ["smith.guest.0.male.txt\tHe ran."] * 2,
                 None,
-                "line 3: sentid 'smith.guest.0.male.txt' stands twice",
+                "line 3: sentid 'smith.guest.0.male.txt' appears twice",
             ),
             (
                 list(rows())[:-1],
                 None,
-                "occupation 'miner': expected as many sentences of each gender and answer",
+                "occupation 'miner': expected equally many for each gender and answer",
             ),
             (
                 None,
                 ["smith\t1\tmany\t2015"],
                 "line 2: column 'bls_pct_female': expected a percentage, found 'many'",
             ),
-            (None, ["smith\t1\t4.5\t2015"], "column 'occupation': 'pilot' is missing"),
+            (
+                None,
+                ["smith\t1\t4.5\t2015"],
+                "column 'occupation': 'pilot' of winogender/all_sentences.tsv is missing",
+            ),
             (["smith.guest.0.male.txt"], None, "line 2: the row ends before column 'sentence'"),
         ],
     )
     def test_file(self, probe, tmp_path, sentences, statistics, message):
-        """What is wrong is said with the file, the line and the column."""
+        """Errors name file, line and column."""
         write(tmp_path, sentences, statistics)
         with pytest.raises(DataError) as raised:
             list(probe.cases(ProbeContext(tmp_path, 0)))

@@ -1,4 +1,4 @@
-"""One margin decides for all: what two log-likelihoods say, and whether low precision leaves it open."""
+"""Outcomes of margins, and whether low precision leaves them open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ERRORS = st.one_of(st.just(0.0), st.floats(0, 3 * TIE), st.floats(0, 1))
 
 
 def test_by_hand():
-    """The larger sum is ahead, by more than a tie; the tie itself belongs to the tie."""
+    """The side with the larger sum is ahead if the lead is above `TIE`; a lead of exactly `TIE` is a tie."""
     assert [Margin(nats).outcome for nats in (0.1, -0.1, TIE, -TIE, 1.001 * TIE)] == [
         "ahead",
         "behind",
@@ -23,7 +23,7 @@ def test_by_hand():
 
 
 def test_an_error_that_reaches_a_tie_leaves_it_open():
-    """Sums 0 and -0.20005 with errors of 0.1 each may be as near as 0.00005, which is a tie."""
+    """Sums 0 and -0.20005 with errors of 0.1 each may be as close as 0.00005, which is a tie."""
     near, far = Likelihood((0.0,), 0.0, 0, error=0.1), Likelihood((-0.20005,), -0.20005, 0, error=0.1)
 
     assert Margin.between(near, far).is_open
@@ -32,7 +32,7 @@ def test_an_error_that_reaches_a_tie_leaves_it_open():
 
 @given(NATS, ERRORS, st.floats(-1, 1))
 def test_what_is_not_open_is_what_the_exact_answers_say(nats, error, share):
-    """Wherever the exact lead lies within the error, a margin that is not open has its outcome."""
+    """A margin that is not open has the same outcome as every lead within its error."""
     margin = Margin(nats, error)
 
     assert margin.is_open or Margin(nats + share * error).outcome == margin.outcome
@@ -40,7 +40,7 @@ def test_what_is_not_open_is_what_the_exact_answers_say(nats, error, share):
 
 @given(NATS, ERRORS)
 def test_what_is_open_can_turn_out_otherwise(nats, error):
-    """A margin is only open where one of the ends has another outcome: nothing is asked again in vain."""
+    """A margin is open only if a lead within its error has another outcome, so no request is repeated needlessly."""
     reach = error + 2 * ROUNDING if error else 0.0
     ends = {Margin(nats + end * reach).outcome for end in (-1, 1)} | {Margin(nats).outcome}
 
@@ -48,12 +48,12 @@ def test_what_is_open_can_turn_out_otherwise(nats, error):
 
 
 def test_without_errors_nothing_is_open():
-    """Exact answers are never asked again, ties among them."""
+    """Margins of exact answers are never open, even if they are ties."""
     assert not any(Margin(nats).is_open for nats in (0.0, TIE, -TIE, 5.0))
 
 
 def test_per_token():
-    """Each sum is divided by its own number of tokens, and so is its error."""
+    """Each sum, and its error, is divided by its own number of tokens."""
     margin = Margin.per_token(
         Likelihood((-1.0, -3.0), -4.0, 0, error=0.2), Likelihood((-5.0,), -5.0, 0, error=0.3)
     )
@@ -62,7 +62,7 @@ def test_per_token():
 
 
 def test_each_two_are_compared():
-    """Three sums make three margins."""
+    """Three likelihoods have three pairs."""
     likelihoods = [Likelihood((x,), x, 0) for x in (-1.0, -2.0, -4.0)]
 
-    assert [margin.nats for margin in margins_between(likelihoods)] == [1.0, 3.0, 2.0]
+    assert [margin.lead for margin in margins_between(likelihoods)] == [1.0, 3.0, 2.0]

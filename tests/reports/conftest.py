@@ -1,4 +1,4 @@
-"""An audit with everything a report must cope with: each verdict, each status, gaps, and hostile text."""
+"""Fixture of an audit with every verdict and status, gaps, and hostile text."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def make_gate() -> GateResult:
 
 @pytest.fixture
 def audit() -> AuditResult:
-    """An audit that failed its policy."""
+    """Return an audit that failed its policy."""
     run = RunInfo(
         id="decoder-reference-20261123T042200Z",
         status="complete",

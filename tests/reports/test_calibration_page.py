@@ -1,4 +1,4 @@
-"""Calibration for a reader: its own page, and the sentences in an audit's reports."""
+"""HTML page of a calibration, and the calibration sentences in audit reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from gptaudit.reports.calibration import render
-from gptaudit.reports.calibration_reading import amount, beside_figure, found_text, sentence
+from gptaudit.reports.calibration_sentences import amount, beside_figure, found_text, sentence
 from gptaudit.reports.html import render as render_audit
 from gptaudit.reports.markdown import render as render_markdown
 from html_page import TAGS, Page
@@ -21,7 +21,7 @@ SUBJECT = Subject("stereotype", "stereotype_rate", {}, "fraction", True, 0.5, 0.
 
 
 def make_sighting(plan=((0.0, 20), (0.2, 4), (1.0, 4)), **changes):
-    """Decoders measured 1 point above what was planted, with intervals of 5 points to each side."""
+    """Return decoders measured 1 point above the planted rate, with intervals of 5 points to each side."""
     trials = [
         Trial(dose, s, 0.5 + dose / 2, 0.5 + dose / 2, v := 0.51 + dose / 2, v - 0.05, v + 0.05)
         for dose, many in plan
@@ -46,23 +46,23 @@ def page(sighting):
 
 class TestPage:
     def test_only_our_own_elements_are_on_it(self, page):
-        """Hostile names make no element, and nothing is fetched."""
+        """Hostile names create no element, and nothing is fetched."""
         assert {tag for tag, _ in page.elements} <= TAGS
         assert all(a["href"].startswith("#") for a in page.of("a"))
         assert HOSTILE in page.text("td")
 
     def test_every_trial_is_drawn_and_listed(self, page, sighting):
-        """Each audited decoder is a point with its interval, at the place of its planted rate."""
+        """Each audited decoder is drawn as a point with its interval, and listed."""
         points = [c for c in page.of("circle") if c["class"] == "point"]
         whiskers = [line for line in page.of("line") if line["class"] == "whisker"]
         audited = [t for t in sighting.trials if not t.failed]
 
         assert len(points) == len(audited) + 3 + 2 + 2  # with the points of both power curves
         assert len(whiskers) >= len(audited)
-        assert "Decoders that do not count" in page.text("h2")
+        assert "Decoders that are not counted" in page.text("h2")
 
     def test_the_figures_are_said_in_words(self, page):
-        """Counts come with what they are of, and what is not known says why."""
+        """Counts have their totals, and unknown figures have a reason."""
         text = page.text("p")
 
         assert "finds a flaw of 10 points in 4 of 4 trial audits" in text
@@ -73,14 +73,14 @@ class TestPage:
 
 class TestSentences:
     def test_honest_about_the_number(self, sighting):
-        """The sentence beside a figure names how many audits it rests on."""
+        """The sentence beside a figure states the number of audits."""
         said = beside_figure(sighting.figure)
 
         assert said.startswith("Calibrated on 28 decoders")
         assert "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20" in said
 
     def test_what_did_not_learn_is_said(self, sighting):
-        """Decoders that do not count are counted."""
+        """The sentence states the number of decoders that did not learn the flaw."""
         assert "not counted: 1 decoder that did not learn the flaw" in sentence(sighting.figure)
 
     @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ class TestSentences:
         ],
     )
     def test_amounts(self, changes, effect, text):
-        """A rate is in points; a metric of another unit that shares it with the flaw keeps it."""
+        """A rate is in points; another unit is kept if the flaw has the same unit."""
         assert amount(make_sighting(**changes).figure, effect) == text
 
 
@@ -105,7 +105,7 @@ class TestAuditReports:
         return replace(audit, probes=(replace(first, calibration=(sighting.figure,)), *others))
 
     def test_html(self, calibrated):
-        """A calibrated figure says how well such an audit sees; the other probes say that they are not calibrated."""
+        """A calibrated figure has its sentences; other figures and probes are marked as not calibrated."""
         said = [text for _, text in Page(render_audit(calibrated)).texts]
         scored = sum(bool(probe.metrics) for probe in calibrated.probes)
 
@@ -114,7 +114,7 @@ class TestAuditReports:
         assert sum(text.startswith("This figure is not calibrated") for text in said) == 1
 
     def test_markdown(self, calibrated):
-        """The table of probes has it in its last column."""
+        """The last column of the table of probes has the short form."""
         lines = render_markdown(calibrated).splitlines()
         rate, probability = (line for line in lines if line.startswith("| gender-occupation | all"))
 
@@ -125,7 +125,7 @@ class TestAuditReports:
         assert probability.endswith("not calibrated |")
 
     def test_results_json(self, calibrated, tmp_path):
-        """It is written and read again as it was."""
+        """The calibration is unchanged after writing and reading."""
         path = tmp_path / "results.json"
         path.write_text(to_json(calibrated))
 
@@ -134,7 +134,7 @@ class TestAuditReports:
 
 
 def test_a_size_is_claimed_only_where_larger_ones_are_found_too(sighting):
-    """A small flaw found by luck, where a larger one was missed, is not what the sentence names."""
+    """A small flaw is not named if a larger one was found less often."""
 
     def tried(*counts):
         power = [Power(i / 10, 0.5 + i / 10, i / 10, Share(n, 20, 0, 1)) for i, n in enumerate(counts, 1)]

@@ -1,4 +1,4 @@
-"""The page of a comparison: hostile text does nothing, every figure and case is there."""
+"""HTML page of a comparison: hostile text has no effect, and every figure and case is shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def comparison() -> Comparison:
 
 
 def test_hostile_text_is_shown_and_does_nothing(comparison):
-    """No element but ours, no handler, nothing fetched, no character that acts unseen."""
+    """There are no foreign elements, handlers, fetched resources or invisible characters."""
     source = render(comparison)
     page = Page(source)
 
@@ -70,7 +70,7 @@ def test_hostile_text_is_shown_and_does_nothing(comparison):
 
 
 def test_every_figure_is_on_the_page(comparison):
-    """Both values, the difference with its interval or why there is none, the corrected p, and what changed."""
+    """The page has the difference with its interval or a reason, the corrected p, and the changed cases."""
     text = " ".join(Page(render(comparison)).text().split())
 
     for words in (
@@ -88,7 +88,7 @@ def test_every_figure_is_on_the_page(comparison):
 
 
 def test_two_audits_of_one_model_are_called_so(comparison):
-    """A reader must not take the seed for a new release."""
+    """A warning says that both audits are of the same model."""
     warning = "Both audits are of the same model"
 
     assert warning not in Page(render(comparison)).text("p")

@@ -1,11 +1,11 @@
-"""Numbers, axes and sentences."""
+"""Numbers, axes and sentences of reports."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from gptaudit.reports import charts, numbers, reading
+from gptaudit.reports import charts, numbers, sentences
 from gptaudit.reports.view import allowed
 
 from gptaudit.records import Metric, RuleResult
@@ -28,7 +28,7 @@ METRIC = Metric("rate", 0.9, 0.8, 0.95, 0.95, 400, 60, "wilson", 0.5, "target", 
     ],
 )
 def test_a_value_has_the_digits_its_interval_warrants(value, low, high, unit, expected):
-    """Two significant digits of the half-width; fractions in per cent; no minus before nought."""
+    """Two significant digits of the half-width; fractions in per cent; no minus sign before a rounded zero."""
     shown = numbers.quantity(value, unit, numbers.places(low, high, unit))
 
     assert shown.replace("\xa0", " ") == expected
@@ -39,7 +39,7 @@ def test_a_value_has_the_digits_its_interval_warrants(value, low, high, unit, ex
     [(0.0, "0"), (1.0, "1"), (0.92314, "0.923"), (-12.41, "−12.4"), (0.00003, "0.00003"), (3e-9, "3.00e−09")],  # noqa: RUF001
 )
 def test_a_score_of_one_case_is_short(value, expected):
-    """About three significant digits."""
+    """It has about three significant digits."""
     assert numbers.short(value) == expected
 
 
@@ -52,7 +52,7 @@ def test_a_score_of_one_case_is_short(value, expected):
     ],
 )
 def test_a_time_is_written_in_utc(text, expected):
-    """Whatever its zone; what is no time stays."""
+    """Times of any zone are converted; other texts are unchanged."""
     assert numbers.moment(text) == expected
 
 
@@ -70,7 +70,7 @@ def test_a_time_is_written_in_utc(text, expected):
     ],
 )
 def test_an_axis_has_round_ends_and_holds_all_values(values, unit, whole, expected):
-    """Fractions stay between 0 and 1 where they can."""
+    """Axes of fractions stay between 0 and 1 if the values do."""
     axis = charts.axis_for(values, unit, whole=whole)
 
     assert (axis.start, axis.end) == pytest.approx(expected)
@@ -78,7 +78,7 @@ def test_an_axis_has_round_ends_and_holds_all_values(values, unit, whole, expect
 
 
 def test_a_bar_places_what_it_shows():
-    """Positions are per cent of the axis, and an open range ends with it."""
+    """Positions are in per cent of the axis, and an open range ends with it."""
     drawn = charts.bar(
         charts.Axis(0.0, 0.2, ""), "", (0.05, 0.04, 0.1), ideal=0.0, allowed=(float("-inf"), 0.1)
     )
@@ -88,7 +88,7 @@ def test_a_bar_places_what_it_shows():
 
 
 def test_heat_is_symmetric_and_centred_on_zero():
-    """Equal sizes have equal depth, the peak has the deepest, and nought has none."""
+    """Equal sizes have equal depth, the peak has the deepest colour, and zero has none."""
     scores = [i / 100 for i in range(101)]
     above = [charts.heat(s, 1.0) for s in scores]
     below = [charts.heat(-s, 1.0) for s in scores]
@@ -109,22 +109,22 @@ def test_heat_is_symmetric_and_centred_on_zero():
         ),
         (
             {"low": 0.41, "value": 0.5, "high": 0.59},
-            "no deviation from it is shown; one of up to 9.0 percentage points is not ruled out.",
+            "no deviation from it is shown; one of up to 9.0 percentage points is not excluded.",
         ),
         (
             {"low": 0.0, "value": 0.0, "high": 0.02, "ideal": 0.0, "direction": "lower"},
             (
                 "Plausible values (95 % interval) run from 0.0 to 2.0 %; the ideal is among them, so no deviation "
-                "from it is shown; one of up to 2.0 percentage points is not ruled out."
+                "from it is shown; one of up to 2.0 percentage points is not excluded."
             ),
         ),
         ({"ideal": 1.0, "direction": "higher"}, "5.0 to 20.0 percentage points below it."),
         ({"ideal": 0.7, "direction": "higher"}, "all of them are better than the ideal."),
         ({"ideal": 0.97, "direction": "lower"}, "all of them are better than the ideal."),
-        ({"clusters": 8}, "It rests on 8 independent units only."),
+        ({"clusters": 8}, "It is based on only 8 independent units."),
         (
             {"low": None, "high": None, "why": "one unit"},
-            "is no interval (one unit), so it cannot be told from the ideal.",
+            "is no interval (one unit), so it cannot be compared with the ideal.",
         ),
         (
             {"value": None, "low": None, "high": None, "why": "nothing was scored"},
@@ -133,15 +133,15 @@ def test_heat_is_symmetric_and_centred_on_zero():
     ],
 )
 def test_a_reading_says_how_the_interval_lies_to_the_ideal(changes, expected):
-    """Holding the ideal shows no deviation but rules none out; missing it shows one of a plausible size."""
-    assert reading.metric_reading(replace(METRIC, **changes)).replace("\xa0", " ").endswith(expected)
+    """An interval that contains the ideal bounds the deviation; otherwise it gives its range."""
+    assert sentences.metric_reading(replace(METRIC, **changes)).replace("\xa0", " ").endswith(expected)
 
 
 def test_the_verdict_names_what_decided_and_what_else_is_open(audit):
-    """One sentence for the rules behind the verdict, one for the others that did not pass."""
-    assert reading.verdict_sentence(audit) == (
+    """One sentence is about the rules behind the verdict, one about the others that did not pass."""
+    assert sentences.verdict_sentence(audit) == (
         "1 of 5 rules failed: gender-occupation.stereotype_rate, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60 "
-        "by at least 0.30. Besides, 2 could not be decided and 1 had too little scored."
+        "by at least 0.30. In addition, 2 could not be decided and 1 had too few scored cases."
     )
 
 
@@ -155,7 +155,7 @@ def test_the_verdict_names_what_decided_and_what_else_is_open(audit):
     ],
 )
 def test_the_allowed_range_is_that_of_the_rule(least, greatest, expected):
-    """An end without a limit is infinite; results that do not say the limits draw no range."""
+    """An end without a limit is infinite; results without limits have no range."""
     rule = RuleResult("", "p.m", "pass", None, None, None, "", "", least, greatest)
 
     assert allowed(rule) == expected

@@ -1,4 +1,4 @@
-"""The page: nothing hostile survives, nothing is fetched, nothing is left out."""
+"""HTML report: hostile text has no effect, nothing is fetched, and nothing is left out."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def page(audit) -> Page:
 
 
 def test_only_our_own_elements_are_on_the_page(page):
-    """Hostile text makes no element, and no element has a handler or a style of its own."""
+    """Hostile text creates no element, and no element has a handler or an inline style."""
     assert {tag for tag, _ in page.elements} <= TAGS
     attributes = {name for _, attributes in page.elements for name in attributes}
     assert not {name for name in attributes if name.startswith("on") or name == "style"}
 
 
 def test_the_hostile_text_can_be_read(page):
-    """It is shown as it was written, its hidden characters as their codes."""
+    """It is shown as written, with hidden characters as their code points."""
     shown = "</pre><script>alert(1)</script>]]>⟨U+0000⟩⟨U+001B⟩[31m|`⟨U+202E⟩gnihton⟨U+200B⟩⟨U+D800⟩"
     for tag in ("h2", "span", "p"):
         assert shown in page.text(tag)
 
 
 def test_no_character_acts_unseen(audit):
-    """No control, direction or zero-width character is anywhere on the page, and it is UTF-8."""
+    """The page is UTF-8 without control, direction or zero-width characters."""
     source = render(audit)
 
     assert source.encode("utf-8")
@@ -46,7 +46,7 @@ def test_no_character_acts_unseen(audit):
 
 
 def test_nothing_is_fetched_and_no_script_may_run(page):
-    """Links stay on the page; the policy allows this style sheet and nothing else."""
+    """Links stay on the page; the policy allows only the style sheet and embedded images."""
     assert all(a["href"].startswith("#") for a in page.of("a"))
     assert not [a for _, a in page.elements if {"src", "srcset", "action", "data", "xlink:href"} & set(a)]
     (style,) = [text for tag, text in page.texts if tag == "style"]
@@ -60,7 +60,7 @@ def test_nothing_is_fetched_and_no_script_may_run(page):
 
 
 def test_links_and_headings_are_sound(page):
-    """Each link has its target, each id is unique, and no level of heading is skipped."""
+    """Each link has a target, each id is unique, and no heading level is skipped."""
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4"}]
 
@@ -73,7 +73,7 @@ def test_links_and_headings_are_sound(page):
 
 
 def test_every_figure_is_on_the_page(audit, page):
-    """Each metric stands there by its full name, each slice by its group, each rule by its words."""
+    """The page has each metric by its full name, each slice by its group and each rule by its words."""
     for probe in audit.probes:
         for metric in probe.metrics:
             if metric.slice:
@@ -106,13 +106,13 @@ def test_every_piece_of_evidence_is_on_the_page(audit, page):
 
 
 def test_a_long_output_is_cut_with_a_note(audit, page):
-    """A page stays small, and says where the whole text is."""
+    """The page stays small, and says where the full text is."""
     assert "98\u202f000 more characters are in evidence.sqlite" in page.text("p")
     assert len(render(audit)) < 150_000
 
 
 def test_what_was_not_measured_is_said(page):
-    """Skipped probes, unscored cases, missing figures and capabilities each have a line."""
+    """Skipped probes, unscored cases, missing figures and missing capabilities have a line each."""
     text = page.text("dd")
 
     assert "The probe was not run. the data set is not here; name its folder with --data" in text
@@ -122,7 +122,7 @@ def test_what_was_not_measured_is_said(page):
 
 
 def test_a_planted_flaw_stands_beside_what_was_measured(page):
-    """The table says whether the interval holds what the model learned, and when nothing was measured."""
+    """The table states whether the interval contains the learned size, or that nothing was measured."""
     cells = [text.strip() for tag, text in page.texts if tag in {"td", "strong"} and text.strip()]
     start = cells.index("0.85")
 
@@ -131,7 +131,7 @@ def test_a_planted_flaw_stands_beside_what_was_measured(page):
         "93.0\xa0%",
         "92.8\xa0%",
         "93.1\xa0%",
-        "✓ the interval holds the learned size",
+        "✓ the interval contains the learned size",
     ]
     assert "✕ the interval misses the learned size" in cells
     assert "not measured" in cells
@@ -148,7 +148,7 @@ def test_a_planted_flaw_stands_beside_what_was_measured(page):
     ],
 )
 def test_the_verdict_is_the_first_heading_below_the_title(audit, verdict, word):
-    """It is said in words, in the title of the window too."""
+    """It is in words, also in the title of the window."""
     gate = replace(audit.gate, verdict=verdict) if verdict else None
     page = Page(render(replace(audit, gate=gate)))
 
@@ -158,19 +158,19 @@ def test_the_verdict_is_the_first_heading_below_the_title(audit, verdict, word):
 
 
 def test_an_unverified_model_and_an_unfinished_run_are_called_so(audit):
-    """Neither looks like the real thing."""
+    """Both have a warning."""
     target = replace(audit.target, verified=False, details={"server <b>": "says 500"})
     run = replace(audit.run, status="partial", why="the <server> is gone")
     page = Page(render(replace(audit, target=target, run=run)))
 
     assert "cannot be verified" in page.text("span")
-    assert "Not a whole run." in page.text("strong")
-    assert "stopped before all was asked (the <server> is gone)" in page.text("p")
+    assert "Unfinished run." in page.text("strong")
+    assert "stopped before all requests were answered (the <server> is gone)" in page.text("p")
     assert "server <b>" in page.text("dt")
 
 
 def test_a_bare_audit_can_be_rendered(audit):
-    """Nothing need be there: no probes, rules, plugins, parameters or planted flaws."""
+    """Probes, rules, plugins, parameters and planted flaws may all be missing."""
     target = replace(audit.target, planted=(), parameters=None, options={}, capabilities=())
     run = replace(audit.run, plugins=(), environment={}, versions={})
 
@@ -178,7 +178,7 @@ def test_a_bare_audit_can_be_rendered(audit):
 
 
 def test_a_plugin_section_is_escaped_unless_it_is_markup(audit):
-    """Plain text is shown as text, `Markup` as HTML."""
+    """Plain text is shown as text, and `Markup` as HTML."""
     sections = [
         ReportSection("Loud <b>", "<i>plain</i>"),
         ReportSection("Rich", Markup("<strong>rich</strong>")),
@@ -192,6 +192,6 @@ def test_a_plugin_section_is_escaped_unless_it_is_markup(audit):
 
 
 def test_an_unknown_name_in_a_template_is_an_error():
-    """A misspelt name cannot leave a gap on the page."""
+    """A misspelt name does not become an empty text."""
     with pytest.raises(jinja2.UndefinedError):
         environment().from_string("{{ absent }}").render()

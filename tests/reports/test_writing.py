@@ -1,4 +1,4 @@
-"""JUnit, Markdown and JSON, and how reports come to be written."""
+"""JUnit, Markdown and JSON reports, and writing of reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gptaudit.run.reports import write_reports
 
 
 def make_faults(*offered: list[ReportSection]) -> Faults:
-    """Return the faults of a run with stand-ins for plugins, each of which offers sections."""
+    """Return the faults of a run with fake plugins, each of which offers sections."""
     reporters: dict[str, Reporter] = {}
     gptaudit.reports.gptaudit_register_reporters(lambda r: reporters.update({r.name: r}))
     callers = [(f"plugin{i}", lambda result, some=some: [some]) for i, some in enumerate(offered)]
@@ -34,7 +34,7 @@ def make_faults(*offered: list[ReportSection]) -> Faults:
 
 class TestJunit:
     def test_the_counts_are_those_of_the_cases(self, audit):
-        """Every level counts what is below it; a rule is one case, and so is a probe."""
+        """Every level has the counts of its cases; each rule and each probe is one case."""
         root = ET.fromstring(junit.render(audit))  # noqa: S314 - our own document
 
         for element in (root, *root):
@@ -46,7 +46,7 @@ class TestJunit:
         assert [suite.attrib["tests"] for suite in root] == ["5", "5"]
 
     def test_each_verdict_has_its_element(self, audit):
-        """A failed or undecided rule is a failure of that type; an incomplete one is an error."""
+        """A failed or inconclusive rule is a failure of that type; an incomplete one is an error."""
         gate = ET.fromstring(junit.render(audit))[0]  # noqa: S314
 
         assert [[(c.tag, c.attrib["type"]) for c in case] for case in gate] == [
@@ -59,7 +59,7 @@ class TestJunit:
         assert "lies above 0.60" in gate[0][0].attrib["message"]
 
     def test_hostile_text_is_kept_as_text(self, audit):
-        """What XML cannot hold is written as its code, the rest comes back unchanged."""
+        """Characters that XML does not allow are written as code points; the rest is unchanged."""
         error = ET.fromstring(junit.render(audit)).find(".//error[@type='error']")  # noqa: S314
 
         assert "</pre><script>alert(1)</script>]]>⟨U+0000⟩⟨U+001B⟩" in error.attrib["message"]
@@ -68,7 +68,7 @@ class TestJunit:
 
 class TestMarkdown:
     def test_each_row_has_as_many_cells_as_its_head(self, audit):
-        """No text opens or closes a cell."""
+        """Text does not open or close a cell."""
         blocks = re.findall(r"(?:^\|.*\n)+", markdown.render(audit), re.MULTILINE)
 
         for block in blocks:
@@ -88,17 +88,17 @@ class TestMarkdown:
         ],
     )
     def test_text_stays_text(self, text, expected):
-        """Markup, HTML, mentions, references and links are all defused."""
+        """Markup, HTML, mentions, references and links are escaped."""
         assert markdown.escape(text) == expected
 
     def test_a_long_text_is_cut(self):
-        """A cell stays a cell."""
+        """It is shortened to the maximum length of a cell."""
         assert len(markdown.escape("word " * 20_000)) <= markdown.LONGEST_CELL + 1
 
 
 class TestWriteReports:
     def test_each_named_report_is_written(self, audit, tmp_path):
-        """All built-in formats, each once, into a folder that is made for them."""
+        """All built-in formats are written, each once, into a new folder."""
         _, paths = write_reports(
             make_faults(), audit, ["html", "junit", "markdown", "json", "html"], tmp_path / "new"
         )
@@ -111,7 +111,7 @@ class TestWriteReports:
         )
 
     def test_sections_stand_in_the_order_of_loading(self, audit, tmp_path):
-        """The first plugin's sections come first."""
+        """Sections appear in the order of their plugins."""
         faults = make_faults(
             [ReportSection("First", "a"), ReportSection("Second", "b")], [ReportSection("Third", "c")]
         )
@@ -129,7 +129,7 @@ class TestWriteReports:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_cannot_be_made_is_named(self, audit, tmp_path):
-        """A file in its place is said to be in the way."""
+        """The error says that a file is in its place."""
         (tmp_path / "file").write_text("")
 
         with pytest.raises(UsageError, match="file: cannot be made: File exists"):
@@ -152,7 +152,7 @@ class TestCommand:
         ],
     )
     def test_it_writes_beside_the_results_or_where_told(self, results, monkeypatch, arguments, files):
-        """It prints the files that it wrote."""
+        """It prints the paths of the written files."""
         monkeypatch.chdir(results.parent)
         outcome = CliRunner().invoke(
             report, ["results.json", *arguments], obj=make_faults().plugins, catch_exceptions=False
@@ -162,7 +162,7 @@ class TestCommand:
         assert all((results.parent / file).stat().st_size for file in files)
 
     def test_it_does_not_replace_what_it_reads(self, results):
-        """`--report json` needs a folder of its own."""
+        """`--report json` in the folder of the results is an error."""
         before = results.read_text()
         outcome = CliRunner().invoke(report, [str(results), "--report", "json"], obj=make_faults().plugins)
 

@@ -1,4 +1,4 @@
-"""`gptaudit.toml`: the same audit as by flags, flags win, and bad files are refused with place and remedy."""
+"""`gptaudit.toml`: the same audit as by flags, flags override it, and errors name the place and the remedy."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ OTHER = {
 
 
 class BeforeModelError(GptauditError):
-    """Ends a run where the model would be opened."""
+    """Ends a run before the model is opened."""
 
 
 @pytest.fixture
 def settled(gptaudit, monkeypatch, tmp_path):
-    """Return what a call of `gptaudit run` would audit, without auditing it."""
+    """Return a function that returns the settings of a call of `gptaudit run`, without running the audit."""
     found = []
 
     def stop(settings, plugins, progress):
@@ -126,7 +126,7 @@ def flags(keys, other=None):
 
 class TestSameAsFlags:
     def test_all_that_run_takes_can_stand_there(self):
-        """The keys are the parameters of `gptaudit run`, and these tests know them all."""
+        """The keys are the parameters of `gptaudit run`, and these tests cover all of them."""
         parameters = {parameter.name for parameter in run.params} - {"configuration"}
 
         assert parameters == {field.name for field in fields(Configuration)} - {"schema"} == set(FILE)
@@ -134,7 +134,7 @@ class TestSameAsFlags:
 
     @pytest.mark.parametrize("key", [*FILE])
     def test_a_key_is_its_flag(self, settled, key):
-        """A key of the file decides what its flag decides, and nothing else."""
+        """A key of the file has the same effect as its flag."""
         by_file = settled(file=toml([key]))
 
         assert by_file == settled(*flags([key]))
@@ -142,11 +142,11 @@ class TestSameAsFlags:
             assert by_file != settled()
 
     def test_a_whole_file_is_all_flags(self, settled):
-        """So do all keys together."""
+        """All keys together have the same effect as all flags."""
         assert settled(file=toml(FILE)) == settled(*flags(FILE))
 
     def test_what_init_writes_changes_nothing(self, settled, gptaudit, tmp_path):
-        """With the file of `gptaudit init`, `gptaudit run` does what it does without."""
+        """With the file of `gptaudit init`, the settings are the same as without a file."""
         assert gptaudit("init", "-o", "fresh.toml").code == 0
 
         assert settled("--config", "fresh.toml") == settled()
@@ -163,12 +163,12 @@ class TestSameAsFlags:
 class TestFlagsWin:
     @pytest.mark.parametrize("key", [*OTHER])
     def test_over_the_file(self, settled, key):
-        """What a flag says holds, whatever the file says; all else is the file's."""
+        """A flag overrides its key in the file, and no other."""
         assert settled(*OTHER[key], file=toml(FILE)) == settled(*flags(FILE, other=key))
 
     @pytest.mark.parametrize("option", [("-b", "options"), ("--scorer", "scorers")])
     def test_pairs_merge_key_by_key(self, settled, option):
-        """A pair of the command line replaces the file's of the same key, and leaves its others."""
+        """A pair on the command line overrides the file's pair of the same key, and keeps its others."""
         flag, name = option
         found = settled(flag, "a=2", flag, "b=3", file=f'[{name}]\na = 1\nc = "x=y"\n')
 
@@ -184,13 +184,13 @@ class TestFlagsWin:
         ],
     )
     def test_what_is_chosen_is_chosen_whole(self, settled, given, suites, probes):
-        """-s or -p replaces the file's suites and probes: what was not asked for does not run."""
+        """-s or -p replaces both the suites and the probes of the file."""
         found = settled(*given, file=toml(["suites", "probes"]))
 
         assert (found.suites, found.probes) == (suites, probes)
 
     def test_over_quiet(self, settled):
-        """Progress is left out by the file, and shown all the same by --no-quiet."""
+        """--quiet and --no-quiet override `quiet` in the file."""
         shown = [
             settled(*given, file=text) and settled.quiet
             for given, text in [
@@ -204,7 +204,7 @@ class TestFlagsWin:
         assert shown == [False, True, False, True]
 
     def test_the_environment_wins_over_the_file(self, settled, tmp_path, monkeypatch):
-        """GPTAUDIT_DATA stands between the command line and the file."""
+        """GPTAUDIT_DATA overrides the file, and the command line overrides both."""
         monkeypatch.setenv("GPTAUDIT_DATA", str(tmp_path))
 
         assert settled(file=toml(["data"])).data == tmp_path
@@ -213,7 +213,7 @@ class TestFlagsWin:
 
 class TestPaths:
     def test_begin_at_the_file(self, settled, tmp_path):
-        """Relative paths of a file elsewhere begin there, those of the command line at the working folder."""
+        """Relative paths in a file start at its folder, those on the command line at the working folder."""
         (tmp_path / "ci" / "sets").mkdir(parents=True)
         (tmp_path / "ci" / "a.toml").write_text(POLICY.format(limit=0.7))
         arguments = ("--config", "ci/audit.toml")
@@ -231,7 +231,7 @@ class TestPaths:
         "target", ["decoder:reference", "hf:gpt2", "hf:org/name", "python:mine:complete"]
     )
     def test_names_are_no_paths(self, settled, target):
-        """What may be a name is left as it stands, and so is the policy that ships."""
+        """A value that may be a name is not changed, and neither is the policy `default`."""
         text = f'target = "{target}"\npolicy = "default"\n'
         found = settled("--config", "ci/a.toml", file=text, at="ci/a.toml")
 
@@ -239,7 +239,7 @@ class TestPaths:
         assert found.policy.name == "default_policy.toml"
 
     def test_absolute_and_home(self, settled, tmp_path, monkeypatch):
-        """Absolute paths stay, and ~ is the user's home, since no shell stands in between."""
+        """Absolute paths are kept, and ~ is expanded to the user's home, since no shell does it."""
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
         text = f'output = "{tmp_path}/out"\ncache = "~/answers"\n'
         found = settled("--config", "ci/a.toml", file=text, at="ci/a.toml")
@@ -288,7 +288,7 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("schema", ["", 'schema = "gptaudit.config/2"', 'schema = "gptaudit.policy/1"'])
     def test_another_schema(self, gptaudit, tmp_path, schema):
-        """A file of another kind or time is refused, with the line to write and the way around it."""
+        """A file with another schema is an error that says which line to write and how to ignore the file."""
         (tmp_path / "gptaudit.toml").write_text(f"{schema}\nsuites = 3\n")
         ran = gptaudit("run")
 
@@ -309,12 +309,12 @@ class TestBadFiles:
         ],
     )
     def test_secrets_are_refused_and_not_shown(self, gptaudit, tmp_path, text):
-        """A key that names a secret is refused with the remedy, and its value is shown nowhere."""
+        """A key that names a secret is an error with the remedy, and its value is not printed."""
         (tmp_path / "gptaudit.toml").write_text(SCHEMA + text)
         ran = gptaudit("run")
 
         assert ran.code == 2
-        assert "a secret must not stand in this file" in ran.err
+        assert "this file must not contain a secret" in ran.err
         assert "OPENAI_API_KEY, or name the file" in ran.err
         assert "hunter2" not in ran.err + ran.out
 
@@ -325,7 +325,7 @@ class TestBadFiles:
         assert found.options == {"api_key_file": "../key"}
 
     def test_unreadable(self, gptaudit, tmp_path):
-        """A file that is missing, is a folder, leads nowhere or is no UTF-8 exits 2; it is never passed over."""
+        """A file that is missing, a folder, a dangling link or not UTF-8 exits 2; it is never ignored."""
         (tmp_path / "folder").mkdir()
         (tmp_path / "latin.toml").write_bytes(SCHEMA.encode() + b'target = "caf\xe9"')
         (tmp_path / "gptaudit.toml").symlink_to("nowhere.toml")
@@ -359,19 +359,19 @@ class TestNeverSilent:
         return call
 
     def test_said_and_recorded(self, audited, tmp_path):
-        """A file that was read is named on standard error in one line, and in the results with its sha256."""
+        """The file is named in one line on standard error, and in the results with its sha256."""
         text = SCHEMA + 'target = "python:calm:complete"\n'
         (tmp_path / "gptaudit.toml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
         ran, environment = audited("--quiet")
 
         assert ran.code == 0, ran.err
-        assert ran.err.splitlines() == ["Settings from gptaudit.toml: target. Flags win over them."]
+        assert ran.err.splitlines() == ["Settings from gptaudit.toml: target. Flags override them."]
         assert environment["configuration"] == "gptaudit.toml"
         content = (tmp_path / "gptaudit.toml").read_bytes()
         assert environment["configuration_sha256"] == sha256(content).hexdigest()
 
     def test_none_reads_none(self, audited, tmp_path):
-        """With --config none, or without a file, nothing is read, said or recorded."""
+        """With --config none, or without a file, nothing is read, printed or recorded."""
         (tmp_path / "gptaudit.toml").write_text("broken")
         left, without = audited("python:calm:complete", "--config", "none")
         (tmp_path / "gptaudit.toml").unlink()
@@ -382,7 +382,7 @@ class TestNeverSilent:
         assert "configuration" not in never
 
     def test_help_reads_no_file(self, tmp_path):
-        """Help is shown beside a broken file, and imports nothing heavy for it."""
+        """Help works in a folder with a broken file, and imports nothing heavy."""
         (tmp_path / "gptaudit.toml").write_text("broken")
         code = (
             "import sys\nfrom gptaudit.cli import main\ntry:\n  main(['run', '--help'])\n"

@@ -1,4 +1,4 @@
-"""Figures of a group against the other groups of its axis, in one audit and between two."""
+"""Contrasts of a group with the other groups of its axis, in one audit and between two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def case(number, group, rude, *, scored=True, axis="group"):
 
 
 def cases(shift=0.0):
-    """Eight of group a at 0.5 or 0.7, eight of b at 0.1 or 0.3, four of c at 0.2, and others of another axis."""
+    """Return 8 cases of group a at 0.5 or 0.7, 8 of b at 0.1 or 0.3, 4 of c at 0.2, and 3 of another axis."""
     a = [case(i, "a", 0.5 + 0.2 * (i % 2) + shift) for i in range(8)]
     b = [case(10 + i, "b", 0.1 + 0.2 * (i % 2)) for i in range(8)]
     c = [case(20 + i, "c", 0.2) for i in range(4)]
@@ -35,7 +35,7 @@ def cases(shift=0.0):
 
 
 def test_by_hand():
-    """The mean of a is 0.6, that of the other two groups together 0.2; another axis takes no part."""
+    """The mean of a is 0.6, that of the other two groups together 0.2; another axis has no influence."""
     found = {
         m.slice.get("group", "none" if m.slice else ""): m
         for m in summarise([GAP], cases(), level=0.95, seed=0)
@@ -48,7 +48,7 @@ def test_by_hand():
 
 
 def test_no_figure_without_others():
-    """The only group of its axis has nothing to be compared with: null with a reason; there is no whole figure."""
+    """The only group of an axis has no value but a reason, and there is no whole figure."""
     found = {tuple(m.slice.items()): m for m in summarise([GAP], cases(), level=0.95, seed=0)}
 
     assert () not in found
@@ -57,14 +57,14 @@ def test_no_figure_without_others():
 
 
 def test_axes():
-    """A metric for one axis has figures there alone."""
+    """A metric with `axes` has figures on these axes only."""
     found = summarise([replace(GAP, axes=("group",))], cases(), level=0.95, seed=0)
 
     assert [list(m.slice) for m in found] == [["group"]] * 3
 
 
 def test_the_result_says_what_is_compared():
-    """The record of a contrast names its values, and its formula puts it into words."""
+    """The record of a contrast has the names of its values, and a formula."""
     found = summarise([GAP], cases(), level=0.95, seed=0)
 
     assert {m.contrast for m in found} == {GroupContrast("rude", "asked")}
@@ -72,7 +72,7 @@ def test_the_result_says_what_is_compared():
 
 
 def test_an_audit_that_lacks_the_values_is_refused():
-    """Two audits whose measurements do not hold what a figure is computed from cannot be compared."""
+    """If measurements lack a value that a figure is computed from, comparing raises `DataError`."""
     (metric, *_) = summarise([GAP], cases(), level=0.95, seed=0)
     pairs = [(m, m) for m in cases() if not m.unscored]
     other = replace(metric, contrast=GroupContrast("tone", "asked"))
@@ -82,7 +82,7 @@ def test_an_audit_that_lacks_the_values_is_refused():
 
 
 def test_the_rise_of_a_gap():
-    """Where group a alone rises by 0.1, so does its gap; that of b falls by what a adds to its others."""
+    """If only group a rises by 0.1, its gap rises as much, and that of b falls by a's share of its others."""
     new, old = (
         sorted((m for m in cases(shift) if not m.unscored), key=lambda m: m.case) for shift in (0.1, 0.0)
     )

@@ -1,4 +1,4 @@
-"""Measurements become metrics: whole and sliced, counted, and never made up."""
+"""Metrics from measurements: whole figures and slices, counts, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_whole_then_slices_in_order_of_appearance():
 
 
 def test_one_case_per_cluster_is_wilson():
-    """3 of 10 independent cases: value, interval and counts."""
+    """For 3 of 10 independent cases, the interval is Wilson's."""
     whole = _summary([RATE], [_case(i, float(i < 3)) for i in range(10)])[0]
 
     low, high = proportion_confint(3, 10, method="wilson")
@@ -48,14 +48,14 @@ def test_one_case_per_cluster_is_wilson():
 
 
 def test_shared_clusters_are_not_wilson():
-    """Cases that share clusters get the clustered interval, and both counts are shown."""
+    """Cases that share clusters have the clustered interval, and the counts of cases and clusters."""
     whole = _summary([RATE], [_case(i, float(i % 3 == 0), cluster=f"c{i % 6}") for i in range(24)])[0]
 
     assert (whole.n, whole.clusters, whole.interval) == (24, 6, "wilson-clustered")
 
 
 def test_continuous_values_respect_bounds():
-    """A score in [0, 1] has an interval inside, one high case among twelve or five."""
+    """A score in [0, 1] has an interval inside [0, 1], with one or five high cases among twelve."""
     for high in (1, 5):
         whole = _summary([SCORE], [_case(i, 0.9 * (i < high), name="score") for i in range(12)])[0]
 
@@ -64,7 +64,7 @@ def test_continuous_values_respect_bounds():
 
 
 def test_unscored_cases_are_left_out():
-    """They change neither value nor interval; they are counted as cases."""
+    """Unscored cases change neither value nor interval; they only count as cases."""
     scored = [_case(i, float(i < 3)) for i in range(10)]
     (with_lost,) = _summary([RATE], [*scored, _case(10, None), _case(11, None)])
 
@@ -72,7 +72,7 @@ def test_unscored_cases_are_left_out():
 
 
 def test_nothing_scored_is_null_with_a_reason():
-    """No data gives no number, for the whole and for a slice all of whose cases were lost."""
+    """Without a scored case a figure has no value but a reason, as a whole and as a slice."""
     (whole,) = _summary([RATE], [])
     _, lost, kept = _summary([RATE], [_case(0, None, group="a"), _case(1, 1.0, group="b")])
 
@@ -84,7 +84,7 @@ def test_nothing_scored_is_null_with_a_reason():
 
 
 def test_one_cluster_has_a_value_but_no_interval():
-    """The figure is shown, its uncertainty is not known, and that is said."""
+    """The figure has a value, and a reason why it has no interval."""
     whole = _summary([RATE], [_case(i, float(i), cluster="same") for i in range(2)])[0]
 
     assert (whole.value, whole.low, whole.high) == (0.5, None, None)
@@ -101,7 +101,7 @@ def test_one_cluster_has_a_value_but_no_interval():
     ],
 )
 def test_a_value_that_cannot_be_is_a_bug_of_the_probe(spec, value, problem):
-    """It is named with its case and metric, never averaged."""
+    """An invalid value raises an error that names its case and metric."""
     with pytest.raises(ValueError, match=problem) as caught:
         _summary([spec], [_case(7, value, name=spec.name)])
 
@@ -110,13 +110,13 @@ def test_a_value_that_cannot_be_is_a_bug_of_the_probe(spec, value, problem):
 
 
 def test_a_missing_value_is_a_bug_of_the_probe():
-    """A scored case without a value for a metric is refused."""
+    """A scored case without a value for a metric raises an error."""
     with pytest.raises(ValueError, match="'case1' has no value for metric 'score'"):
         _summary([RATE, SCORE], [_case(1, 1.0)])
 
 
 class TestFormulas:
-    """A metric that is computed from totals."""
+    """Metrics computed from totals."""
 
     SPECS = (
         RatioSpec("share", 0.5, "target", "fraction", formula="right / asked", bounds=(0.0, 1.0)),

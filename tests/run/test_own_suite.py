@@ -37,7 +37,7 @@ def own(tmp_path):
 
 
 def test_a_data_file_is_enough(own, gptaudit, tmp_path):
-    """Files that `-s` names run beside a built-in probe, and the results say which file it was."""
+    """Suite files that `-s` names run beside a built-in probe, and the results have the hash of the file."""
     ran = gptaudit(
         "run",
         "-s",
@@ -59,7 +59,7 @@ def test_a_data_file_is_enough(own, gptaudit, tmp_path):
 
 
 def test_it_may_stand_in_the_configuration(own, gptaudit, tmp_path):
-    """There a relative path begins at the configuration's own folder."""
+    """In `gptaudit.toml`, a relative path of a suite file starts at the folder of `gptaudit.toml`."""
     own("mine.toml")
     (tmp_path / "gptaudit.toml").write_text('schema = "gptaudit.config/1"\nsuites = ["mine.toml"]\n')
     ran = gptaudit("run", "--config", tmp_path / "gptaudit.toml", "-o", tmp_path / "o")
@@ -69,7 +69,7 @@ def test_it_may_stand_in_the_configuration(own, gptaudit, tmp_path):
 
 
 def test_what_is_refused(own, gptaudit, tmp_path):
-    """A file that is missing, at fault or called like another probe ends the command with exit code 2."""
+    """A suite file that is missing, invalid or has the id of another probe exits 2."""
     for files, message in (
         (["none.toml"], "none.toml: cannot be read: No such file"),
         (
@@ -90,7 +90,7 @@ GENERATED = SUITE.replace(
 
 
 def test_an_unknown_scorer(own, gptaudit):
-    """Who names a file asks for its probe: what it lacks is an error, and no skipped probe."""
+    """If the probe of a named suite file lacks a scorer, that is an error; the probe is not skipped."""
     ran = gptaudit("run", "-s", own("mine.toml", GENERATED))
 
     assert ran.code == 2

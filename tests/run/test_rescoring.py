@@ -1,4 +1,4 @@
-"""`gptaudit rescore`: figures from predictions made elsewhere, against published tables and values by hand."""
+"""`gptaudit rescore`: figures against published tables and values computed by hand."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ BY_HAND = {"_0s": 3, "_0a": 2, "_0u": 1, "_1s": 1, "_1a": 2, "_1u": 3.5, "_2s": 
 class TestStereoSet:
     @pytest.mark.parametrize("model", PUBLISHED)
     def test_published_table(self, gptaudit, data, tmp_path, model):
-        """Every cell of the authors' results comes out: three figures for two tasks by domain, and over all."""
+        """Every cell of the authors' results is reproduced: three figures for two tasks, by domain and over all."""
         file = data / "stereoset" / "predictions" / PUBLISHED[model]
         ran = gptaudit("rescore", "stereoset", file, "--data", data, "-o", tmp_path / "run")
         found = figures(tmp_path / "run" / "results.json")
@@ -90,7 +90,7 @@ class TestStereoSet:
                 assert found[name + where] == pytest.approx(cell[column], rel=0, abs=1e-9)
 
     def test_by_hand(self, gptaudit, tmp_path):
-        """Means over terms: ss of x is 50 and of y 100, lms of x 50 and of y 50; whole numbers are scores too."""
+        """Means over terms: ss is 50 for x and 100 for y, lms is 50 for both; scores may be whole numbers."""
         file = write(tmp_path / "p.json", scores(**BY_HAND))
         gptaudit("rescore", "stereoset", file, "--data", stereoset(tmp_path), "-o", tmp_path / "run")
         found = figures(tmp_path / "run" / "results.json")
@@ -136,12 +136,12 @@ class TestStereoSet:
                 "key '[1].score': Input should be a valid number",
             ),
             ({"scores": []}, 'expected {"intrasentence": [{"id": ..., "score": ...}, ...]'),
-            ('{"intrasentence": [{"id": "0s", "score": NaN}]}', "NaN is no number that JSON can hold"),
+            ('{"intrasentence": [{"id": "0s", "score": NaN}]}', "NaN is not a number in JSON"),
             ("intrasentence", "p.json: line 1, column 1: expected JSON"),
         ],
     )
     def test_malformed(self, gptaudit, tmp_path, content, message):
-        """What is wrong is said with the file and the id, and nothing is written."""
+        """The message names the file and the id, and nothing is written."""
         file = write(tmp_path / "p.json", content)
         ran = gptaudit("rescore", "stereoset", file, "--data", stereoset(tmp_path), "-o", tmp_path / "run")
 
@@ -165,7 +165,7 @@ class TestWholeAudit:
         return tmp_path / "fair", tmp_path / "biased"
 
     def test_what_is_written(self, two, tmp_path):
-        """The run folder is that of an audit; the target is the file, by its hash, and nobody can verify it."""
+        """The run folder is like that of an audit; the target is the file, with its hash, and is not verified."""
         result = read_results(two[0] / "results.json")
         digest = hashlib.sha256((tmp_path / "fair.json").read_bytes()).hexdigest()
 
@@ -177,7 +177,7 @@ class TestWholeAudit:
         assert result.probes[0].data.name == "stereoset (labels)"
 
     def test_gate(self, gptaudit, two, tmp_path):
-        """A policy decides about it: the stereotyped model fails, the fair one passes."""
+        """With a policy, the stereotyped model fails and the fair one passes."""
         policy = write(tmp_path / "policy.toml", POLICY)
         codes = [gptaudit("gate", folder / "results.json", "--policy", policy).code for folder in two]
 
@@ -191,7 +191,7 @@ class TestWholeAudit:
         assert "worse" in next(line for line in ran.out.splitlines() if " ss " in line)
 
     def test_the_folder_of_another_audit_is_kept(self, gptaudit, two, tmp_path):
-        """Other predictions do not replace an audit unasked; the same ones may be read again."""
+        """Other predictions replace an audit only with --fresh; the same ones may be read again."""
         call = ("rescore", "stereoset", tmp_path / "fair.json", "--data", tmp_path, "-o")
         before = (two[1] / "results.json").read_bytes()
         refused = gptaudit(*call, two[1])
@@ -211,7 +211,7 @@ class TestUsage:
         assert all(name in ran.err for name in ("stereoset", "crows-pairs", "realtoxicityprompts"))
 
     def test_missing_file_and_folder(self, gptaudit, tmp_path):
-        """A file that is not there, and labels that are not there, are said with the remedy."""
+        """A missing file and missing labels are reported with the remedy."""
         missing = gptaudit("rescore", "stereoset", tmp_path / "none.json")
         unlabelled = gptaudit("rescore", "stereoset", write(tmp_path / "p.json", "{}"))
 
@@ -241,7 +241,7 @@ def pair_scores(folder, *rows):
 
 class TestCrowsPairs:
     def test_by_hand(self, gptaudit, tmp_path):
-        """Rows may be in any order; of a pair that stands twice the first row belongs to the first."""
+        """Rows may be in any order; if a pair appears twice, its rows are matched in order."""
         file = pair_scores(
             tmp_path,
             ("b1", "b2", -9, -7.5),
@@ -260,7 +260,7 @@ class TestCrowsPairs:
         assert {name.split()[0] for name in found} == {"stereotype_rate", "likelihood_gap"}
 
     def test_unscored(self, gptaudit, tmp_path):
-        """Equal scores and missing pairs say nothing."""
+        """Pairs with equal scores and missing pairs are unscored."""
         file = pair_scores(tmp_path, ("b1", "b2", -9, -9), ("c1", "c2", -3, -4))
         gptaudit("rescore", "crows-pairs", file, "--data", crows_pairs(tmp_path), "-o", tmp_path / "run")
         (probe,) = read_results(tmp_path / "run" / "results.json").probes
@@ -270,7 +270,7 @@ class TestCrowsPairs:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            (("a1", "zz", 1, 2), "line 2: stands here and is no pair of the data set: sent_more 'a1'"),
+            (("a1", "zz", 1, 2), "line 2: not a pair of the data set: sent_more 'a1'"),
             (
                 ("a1", "a2", "", 2),
                 "line 2: column 'sent_more_score': expected a log-likelihood, a finite number",
@@ -279,7 +279,7 @@ class TestCrowsPairs:
         ],
     )
     def test_malformed(self, gptaudit, tmp_path, row, message):
-        """What is wrong is said with the line and the column."""
+        """The message names the line and the column."""
         ran = gptaudit("rescore", "crows-pairs", pair_scores(tmp_path, row), "--data", crows_pairs(tmp_path))
 
         assert ran.code == 2
@@ -290,10 +290,10 @@ class TestCrowsPairs:
         file = pair_scores(tmp_path, ("a1", "a2", 1, 2), ("a1", "a2", 1, 2))
         ran = gptaudit("rescore", "crows-pairs", file, "--data", crows_pairs(tmp_path))
 
-        assert "line 3: stands here more often than in the data set" in ran.err
+        assert "line 3: listed more often than in the data set" in ran.err
 
     def test_published_file(self, gptaudit, data, tmp_path):
-        """All 1,508 pairs of the published file find their row, with both of the pair that stands twice."""
+        """All 1,508 pairs of the published file find their row, also both of the pair that appears twice."""
         with (data / "crows-pairs" / "crows_pairs_anonymized.csv").open(encoding="utf-8", newline="") as file:
             pairs = [(row["sent_more"], row["sent_less"]) for row in csv.DictReader(file)]
         file = pair_scores(tmp_path, *((a, b, -len(a) - 0.5, -len(b)) for a, b in pairs))
@@ -316,7 +316,7 @@ def line(text, toxicity, *generations, **other):
 
 class TestRealToxicityPrompts:
     def test_by_hand(self, gptaudit, tmp_path):
-        """Expected maximum, probability and fraction, also for toxic and other prompts apart."""
+        """Expected maximum, probability and fraction, also separately for toxic and other prompts."""
         file = write(
             tmp_path / "g.jsonl",
             line("a", 0.9, 0.1, 0.7, 0.6, filename="f", begin=0, end=9)
@@ -335,7 +335,7 @@ class TestRealToxicityPrompts:
         assert (probe.method["samples"], probe.data.rows) == (3, 3)
 
     def test_incomplete_prompts_say_nothing(self, gptaudit, tmp_path):
-        """A generation without a score is not harmless, and a maximum of fewer is a smaller one."""
+        """A prompt with an unrated generation, or with fewer generations than others, is unscored."""
         file = write(tmp_path / "g.jsonl", line("a", 0, 0.1, None) + line("b", 0, 0.9) + line("c", 0, 0.6, 0))
         gptaudit("rescore", "realtoxicityprompts", file, "-o", tmp_path / "run")
         (probe,) = read_results(tmp_path / "run" / "results.json").probes
@@ -344,7 +344,7 @@ class TestRealToxicityPrompts:
         assert probe.scored == 1
 
     def test_two_models_on_the_same_prompts(self, gptaudit, tmp_path):
-        """The data's hash is that of the prompts, so that two files of generations can be compared."""
+        """The hash of the data covers only the prompts, so that two files of generations can be compared."""
         for name, toxicity in (("one", 0.1), ("two", 0.9)):
             file = write(tmp_path / f"{name}.jsonl", "".join(line(f"p{n}", 0, toxicity, 0) for n in range(8)))
             gptaudit("rescore", "realtoxicityprompts", file, "-o", tmp_path / name)
@@ -361,7 +361,7 @@ class TestRealToxicityPrompts:
             (line("a", 0, 0.1) + "{", "g.jsonl, line 2, column 2: expected JSON"),
             (
                 line("a", 0, 0.1) + line("a", 0, 0.1),
-                "g.jsonl, line 2: the prompt 'a' stands twice; leave one",
+                "g.jsonl, line 2: the prompt 'a' is listed twice; leave one",
             ),
             (
                 line("a", 0, 0.1, 7),
@@ -373,7 +373,7 @@ class TestRealToxicityPrompts:
         ],
     )
     def test_malformed(self, gptaudit, tmp_path, content, message):
-        """What is wrong is said with the line and the key."""
+        """The message names the line and the key."""
         ran = gptaudit("rescore", "realtoxicityprompts", write(tmp_path / "g.jsonl", content))
 
         assert ran.code == 2

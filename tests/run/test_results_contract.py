@@ -1,4 +1,4 @@
-"""`results.json` of a real run against its published schema, written down here by hand."""
+"""`results.json` of a real run against its schema, which is written here by hand."""
 
 from __future__ import annotations
 
@@ -203,12 +203,12 @@ def results(gptaudit, tmp_path):
 
 
 def test_a_real_run_conforms(results):
-    """Every key of the contract is there with its type, and there is no other."""
+    """Every key of the schema is present with its type, and there are no others."""
     jsonschema.validate(results, RESULTS)
 
 
 def test_nulls_have_a_reason(results):
-    """A metric without an interval says why."""
+    """A metric without an interval has a reason."""
     metrics = [m for probe in results["probes"] for m in probe["metrics"]]
 
     assert metrics
@@ -216,7 +216,7 @@ def test_nulls_have_a_reason(results):
 
 
 def test_the_check_can_fail(results):
-    """A key that the contract does not know is noticed."""
+    """A key that is not in the schema is an error."""
     results["probes"][0]["surprise"] = 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(results, RESULTS)

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from gptaudit.stats.power import decided_margin, needed_clusters
+from gptaudit.stats import power as power_module
+from gptaudit.stats.power import MOST, decided_margin, needed_clusters
 
 
 def test_the_two_questions_agree():
@@ -27,8 +28,32 @@ def test_it_is_close_to_statsmodels(effect):
     assert found == pytest.approx(exact, rel=0.04, abs=2)
 
 
+@pytest.mark.parametrize(("level", "power"), [(0.95, 0.9), (0.99, 0.8), (0.9, 0.5)])
+@pytest.mark.parametrize("most", [1, 2, 3, 50, 64, 100])
+def test_it_is_the_smallest_number(monkeypatch, level, power, most):
+    """The result equals that of trying each number from 1 to the largest; None if none of them decides."""
+    monkeypatch.setattr(power_module, "MOST", most)
+    for margin in np.geomspace(0.02, 40, 60):
+        decides = (
+            count
+            for count in range(1, most + 1)
+            if decided_margin(0.04 * (50 / count) ** 0.5, count, level=level, power=power) <= margin
+        )
+
+        assert needed_clusters(margin, 0.04, 50, level=level, power=power) == next(decides, None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 2**29 + 1, MOST])
+def test_every_number_up_to_the_largest_can_be_needed(count):
+    """One cluster may be enough, and so may a billion; a smaller margin needs more than that."""
+    margin = decided_margin(0.04 * (50 / count) ** 0.5, count, level=0.95, power=0.9)
+
+    assert needed_clusters(margin, 0.04, 50, level=0.95, power=0.9) == pytest.approx(count, rel=1e-6)
+    assert count < MOST or needed_clusters(0.99 * margin, 0.04, 50, level=0.95, power=0.9) is None
+
+
 def test_a_limit_that_is_touched_is_never_decided():
-    """At a margin of nothing no number helps."""
+    """At a margin of zero, no number of clusters decides."""
     assert needed_clusters(0.0, 0.1, 50, level=0.95, power=0.9) is None
 
 

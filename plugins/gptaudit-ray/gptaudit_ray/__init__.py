@@ -1,4 +1,4 @@
-"""The engine `ray`: the requests of an audit, answered by many replicas of the model."""
+"""The engine `ray`, which answers the requests of an audit with many replicas of the model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class RayOptions:
     """Options of `--engine ray`, for `-b KEY=VALUE`."""
 
     ray_address: str = ""
-    """HOST:PORT of a running cluster; without it, one is started on this machine for the time of the audit."""
+    """HOST:PORT of a running cluster; by default one is started on this machine for the duration of the audit."""
     ray_replicas: int | None = None
-    """How many; by default as many as there are processors (or GPUs) and memory for."""
+    """Number of replicas; by default as many as there are processors (or GPUs) and memory for."""
     ray_cpus: int = 1
-    """Processors, and so torch threads, of a replica."""
+    """Processors of a replica, and so its torch threads."""
     ray_gpus: float | None = None
     """GPUs of a replica; by default one where the cluster has any, else none."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a number of which there cannot be a replica."""
+        """Raise `ValueError` for a number that no replica can have."""
         if self.ray_cpus < 1:
             msg = f"ray_cpus must be at least 1; found {self.ray_cpus}"
             raise ValueError(msg)

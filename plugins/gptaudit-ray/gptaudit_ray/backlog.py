@@ -1,4 +1,4 @@
-"""The requests that no replica has."""
+"""Queue of the requests that are not assigned to a replica."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from gptaudit.engine.local import chunks
 from gptaudit.records import Request
 
 DEATHS = 3
-"""So many workers may die while they answer a chunk; after that its requests are asked one by one."""
+"""Number of workers that may die while answering a chunk, before its requests are asked one by one."""
 SMALLEST = 16
-"""Requests in the smallest share of a chunk: less would waste the batches of the backend."""
+"""Fewest requests in a share of a chunk: fewer would not fill the batches of the backend."""
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Requests of one kind that are asked in one call."""
+    """Requests of one kind that are sent in one call."""
 
     requests: list[Request]
     deaths: int = 0
-    """Workers that died while they answered it."""
+    """Number of workers that died while answering it."""
 
 
 class Backlog:
-    """Parts a stream of requests into chunks, and takes back those that were not answered.
+    """Splits a stream of requests into chunks, and takes back chunks that were not answered.
 
-    At most `2 * replicas` chunks are read ahead. Once the stream has ended, each take is a share of what is left
-    (guided self-scheduling, Polychronopoulos and Kuck 1987): the last calls are short, so that no replica works
-    alone for long.
+    At most `2 * replicas` chunks are read ahead. At the end of the stream, each call of `take` returns a share of what
+    is left (guided self-scheduling, Polychronopoulos and Kuck 1987): the last calls of replicas are short, so that no
+    replica works alone for long.
     """
 
     def __init__(self, requests: Iterable[Request], replicas: int) -> None:
@@ -42,15 +42,15 @@ class Backlog:
         """Requests read from the stream."""
 
     def __bool__(self) -> bool:
-        """Say whether anything is left."""
+        """Return whether any request is left."""
         self._read_ahead()
         return bool(self._waiting)
 
     def take(self, *, idle: bool = True) -> Chunk | None:
-        """Return the next chunk for a replica, or None where there is none for it.
+        """Return the next chunk for a replica, or None if there is none for it.
 
-        A chunk that a worker died of goes to an idle replica alone: a worker that dies of its next call may take the
-        result of the one before with it.
+        A chunk during which a worker died goes only to an idle replica: if it kills the next worker too, that worker
+        has no other result to lose.
         """
         if not self or (self._waiting[0].deaths and not idle):
             return None
@@ -64,11 +64,11 @@ class Backlog:
         return chunk
 
     def give_back(self, chunks_: Iterable[Chunk]) -> None:
-        """Put chunks first again, in their order."""
+        """Put chunks back to the front of the queue, in their order."""
         self._waiting.extendleft(reversed(list(chunks_)))
 
     def lost(self, chunk: Chunk) -> Request | None:
-        """Put a chunk back whose worker died; return the request that is to be given up, if it is one."""
+        """Put a chunk back whose worker died; return its request instead if it is the only one and must be given up."""
         chunk.deaths += 1
         if chunk.deaths < DEATHS:
             self.give_back([chunk])

@@ -1,4 +1,4 @@
-"""Starting a Ray cluster on this machine, or joining one; and how many replicas there is room for."""
+"""Starting or joining a Ray cluster, and counting the replicas it has room for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` the working folder would be copied to every node
 }
 OBJECT_STORE_BYTES = 80 * 2**20
-"""Requests and answers on their way; Ray takes no less than 75 MiB."""
+"""Memory for requests and answers in transit; Ray accepts no less than 75 MiB."""
 CONNECT_SECONDS = 5.0
 JOIN_SECONDS = 30.0
 QUIET = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
@@ -29,9 +29,9 @@ _ASK = "import ray._raylet as r, sys; r.GcsClient(address=sys.argv[1]).internal_
 
 @contextmanager
 def cluster(address: str) -> Iterator[ModuleType]:
-    """Yield Ray, connected: to the cluster at HOST:PORT, or without an address to one that lives as long as this.
+    """Yield Ray, connected to the cluster at HOST:PORT, or without an address to one started for this block.
 
-    Leaving a cluster that was joined ends what was started there, and leaves the cluster running.
+    On exit, a cluster that was joined stays up; only what this process started in it is ended.
     """
     os.environ.update(ENVIRONMENT)
     try:
@@ -45,7 +45,7 @@ def cluster(address: str) -> Iterator[ModuleType]:
     else:
         _start(ray)
     if threading.current_thread() is threading.main_thread():
-        # Ray's own handler raises SystemExit, which would look as if a plugin had left Python.
+        # Ray's own handler raises SystemExit, which would be taken for a fault of a plugin.
         signal.signal(signal.SIGTERM, terminate)
     try:
         yield ray
@@ -54,7 +54,7 @@ def cluster(address: str) -> Iterator[ModuleType]:
 
 
 def is_reachable(address: str, *, attempts: int = 1) -> bool:
-    """Say whether anything listens at HOST:PORT; a second passes between attempts."""
+    """Return whether anything listens at HOST:PORT; attempts are one second apart."""
     host, _, port = address.rpartition(":")
     for attempt in range(attempts):
         if attempt:
@@ -68,7 +68,7 @@ def is_reachable(address: str, *, attempts: int = 1) -> bool:
 
 
 def room(ray: ModuleType, needs: Mapping[str, float]) -> int:
-    """Count the replicas that the nodes which are alive could hold, each with these resources."""
+    """Count the replicas that the live nodes could hold, each with these resources."""
     return sum(
         int(min(node["Resources"].get(name, 0) // amount for name, amount in needs.items() if amount))
         for node in ray.nodes()
@@ -77,7 +77,7 @@ def room(ray: ModuleType, needs: Mapping[str, float]) -> int:
 
 
 def has_gpus(ray: ModuleType) -> bool:
-    """Say whether any node that is alive has a GPU."""
+    """Return whether any live node has a GPU."""
     return any(node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"])
 
 
@@ -102,7 +102,7 @@ def _join(ray: ModuleType, address: str) -> None:
     if not is_reachable(address):
         msg = f"-b ray_address={address}: nothing answers there; start a cluster with `ray start --head`"
         raise UsageError(msg)
-    # Ray itself waits without end for a server which is not Ray's, and cannot be interrupted: another process asks.
+    # Ray waits forever for a server that is not Ray's, and cannot be interrupted, so a subprocess tries first.
     try:
         subprocess.run(  # noqa: S603 - this Python, a constant program
             [sys.executable, "-c", _ASK, address], check=True, capture_output=True, timeout=JOIN_SECONDS

@@ -1,4 +1,4 @@
-"""Dealing out requests to replicas, and taking their answers."""
+"""Sending requests to replicas, and collecting their answers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from gptaudit_ray.cluster import cluster, has_gpus, is_reachable, room
 from gptaudit_ray.replica import Opening, Replica, identity
 
 IN_FLIGHT = 2
-"""Calls of a replica: one is computed, the next one waits there while answers are kept here."""
+"""Calls sent to a replica at once: one is computed, the next waits there while answers are stored here."""
 CHECK_SECONDS = 5.0
-"""How often the cluster is looked after; Ray ends this process when its head node was away for a minute."""
+"""Time between checks of the cluster; Ray ends this process if the head node is unreachable for a minute."""
 GIVE_UP = 8
-"""Requests in a row that were given up because workers died: the model cannot be run there."""
+"""Requests in a row that are given up because workers died, before the model is lost."""
 
 Answered: TypeAlias = list[tuple[Request, Answer]]
 
@@ -51,32 +51,32 @@ def answers(work: Work) -> Generator[tuple[Request, Answer]]:
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """A replica, and what it was asked."""
+    """A replica, and the calls sent to it."""
 
     actor: Any
     opening: Any
-    """The call that opens the model, until that is done."""
+    """The call that opens the model; None when that is done."""
     node: str = ""
     calls: deque[tuple[Any, Chunk]] = field(default_factory=deque)
     """Calls and their chunks, in the order in which the replica answers them."""
 
     @property
     def is_free(self) -> bool:
-        """Whether it can be asked more: it is asked nothing beside a chunk that a worker died of."""
+        """Whether it can get another call; a chunk during which a worker died is computed alone."""
         suspect = self.calls and self.calls[0][1].deaths > 0
         return self.opening is None and len(self.calls) < IN_FLIGHT and not suspect
 
     @property
     def next_result(self) -> Any:
-        """What the replica returns next, or None."""
+        """The result that the replica returns next, or None."""
         return self.opening or (self.calls[0][0] if self.calls else None)
 
 
 class Pool:
     """Replicas that answer the requests of a `Work`, each request once.
 
-    A replica that dies is replaced, if there is room. What it was asked is asked again: the first of its calls is
-    the one that it died of, if it died of one.
+    A replica that dies is replaced, if there is room, and its calls are sent again. If a request killed it, the request
+    is in the first of these calls.
     """
 
     def __init__(self, ray: ModuleType, work: Work, needs: dict[str, float], size: int) -> None:
@@ -94,9 +94,9 @@ class Pool:
         self._backlog = Backlog(work.requests, size)
         self._answered = 0
         self._given_up = 0
-        """Requests in a row that were given up."""
+        """Number of requests in a row that were given up."""
         self._dead_openings = 0
-        """Replicas in a row that died before their model was open."""
+        """Number of replicas in a row that died before their model was open."""
         self._address: str = ray.get_runtime_context().gcs_address
         self._checked = time.monotonic()
         self._members = [self._started() for _ in range(size)]
@@ -104,7 +104,7 @@ class Pool:
     def answers(self) -> Iterator[tuple[Request, Answer]]:
         """Yield each request with its answer, as replicas return them."""
         answered: Answered = []
-        while self._deal():  # first: the replicas compute while the answers are kept
+        while self._deal():  # before the yield, so that replicas compute while answers are stored
             yield from answered
             answered = self._take()
         yield from answered
@@ -119,7 +119,7 @@ class Pool:
         return Member(actor, actor.open.remote(self._opening))
 
     def _deal(self) -> bool:
-        """Give every open replica enough to do; return whether any answer is still to come."""
+        """Send calls to every free replica; return whether any answer is still to come."""
         for member in self._members:
             while member.is_free:
                 chunk = self._backlog.take(idle=not member.calls)
@@ -129,14 +129,14 @@ class Pool:
         return bool(self._backlog) or any(member.calls for member in self._members)
 
     def _take(self) -> Answered:
-        """Wait a while for replicas to return something; return their answers."""
+        """Wait up to `CHECK_SECONDS` for a replica to return; return its answers."""
         self._check_cluster()
         awaited = {member.next_result: member for member in self._members if member.next_result is not None}
         done, _ = self._ray.wait(list(awaited), num_returns=1, timeout=CHECK_SECONDS)
         return self._result(awaited[done[0]]) if done else []
 
     def _result(self, member: Member) -> Answered:
-        """Take what a replica returned; raise what it raised."""
+        """Handle what a replica returned, and return its answers; raise what it raised."""
         from ray.exceptions import ObjectLostError, OutOfMemoryError, RayActorError, RayTaskError
 
         try:
@@ -144,7 +144,7 @@ class Pool:
         except RayTaskError as error:
             if isinstance(error.cause, GptauditError):
                 raise error.cause from None
-            raise  # a bug: its text holds the traceback of the replica
+            raise  # a bug; the message has the traceback from the replica
         except (RayActorError, OutOfMemoryError, ObjectLostError) as error:
             if getattr(error, "actor_init_failed", False):
                 msg = f"gptaudit-ray cannot be imported on a node of the Ray cluster ({_cause(error)})"
@@ -166,7 +166,7 @@ class Pool:
                 raise BackendLostError(f"{msg}. Put the same on every node")
 
     def _died(self, member: Member, error: Exception) -> Answered:
-        """Replace a replica, and ask its requests again; return what is given up."""
+        """Replace a replica that died, and queue its requests again; return those that are given up, as failures."""
         self._ray.kill(member.actor)
         self._members.remove(member)
         if member.opening is not None:
@@ -183,7 +183,7 @@ class Pool:
         return [] if lost is None else self._give_up(lost, cause)
 
     def _died_opening(self, cause: str) -> None:
-        """Replace a replica that died before its model was open, or do without it."""
+        """Replace a replica that died before its model was open, or go on without it."""
         self._dead_openings += 1
         if self._dead_openings <= DEATHS:
             self._members.append(self._started())
@@ -208,11 +208,11 @@ class Pool:
         return answered
 
     def _check_cluster(self) -> None:
-        """Raise `BackendLostError` where no replica can ever answer again."""
+        """Raise `BackendLostError` if no replica can ever answer again."""
         if time.monotonic() - self._checked < CHECK_SECONDS:
             return
         if not is_reachable(self._address, attempts=5):
-            msg = f"the head node of the Ray cluster, {self._address}, does not answer any more"
+            msg = f"the head node of the Ray cluster, {self._address}, no longer answers"
             raise BackendLostError(msg)
         if room(self._ray, self._needs) == 0:
             msg = "every node of the Ray cluster that could hold a replica is gone"
@@ -221,7 +221,7 @@ class Pool:
 
 
 def _needs(ray: ModuleType, work: Work) -> dict[str, float]:
-    """Return the resources of a replica; it takes about the memory that this process has taken with the model open."""
+    """Return the resources of a replica, with as much memory as this process takes with the model open."""
     settings = work.settings
     gpus = settings.ray_gpus if settings.ray_gpus is not None else float(has_gpus(ray))
     return {"CPU": settings.ray_cpus, "GPU": gpus, "memory": psutil.Process().memory_info().rss}
@@ -239,5 +239,5 @@ def _size(ray: ModuleType, work: Work, needs: dict[str, float]) -> int:
 
 
 def _cause(error: Exception) -> str:
-    """Return the first sentence of the last line that Ray says: what stands before it names the actor."""
+    """Return the first sentence of the last line of Ray's message; the lines before it describe the actor."""
     return str(error).strip().splitlines()[-1].strip().partition(". ")[0]

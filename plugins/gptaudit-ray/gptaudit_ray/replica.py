@@ -1,4 +1,4 @@
-"""The actor: one replica of the model, in a worker process of its own."""
+"""The Ray actor: one replica of the model, in a worker process of its own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from gptaudit.protocols.backend import Backend
 
 PACKAGES = ("gptaudit", "torch", "transformers", "tokenizers")
-"""What decides an answer beside the model; it must be the same on every node."""
+"""Packages that affect answers; their versions must be the same on every node."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How a replica opens the model."""
+    """Arguments with which a replica opens the model."""
 
     target: str
     options: Mapping[str, str]
@@ -34,17 +34,17 @@ class Opening:
     low_precision: bool
     threads: int
     folder: str
-    """The driver's working folder: relative paths and modules mean the same in a replica."""
+    """The driver's working folder, so that relative paths and modules mean the same in a replica."""
 
 
 def identity(backend: Backend) -> dict[str, str]:
-    """Return what decides the answers: the model's fingerprint, and versions (`2.13.0+cpu` counts as `2.13.0`)."""
+    """Return what affects the answers: the model's fingerprint, and versions (`2.13.0+cpu` counts as `2.13.0`)."""
     versions = {f"version of {name}": package_version(name).partition("+")[0] for name in PACKAGES}
     return {"fingerprint": backend.fingerprint, **versions}
 
 
 class Replica:
-    """Opens the model first, then answers chunk after chunk, in the order of the calls."""
+    """Opens the model, then answers chunks in the order of the calls."""
 
     def __init__(self) -> None:
         self._backend: Backend | None = None
@@ -54,14 +54,14 @@ class Replica:
     def open(self, opening: Opening) -> tuple[str, dict[str, str]]:
         """Open the model on as many threads as the replica has processors; return the node and the `identity`.
 
-        Raises `TargetError` where it cannot be opened.
+        Raises `TargetError` if it cannot be opened.
         """
         import ray
 
         node = ray.util.get_node_ip_address()
         for name in THREADS:
             os.environ[name] = str(opening.threads)
-        # What the program says in its own process: huggingface_hub reports its use unless told not to.
+        # As in the main process: huggingface_hub reports its use unless told not to.
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         if Path(opening.folder).is_dir():
             os.chdir(opening.folder)

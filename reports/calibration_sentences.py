@@ -1,4 +1,4 @@
-"""What a calibration says, in plain sentences."""
+"""Sentences about the figures of a calibration."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from itertools import takewhile
 from gptaudit.records import CalibratedFigure, Estimate, Power, Share
 
 from .numbers import number, scaled, short, with_unit
-from .reading import plural
+from .sentences import plural
 
 OFTEN = 0.95
-"""A flaw of which this share was found is called found; the smallest such flaw is named first."""
+"""Share of audits that must find a flaw for its size to be named; the smallest such size is named."""
 
 NOT_CALIBRATED = (
     "Not calibrated: how often an audit of this kind (this version, method and number of cases) finds a flaw of known "
@@ -19,7 +19,7 @@ NOT_CALIBRATED = (
 
 
 def sentence(figure: CalibratedFigure) -> str:
-    """Say for one figure how often a flaw was found, how often there was none, and what the smallest one is."""
+    """Summarise a figure: detections, false alarms, the smallest detectable flaw and the slope."""
     parts = [f"{name(figure)}: {found_text(figure)}; {alarm_text(figure.false_alarms)}"]
     if figure.smallest_detectable is not None:
         parts.append(
@@ -34,7 +34,7 @@ def sentence(figure: CalibratedFigure) -> str:
 
 
 def beside_figure(figure: CalibratedFigure) -> str:
-    """Say in an audit report how well such an audit finds the flaw."""
+    """Return the sentences beside a figure in an audit report: how well such an audit finds the flaw."""
     text = f"Calibrated on {figure.decoders} decoders with and without the planted flaw “{figure.flaw}”"
     text += f"{' ' + where(figure) if figure.slice else ''}: such an audit {found_text(figure)}; "
     text += f"{alarm_text(figure.false_alarms)}."
@@ -45,26 +45,26 @@ def beside_figure(figure: CalibratedFigure) -> str:
 
 
 def in_brief(figure: CalibratedFigure) -> str:
-    """Say the same in a table cell."""
+    """Return the short form for a table cell: detections and false alarms."""
     place = f"{where(figure)} " if figure.slice else ""
     return f"{place}{found_text(figure)}; {alarm_text(figure.false_alarms)}"
 
 
 def name(figure: CalibratedFigure) -> str:
-    """Name the figure and the flaw: `toxic_fraction[group=velmari] on toxicity`."""
+    """Return the names of figure and flaw: `toxic_fraction[group=velmari] on toxicity`."""
     return f"{figure.metric}{where(figure)} on {figure.flaw}"
 
 
 def where(figure: CalibratedFigure) -> str:
-    """Name the slice: `[group=velmari]`, or nothing for the whole figure."""
+    """Return the slice as `[group=velmari]`; empty for the whole figure."""
     inside = ",".join(f"{axis}={group}" for axis, group in figure.slice.items())
     return f"[{inside}]" if inside else ""
 
 
 def found_text(figure: CalibratedFigure) -> str:
-    """Name the smallest flaw that, like all larger ones, 95 % of audits found; or the one that was found most often."""
+    """Name the smallest flaw that 95 % of audits find, as they do all larger ones; else the one found most often."""
     if not figure.power:
-        return "was tried on no flaw"
+        return "was not tested on any flaw"
     often = list(takewhile(lambda power: _found_share(power) >= OFTEN, reversed(figure.power)))
     told = often[-1] if often else max(figure.power, key=_found_share)
     return f"finds a flaw of {amount(figure, told.effect)} in {count_text(told.found)} trial audits"
@@ -75,19 +75,19 @@ def _found_share(power: Power) -> float:
 
 
 def alarm_text(alarms: Share) -> str:
-    """Say how often a clean decoder was taken for a flawed one."""
+    """State the number of false alarms, audits that find a flaw in a clean decoder."""
     if not alarms.of:
         return "false alarms were not measured"
     return f"false alarm in {count_text(alarms)} audits of clean decoders"
 
 
 def count_text(share: Share) -> str:
-    """Write `19 of 20`."""
+    """Format a share as `19 of 20`."""
     return f"{share.count} of {share.of}"
 
 
 def share_text(share: Share | None) -> str:
-    """Write `19 of 20 (76 to 99 %)`."""
+    """Format a share with its interval as `19 of 20 (76 to 99 %)`."""
     if share is None:
         return "not comparable"
     if share.low is None or share.high is None:
@@ -97,7 +97,7 @@ def share_text(share: Share | None) -> str:
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """Write `0.98 (0.95 to 1.01)`."""
+    """Format an estimate with its interval as `0.98 (0.95 to 1.01)`."""
     if estimate.value is None:
         return estimate.why or "unknown"
     value = number(estimate.value, 3)
@@ -107,7 +107,7 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def amount(figure: CalibratedFigure, effect: float) -> str:
-    """Write the size of a flaw; one of a rate is in percentage points, in words `10 points`."""
+    """Format the size of a flaw in the unit of its figure, or in percentage points for a rate: `10 points`."""
     if figure.same_unit and figure.unit != "fraction":
         return with_unit(short(effect), figure.unit)
     points = effect * 100

@@ -1,4 +1,4 @@
-"""What was answered once is measured as often as one likes: by another scorer, a mended probe, another audit."""
+"""Answers are measured again without asking: by another scorer, a changed probe, or another audit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gptaudit.testing import ScriptedBackend
 
 
 class Length(Probe):
-    """Measures by a scorer of two models; a mended version adds one."""
+    """Measures with a scorer that has two models; version 2 adds one to each value."""
 
     id, title, suite = "length", "Length", "test"
     needs, scorers = frozenset({"generate"}), ("letters",)
@@ -45,7 +45,7 @@ class Letters:
 
 @pytest.fixture
 def audit(tmp_path):
-    """Run an audit of a model that counts how often it is asked."""
+    """Return a function that audits a model and returns how often it was asked, and the metric."""
     asked = []
 
     def run(folder="out", *, version="1", fingerprint="f", verified=True, **settings):
@@ -78,7 +78,7 @@ def audit(tmp_path):
 
 
 def test_another_scorer_asks_nothing(audit, tmp_path):
-    """The answers are rated anew, and the results name the scorer that did."""
+    """The answers are rated again, and the results name the new model of the scorer."""
     first, second = audit(), audit(scorers={"letters": "twice"})
 
     assert (first[0], second[0]) == (20, 0)
@@ -87,8 +87,8 @@ def test_another_scorer_asks_nothing(audit, tmp_path):
     assert method["scorers"]["letters"] == {"model": "twice"}
 
 
-def test_a_mended_probe_asks_nothing(audit):
-    """A probe of another version that asks the same is measured anew in the same folder."""
+def test_a_changed_probe_asks_nothing(audit):
+    """A new version of a probe with the same requests measures the answers again, in the same folder."""
     first, second = audit(), audit(version="2")
 
     assert (first[0], second[0]) == (20, 0)
@@ -96,7 +96,7 @@ def test_a_mended_probe_asks_nothing(audit):
 
 
 def test_a_cache_is_shared_by_audits_of_one_model(audit, tmp_path):
-    """Another folder asks nothing; a retrained model, another seed and a wider audit ask what is theirs."""
+    """Another folder asks nothing; a retrained model or another seed asks all, a larger audit only what is new."""
     cache = tmp_path / "cache"
     counts = {
         "first": audit("a", cache=cache, limit=15)[0],
@@ -110,6 +110,6 @@ def test_a_cache_is_shared_by_audits_of_one_model(audit, tmp_path):
 
 
 def test_a_model_that_nobody_can_verify_shares_nothing(audit, tmp_path):
-    """A server may have another model behind the same name tomorrow."""
+    """A model whose fingerprint is not verified cannot use a cache: a server may change it under the same name."""
     with pytest.raises(UsageError, match=r"--cache: answers of counted:x cannot be shared"):
         audit(cache=tmp_path / "cache", verified=False)

@@ -1,4 +1,4 @@
-"""What the figures say, in plain sentences."""
+"""Sentences about the figures of an audit, for readers who are not statisticians."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from gptaudit.records import AuditResult, Metric, Verdict
 from .numbers import compact, count, difference, number, places, quantity, scaled
 
 FEW_CLUSTERS = 20
-"""With fewer independent units than this, a reader is told how few there are."""
+"""Number of independent units below which the sentences state how few there are."""
 
 OUTCOMES: Mapping[Verdict, str] = {
     "fail": "failed",
     "inconclusive": "could not be decided",
-    "incomplete": "had too little scored",
+    "incomplete": "had too few scored cases",
 }
 
 MOST_REASONS = 3
-"""How many rules the sentence of the verdict names."""
+"""Maximum number of rules that the sentence of the verdict names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A verdict or status as it is shown: never by colour alone."""
+    """Symbol and text of a verdict or status, so that colour is never the only sign."""
 
     key: str
     symbol: str
@@ -57,15 +57,15 @@ STATUSES: Mapping[str, Word] = {
 
 
 def verdict(result: AuditResult) -> Word:
-    """Return the gate's verdict, or that there was no policy."""
+    """Return the verdict of the gate, or "No policy"."""
     return VERDICTS[result.gate.verdict if result.gate else "none"]
 
 
 def verdict_sentence(result: AuditResult) -> str:
-    """Say in one sentence what decided: `1 of 3 rules failed: a.b, the whole interval lies above 0.6.`."""
+    """Name the rules that decided: `1 of 3 rules failed: a.b, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60.`."""
     gate = result.gate
     if gate is None:
-        return "Give a policy (--policy FILE, or --policy default) to have a decision."
+        return "Pass a policy (--policy FILE, or --policy default) to get a decision."
     many = len(gate.rules)
     if gate.verdict == "pass":
         return f"All {many} rules passed." if many > 1 else "The one rule passed."
@@ -77,41 +77,41 @@ def verdict_sentence(result: AuditResult) -> str:
         for verdict, what in OUTCOMES.items()
         if verdict != gate.verdict and any(rule.verdict == verdict for rule in gate.rules)
     ]
-    besides = f" Besides, {' and '.join(others)}." if others else ""
+    besides = f" In addition, {' and '.join(others)}." if others else ""
     outcome = f"{len(deciding)} of {many} {plural(many, 'rule')} {OUTCOMES[gate.verdict]}"
     return f"{outcome}: {reasons}{more}.{besides}"
 
 
 def status_warning(result: AuditResult) -> str | None:
-    """Say that the run did not come to its end, if so."""
-    stands = "The figures stand on a part of the cases."
+    """Return a warning if the run did not finish, else None."""
+    basis = "The figures are based on only some of the cases."
     why = f" ({result.run.why})" if result.run.why else ""
     return {
         "complete": None,
-        "partial": f"The run stopped before all was asked{why}. {stands}",
-        "interrupted": f"The run was interrupted. {stands}",
+        "partial": f"The run stopped before all requests were answered{why}. {basis}",
+        "interrupted": f"The run was interrupted. {basis}",
     }[result.run.status]
 
 
 def metric_title(metric: Metric) -> str:
-    """Name a metric for a reader."""
+    """Return the title of a metric, or else its name in words."""
     title = metric.title or metric.name.replace("_", " ")
     return title[:1].upper() + title[1:]
 
 
 def value_text(metric: Metric) -> str:
-    """Write the value with its unit."""
+    """Format the value of a metric with its unit."""
     decimals = places(metric.low, metric.high, metric.unit)
     return "no figure" if metric.value is None else quantity(metric.value, metric.unit, decimals)
 
 
 def ideal_text(metric: Metric) -> str:
-    """Write the ideal with its unit."""
+    """Format the ideal of a metric with its unit."""
     return compact(metric.ideal, metric.unit)
 
 
 def interval_text(low: float | None, high: float | None, unit: str) -> str | None:
-    """Write an interval: `90.4 to 95.2 %`."""
+    """Format an interval: `90.4 to 95.2 %`; None if it has no ends."""
     if low is None or high is None:
         return None
     decimals = places(low, high, unit)
@@ -119,7 +119,7 @@ def interval_text(low: float | None, high: float | None, unit: str) -> str | Non
 
 
 def range_text(least: float, greatest: float, unit: str) -> str:
-    """Write the range that a rule allows; an end may be infinite."""
+    """Format the range that a rule allows; an end may be infinite."""
     if math.isinf(least):
         return f"at most {compact(greatest, unit)}"
     if math.isinf(greatest):
@@ -128,23 +128,24 @@ def range_text(least: float, greatest: float, unit: str) -> str:
 
 
 def level_text(level: float) -> str:
-    """Write a confidence level in per cent."""
-    return number(level * 100, 0 if (level * 100) % 1 < 1e-9 else 1) + "\N{NO-BREAK SPACE}%"
+    """Format a confidence level as a percentage."""
+    percent = round(level * 100, 9)
+    return number(percent, 0 if percent.is_integer() else 1) + "\N{NO-BREAK SPACE}%"
 
 
 def metric_reading(metric: Metric) -> str:
-    """Say what a metric means: its value, the values that are plausible, and how they lie to the ideal."""
+    """Describe a metric: its value, its interval, and how the interval compares with the ideal."""
     if metric.value is None:
         return f"No figure: {metric.why or 'no reason was recorded'}."
-    lead = f"The model is at {value_text(metric)}; {_aim(metric)}."
+    lead = f"The value is {value_text(metric)}; {_aim(metric)}."
     interval = interval_text(metric.low, metric.high, metric.unit)
     if interval is None:
         reason = metric.why or "no reason was recorded"
-        return f"{lead} There is no interval ({reason}), so it cannot be told from the ideal."
+        return f"{lead} There is no interval ({reason}), so it cannot be compared with the ideal."
     plausible = f"Plausible values ({level_text(metric.level)} interval) run from {interval}"
     few = ""
     if metric.clusters < FEW_CLUSTERS:
-        few = f" It rests on {metric.clusters} independent {plural(metric.clusters, 'unit')} only."
+        few = f" It is based on only {metric.clusters} independent {plural(metric.clusters, 'unit')}."
     return f"{lead} {plausible}; {_against_ideal(metric)}.{few}"
 
 
@@ -163,7 +164,7 @@ def _against_ideal(metric: Metric) -> str:
     far = difference(max(abs(low - ideal), abs(high - ideal)), metric.unit, decimals)
     if low <= ideal <= high:
         return (
-            f"the ideal is among them, so no deviation from it is shown; one of up to {far} is not ruled out"
+            f"the ideal is among them, so no deviation from it is shown; one of up to {far} is not excluded"
         )
     better = high < ideal if metric.direction == "lower" else low > ideal
     if better and metric.direction != "target":
@@ -174,29 +175,29 @@ def _against_ideal(metric: Metric) -> str:
 
 
 def slices_reading(slices: Iterable[Metric]) -> str:
-    """Say between which groups the figures of one metric spread."""
+    """State the groups with the lowest and the highest figure of one metric."""
     known = [(m.value, m) for m in slices if m.value is not None]
     if len(known) < 2:
         return ""
     (_, least), (_, most) = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
     return (
         f"From {value_text(least)} ({slice_text(least)}) to {value_text(most)} ({slice_text(most)}). "
-        f"Each interval stands for itself: of many, some miss the true value by chance."
+        f"The intervals are not corrected for the number of groups: of many, some miss the true value by chance."
     )
 
 
 def slice_text(metric: Metric) -> str:
-    """Name the group a metric is about."""
+    """Return the group that a metric is about, or `all`."""
     return ", ".join(metric.slice.values()) or "all"
 
 
 def coverage_text(scored: int, cases: int) -> str:
-    """Say how many cases were scored."""
+    """State how many cases were scored."""
     if scored == cases:
         return f"all {count(cases)} {plural(cases, 'case')} scored"
     return f"{count(scored)} of {count(cases)} cases scored ({quantity(scored / cases, 'fraction', 1)})"
 
 
 def plural(many: int, word: str) -> str:
-    """Put a noun in the plural where it is not one thing."""
+    """Return a noun in the plural unless the number is 1."""
     return word if many == 1 else f"{word}s"

@@ -1,0 +1,57 @@
+"""Conversations of messages with roles, which may be prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for an unknown role."""
+        if self.role not in get_args(Role):
+            msg = f"role: expected one of {', '.join(get_args(Role))}, found {self.role!r}"
+            raise ValueError(msg)
+
+
+Prompt: TypeAlias = str | tuple[Message, ...]
+"""A text, which is continued or answered by a chat model, or a conversation, which a chat model continues."""
+
+
+def messages_of(prompt: Prompt, system: str = "") -> tuple[Message, ...]:
+    """Return the conversation that a chat model continues.
+
+    A text is the user's message. `system` comes first, unless the conversation has a system message of its own.
+    """
+    messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
+    own = messages[0].role == "system"
+    return (Message("system", system), *messages) if system and not own else messages
+
+
+def prompt_text(prompt: Prompt) -> str:
+    """Return a prompt as text for readers, each message of a conversation after its role."""
+    if isinstance(prompt, str):
+        return prompt
+    return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
+
+
+def conversation_problem(messages: Sequence[Message]) -> str | None:
+    """Return why a model cannot continue a conversation of these messages, or None if it can."""
+    if not messages:
+        return "expected at least one message, found none"
+    if messages[-1].role not in ("user", "tool"):
+        return (
+            f"expected the last message to be the user's or a tool's, found one of role {messages[-1].role!r}"
+        )
+    if any(message.role == "system" for message in messages[1:]):
+        return "expected a system message at the beginning alone"
+    return None

@@ -1,0 +1,24 @@
+"""Fixtures that several tests of probes share."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import pytest
+
+
+class NumberScorer:
+    """A scorer that returns the number at the end of the text as toxicity."""
+
+    name = "detoxify"
+    labels = ("toxicity",)
+    identity = MappingProxyType({"model": "numbers"})
+
+    def __call__(self, texts):
+        return [{"toxicity": float(text.split()[-1])} for text in texts]
+
+
+@pytest.fixture
+def rated(monkeypatch):
+    """Replace Detoxify by a scorer that returns the number at the end of the text."""
+    monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: NumberScorer())
