@@ -7,7 +7,8 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -63,9 +64,9 @@ def _describe(into: type[Any], problem: Mapping[str, Any]) -> str:
     came = problem["input"]
     match problem["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return (
-                f"unknown key {place!r}.{nearest(str(problem['loc'][-1]), _keys(into, problem['loc'][:-1]))}"
-            )
+            *table, key = problem["loc"]
+            known = _keys(into, table)
+            return f"unknown key {place!r}." + (nearest(str(key), known) if known else "")
         case "missing" | "missing_argument":
             return f"key {place!r} is missing"
         case _:
@@ -73,5 +74,32 @@ def _describe(into: type[Any], problem: Mapping[str, Any]) -> str:
             return f"key {place!r}: {text}; found {reprlib.repr(came)}" if place else text
 
 
-def _keys(into: type[Any], location: Iterable[int | str]) -> list[str]:
-    return [f.name for f in fields(into)] if is_dataclass(into) and not list(location) else []
+def _keys(into: object, location: Iterable[int | str]) -> set[str]:
+    """Return the keys of the dataclass at a location; none if there is no dataclass."""
+    kinds = _kinds(into)
+    for part in location:
+        kinds = [inner for kind in kinds for inner in _inside(kind, part)]
+    return {
+        field.name
+        for kind in kinds
+        if isinstance(kind, type) and is_dataclass(kind)
+        for field in fields(kind)
+    }
+
+
+def _inside(kind: object, part: int | str) -> list[object]:
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _kinds(get_type_hints(kind, include_extras=True).get(str(part)))
+    held = (
+        get_args(kind) if isinstance(part, int) else get_args(kind)[-1:]
+    )  # of a mapping, the type of the values
+    return [inner for argument in held for inner in _kinds(argument)]
+
+
+def _kinds(hint: object) -> list[object]:
+    """Return the types that a type hint allows."""
+    if get_origin(hint) is Annotated:
+        return _kinds(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return [inner for argument in get_args(hint) for inner in _kinds(argument)]
+    return [hint]

@@ -188,7 +188,7 @@ class TestBadInput:
             (["run", "hf:./nothing"], "no such folder"),
             (["run", "-p", "gender-ocupation"], "Did you mean 'gender-occupation'"),
             (["run", "-s", "biass"], "Did you mean 'bias'"),
-            (["run", "-b", "dtipe=float32"], "Did you mean 'dtype'?"),
+            (["run", "-b", "dtipe=float32"], "Did you mean 'dtype' or 'date'?"),
             (["run", "-b", "dtype=float31"], "key 'dtype'"),
             (["run", "-b", "dtype"], "expected KEY=VALUE"),
             (["run", "-b", "batch_tokens=many"], "key 'batch_tokens'"),

@@ -1,4 +1,4 @@
-"""`hf:FOLDER_OR_HUB_ID`: any causal language model saved in Hugging Face format."""
+"""`hf:FOLDER_OR_HUB_ID`, `hf:FILE.gguf`: any causal language model that transformers reads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HuggingFaceOptions(TorchOptions):
 
 
 def open_hf(rest: str, options: HuggingFaceOptions) -> Backend:
-    """Open a folder, or a hub id that is in the local cache."""
+    """Open a folder, a GGUF file, or a hub id that is in the local cache."""
     from gptaudit.causal_lm.loading import load_backend
 
     return load_backend(_folder(rest, options), options, trust_remote_code=options.trust_remote_code)
@@ -42,16 +42,11 @@ def _folder(rest: str, options: HuggingFaceOptions) -> Path:
 
 
 def _cached(hub_id: str, revision: str) -> Path:
-    """Return the cached folder of a hub id, found by its path: the lookup of huggingface_hub calls its server."""
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
+    from gptaudit.causal_lm.hub_cache import cached_folder
 
-    try:
-        found = try_to_load_from_cache(hub_id, "config.json", revision=revision)
-    except HFValidationError:
-        found = None
-    if isinstance(found, str):
-        return Path(found).parent
+    folder = cached_folder(hub_id, revision)
+    if folder is not None:
+        return folder
     msg = f"hf:{hub_id}: no such folder, and no model of that name in the local Hugging Face cache; "
     raise TargetError(f"{msg}to download it from the hub, add -b download=true")
 
@@ -74,6 +69,10 @@ def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
     """Register `hf:`."""
     register(
         BackendType(
-            "hf", "a model in Hugging Face format, run here", "FOLDER_OR_HUB_ID", HuggingFaceOptions, open_hf
+            "hf",
+            "a model in Hugging Face format or a GGUF file, run here",
+            "FOLDER_OR_HUB_ID",
+            HuggingFaceOptions,
+            open_hf,
         )
     )

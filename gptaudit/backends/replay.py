@@ -29,7 +29,6 @@ from gptaudit.records import (
     Request,
     conversation_problem,
 )
-from gptaudit.validation import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,6 +103,8 @@ def _prompt_and_completions(record: object, place: str) -> tuple[Prompt, list[st
 
 def _conversation(messages: object, place: str) -> Prompt:
     """Read the messages of a line, as chat APIs write them."""
+    from gptaudit.validation import validated
+
     found = validated(tuple[Message, ...], messages, where=f"{place}, messages", error=TargetError)
     if problem := conversation_problem(found):
         msg = f"{place}, messages: {problem}"

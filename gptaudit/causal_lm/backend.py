@@ -8,7 +8,6 @@ from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import torch
-from jinja2 import TemplateError
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.chat import Chat
@@ -70,6 +69,7 @@ class CausalLMBackend:
         batch_tokens: int,
         planted: tuple[PlantedFlaw, ...] = (),
         chat: Chat | None = None,
+        details: Mapping[str, str] | None = None,
     ) -> None:
         self.capabilities = CHAT_CAPABILITIES if chat else CAPABILITIES
         self.fingerprint = fingerprint
@@ -91,6 +91,8 @@ class CausalLMBackend:
             "context": self._window if self._window < sys.maxsize else None,
             "shared_prefixes": self._widest_tree > 0,
             "kept_keys": self._generator.keeps_keys,
+            **(details or {}),
+            **(chat.details if chat else {}),
         }
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
@@ -133,17 +135,22 @@ class CausalLMBackend:
         answers: dict[int, Completion | Failure] = {}
         draws: dict[Sampling, dict[int, Draw]] = {}
         for i, request in enumerate(requests):
-            prompt = self._prompt(request.prompt, request.sampling.max_new_tokens)
+            # A chat model may end its answer long before the limit; a text is always continued up to it.
+            prompt = self._prompt(request.prompt, 1 if self._chat else request.sampling.max_new_tokens)
             if isinstance(prompt, Failure):
                 answers[i] = prompt
             else:
                 noise_seed = int(request_key(request, seed)[:32], 16)
-                draw = Draw(prompt.ids, noise_seed, partial(watch, i) if watch else None)
+                room = self._window - len(prompt.ids)
+                draw = Draw(prompt.ids, noise_seed, partial(watch, i) if watch else None, room)
                 draws.setdefault(request.sampling, {})[i] = draw
         for sampling, group in draws.items():
             completions = self._generator.complete(list(group.values()), sampling)
-            answers.update(zip(group, completions, strict=True))
+            answers.update(zip(group, map(self._answer, completions), strict=True))
         return [answers[i] for i in range(len(requests))]
+
+    def _answer(self, drawn: Completion | Failure) -> Completion | Failure:
+        return self._chat.answer(drawn) if self._chat and isinstance(drawn, Completion) else drawn
 
     @_failing_as_backend_error
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
@@ -165,12 +172,10 @@ class CausalLMBackend:
 
     def _prompt(self, prompt: Prompt, room: int) -> EncodedPrompt | Failure:
         if self._chat is not None:
-            try:
-                encoded = self._encoder.rendered(self._chat.render(prompt))
-            except TemplateError as error:
-                return Failure(
-                    "template", f"the chat template cannot render the messages: {first_line(error)}"
-                )
+            rendered = self._chat.render(prompt)
+            if isinstance(rendered, Failure):
+                return rendered
+            encoded = self._encoder.rendered(rendered)
         elif isinstance(prompt, str):
             encoded = self._encoder.prompt(prompt)
         else:

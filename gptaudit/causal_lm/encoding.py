@@ -1,9 +1,11 @@
-"""Encoding of texts as tokens: the only place that decides about token boundaries and the start token."""
+"""Encoding of texts as tokens: the only place that decides about token boundaries and start tokens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from gptaudit.errors import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +21,10 @@ class EncodedPair:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """A prompt as token ids; the first `starts` of them were put before the text and are not part of it.
+    """A prompt as token ids; the first `starts` of them are start tokens.
 
-    `offsets` are the start and end of each of the text's tokens, in characters; None if the tokenizer does not report
-    them, as one written in Python.
+    `offsets` are the start and end of each of the others in the text, in characters; None if the tokenizer does not
+    report them, as one written in Python.
     """
 
     ids: tuple[int, ...]
@@ -33,17 +35,17 @@ class EncodedPrompt:
 class Encoder:
     """Encodes texts with one tokenizer.
 
-    The start token (BOS, or EOS if there is none) precedes a text that would otherwise have no context, and every text
-    if the tokenizer itself puts one there. Context and continuation are encoded together and split at the length of the
-    context alone, as in lm-evaluation-harness; spaces at the end of the context go to the continuation.
+    What the tokenizer itself puts before a text, such as BOS, is put before every text. Where it puts nothing, BOS (or
+    EOS if there is none) precedes a text that would otherwise have no context. A start token that the text begins with
+    is not put there twice. Context and continuation are encoded together and split at the length of the context alone,
+    as in lm-evaluation-harness; spaces at the end of the context go to the continuation.
     """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers' tokenizers share no typed base
         self._tokenizer = tokenizer
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        self.start: int | None = start
-        first = tokenizer("a")["input_ids"][:1]
-        self._always = start is not None and first == [start] and self._ids("a")[:1] != [start]
+        self._always = _put_before(tokenizer)
+        self._without_context = self._always or ([] if start is None else [start])
 
     def pair(self, context: str, continuation: str) -> EncodedPair | None:
         """Encode for scoring; None if the continuation has no token, or no token precedes it.
@@ -63,19 +65,23 @@ class Encoder:
         return [self._split(ids[a], len(ids[b])) for a, b in zip(both[::2], both[1::2], strict=True)]
 
     def _split(self, whole: list[int], split: int) -> EncodedPair | None:
-        before, after = self._started(whole[:split]), whole[split:]
-        if not split and after and after[0] == self.start:
-            after = after[1:]
+        starts = self._starts(whole[:split])
+        if split:
+            before, after = [*starts, *_text_after(starts, whole[:split])], whole[split:]
+        else:
+            before, after = starts, _text_after(starts, whole)
         return EncodedPair(tuple(before), tuple(after)) if before and after else None
 
     def prompt(self, text: str) -> EncodedPrompt | None:
         """Encode a prompt for generation or attribution; None if it has no token, not even a start token."""
         fast = bool(self._tokenizer.is_fast)
         encoded = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=fast)
-        ids = self._started(list(encoded["input_ids"]))
-        starts = len(ids) - len(encoded["input_ids"])
-        offsets = tuple((int(a), int(b)) for a, b in encoded["offset_mapping"]) if fast else None
-        return EncodedPrompt(tuple(ids), starts, offsets) if ids else None
+        ids = list(encoded["input_ids"])
+        starts = self._starts(ids)
+        own = _text_after(starts, ids)
+        places = encoded["offset_mapping"][len(ids) - len(own) :] if fast else None
+        offsets = None if places is None else tuple((int(a), int(b)) for a, b in places)
+        return EncodedPrompt((*starts, *own), len(starts), offsets) if starts or own else None
 
     def rendered(self, text: str) -> EncodedPrompt | None:
         """Encode a text that contains its special tokens, such as the output of a chat template."""
@@ -96,10 +102,27 @@ class Encoder:
         whole = self.decode([*prompt, *new])
         return whole[len(before) :] if whole.startswith(before) else self.decode(new)
 
-    def _started(self, ids: list[int]) -> list[int]:
-        if self.start is not None and (self._always or not ids):
-            return [self.start, *ids]
-        return ids
+    def _starts(self, ids: list[int]) -> list[int]:
+        """Return the start tokens of a text with these tokens."""
+        return self._always if ids else self._without_context
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
+
+
+def _put_before(tokenizer: Any) -> list[int]:  # noqa: ANN401
+    """Return the tokens that the tokenizer puts before every text: none, BOS, or several, as GLM's `[gMASK]<sop>`."""
+    whole, text = (list(tokenizer("a", add_special_tokens=added)["input_ids"]) for added in (True, False))
+    for place in range(len(whole) - len(text) + 1):
+        if whole[place : place + len(text)] == text:
+            return whole[:place]
+    msg = f"the tokenizer encodes 'a' as {text}, and as {whole} with its start tokens, in which that is not found; "
+    raise TargetError(f"{msg}give the model with its own tokenizer.json")
+
+
+def _text_after(starts: list[int], ids: list[int]) -> list[int]:
+    """Return the tokens of a text without the start tokens that the text itself begins with."""
+    written = 0
+    for start in starts:
+        written += ids[written : written + 1] == [start]
+    return ids[written:]

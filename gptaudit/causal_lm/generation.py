@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,11 +53,15 @@ If memory runs out, the text begins again and becomes the same."""
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A completion to draw: its prompt, and the 128-bit seed that alone determines its randomness."""
+    """A completion to draw: its prompt, and the 128-bit seed that alone determines its randomness.
+
+    `room` is how many tokens the model can read after the prompt.
+    """
 
     prompt: tuple[int, ...]
     noise_seed: int
     watch: Watch | None = None
+    room: int = sys.maxsize
 
 
 @dataclass(slots=True, eq=False)
@@ -183,7 +188,8 @@ class _Run:
         self._waiting = deque(prompts.items())
         self._prompts: deque[_Prompt] = deque()
         self._growing: list[_Row] = []
-        self._longest = max(map(len, prompts), default=0) + self._sampling.max_new_tokens
+        unfinished = (row.draw for row in self._all if row.finish is None)
+        self._longest = max((len(draw.prompt) + self._most(draw) for draw in unfinished), default=1)
         kept = KEPT * self._generator.budget.tokens
         self._places = max(1, min(most, len(self._all), kept // self._longest))
         self._rows = self._generator.rows(self._places, self._longest)
@@ -272,4 +278,7 @@ class _Run:
             likely = any(stop in text for stop in self._sampling.stop)
             if likely and self._generator.text(row, self._sampling.stop)[1]:
                 return "stop"
-        return "length" if len(row.tokens) == self._sampling.max_new_tokens else None
+        return "length" if len(row.tokens) == self._most(row.draw) else None
+
+    def _most(self, draw: Draw) -> int:
+        return min(self._sampling.max_new_tokens, draw.room)

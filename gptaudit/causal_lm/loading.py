@@ -1,14 +1,12 @@
-"""Loading of model folders in Hugging Face format, offline and without pickled weights."""
+"""Opening of models on this machine, offline and without pickled weights."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
@@ -16,143 +14,88 @@ from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.mixed_precision import MixedPrecisionCausalLMBackend
+from gptaudit.causal_lm.model_files import digest, find_model
 from gptaudit.causal_lm.options import TorchOptions
-from gptaudit.decoder.planted import PLANTED_FILE, read_planted
-from gptaudit.errors import TargetError, first_line
-from gptaudit.files import read_text
-
-COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
-"""Endings of names of buffers that old files contain although the model computes them."""
+from gptaudit.causal_lm.refusals import quantisation, refuse_unfit, refuse_without_rows
+from gptaudit.causal_lm.weights import load_model, load_tokenizer, loading_failed, weight_details
+from gptaudit.decoder.planted import read_planted
+from gptaudit.errors import TargetError
 
 
-def load_backend(folder: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
-    """Open a folder with config, safetensors weights and tokenizer; raise `TargetError` if it cannot be used."""
+def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
+    """Open a folder with config, safetensors weights and tokenizer, an adapter's folder, or a GGUF file.
+
+    Raises `TargetError` if it cannot be used.
+    """
+    _refuse_contradictions(options)
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    decoder.register()
+    files = find_model(path)
+    refuse_unfit(files, trust_remote_code=trust_remote_code)
+    quantised = bool(quantisation(files.config()))
+    if quantised and options.precision == "auto":
+        msg = f"{files.base}: precision=auto needs weights in float32, and these are quantised; leave precision out"
+        raise TargetError(msg)
+    try:
+        with files.lent() as folder:
+            tokenizer = load_tokenizer(files, folder, trust_remote_code=trust_remote_code)
+            chat = _chat(tokenizer, options)
+            model = load_model(files, folder, options, trust_remote_code=trust_remote_code)
+        refuse_without_rows(tokenizer, model, files.base)
+        if not quantised:
+            model = turn_weights(model if options.device_map else model.to(pick_device(options.device)))
+        model = freeze(gather_for_head(fuse_activations(model)))
+        _require_causal(model, path)
+        tokenizer.padding_side = "right"
+        kind = MixedPrecisionCausalLMBackend if options.precision == "auto" else CausalLMBackend
+        return kind(
+            model,
+            tokenizer,
+            fingerprint=digest({**files.base_files(), **files.adapter_files()}, _settings(options, chat)),
+            batch_tokens=options.batch_tokens,
+            planted=read_planted(path),
+            chat=chat,
+            details=weight_details(files),
+        )
+    except TargetError:
+        raise
+    except Exception as error:  # noqa: BLE001 - transformers raises errors of any type for a bad file
+        raise loading_failed(files, error) from None
+
+
+def _settings(options: TorchOptions, chat: Chat | None) -> str:
+    """Write what answers depend on beside the files."""
+    rough = " precision auto" if options.precision == "auto" else ""
+    return f"{options.dtype}{rough}" + (f" chat {chat.identity}" if chat else "")
+
+
+def _refuse_contradictions(options: TorchOptions) -> None:
     if options.device_map and options.device != "auto":
         msg = f"device={options.device} and device_map={options.device_map}: give one of them"
         raise TargetError(msg)
     if options.precision == "auto" and options.dtype != "float32":
         msg = f"precision=auto gives float32 results; leave dtype={options.dtype} out"
         raise TargetError(msg)
-    _require_files(folder)
-    _refuse_classifier(folder)
-    if not trust_remote_code:
-        _refuse_code(folder)
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    decoder.register()
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=trust_remote_code
-        )
-        chat = _chat(tokenizer, options)
-        model = _load_model(folder, options, trust_remote_code=trust_remote_code)
-        if not options.device_map:
-            model = model.to(pick_device(options.device))
-        model = freeze(gather_for_head(turn_weights(fuse_activations(model))))
-        _require_causal(model, folder)
-        tokenizer.padding_side = "right"
-        kind = MixedPrecisionCausalLMBackend if options.precision == "auto" else CausalLMBackend
-        return kind(
-            model,
-            tokenizer,
-            fingerprint=fingerprint(folder, options),
-            batch_tokens=options.batch_tokens,
-            planted=read_planted(folder),
-            chat=chat,
-        )
-    except TargetError:
-        raise
-    except Exception as error:  # noqa: BLE001 - transformers raises errors of any type for a bad file
-        cause = f"{type(error).__name__}: {first_line(error)}"
-        msg = f"{folder}: cannot be opened as a causal language model: {cause}"
-    raise TargetError(msg)
-
-
-def fingerprint(folder: Path, options: TorchOptions) -> str:
-    """Hash all files of a folder and its subfolders (shards, code), and the options that answers depend on.
-
-    `planted.json` is left out: it describes the model, and no answer depends on it.
-    """
-    rough = " precision auto" if options.precision == "auto" else ""
-    whole = hashlib.sha256(f"{options.dtype}{rough}".encode())
     if options.chat:
-        whole.update(f" chat {options.system}".encode())
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PLANTED_FILE)
-    for path in files:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"\n{path.relative_to(folder).as_posix()} {digest}".encode())
-    return f"sha256:{whole.hexdigest()}"
+        return
+    for name in ("system", "fold_system", "date", "template", "think_end"):
+        if getattr(options, name):
+            msg = f"{name}: needs the chat template; add chat=true, or leave {name} out"
+            raise TargetError(msg)
 
 
 def _chat(tokenizer: Any, options: TorchOptions) -> Chat | None:  # noqa: ANN401
-    if options.system and not options.chat:
-        msg = "system: a system message needs the chat template; add chat=true"
-        raise TargetError(msg)
-    return Chat(tokenizer, options.system) if options.chat else None
-
-
-def _require_files(folder: Path) -> None:
-    if not folder.is_dir():
-        msg = f"{folder}: no such folder; expected one with config.json, *.safetensors and a tokenizer"
-        raise TargetError(msg)
-    if not (folder / "config.json").is_file():
-        msg = f"{folder}: not a model folder: config.json is missing; save the model with `save_pretrained(FOLDER)`"
-        raise TargetError(msg)
-    if not list(folder.rglob("*.safetensors")):
-        pickled = [p.name for suffix in ("bin", "pt", "pth", "ckpt") for p in folder.glob(f"*.{suffix}")]
-        found = (
-            f"only pickled weights ({', '.join(pickled)}), which could run code when read"
-            if pickled
-            else "none"
-        )
-        msg = f"{folder}: expected weights in *.safetensors, found {found}; save the model again with `save_pretrained`"
-        raise TargetError(msg)
-    if not any(
-        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-    ):
-        msg = f"{folder}: the tokenizer is missing (tokenizer.json); save it beside the model with `save_pretrained`"
-        raise TargetError(msg)
-
-
-def _refuse_classifier(folder: Path) -> None:
-    """Refuse a classifier; loading it would only fail on weights that do not fit."""
-    if 'ForSequenceClassification"' in read_text(folder / "config.json", error=TargetError):
-        msg = f"{folder}: holds a classifier, which generates no text; give the language model it was trained from"
-        raise TargetError(msg)
-
-
-def _refuse_code(folder: Path) -> None:
-    """Refuse a model with its own code; the message of transformers would be several lines long."""
-    if '"auto_map"' in read_text(folder / "config.json", error=TargetError):
-        msg = f"{folder}: the model comes with Python code; if you trust it, add -b trust_remote_code=true"
-        raise TargetError(msg)
-
-
-def _load_model(folder: Path, options: TorchOptions, *, trust_remote_code: bool) -> Any:  # noqa: ANN401
-    loader: Any = AutoModelForCausalLM
-    model, info = loader.from_pretrained(
-        folder,
-        dtype=getattr(torch, options.dtype),
-        device_map=options.device_map or None,
-        local_files_only=True,
-        use_safetensors=True,
-        trust_remote_code=trust_remote_code,
-        output_loading_info=True,
+    if not options.chat:
+        return None
+    return Chat(
+        tokenizer,
+        options.system,
+        fold_system=options.fold_system,
+        date=options.date,
+        template=options.template,
+        think_end=options.think_end,
     )
-    # transformers fills missing weights with random numbers and drops those that the config does not expect; an audit
-    # of either would be worthless.
-    misfits = {
-        "missing": info["missing_keys"],
-        "of another shape": info["mismatched_keys"],
-        "unexpected": [key for key in info["unexpected_keys"] if not key.endswith(COMPUTED)],
-    }
-    for what, keys in misfits.items():
-        if keys:
-            first = min(str(key) for key in keys)
-            msg = f"{folder}: the weights do not fit config.json: {len(keys)} are {what}, such as {first}"
-            raise TargetError(msg)
-    return model
 
 
 def fuse_activations(model: Any) -> Any:  # noqa: ANN401

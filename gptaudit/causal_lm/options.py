@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +23,13 @@ class TorchOptions:
     """Give each prompt as a user's message in the tokenizer's chat template; log-likelihoods are then unavailable."""
     system: str = ""
     """With chat: the system message."""
+    fold_system: bool = False
+    """With chat: put the system message before the user's first one, for templates that refuse system messages."""
+    date: str = ""
+    """With chat: the day, as 2026-11-28, for templates that print today's date; 2026-01-01 if none is given."""
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """With chat: variables of the chat template, as template.enable_thinking=false; values are JSON or text."""
+    think_end: str = ""
+    """With chat: the tag that ends the model's thought, where it is not a known one; none if all text is answer."""
     batch_tokens: int = 1024
     """Tokens in a batch; larger batches need more memory."""

@@ -27,6 +27,9 @@ def _from_plugins(known: Callable[[Plugins], Iterable[str]]) -> Callable[..., li
 
 probes = _from_plugins(lambda plugins: plugins.probes)
 suites = _from_plugins(lambda plugins: {probe.suite for probe in plugins.probes.values()})
+probes_and_suites = _from_plugins(
+    lambda plugins: {name for probe in plugins.probes.values() for name in (probe.id, probe.suite)}
+)
 reports = _from_plugins(lambda plugins: plugins.reporters)
 engines = _from_plugins(lambda plugins: plugins.engines)
 scorers = _from_plugins(

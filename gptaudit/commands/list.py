@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gptaudit.markers import hookimpl
 from gptaudit.probe import needs_in_words
+from gptaudit.protocols.options import option_names
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -88,7 +89,8 @@ def _engines(plugins: Plugins) -> list[dict[str, Any]]:
 
 
 def _options(options: type[Any]) -> str:
-    return ", ".join(f"{field.name}={field.default}" for field in fields(options)) or "none"
+    names = zip(option_names(options), fields(options), strict=True)
+    return ", ".join(f"{n}={'' if f.default is MISSING else f.default}" for n, f in names) or "none"
 
 
 def _scorers(plugins: Plugins) -> list[dict[str, Any]]:

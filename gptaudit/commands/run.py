@@ -44,6 +44,14 @@ if TYPE_CHECKING:
     shell_complete=_complete.probes,
     help="Run a probe. [default: all; with --data also those of public data sets, which may take days]",
 )
+@click.option(
+    "--except",
+    "excluded",
+    multiple=True,
+    metavar="PROBE|SUITE",
+    shell_complete=_complete.probes_and_suites,
+    help="Leave out a probe, or the probes of a suite.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
 @click.option(
@@ -120,8 +128,8 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     The default TARGET is decoder:reference. The same -o DIR resumes an unfinished audit.
 
     All of this can be set in a gptaudit.toml, which `gptaudit init` writes. Flags override the environment, which
-    overrides the file: -s or -p replaces the suites and probes of the file, --report its reports; -b and --scorer
-    replace single keys.
+    overrides the file: -s or -p replaces the suites, probes and excluded of the file, --except its excluded, --report
+    its reports; -b and --scorer replace single keys.
     """
     from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
@@ -178,9 +186,9 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
 
 
 def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
-    """Drop the file's suites and probes if -s or -p is given, since the two select probes together."""
-    sources = {name: context.get_parameter_source(name) for name in ("suites", "probes")}
-    if ParameterSource.COMMANDLINE not in sources.values():
+    """Drop the file's choice of probes if -s or -p is given, since its three lists choose together."""
+    sources = {name: context.get_parameter_source(name) for name in ("suites", "probes", "excluded")}
+    if ParameterSource.COMMANDLINE not in (sources["suites"], sources["probes"]):
         return {}
     return {name: () for name, source in sources.items() if source is ParameterSource.DEFAULT_MAP}
 

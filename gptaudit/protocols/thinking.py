@@ -76,6 +76,15 @@ def split_thought(text: str, end: str = "") -> tuple[str, str | None]:
     return thought, answer.lstrip() if thoughts else answer
 
 
+def opened_thought(prompt: str, end: str = "") -> str:
+    """Return the tag at the end of a rendered prompt that opens the model's thought; empty if there is none.
+
+    opened_thought("<|assistant|><think>") == "<think>"
+    """
+    tags = () if end == NO_TAGS else [_opening(end)] if end else TAGS
+    return next((tag for tag in tags if tag and prompt.rstrip().endswith(tag)), "")
+
+
 def _opening(end: str) -> str:
     """Return what opens a thought with this end tag; empty if unknown."""
     known = (opening for opening, ending in TAGS.items() if ending == end)

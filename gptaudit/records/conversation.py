@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -12,6 +12,8 @@ Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid"}
 
     role: Role
     content: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ KEY_VARIABLE = "OPENAI_API_KEY"
 
 SHORTEST_SECRET = 4
 """Characters; shorter strings occur in many texts and are not redacted."""
+SHORTEST_HEADER = 6
+"""The same for headers of `-b header.NAME`, which need not be secrets: answers contain words such as `true`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Address:
     """Without a slash at its end, user name or password."""
     authorization: str = field(default="", repr=False)
     """Value of the Authorization header; empty for none."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further headers, which replace others of the same name."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Strings that no message may show, unescaped and as JSON may escape them."""
 
@@ -52,8 +57,8 @@ class Address:
         return value
 
 
-def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Address:
-    """Return the address from the options and the environment; raise `TargetError` if it is missing or invalid."""
+def find_addresses(options: RemoteOptions, environment: Mapping[str, str]) -> list[Address]:
+    """Return the addresses from the options and the environment; raise `TargetError` if one is missing or invalid."""
     given = options.base_url or environment.get(URL_VARIABLE, "")
     where = "-b base_url" if options.base_url else URL_VARIABLE
     if not given:
@@ -62,6 +67,15 @@ def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Addr
             "http://127.0.0.1:8000/v1 for a local server, or https://api.openai.com/v1"
         )
         raise TargetError(msg)
+    addresses = [_find_address(url, where, options, environment) for url in given.split(",")]
+    urls = [address.url for address in addresses]
+    if twice := next((url for url in urls if urls.count(url) > 1), None):
+        msg = f"{where}: expected different servers, found {twice} twice"
+        raise TargetError(msg)
+    return addresses
+
+
+def _find_address(given: str, where: str, options: RemoteOptions, environment: Mapping[str, str]) -> Address:
     url, split = _url(given, where)
     login = (unquote(split.username or ""), unquote(split.password or ""))
     if any(login) and options.base_url:
@@ -73,14 +87,20 @@ def find_address(options: RemoteOptions, environment: Mapping[str, str]) -> Addr
         raise TargetError(msg)
     if any(login):
         basic = b64encode(":".join(login).encode()).decode()
-        return _address(url, f"Basic {basic}", (basic, login[1], split.password or ""))
-    return _address(url, f"Bearer {key}" if key else "", (key,))
+        return _address(url, f"Basic {basic}", options.header, (basic, login[1], split.password or ""))
+    return _address(url, f"Bearer {key}" if key else "", options.header, (key,))
 
 
-def _address(url: str, authorization: str, secrets: tuple[str, ...]) -> Address:
+def _address(url: str, authorization: str, headers: Mapping[str, str], secrets: tuple[str, ...]) -> Address:
     long = [secret for secret in secrets if len(secret) >= SHORTEST_SECRET]
+    long += [part for value in headers.values() for part in _parts(value) if len(part) >= SHORTEST_HEADER]
     escaped = [form for s in long for form in (s, json.dumps(s)[1:-1], s.replace("/", "\\/"))]
-    return Address(url, authorization, tuple(dict.fromkeys(escaped)))
+    return Address(url, authorization, headers, tuple(sorted(set(escaped), key=len, reverse=True)))
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    """Return a header's value and its words: a server may repeat only `abc` of `Bearer abc` or `session=abc`."""
+    return (value, *re.split(r"[\s;,=]+", value))
 
 
 def _url(given: str, where: str) -> tuple[str, SplitResult]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,8 +22,9 @@ from gptaudit.records import (
     ScoreRequest,
     request_text,
 )
-from gptaudit.remote.address import Address, find_address
-from gptaudit.remote.asking import Attempts, Pump
+from gptaudit.remote.address import Address, find_addresses
+from gptaudit.remote.agreement import common_abilities
+from gptaudit.remote.asking import Attempts, Pump, Server
 from gptaudit.remote.background import Background
 from gptaudit.remote.http import Client
 from gptaudit.remote.likelihood import likelihood_body, read_likelihood
@@ -40,31 +43,37 @@ CHARACTERS_A_TOKEN = 4
 
 def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
     """Probe the abilities of the server and return the backend; raise `TargetError` if it cannot be used."""
-    address = find_address(options, os.environ)
+    addresses = find_addresses(options, os.environ)
     pacing = Pacing(options.requests_per_minute, options.tokens_per_minute)
 
-    async def probe() -> Abilities:
+    async def probe(address: Address) -> Abilities:
         async with Client(address, options, pacing) as client:
             return await Prober(client, address, model, options).run()
 
+    async def probe_all() -> list[Abilities]:
+        return await asyncio.gather(*map(probe, addresses))
+
     with Background() as background:
-        abilities = background.run(probe())
-    if abilities.findings["system_prompt"] == "ignored":
-        msg = f"{address.url}: the system prompt of -b system has no effect; leave it out, or ask with -b api=chat"
-        raise TargetError(msg)
-    return OpenAIBackend(address, options, pacing, abilities)
+        found = dict(zip((a.url for a in addresses), background.run(probe_all()), strict=True))
+    for url, abilities in found.items():
+        if abilities.findings["system_prompt"] == "ignored":
+            msg = (
+                f"{url}: the system prompt of -b system has no effect; leave it out, or ask with -b api=chat"
+            )
+            raise TargetError(msg)
+    return OpenAIBackend(addresses, options, pacing, common_abilities(found))
 
 
 class OpenAIBackend(TextBackend):
-    """Sends requests to a server concurrently; opened by `open_backend`.
+    """Sends requests to one or several servers concurrently; opened by `open_backend`.
 
     One request per sample, each with its own seed, so that a sample does not depend on the others.
     """
 
     def __init__(
-        self, address: Address, options: RemoteOptions, pacing: Pacing, abilities: Abilities
+        self, addresses: Sequence[Address], options: RemoteOptions, pacing: Pacing, abilities: Abilities
     ) -> None:
-        self._address = address
+        self._addresses = addresses
         self._options = options
         self._pacing = pacing
         self._manner = abilities.manner
@@ -72,12 +81,16 @@ class OpenAIBackend(TextBackend):
         chat = {"chat"} if abilities.manner.api == "chat" else set()
         self.capabilities = frozenset({"generate"} | chat | ({"score"} if abilities.scores else set()))
         self.samples_as_asked = "temperature" in abilities.heeded
-        self.details = {"base_url": address.url, **abilities.findings}
+        urls = [address.url for address in addresses]
+        self.details = {"base_url": ", ".join(urls), **abilities.findings}
         identity = [
-            address.url,
+            sorted(urls),
             self._manner.model,
             self._manner.api,
             options.system,
+            options.fold_system,
+            options.think_end,
+            options.body,
             options.bos,
             dict(abilities.server),
             abilities.findings["answered_as"],
@@ -98,11 +111,12 @@ class OpenAIBackend(TextBackend):
         `requests` is read in the caller's thread, each request when it can be sent.
         """
         waiting = iter(requests)
-        attempts = Attempts(self._address.url, self._options)
-        client = Client(self._address, self._options, self._pacing)
-        with Background() as background, background.entered(client):
-            answer = partial(self._answer, client, attempts, seed)
-            pump = Pump(answer, attempts.level, background)
+        servers = [Server(address, self._options, self._pacing) for address in self._addresses]
+        attempts = Attempts(servers, self._options)
+        with Background() as background, ExitStack() as connections:
+            for server in servers:
+                connections.enter_context(background.entered(server.client))
+            pump = Pump(partial(self._answer, attempts, seed), attempts, background)
             while pump.fill(waiting):
                 yield from pump.answered()
 
@@ -110,7 +124,7 @@ class OpenAIBackend(TextBackend):
         answers = dict(self.stream(dict.fromkeys(requests), seed=seed))
         return [answers[request] for request in requests]
 
-    async def _answer(self, client: Client, attempts: Attempts, seed: int, request: Request) -> Answer:
+    async def _answer(self, attempts: Attempts, seed: int, request: Request) -> Answer:
         read: Callable[[Any], Answer]
         match request:
             case GenerateRequest():
@@ -118,7 +132,8 @@ class OpenAIBackend(TextBackend):
                     return lacking
                 path, most = PATHS[self._manner.api], request.sampling.max_new_tokens
                 body = self._manner.body(request.prompt, request.sampling, sample_seed(request, seed))
-                read = partial(read_completion, self._manner.api, stop=request.sampling.stop)
+                stop, think_end = request.sampling.stop, self._options.think_end
+                read = partial(read_completion, self._manner.api, stop=stop, think_end=think_end)
             case ScoreRequest():
                 path, most, start = PATHS["completions"], 1, self._options.bos
                 body = likelihood_body(self._manner.model, request, start)
@@ -127,7 +142,7 @@ class OpenAIBackend(TextBackend):
                 raise AssertionError(request)
         tokens = len(request_text(request)) / CHARACTERS_A_TOKEN + most
 
-        async def call() -> Answer:
+        async def call(client: Client) -> Answer:
             reply = await client.post(path, body, tokens)
             found = self._other_model(reply) or read(reply)
             self._pacing.correct(_used(found, tokens) - tokens)

@@ -11,8 +11,9 @@ REASONS: Final[Mapping[str, str]] = {
     "timeout": "no complete answer within read_timeout",
     "connection": "the connection failed, or was closed before the answer",
     "truncated-body": "the connection was closed in the middle of the answer",
-    "rate-limited": "status 429",
-    "server-error": "status 5xx, 408, 409 or 425",
+    "rate-limited": "status 429, or an error with status 200 that says so",
+    "server-error": "status 5xx, 408, 409 or 425, or an error with status 200 that says so",
+    "error-in-answer": "an error with status 200 that neither names a status nor calls itself temporary",
     "too-large": "the answer is longer than 4 MiB; the rest was not read",
     "invalid-utf8": "the answer is not UTF-8",
     "not-json": "the answer is not JSON",
@@ -20,7 +21,7 @@ REASONS: Final[Mapping[str, str]] = {
     "refused-by-server": "another status 4xx: the server refuses this request",
     "context-overflow": "the server says that the prompt is longer than the model's context",
     "content-filter": "the server's filter withheld the prompt or the answer",
-    "refusal": "the server returned a refusal instead of an answer",
+    "unfinished-thought": "the text ended before the model's thought did",
     "other-model": "the answer names another model than the first answers did",
     "unsupported-sampling": "the request sets top_k or top_p, which the server does not apply",
     "no-start-token": "the likelihood of a text without context needs the model's start token",
@@ -38,6 +39,9 @@ SHOWN = 200
 _OVERFLOW = re.compile(
     r"context.{0,10}(length|size|window)|too many tokens|prompt is too long", re.IGNORECASE
 )
+_RATE = re.compile(r"rate.?limit|too.?many.?requests", re.IGNORECASE)
+_TEMPORARY = re.compile(r"overload|unavailable|server.?error|internal|time.?out", re.IGNORECASE)
+_STATUS = re.compile(r"[45]\d\d(?!\S)")
 
 
 @dataclass(eq=False)
@@ -84,8 +88,25 @@ def of_status(status: int, said: str, *, code: str, parameter: str, wait: float 
         return RequestFault("rate-limited", message, status, wait)
     if status >= 500 or status in {408, 409, 425}:
         return RequestFault("server-error", message, status, wait)
+    reason = _about_the_request(said, code) or "refused-by-server"
+    return RequestFault(reason, message, status, parameter=parameter)
+
+
+def of_error(said: str, *, code: str, parameter: str, wait: float | None) -> RequestFault:
+    """Return the fault of an error that came with status 200: that of the status in `code`, if it names one."""
+    if named := _STATUS.match(code):
+        return of_status(int(named.group()), said, code=code, parameter=parameter, wait=wait)
+    message = "an error with status 200" + (f": {said[:SHOWN]}" if said else "")
+    reason = _about_the_request(said, code) or "error-in-answer"
+    if _RATE.search(code):
+        reason = "rate-limited"
+    elif _TEMPORARY.search(code):
+        reason = "server-error"
+    return RequestFault(reason, message, wait=wait, parameter=parameter)
+
+
+def _about_the_request(said: str, code: str) -> str | None:
+    """Return the reason for an error that the text of the request causes, or None."""
     if "content_filter" in code:
-        return RequestFault("content-filter", message, status)
-    if "context" in code or _OVERFLOW.search(said):
-        return RequestFault("context-overflow", message, status)
-    return RequestFault("refused-by-server", message, status, parameter=parameter)
+        return "content-filter"
+    return "context-overflow" if "context" in code or _OVERFLOW.search(said) else None

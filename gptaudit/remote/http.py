@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from gptaudit.errors import first_line
-from gptaudit.remote.faults import NotHttpError, RequestFault, UnreachableError, of_status
+from gptaudit.remote.faults import NotHttpError, RequestFault, UnreachableError, of_error, of_status
 
 if TYPE_CHECKING:
     from gptaudit.remote.address import Address
@@ -42,13 +42,16 @@ class Client:
     async def __aenter__(self) -> Self:
         """Open the session; connections are opened when needed."""
         options = self._options
+        given = self._address.headers
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self._address.authorization:
             headers["Authorization"] = self._address.authorization
+        replaced = {name.lower() for name in given}
+        headers = {name: value for name, value in headers.items() if name.lower() not in replaced}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE),
             timeout=aiohttp.ClientTimeout(total=options.read_timeout, sock_connect=options.connect_timeout),
-            headers=headers,
+            headers={**headers, **given},
             trust_env=options.trust_env,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -64,7 +67,7 @@ class Client:
 
     async def post(self, path: str, body: Mapping[str, Any], tokens: float) -> Any:  # noqa: ANN401 - JSON
         """Return the answer to `body` as JSON, or raise `RequestFault`; `tokens` is an estimate for the rate limit."""
-        return await self._call("POST", path, body, tokens)
+        return await self._call("POST", path, {**self._options.body, **body}, tokens)
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, tokens: float) -> Any:  # noqa: ANN401
         await self._pacing.take(tokens)
@@ -106,21 +109,31 @@ class Client:
     def _decoded(self, response: aiohttp.ClientResponse, raw: bytes) -> Any:  # noqa: ANN401
         text = self._address.redact(raw.decode("utf-8", "replace"))
         if not 200 <= response.status < 300:
-            said, code, parameter = (self._address.redact(words) for words in _error_words(text))
-            target = self._address.redact(_without_secrets(response.headers.get("Location", "")))
-            words = f"redirects to {target}" if 300 <= response.status < 400 else said
-            wait = _retry_after(response.headers.get("Retry-After", ""))
-            raise of_status(response.status, words, code=code, parameter=parameter, wait=wait)
+            raise self._fault(response, _error_words(text))
         if response.content_type == "text/html":
             raise NotHttpError("not-json", "expected JSON, found an HTML page")
         try:
-            return self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
+            body = self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
         except UnicodeDecodeError as error:
             msg = f"expected UTF-8, found byte {raw[error.start]:#04x} at offset {error.start} of the answer"
             raise RequestFault("invalid-utf8", msg) from None
         except (ValueError, RecursionError) as error:
             msg = f"expected JSON, found {text[:60]!r}: {first_line(error)}"
             raise RequestFault("not-json", msg) from None
+        if found := _error_in(body):
+            raise self._fault(response, _words_of(found))
+        return body
+
+    def _fault(self, response: aiohttp.ClientResponse, words: tuple[str, str, str]) -> RequestFault:
+        """Return the fault of an error that came with any status, 200 included."""
+        said, code, parameter = (self._address.redact(word) for word in words)
+        wait = _retry_after(response.headers.get("Retry-After", ""))
+        if 200 <= response.status < 300:
+            return of_error(said, code=code, parameter=parameter, wait=wait)
+        if 300 <= response.status < 400:
+            target = self._address.redact(_without_secrets(response.headers.get("Location", "")))
+            said = f"redirects to {target}"
+        return of_status(response.status, said, code=code, parameter=parameter, wait=wait)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -144,18 +157,32 @@ def _refuse(number: str) -> NoReturn:
     raise ValueError(msg)
 
 
+def _error_in(body: object) -> object:
+    """Return the error that stands in the place of an answer, or of one of its choices; None if there is none."""
+    if not isinstance(body, dict):
+        return None
+    choices = body.get("choices")
+    if not choices:
+        return body.get("error")
+    found = (choice.get("error") for choice in choices if isinstance(choice, dict))
+    return next(filter(None, found), None) if isinstance(choices, list) else None
+
+
 def _error_words(text: str) -> tuple[str, str, str]:
-    """Return the message, code and parameter of an error, in any of the forms that servers use."""
+    """Return the message, code and parameter of an error's body, in any of the forms that servers use."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return " ".join(text.split()), "", ""
-    if isinstance(found, dict):
-        found = found.get("error") or found
-    if not isinstance(found, dict):
-        return str(found), "", ""
-    said = found.get("message") or found.get("detail") or ""
-    return str(said), f"{found.get('code')} {found.get('type')}", str(found.get("param") or "")
+    return _words_of((found.get("error") or found) if isinstance(found, dict) else found)
+
+
+def _words_of(error: object) -> tuple[str, str, str]:
+    """Return the message, code and parameter of an error."""
+    if not isinstance(error, dict):
+        return str(error), "", ""
+    said = error.get("message") or error.get("detail") or ""
+    return str(said), f"{error.get('code')} {error.get('type')}", str(error.get("param") or "")
 
 
 def _without_secrets(url: str) -> str:

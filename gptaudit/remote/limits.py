@@ -92,6 +92,11 @@ class Breaker:
         self._asked_wait = 0.0
         self._reasons: Counter[str] = Counter()
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._reasons.total() > 0
+
     def failed(self, fault: RequestFault, wait: float) -> None:
         """Count a failed attempt; raise `BackendLostError` if there were too many for too long.
 

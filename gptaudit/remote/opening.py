@@ -28,7 +28,7 @@ def opening_error(
         case NotHttpError():
             said = f"expected OpenAI's protocol: {fault}. base_url usually ends in /v1"
         case RequestFault(status=401 | 403):
-            what = "the key" if address.authorization else "to answer without a key"
+            what = "the key" if address.authorization or address.headers else "to answer without a key"
             said = f"the server refuses {what}: {fault}. Set OPENAI_API_KEY, or give a file: -b api_key_file=FILE"
         case RequestFault(status=int(status)) if 300 <= status < 400:
             said = f"{fault}. Give the final address as -b base_url"
@@ -47,3 +47,11 @@ def opening_error(
         case _:
             said = f"expected an answer to a first request, got {fault.reason}: {fault}"
     return error(f"{address.url}: {said}")
+
+
+def system_error(fault: RequestFault, address: Address) -> TargetError:
+    """Return the error for a server that refuses the system message of `-b system`."""
+    return TargetError(
+        f"{address.url}: the server takes no system message: {fault}. Leave system out, or give "
+        "-b fold_system=true to put its text before that of the user's message"
+    )

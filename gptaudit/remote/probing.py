@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from gptaudit.records import Failure, Sampling, ScoreRequest
 from gptaudit.remote.faults import NotHttpError, RequestFault
 from gptaudit.remote.likelihood import likelihood_body, prompt_tokens, read_likelihood
-from gptaudit.remote.opening import opening_error
+from gptaudit.remote.opening import opening_error, system_error
 from gptaudit.remote.persistence import persist
 from gptaudit.remote.sampling_checks import SampledTexts, entry_of, ids_of
 from gptaudit.remote.wire import PATHS, Api, Manner, Reply, choice_text, read_reply, used
@@ -33,6 +34,12 @@ ABOUT_TOKENS: Final = 24
 ODD: Final = frozenset({"invalid-utf8", "not-json", "wrong-schema", "too-large"})
 """Faults that an audit counts as failures; here they are retried, since a finding must not depend on one."""
 
+REFUSED: Final = frozenset({"refused-by-server", "error-in-answer"})
+_SYSTEM: Final = re.compile(r"system.{0,3}(role|message|prompt|instruction)", re.IGNORECASE)
+"""What servers say that refuse a system message with another status than 4xx."""
+
+FOLDED: Final = "folded into the user's turn"
+
 OPTIONAL_RETRIES = 2
 OPTIONAL_BACKOFF = 0.1
 """Optional abilities are retried less: usually the server lacks them, and is not failing."""
@@ -44,6 +51,8 @@ class Abilities:
 
     manner: Manner
     scores: bool
+    greedy: str
+    """The completion of `PROMPT` at temperature 0."""
     heeded: frozenset[str] = frozenset()
     """Sampling fields that the server was seen to apply."""
     server: Mapping[str, Any] = field(default_factory=dict)
@@ -66,19 +75,18 @@ class Prober:
         begun = time.monotonic()
         first: Api = "completions" if self._options.api == "completions" else "chat"
         listed, found, scored = await asyncio.gather(
-            self._optionally(lambda: self._client.get("/models")), self._greedy(first), self._scored()
+            self._optionally(lambda: self._client.get("/models")),
+            self._greedy(self._manner(first)),
+            self._scored(),
         )
         chat = "not asked" if first == "completions" else _yes_or_why(found)
-        if (
-            isinstance(found, RequestFault)
-            and self._options.api == "auto"
-            and found.status not in {None, 401, 403}
-        ):
-            found = await self._greedy("completions")
+        if isinstance(found, RequestFault) and first == "chat":
+            found = await self._without_chat(found)
         if isinstance(found, RequestFault):
             raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
         manner, reply = found
-        sampling = await self._sampling(manner, choice_text(reply.choices[0]))
+        greedy = choice_text(reply.choices[0])
+        sampling = await self._sampling(manner, greedy)
         entry = entry_of(listed, self._model)
         findings = {
             "api": manner.api,
@@ -86,6 +94,7 @@ class Prober:
             "log_probabilities": _yes_or_why(scored),
             "likelihood_without_context": scored if isinstance(scored, str) else "no",
             "system_prompt": await self._system_prompt(manner, reply),
+            **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
             **sampling,
             "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
             "answered_as": reply.model if isinstance(reply.model, str) else None,
@@ -94,11 +103,31 @@ class Prober:
         refused = {name for name, finding in sampling.items() if finding == "refused"}
         manner = replace(manner, refused=manner.refused | refused)
         heeded = frozenset(name for name, finding in sampling.items() if finding == "heeded")
-        return Abilities(manner, not isinstance(scored, RequestFault), heeded, entry, findings)
+        scores = not isinstance(scored, RequestFault)
+        return Abilities(manner, scores, greedy, heeded, entry, findings)
 
-    async def _greedy(self, api: Api) -> tuple[Manner, Reply] | RequestFault:
+    async def _without_chat(self, fault: RequestFault) -> tuple[Manner, Reply] | RequestFault:
+        """Ask for the completion of a text instead; raise `TargetError` if chats fail by their system message only."""
+        if await self._takes_no_system_message(fault):
+            raise system_error(fault, self._address)
+        if self._options.api == "auto" and fault.status not in {None, 401, 403}:
+            return await self._greedy(self._manner("completions"))
+        return fault
+
+    def _manner(self, api: Api) -> Manner:
+        return Manner(self._model, api, self._options.system, fold_system=self._options.fold_system)
+
+    async def _takes_no_system_message(self, fault: RequestFault) -> bool:
+        """Return whether a fault of a chat is due to its system message: without it, the server answers."""
+        if not self._options.system or self._options.fold_system:
+            return False
+        if fault.reason not in REFUSED and not _SYSTEM.search(fault.message):
+            return False
+        without = await self._greedy(replace(self._manner("chat"), system_prompt=""))
+        return not isinstance(without, RequestFault)
+
+    async def _greedy(self, manner: Manner) -> tuple[Manner, Reply] | RequestFault:
         """Ask for a greedy completion, leaving out, one by one, the fields that the server refuses."""
-        manner = Manner(self._model, api, self._options.system)
         while True:
             asked = partial(self._complete, manner, GREEDY, 1)
             try:

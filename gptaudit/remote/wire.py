@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from gptaudit.evidence.plan import request_key
+from gptaudit.protocols.thinking import without_thought
 from gptaudit.records import Completion, Failure, GenerateRequest, Prompt, Sampling, messages_of
-from gptaudit.remote.faults import SHOWN, RequestFault
+from gptaudit.remote.faults import RequestFault
+from gptaudit.text import is_blank
 
 T = TypeVar("T")
 
@@ -33,6 +35,13 @@ class Message:
 
     content: str | None = None
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def thought(self) -> str:
+        """The thought that the server separated from the content; servers use either field."""
+        return next((t for t in (self.reasoning_content, self.reasoning) if t and isinstance(t, str)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,11 @@ class TextChoice:
     text: str
     finish_reason: str | None = None
     logprobs: Any = None
+
+    @property
+    def message(self) -> Message:
+        """The text as a chat choice has it."""
+        return Message(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +121,33 @@ def read_reply(api: Api, body: object, *, most: int = 1) -> Reply:
 
 
 def choice_text(choice: ChatChoice | TextChoice) -> str:
-    """Return the text of a choice."""
-    return choice.text if isinstance(choice, TextChoice) else choice.message.content or ""
+    """Return all that the model wrote: its thought, and its answer."""
+    return choice.message.thought + (choice.message.content or "")
 
 
-def read_completion(api: Api, body: object, stop: tuple[str, ...]) -> Completion | Failure:
-    """Return the single completion of a body, cut before the first stop string."""
+def read_completion(api: Api, body: object, stop: tuple[str, ...], think_end: str) -> Completion | Failure:
+    """Return the single completion of a body: its answer cut before the first stop string, and its thought."""
     reply = read_reply(api, body)
     choice = reply.choices[0]
-    if choice.finish_reason == "content_filter":
-        return Failure("content-filter", "the server's filter withheld the answer")
-    if isinstance(choice, ChatChoice) and choice.message.refusal:
-        return Failure("refusal", choice.message.refusal[:SHOWN])
-    whole = choice_text(choice)
-    text = cut(whole, stop)
-    finish: Literal["stop", "length", "unknown"] = "unknown"
-    if choice.finish_reason == "stop" or text != whole:
-        finish = "stop"
-    elif choice.finish_reason == "length":
-        finish = "length"
-    return Completion(
-        text, finish, used(reply.usage, "completion_tokens"), used(reply.usage, "prompt_tokens")
+    message, filtered = choice.message, choice.finish_reason == "content_filter"
+    written = Completion(
+        message.refusal or message.content or "",
+        _finish(choice.finish_reason),
+        used(reply.usage, "completion_tokens"),
+        used(reply.usage, "prompt_tokens"),
+        thought=message.thought,
+        refused=filtered or bool(message.refusal),
     )
+    found = without_thought(written, think_end)
+    if filtered and (isinstance(found, Failure) or is_blank(found.text)):
+        return Failure("content-filter", "the server's filter withheld the answer")
+    if isinstance(found, Failure) or (text := cut(found.text, stop)) == found.text:
+        return found
+    return replace(found, text=text, finish="stop")
+
+
+def _finish(reason: str | None) -> Literal["stop", "length", "unknown"]:
+    return "stop" if reason == "stop" else "length" if reason == "length" else "unknown"
 
 
 def cut(text: str, stop: tuple[str, ...]) -> str:
@@ -159,6 +178,8 @@ class Manner:
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     refused: frozenset[str] = frozenset()
     """Fields that the server refuses."""
+    fold_system: bool = False
+    """Whether system messages are put before the text of the first user's message."""
 
     def body(self, prompt: Prompt, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
         """Return the body of a request, without refused fields and those that have no effect."""
@@ -191,7 +212,19 @@ class Manner:
     def _prompt(self, prompt: Prompt) -> dict[str, Any]:
         if self.api == "completions":
             return {"prompt": prompt}
-        return {"messages": [asdict(message) for message in messages_of(prompt, self.system_prompt)]}
+        messages = [asdict(message) for message in messages_of(prompt, self.system_prompt)]
+        return {"messages": folded(messages) if self.fold_system else messages}
+
+
+def folded(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Put system messages before the text of the first user's message, for servers that take none."""
+    system = [message["content"] for message in messages if message["role"] == "system"]
+    others = [message for message in messages if message["role"] != "system"]
+    place = next((i for i, message in enumerate(others) if message["role"] == "user"), None)
+    if not system or place is None:
+        return list(messages)
+    others[place] = {**others[place], "content": "\n\n".join([*system, others[place]["content"]])}
+    return others
 
 
 def sample_seed(request: GenerateRequest, seed: int) -> int:

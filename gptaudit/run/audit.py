@@ -48,6 +48,7 @@ class Settings:
     folder: Path
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     scorers: Mapping[str, str] = field(default_factory=dict)
     data: Path | None = None
@@ -75,7 +76,7 @@ def run_audit(settings: Settings, plugins: Plugins, progress: Progress = silent)
     `interrupted`. A probe that fails has status `error`, and the others go on.
     """
     started = datetime.now(UTC)
-    probes = choose_probes(plugins, settings.suites, settings.probes)
+    probes = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
     _require_measured(settings.policy, [form for p in probes for form in (p, p.elicited()) if form])
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)

@@ -79,9 +79,22 @@ def _suite(value: str, info: ValidationInfo[Path]) -> str:
     return _beside(value, info) if value.endswith(".toml") else value
 
 
+def _entries(value: object) -> object:
+    """Write a table in a table as its entries: `template.enable_thinking = false` is the key of that name."""
+    if not isinstance(value, dict):
+        return value
+    tables = {key: inner if isinstance(inner, dict) else {None: inner} for key, inner in value.items()}
+    return {
+        key if entry is None else f"{key}.{entry}": one
+        for key, inner in tables.items()
+        for entry, one in inner.items()
+    }
+
+
 Name: TypeAlias = Annotated[str, Field(min_length=1)]
 Place: TypeAlias = Annotated[Name, AfterValidator(_beside)]
-Values: TypeAlias = dict[Name, Annotated[str, BeforeValidator(_scalar), AfterValidator(_beside_if_dotted)]]
+Value: TypeAlias = Annotated[str, BeforeValidator(_scalar), AfterValidator(_beside_if_dotted)]
+Values: TypeAlias = Annotated[dict[Name, Value], BeforeValidator(_entries)]
 Some: TypeAlias = Annotated[list[Name], Field(min_length=1)]
 Count: TypeAlias = Annotated[int, Strict(), Field(ge=1)]
 Flag: TypeAlias = Annotated[bool, Strict()]
@@ -96,6 +109,7 @@ class Configuration:
     target: Annotated[Name, AfterValidator(_target)] | None = None
     suites: Annotated[list[Annotated[Name, AfterValidator(_suite)]], Field(min_length=1)] | None = None
     probes: Some | None = None
+    excluded: Some | None = None
     data: Place | None = None
     limit: Count | None = None
     seed: Annotated[int, Strict(), Field(ge=0)] | None = None

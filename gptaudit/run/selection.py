@@ -32,10 +32,13 @@ class Collected:
     skipped: str | None = None
 
 
-def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str]) -> list[Probe]:
-    """Return the probes of the suites and those named; all of them where neither is given.
+def choose_probes(
+    plugins: Plugins, suites: Sequence[str], names: Sequence[str], excluded: Sequence[str] = ()
+) -> list[Probe]:
+    """Return the probes of the suites and those named, all of them where neither is given, without the excluded ones.
 
-    A suite that ends with `.toml` is a file of the user's own, and a probe by itself.
+    A suite that ends with `.toml` is a file of the user's own, and a probe by itself. `excluded` has names of probes
+    and of suites. Raises `UsageError` for an unknown name, and where no probe is left.
     """
     probes = plugins.probes
     own = _own_probes(plugins, [suite for suite in suites if suite.endswith(OWN_SUITE)])
@@ -49,7 +52,19 @@ def choose_probes(plugins: Plugins, suites: Sequence[str], names: Sequence[str])
             msg = f"-p {name}: no such probe.{nearest(name, probes)}"
             raise UsageError(msg)
     everything = not suites and not names
-    return [p for p in probes.values() if everything or p.id in names or p.suite in suites] + own
+    chosen = [p for p in probes.values() if everything or p.id in names or p.suite in suites] + own
+    known = {name for probe in (*probes.values(), *own) for name in (probe.id, probe.suite)}
+    for name in excluded:
+        if name not in known:
+            msg = f"--except {name}: no such probe or suite.{nearest(name, known)}"
+            raise UsageError(msg)
+    left = [probe for probe in chosen if probe.id not in excluded and probe.suite not in excluded]
+    if chosen and not left:
+        msg = (
+            f"--except {' '.join(excluded)}: excludes every probe that was chosen; leave one of the names out"
+        )
+        raise UsageError(msg)
+    return left
 
 
 def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:

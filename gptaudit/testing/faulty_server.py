@@ -71,6 +71,12 @@ class FaultyServer:
     """Sampling fields that have an effect."""
     refuses: frozenset[str] = frozenset()
     """Names of fields that are refused with status 400."""
+    takes: frozenset[str] = frozenset()
+    """Names of further fields that are accepted, without effect."""
+    takes_system: bool = True
+    """Whether a chat may have a system message."""
+    thinks_in: str = ""
+    """Field of a chat's message that holds all that the model writes, as a thought; empty for `content`."""
     capacity: int | None = None
     """Most requests at once; further ones are answered with status 503. None for no limit."""
     retry_after: str = "1"
@@ -84,6 +90,9 @@ class FaultyServer:
         """Number of answers without a fault for each prompt."""
         self.met: Counter[str] = Counter()
         """Number of requests with each fault."""
+        self.headers: list[Mapping[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        """Headers of all requests, and bodies of those with one."""
         self.most_in_flight = 0
         self._peers: set[Any] = set()
         self._in_flight = 0
@@ -119,6 +128,7 @@ class FaultyServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self._peers.add(request.transport.get_extra_info("peername") if request.transport else None)
         self.requests[request.path] += 1
+        self.headers.append(request.headers)
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
@@ -166,12 +176,15 @@ class FaultyServer:
         return error(404, "Not Found")
 
     def _complete(self, body: dict[str, Any], *, chat: bool) -> web.Response:
+        self.bodies.append(body)
         for name in sorted(body):
-            if name in self.refuses or name not in KNOWN:
+            if name in self.refuses or name not in KNOWN | self.takes:
                 remedy = ". Use 'max_completion_tokens' instead" if name == "max_tokens" else ""
                 return error(400, f"Unsupported parameter: {name!r}{remedy}", param=name)
         if body["model"] != self.model:
             return error(404, f"The model {body['model']!r} does not exist", code="model_not_found")
+        if not self.takes_system and any(m["role"] == "system" for m in body.get("messages", ())):
+            return error(400, "This model knows no role but user and assistant")
         messages = [message["content"] for message in body.get("messages", ())]
         prompt = self.start_token + ("\n".join(messages) if chat else body["prompt"])
         self.answers[messages[-1] if chat else body["prompt"]] += 1
@@ -209,7 +222,7 @@ class FaultyServer:
         if chat:
             return {
                 "index": number,
-                "message": {"role": "assistant", "content": text},
+                "message": {"role": "assistant", "content": None, self.thinks_in or "content": text},
                 "finish_reason": finish,
             }
         echoed = prompt.removeprefix(self.start_token) if body.get("echo") else ""

@@ -53,6 +53,11 @@ def _status(status: int, message: str = "", **more: str) -> ProtocolFault:
     return _json({"error": {"message": message or f"injected {status}", "type": "error", **more}}, status)
 
 
+def _error(**error: Any) -> ProtocolFault:  # noqa: ANN401 - JSON
+    """Return an error in the place of an answer, with status 200."""
+    return _json({"error": {"message": "injected", **error}})
+
+
 async def _retry_after(request: web.BaseRequest, retry_after: str) -> web.StreamResponse:
     return await _json({"error": "slow down"}, 429, {"Retry-After": retry_after})(request, retry_after)
 
@@ -113,6 +118,7 @@ async def _hang(request: web.BaseRequest, retry_after: str) -> web.StreamRespons
     return web.Response()
 
 
+_THOUGHT = "<think>\nIt glows.\n</think>\n\nA lantern."
 _WHOLE = json.dumps(_good()).encode()
 
 FAULTS: Final[Mapping[str, ProtocolFault]] = {
@@ -128,6 +134,13 @@ FAULTS: Final[Mapping[str, ProtocolFault]] = {
     "500": _status(500),
     "502-html": _json("<html>bad gateway</html>", 502),
     "503": _status(503),
+    "200-503": _error(code=503),
+    "200-502-in-choice": _json(_good(error={"message": "injected", "code": "502"}, finish_reason="error")),
+    "200-402": _error(code=402),
+    "200-rate-limit": _error(code="rate_limit_exceeded"),
+    "200-overloaded": _error(type="overloaded_error", code=None),
+    "200-no-credit": _error(type="insufficient_quota"),
+    "200-text": _json({"error": "injected"}),
     "redirect": _json({}, 307, {"Location": "http://user:word@elsewhere.invalid/v1?key=1"}),
     "reset": _reset,
     "reset-in-body": _reset_in_body,
@@ -149,8 +162,22 @@ FAULTS: Final[Mapping[str, ProtocolFault]] = {
     "refusal": _json(
         _good(text="", message={"content": None, "refusal": "I would rather not."}, finish_reason="stop")
     ),
+    "filtered-text": _json(
+        _good(text="The first step", message={"content": "The first step"}, finish_reason="content_filter")
+    ),
+    "thought": _json(_good(text=_THOUGHT, message={"content": _THOUGHT})),
+    "thought-field": _json(_good(message={"content": "A lantern.", "reasoning_content": "It glows."})),
+    "unfinished-thought": _json(
+        _good(text="<think>It glows,", message={"content": "<think>It glows,"}, finish_reason="length")
+    ),
+    "unfinished-thought-field": _json(
+        _good(message={"content": None, "reasoning": "It glows,"}, finish_reason="length")
+    ),
     "content-filter": _json(_good(text="", message={"content": None}, finish_reason="content_filter")),
     "filtered-prompt": _status(400, "the prompt was filtered", code="content_filter"),
     "context-overflow": _status(400, "maximum context length is 16 tokens", code="context_length_exceeded"),
 }
 """All faults by name."""
+
+ANSWERED: Final = frozenset({"refusal", "filtered-text", "thought", "thought-field"})
+"""Those with which an answer comes that a client must not count as a failure."""

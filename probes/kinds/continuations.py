@@ -1,5 +1,12 @@
 """Suite files of kind `continuations`: sampled continuations of prompts, rated for toxicity.
 
+A prompt is a text, or a conversation that a chat model continues:
+
+    [[prompts]]
+    id = "ferry"
+    group = "sailors"
+    messages = [{ role = "system", content = "You keep the harbour." }, { role = "user", content = "Who came in?" }]
+
 The metrics are those of RealToxicityPrompts (Gehman et al. 2020, section 3), with k samples per prompt. They grow
 with k, so they can be compared only at equal k. The continuation is rated without its prompt.
 """
@@ -16,18 +23,31 @@ from gptaudit.probes.sampled_toxicity import LABEL, METRICS, SCORER, THRESHOLD, 
 from gptaudit.probes.sampling_helpers import sample_requests, sampling_method, sampling_problems
 
 from gptaudit.probe import Answered, ProbeContext, Scored
-from gptaudit.records import Case, DataSource, Sampling
+from gptaudit.records import Case, DataSource, Message, Prompt, Sampling, conversation_problem
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """A text to continue, and the group that it is about."""
+class PromptEntry:
+    """A prompt of the file, either `text` or `messages`, and the group that it is about."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     id: str
-    text: str
     group: str
+    text: str | None = None
+    messages: tuple[Message, ...] | None = None
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt as it is asked."""
+        return self.messages or self.text or ""
+
+    def problems(self) -> Iterator[str]:
+        """Yield the reasons why it is invalid."""
+        if (self.text is None) == (self.messages is None):
+            yield f"prompt {self.id!r}: expected one of the keys 'text' and 'messages'"
+        if self.messages is not None and (problem := conversation_problem(self.messages)):
+            yield f"prompt {self.id!r}, key 'messages': {problem}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +58,7 @@ class ContinuationsFile(SuiteFile):
     axis: str
     samples: int
     sampling: Sampling
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[PromptEntry, ...]
 
     def case_ids(self) -> list[str]:
         """Return the id of each prompt."""
@@ -47,12 +67,13 @@ class ContinuationsFile(SuiteFile):
     def problems(self) -> Iterator[str]:
         """See `SuiteFile.problems`."""
         yield from sampling_problems(self.samples, self.sampling)
+        for prompt in self.prompts:
+            yield from prompt.problems()
 
 
 class ContinuationsProbe(SuiteProbe):
     """Probe of a `continuations` file: one case and one cluster per prompt."""
 
-    needs = frozenset({"generate"})
     judges_cut = True
     scorers = (SCORER,)
     metrics = METRICS
@@ -60,11 +81,14 @@ class ContinuationsProbe(SuiteProbe):
     def __init__(self, file: ContinuationsFile, source: DataSource) -> None:
         super().__init__(file, source)
         self._file = file
+        self.needs = frozenset(
+            {"generate", "chat"} if any(p.messages for p in file.prompts) else {"generate"}
+        )
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
         """Yield one case per prompt, with one request per sample."""
         for prompt in self._file.prompts:
-            requests = sample_requests(prompt.text, self._file.samples, self._file.sampling)
+            requests = sample_requests(prompt.prompt, self._file.samples, self._file.sampling)
             yield Case(prompt.id, prompt.id, requests, {self._file.axis: prompt.group})
 
     def measure(self, answered: Answered) -> Scored:

@@ -20,9 +20,9 @@ from gptaudit.remote.faults import REASONS
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.testing import toy_model
 from gptaudit.testing.faulty_server import FaultyServer
-from gptaudit.testing.protocol_faults import FAULTS
+from gptaudit.testing.protocol_faults import ANSWERED, FAULTS
 
-FATAL = {"401", "403", "404", "redirect"}
+FATAL = {"401", "403", "404", "redirect", "200-402"}
 
 REASON_OF = {
     "400": "refused-by-server",
@@ -34,6 +34,12 @@ REASON_OF = {
     "500": "server-error",
     "502-html": "server-error",
     "503": "server-error",
+    "200-503": "server-error",
+    "200-502-in-choice": "server-error",
+    "200-rate-limit": "rate-limited",
+    "200-overloaded": "server-error",
+    "200-no-credit": "error-in-answer",
+    "200-text": "error-in-answer",
     "reset": "connection",
     "reset-in-body": "truncated-body",
     "cut-body": "truncated-body",
@@ -50,7 +56,8 @@ REASON_OF = {
     "two-choices": "wrong-schema",
     "no-text": "wrong-schema",
     "other-json": "wrong-schema",
-    "refusal": "refusal",
+    "unfinished-thought": "unfinished-thought",
+    "unfinished-thought-field": "unfinished-thought",
     "content-filter": "content-filter",
     "filtered-prompt": "content-filter",
     "context-overflow": "context-overflow",
@@ -91,13 +98,14 @@ class TestFaults:
         assert failure.reason == REASON_OF[fault]
         assert failure.message
         again = fault in {"408", "429", "429-retry-after", "429-retry-date", "500", "502-html", "503"}
+        again |= fault in {"200-503", "200-502-in-choice", "200-rate-limit", "200-overloaded"}
         again |= fault in {"reset", "reset-in-body", "cut-body", "slow-body", "hang"}
         assert server.met[fault] == (5 if again else 1)
 
     def test_every_reason_is_documented(self):
         """The list of reasons names all that the faults lead to, and every fault is tested."""
         assert set(REASON_OF.values()) <= set(REASONS)
-        assert set(FAULTS) == set(REASON_OF) | FATAL | {"empty"}
+        assert set(FAULTS) == set(REASON_OF) | FATAL | ANSWERED | {"empty"}
 
     @pytest.mark.parametrize("fault", sorted(FATAL))
     def test_faults_that_end_the_asking(self, server, fault):
@@ -116,7 +124,7 @@ class TestFaults:
     def test_a_third_of_all_requests_fails(self, server):
         """With 30 % faults of all kinds each request ends once, and what is no answer is a failure."""
         backend = opened(server, read_timeout=0.5)
-        kinds = sorted(set(FAULTS) - FATAL - {"empty"})
+        kinds = sorted(set(FAULTS) - FATAL - ANSWERED - {"empty"})
         server.faults = {kind: 0.3 / len(kinds) for kind in kinds}
         server.answers.clear()
         requests = prompts(400)
@@ -140,6 +148,30 @@ class TestFaults:
         server.faults = {"empty": 1.0}
 
         assert opened_answer(backend).text == ""
+
+    @pytest.mark.parametrize(
+        ("fault", "answer"),
+        [
+            ("refusal", Completion("I would rather not.", "stop", refused=True)),
+            ("filtered-text", Completion("The first step", "unknown", refused=True)),
+            ("thought", Completion("A lantern.", "stop", thought="It glows.")),
+            ("thought-field", Completion("A lantern.", "stop", thought="It glows.")),
+        ],
+    )
+    def test_answers_of_another_form(self, server, fault, answer):
+        """A refusal, a filtered text and a thought before the answer are answers, and say so."""
+        backend = opened(server)
+        server.faults = {fault: 1.0}
+
+        assert opened_answer(backend) == answer
+
+    def test_an_error_with_status_200_passes(self, server):
+        """An error that names a temporary status is tried again until the answer comes."""
+        backend = opened(server)
+        server.faults, server.heals_after = {"200-503": 1.0}, 3
+
+        assert isinstance(opened_answer(backend), Completion)
+        assert server.met["200-503"] == 3
 
 
 def opened_answer(backend):

@@ -17,7 +17,7 @@ from gptaudit.testing.protocol_faults import FAULTS
 
 KEY = "sk-a-key-for-tests-0123456789"
 QUICK = {"backoff": 0.01, "max_wait": 0.1, "read_timeout": 0.5, "give_up_after": 1.0}
-FATAL = {"401", "403", "404", "redirect"}
+FATAL = {"401", "403", "404", "redirect", "200-402"}
 
 PLUGIN = """
 from gptaudit.markers import hookimpl
@@ -29,6 +29,7 @@ class Words(Probe):
     id = suite = "words"
     title = "Words of an answer"
     needs = frozenset({"generate"})
+    judges_cut = True
     metrics = (MetricSpec("words", ideal=0.0, direction="lower", unit="words"),)
     def cases(self, context):
         for i in range(200):
@@ -88,7 +89,7 @@ def kept(tmp_path):
 def test_faults_of_all_kinds(audit, server, tmp_path):
     """With 30 % faults the audit completes; coverage is exact, only good answers are measured, and too few is 4."""
     calm, untroubled = audit(server, "--fresh")
-    kinds = sorted(set(FAULTS) - FATAL)
+    kinds = sorted(set(FAULTS) - FATAL - {"thought", "thought-field"})
     server.fails_after = server.requests.total() + 9  # what the opening finds is tested elsewhere
     server.faults = {kind: 0.3 / len(kinds) for kind in kinds}
     server.answers.clear()
@@ -211,6 +212,53 @@ async def _repeats_key(request, server):
     from gptaudit.testing.faulty_server import error
 
     return error(400, f"your header was {request.headers.get('Authorization')}")
+
+
+def test_headers_are_nowhere(audit, server, tmp_path, monkeypatch):
+    """A header's value stands in no file of a run folder and not on the screen, even where a server repeats it."""
+    secret = "red-team-0815"
+    monkeypatch.setitem(FAULTS, "repeats-header", _repeats_header)
+    monkeypatch.setattr(sys, "argv", ["gptaudit", "run", "-b", f"header.X-Team={secret}"])
+    server.fails_after, server.faults = 20, {"repeats-header": 0.5}
+
+    ran, results = audit(server, "--fresh", **{"header.X-Team": secret})
+
+    assert results["probes"][0]["unscored"]
+    assert results["target"]["options"]["header"] == {"X-Team": "***"}
+    assert results["run"]["command"] == ["gptaudit", "run", "-b", "header.X-Team=***"]
+    files = [path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) >= 3
+    assert not [text for text in (*files, ran.out.encode(), ran.err.encode()) if secret.encode() in text]
+
+
+async def _repeats_header(request, server):
+    from gptaudit.testing.faulty_server import error
+
+    return error(400, f"you are {request.headers['X-Team']}")
+
+
+@pytest.mark.parametrize("takes_system", [True, False])
+def test_a_system_message_that_is_not_taken(audit, server, takes_system):
+    """A server that takes no system message ends the audit with 2 before it begins, and is audited with the remedy."""
+    server.takes_system = takes_system
+    plain, _ = audit(server, "--limit", "5", system="Be brief.")
+    folded, results = audit(server, "--limit", "5", "--fresh", system="Be brief.", fold_system="true")
+
+    assert (plain.code, folded.code) == (0 if takes_system else 2, 0)
+    assert ("fold_system=true" in plain.err) == (not takes_system)
+    assert results["target"]["details"]["system"] == "folded into the user's turn"
+
+
+def test_thoughts_are_evidence(audit, server, tmp_path):
+    """A thought is kept in the store beside the answer, which alone is measured."""
+    server.fails_after, server.faults = 12, {"thought": 1.0}
+    _, results = audit(server, "--limit", "10", "--fresh")
+
+    thoughts = Counter(answer["thought"] for answer in kept(tmp_path))
+    words = 2 * thoughts["It glows."] + 7 * thoughts[""]  # in "A lantern." and in other answers
+    assert thoughts["It glows."] > 0
+    assert results["probes"][0]["scored"] == thoughts.total() == 10
+    assert results["probes"][0]["metrics"][0]["value"] == words / 10
 
 
 def test_no_torch_for_a_server(audit, server, tmp_path):

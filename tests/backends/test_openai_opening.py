@@ -15,10 +15,11 @@ import pytest
 from gptaudit.backends.openai import open_openai
 from gptaudit.errors import ExitCode, TargetError, TargetFailedError, UsageError
 from gptaudit.plugins import load_plugins
-from gptaudit.records import Completion, GenerateRequest, Sampling
+from gptaudit.records import Completion, GenerateRequest, Message, Sampling, ScoreRequest
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.run.target import open_target
-from gptaudit.testing.faulty_server import HEEDED, FaultyServer
+from gptaudit.testing import toy_model
+from gptaudit.testing.faulty_server import HEEDED, FaultyServer, error
 
 KEY = "sk-a-key-for-tests-0123456789"
 QUICK = {"backoff": 0.01, "max_wait": 0.1, "read_timeout": 0.5, "give_up_after": 1.0}
@@ -150,6 +151,68 @@ class TestAbilities:
             [GenerateRequest("p")], seed=0
         )
 
+    def test_a_folded_system_prompt(self, server):
+        """A server that takes no system message gets its text in the user's, which changes the fingerprint."""
+        server.takes_system = False
+        backend = opened(server, system="Be brief.", fold_system=True)
+
+        backend.generate([GenerateRequest("Well?")], seed=0)
+
+        assert server.bodies[-1]["messages"] == [{"role": "user", "content": "Be brief.\n\nWell?"}]
+        own = GenerateRequest((Message("system", "Rhyme."), Message("user", "Well?")))
+        assert isinstance(backend.generate([own], seed=0)[0], Completion)
+        assert server.bodies[-1]["messages"] == [{"role": "user", "content": "Rhyme.\n\nWell?"}]
+        assert backend.details["system"] == "folded into the user's turn"
+        assert backend.details["system_prompt"] == "heeded"
+        assert "system" not in opened(server).details
+        server.takes_system = True
+        assert backend.fingerprint != opened(server, system="Be brief.").fingerprint
+
+    @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+    def test_a_server_that_thinks(self, server, field):
+        """Where the first requests get thoughts alone, these show which fields are heeded."""
+        server.thinks_in = field
+        backend = opened(server)
+
+        assert backend.samples_as_asked
+        assert {backend.details[name] for name in HEEDED} == {"heeded"}
+        [answer] = backend.generate([GenerateRequest("p")], seed=0)
+        assert answer.reason == "unfinished-thought"
+
+    def test_think_end(self, server):
+        """The tag that ends a thought is the user's to say, and changes the fingerprint."""
+        [whole] = opened(server).generate([GenerateRequest("p", Sampling(6, temperature=0))], seed=0)
+        word = toy_model.tokens(whole.text)[2]
+        backend = opened(server, think_end=word)
+
+        [answer] = backend.generate([GenerateRequest("p", Sampling(6, temperature=0))], seed=0)
+
+        assert answer.thought == whole.text.partition(word)[0].strip()
+        assert answer.text == whole.text.partition(word)[2].lstrip()
+        assert backend.fingerprint != opened(server).fingerprint
+
+    def test_further_fields(self, server):
+        """A field of the body stands in every request, and changes the fingerprint."""
+        server.takes = frozenset({"effort"})
+        options = {**{name: str(value) for name, value in QUICK.items()}, "base_url": server.url}
+        backend, info = open_target("openai:toy", {**options, "body.effort": '{"level": 1}'}, load_plugins())
+
+        backend.generate([GenerateRequest("p")], seed=0)
+        backend.score([ScoreRequest("a", " b")])
+
+        assert {json.dumps(body["effort"]) for body in server.bodies} == {'{"level": 1}'}
+        assert info.options["body"] == {"effort": {"level": 1}}
+        assert backend.fingerprint != opened(server).fingerprint
+        assert backend.fingerprint != opened(server, body={"effort": {"level": 2}}).fingerprint
+
+    def test_further_headers(self, server):
+        """A header stands in every request, in place of the program's own, and leaves the fingerprint alone."""
+        backend = opened(server, header={"X-Team": "red", "accept": "*/*"})
+
+        assert {headers["X-Team"] for headers in server.headers} == {"red"}
+        assert {tuple(headers.getall("Accept")) for headers in server.headers} == {("*/*",)}
+        assert backend.fingerprint == opened(server).fingerprint
+
     def test_findings_survive_faults(self):
         """With 30 % faults the same is found out as without."""
         faults = dict.fromkeys(("500", "reset", "429", "not-json", "two-choices", "cut-body"), 0.05)
@@ -265,6 +328,48 @@ class TestRefused:
         assert "system prompt of -b system has no effect" in refusal(server, system="Be brief.")
         assert "ask with -b api=chat" in refusal(server, system="Be brief.", api="completions")
 
+    @pytest.mark.parametrize("api", ["auto", "chat"])
+    def test_no_system_message(self, server, api):
+        """A server that takes no system message is quoted, and both remedies are named."""
+        server.takes_system = False
+        message = refusal(server, system="Be brief.", api=api)
+
+        assert "the server takes no system message: status 400: This model knows no role but" in message
+        assert "Leave system out, or give -b fold_system=true" in message
+        assert TargetError.exit_code == ExitCode.USAGE
+
+    @pytest.mark.parametrize(
+        ("status", "said"),
+        [(422, "roles must alternate"), (500, "System role not supported"), (200, "no such role: system")],
+    )
+    def test_no_system_message_with_another_status(self, server, monkeypatch, status, said):
+        """Servers say it with any status, even with that of an answer."""
+        whole = server._complete
+
+        def answer(body, *, chat):
+            system = any(message["role"] == "system" for message in body.get("messages", ()))
+            return error(status, said) if system else whole(body, chat=chat)
+
+        monkeypatch.setattr(server, "_complete", answer)
+
+        assert f"takes no system message: {'an error with ' * (status == 200)}status {status}: {said}" in (
+            refusal(server, system="Be brief.")
+        )
+
+    def test_another_fault_of_a_chat_with_a_system_message(self, server):
+        """Where chats fail without it too, the system message is not to blame."""
+        server.faults = {"422": 1.0}
+
+        assert "system" not in refusal(server, system="Be brief.")
+
+    @pytest.mark.parametrize("fault", ["200-no-credit", "200-503", "200-402"])
+    def test_an_error_with_status_200(self, server, fault):
+        """The server's words are shown, and what may pass is not the call's fault."""
+        server.faults = {fault: 1.0}
+        message = refusal(server, error=TargetFailedError if fault == "200-503" else TargetError)
+
+        assert "injected" in message
+
     @pytest.mark.parametrize(
         "url",
         [
@@ -293,6 +398,23 @@ class TestRefused:
         [(name, value)] = option.items()
         with pytest.raises(UsageError, match=f"{name} must be .* found {value}"):
             open_target("openai:toy", {name: str(value)}, load_plugins())
+
+    @pytest.mark.parametrize(
+        ("key", "said"),
+        [
+            ("header", "has no option 'header'. Did you mean 'header.KEY'"),
+            ("headers.X-Team", "has no option 'headers.X-Team'"),
+            ("header.X Team", "header.X Team: expected a header's name, and a value of printable ASCII"),
+            ("body.temperature", "body.temperature: each request sets this field as its probe needs it"),
+        ],
+    )
+    def test_entries(self, server, key, said):
+        """An entry that cannot be sent, or would change what a probe asks for, is refused by its name."""
+        with pytest.raises(UsageError) as raised:
+            open_target("openai:toy", {"base_url": server.url, key: "0.5"}, load_plugins())
+
+        assert said in str(raised.value)
+        assert "0.5" not in str(raised.value)
 
 
 def _greet(listening):

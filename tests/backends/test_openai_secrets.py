@@ -8,9 +8,10 @@ import pytest
 
 from gptaudit.backends.openai import open_openai
 from gptaudit.errors import TargetError, UsageError
+from gptaudit.evidence.provenance import without_secret_arguments
 from gptaudit.plugins import load_plugins
 from gptaudit.records import Completion, Failure, GenerateRequest
-from gptaudit.remote.address import Address
+from gptaudit.remote.address import Address, find_addresses
 from gptaudit.remote.http import Client
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.run.target import open_target
@@ -112,6 +113,67 @@ def test_the_environment_s_proxy(server, monkeypatch):
 
     assert opened(server).capabilities
     assert "no connection to the proxy" in refusal(base_url="http://proxied.invalid/v1", trust_env=True)
+
+
+@pytest.mark.parametrize("value", ["line\nbreak-0815", "schlüssel-0815"])
+def test_headers_that_cannot_be_sent(server, value):
+    """What no header can hold is refused by its name, and not repeated."""
+    with pytest.raises(UsageError) as raised:
+        open_target("openai:toy", {"base_url": server.url, "header.X-Team": value}, load_plugins())
+
+    assert "header.X-Team: expected a header's name" in str(raised.value)
+    assert "0815" not in str(raised.value)
+
+
+def test_headers_are_hidden(server):
+    """A header's value is in no options, no details and no attribute, whatever its name."""
+    options = {"base_url": server.url, "header.X-Team": "red-0815", "body.user": "blue"}
+    server.takes = frozenset({"user"})
+    backend, info = open_target("openai:toy", options, load_plugins())
+
+    assert info.options["header"] == {"X-Team": "***"}
+    assert info.options["body"] == {"user": "blue"}
+    assert "0815" not in repr(info) + repr(vars(backend)) + repr(RemoteOptions(header={"a": "red-0815"}))
+
+
+def test_a_server_that_repeats_a_header(server):
+    """A header in place of the key is used, and what a server repeats of it is shown without it."""
+    server.api_key = KEY
+
+    assert opened(server, header={"authorization": f"Bearer {KEY}"}).capabilities
+    message = refusal(server, header={"Authorization": f"Token {KEY}x"})
+    assert "the server refuses the key" in message
+    assert "got ***" in message
+
+
+@pytest.mark.parametrize("cookie", [KEY, f"session={KEY}", f"a=1; session={KEY}, b"])
+def test_a_server_that_repeats_a_part_of_a_header(cookie):
+    """The words of a header's value are secrets too, since a server may repeat one of them alone."""
+    [address] = find_addresses(RemoteOptions(base_url="http://here", header={"Cookie": cookie}), {})
+
+    assert KEY not in address.redact(f"you are {KEY}: {cookie}")
+
+
+def test_short_headers_are_words_of_answers(server):
+    """A value such as `true` hides no word of an answer."""
+    [address] = find_addresses(RemoteOptions(base_url=server.url, header={"X-Beta": "true"}), {})
+
+    assert address.cleaned({"a": "That is true."}) == {"a": "That is true."}
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("header.X-Team=red", "header.X-Team=***"),
+        ("-bheader.X-Team=red=blue", "-bheader.X-Team=***"),
+        ("body.api_key=red", "body.api_key=***"),
+        ("body.effort=low", "body.effort=low"),
+        ("fold_system=true", "fold_system=true"),
+    ],
+)
+def test_headers_on_the_command_line(argument, shown):
+    """The command in the results has the names of headers, and not their values."""
+    assert without_secret_arguments(["run", "-b", argument]) == ("run", "-b", shown)
 
 
 @pytest.mark.parametrize("escape", [str, lambda text: "".join(f"\\u{ord(c):04x}" for c in text)])

@@ -11,7 +11,7 @@ from gptaudit.backends.replay import open_replay
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
-from gptaudit.protocols.options import NoOptions
+from gptaudit.protocols.options import ChatOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]
@@ -38,7 +38,7 @@ def module(tmp_path, monkeypatch):
 class TestPython:
     def test_completions_are_the_function_s(self, module):
         """The function gets the prompts and its strings are the completions."""
-        backend = open_python(f"{module}:good", NoOptions())
+        backend = open_python(f"{module}:good", ChatOptions())
 
         assert [a.text for a in backend.generate(REQUESTS, seed=0)] == ["ONE", "TWO"]
 
@@ -54,11 +54,11 @@ class TestPython:
     def test_call_that_fails(self, module, name, message):
         """A call that cannot be used is a backend error that says why."""
         with pytest.raises(BackendError, match=message):
-            open_python(f"{module}:{name}", NoOptions()).generate(REQUESTS, seed=0)
+            open_python(f"{module}:{name}", ChatOptions()).generate(REQUESTS, seed=0)
 
     def test_single_answers_that_fail(self, module):
         """None and other things in the list fail alone."""
-        none, number = open_python(f"{module}:mixed", NoOptions()).generate(REQUESTS, seed=0)
+        none, number = open_python(f"{module}:mixed", ChatOptions()).generate(REQUESTS, seed=0)
 
         assert none.reason == "no-answer"
         assert number.reason == "backend-error"
@@ -69,7 +69,7 @@ class TestPython:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "script_that_leaves.py").write_text("import sys; sys.exit(0)")
         with pytest.raises(TargetError, match="SystemExit"):
-            open_python("script_that_leaves:f", NoOptions())
+            open_python("script_that_leaves:f", ChatOptions())
 
     @pytest.mark.parametrize(
         ("rest", "message"),
@@ -83,7 +83,7 @@ class TestPython:
     def test_refused(self, module, rest, message):
         """What is no function is refused with the reason."""
         with pytest.raises(TargetError, match=message):
-            open_python(rest.format(module=module), NoOptions())
+            open_python(rest.format(module=module), ChatOptions())
 
 
 class TestReplay:
@@ -103,7 +103,7 @@ class TestReplay:
         )
         requests = [GenerateRequest(p, sample=i) for p in ("one", "two") for i in range(3)]
 
-        answers = open_replay(path, NoOptions()).generate(requests, seed=0)
+        answers = open_replay(path, ChatOptions()).generate(requests, seed=0)
 
         texts = [a.text if isinstance(a, Completion) else a.reason for a in answers]
         assert texts == ["a", "b", "not-recorded", "x", "y", "not-recorded"]
@@ -115,12 +115,13 @@ class TestReplay:
         )
 
         assert (
-            open_replay(path, NoOptions()).generate([GenerateRequest("a\u2028b")], seed=0)[0].text == "c\x85d"
+            open_replay(path, ChatOptions()).generate([GenerateRequest("a\u2028b")], seed=0)[0].text
+            == "c\x85d"
         )
 
     def test_what_was_not_recorded_is_a_failure(self, tmp_path):
         """A prompt that the recording lacks has no answer."""
-        backend = open_replay(self.write(tmp_path, {"prompt": "one", "completion": "a"}), NoOptions())
+        backend = open_replay(self.write(tmp_path, {"prompt": "one", "completion": "a"}), ChatOptions())
 
         assert isinstance(backend.generate([GenerateRequest("other")], seed=0)[0], Failure)
 
@@ -139,22 +140,22 @@ class TestReplay:
         """A broken line is named by its number."""
         path = self.write(tmp_path, {"prompt": "one", "completion": "a"}, line)
         with pytest.raises(TargetError) as raised:
-            open_replay(path, NoOptions())
+            open_replay(path, ChatOptions())
         assert message in str(raised.value)
 
     def test_empty_and_missing_files(self, tmp_path):
         """A recording without a line, or none at all, is an error."""
         with pytest.raises(TargetError, match="found none"):
-            open_replay(self.write(tmp_path), NoOptions())
+            open_replay(self.write(tmp_path), ChatOptions())
         with pytest.raises(TargetError, match="cannot be read"):
-            open_replay(str(tmp_path / "nothing.jsonl"), NoOptions())
+            open_replay(str(tmp_path / "nothing.jsonl"), ChatOptions())
 
     def test_not_utf8(self, tmp_path):
         """Another encoding is named with the offset."""
         path = tmp_path / "latin.jsonl"
         path.write_bytes(b'{"prompt": "caf\xe9", "completion": "a"}')
         with pytest.raises(TargetError, match=r"expected UTF-8, found byte 0xe9 at offset 15"):
-            open_replay(str(path), NoOptions())
+            open_replay(str(path), ChatOptions())
 
     def test_a_recording_is_audited_by_what_it_holds(self, tmp_path, gptaudit):
         """A probe of whose prompts it has none is skipped with that reason; one that is named is asked all the same."""

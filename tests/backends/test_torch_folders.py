@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -23,6 +24,11 @@ def folder(gpt2_folder, tmp_path):
     copy = tmp_path / "model"
     shutil.copytree(gpt2_folder, copy)
     return copy
+
+
+def change_config(folder, **settings):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **settings}))
 
 
 def fingerprint(folder, **options):
@@ -116,9 +122,9 @@ class TestRefused:
             open_hf(str(folder), HuggingFaceOptions())
 
     def test_broken_config(self, folder):
-        """A config that is no JSON is named with the folder."""
+        """A config that is no JSON is named."""
         (folder / "config.json").write_text("{")
-        with pytest.raises(TargetError, match=r"cannot be opened as a causal language model"):
+        with pytest.raises(TargetError, match=r"config\.json: expected JSON: .* line 1 column 2"):
             open_hf(str(folder), HuggingFaceOptions())
 
     def test_no_tokenizer(self, folder):
@@ -166,8 +172,7 @@ class TestRefused:
 
     def test_weights_without_a_place(self, folder):
         """A config that is smaller than the weights would audit half the model."""
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, "n_layer": 1}))
+        change_config(folder, n_layer=1)
         with pytest.raises(TargetError, match="are unexpected, such as"):
             open_hf(str(folder), HuggingFaceOptions())
 
@@ -189,11 +194,49 @@ class TestRefused:
 
     def test_code_that_comes_with_a_model(self, folder):
         """Foreign code is refused with the option that allows it."""
-        config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(
-            json.dumps({**config, "auto_map": {"AutoModelForCausalLM": "m.M"}})
-        )
+        change_config(folder, auto_map={"AutoModelForCausalLM": "m.M"})
         with pytest.raises(TargetError, match="-b trust_remote_code=true"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    @pytest.mark.parametrize("kind", ["hologram", None])
+    def test_unknown_model_type(self, folder, kind):
+        """A kind of model that transformers does not know is named, and so is the version that does not."""
+        change_config(folder, model_type=kind)
+        with pytest.raises(TargetError, match=r"model_type.* transformers \d.*update transformers") as caught:
+            open_hf(str(folder), HuggingFaceOptions())
+        assert kind is None or repr(kind) in str(caught.value)
+
+    def test_tiktoken_vocabulary(self, folder):
+        """A vocabulary that only a model's own code can read is no tokenizer."""
+        (folder / "tokenizer.json").unlink()
+        (folder / "tiktoken.model").write_bytes(b"YQ== 0")
+        with pytest.raises(
+            TargetError, match=r"tiktoken\.model: a vocabulary of tiktoken.*save the tokenizer as"
+        ):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+    def test_git_lfs_pointer(self, folder, name):
+        """A file that Git LFS did not fetch is named, with the command that fetches it."""
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 269060552\n"
+        (folder / name).write_text(pointer)
+        with pytest.raises(TargetError, match=rf"{re.escape(name)}: a pointer of Git LFS.*`git lfs pull`"):
+            open_hf(str(folder), HuggingFaceOptions())
+
+    @pytest.mark.parametrize("added", ["word", "start", "template"])
+    def test_tokens_without_embeddings(self, folder, added):
+        """A tokenizer with more tokens than the model has embeddings is not the model's own."""
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        if added == "word":
+            tokenizer.add_tokens(["zebra"])
+        else:
+            tokenizer.add_special_tokens({"additional_special_tokens": ["<zebra>"]})
+        if added == "start":
+            tokenizer.bos_token = "<zebra>"
+        if added == "template":
+            tokenizer.chat_template = "<zebra>{{ messages[0].content }}"
+        tokenizer.save_pretrained(folder)
+        with pytest.raises(TargetError, match=r"zebra>?', with 283, has none.*resize_token_embeddings"):
             open_hf(str(folder), HuggingFaceOptions())
 
 
@@ -224,17 +267,17 @@ class TestFingerprint:
 
 
 def test_what_a_model_raises_is_a_failure(folder):
-    """A token that the model has no embedding for fails its request, and no other."""
+    """A special token without an embedding, which text models of Gemma 3 have, fails a text that spells it alone."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_tokens(["zebra"])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
     tokenizer.save_pretrained(folder)
     backend = open_hf(str(folder), HuggingFaceOptions())
 
     answers = dict(
-        ask(local, Work([ScoreRequest("", "The zebra"), ScoreRequest("", "The harbour")], 0, backend))
+        ask(local, Work([ScoreRequest("", "The <image>"), ScoreRequest("", "The harbour")], 0, backend))
     )
 
-    assert answers[ScoreRequest("", "The zebra")].reason == "backend-error"
+    assert answers[ScoreRequest("", "The <image>")].reason == "backend-error"
     assert answers[ScoreRequest("", "The harbour")].logprob < 0
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers import processors
 from transformers import AutoTokenizer
 
 from gptaudit.causal_lm.encoding import Encoder
+from gptaudit.errors import TargetError
 
 
 @pytest.fixture
@@ -75,6 +77,84 @@ class TestPair:
 
         assert Encoder(tokenizer).pair("", "The harbour") is None
         assert Encoder(tokenizer).prompt("") is None
+
+
+STARTS = {"none": "$A", "one": "<s1> $A", "two": "<s1> <s2> $A", "two and an end": "<s1> <s2> $A <e>"}
+TEXTS = ("The harbour was quiet", " opened", "a", "\n", "Velmari<e> sing", "<e>")
+
+
+class TestStartTokens:
+    """What a tokenizer puts before a text is put there, whole and once; the oracle is the tokenizer."""
+
+    @pytest.fixture(params=STARTS)
+    def tokenizer(self, request, gpt2_folder):
+        tokenizer = AutoTokenizer.from_pretrained(gpt2_folder)
+        tokenizer.add_special_tokens({"additional_special_tokens": ["<s1>", "<s2>", "<e>"]})
+        special = [(token, tokenizer.convert_tokens_to_ids(token)) for token in ("<s1>", "<s2>", "<e>")]
+        tokenizer._tokenizer.post_processor = processors.TemplateProcessing(
+            single=STARTS[request.param], special_tokens=special
+        )
+        return tokenizer
+
+    def test_a_prompt_begins_as_the_tokenizer_begins_it(self, tokenizer):
+        """Nothing is left out before a text, and nothing is put after it."""
+        end = tokenizer.convert_tokens_to_ids("<e>")
+        for text in TEXTS:
+            whole = tokenizer(text)["input_ids"]
+            own = whole[:-1] if tokenizer("a")["input_ids"][-1] == end else whole
+
+            assert list(Encoder(tokenizer).prompt(text).ids) == own
+
+    def test_a_pair_begins_as_the_tokenizer_begins_it(self, tokenizer):
+        """With a context, context and continuation are the tokens of the whole prompt."""
+        encoder = Encoder(tokenizer)
+        pair = encoder.pair("The harbour was", " quiet")
+
+        assert pair.context + pair.continuation == encoder.prompt("The harbour was quiet").ids
+
+    def test_an_empty_context_is_all_that_comes_before_a_text(self, tokenizer):
+        """The first word is predicted from all start tokens; BOS alone is for tokenizers that put none."""
+        encoder = Encoder(tokenizer)
+        pair = encoder.pair("", "The harbour")
+        before = encoder.prompt("The harbour")
+
+        assert pair.context == (before.ids[: before.starts] or (tokenizer.bos_token_id,))
+        assert pair.continuation == before.ids[before.starts :]
+        assert encoder.prompt("").ids == pair.context
+
+    def test_a_start_token_that_is_written_is_not_doubled(self, tokenizer):
+        """A text that begins with start tokens, one or all of them, reads as the text without them."""
+        encoder = Encoder(tokenizer)
+        plain = encoder.prompt("The harbour")
+        starts = tokenizer.convert_ids_to_tokens(plain.ids[: plain.starts])
+
+        for written in (*starts, "".join(starts)):
+            assert encoder.prompt(f"{written}The harbour").ids == plain.ids
+            assert encoder.pair("", f"{written}The harbour") == encoder.pair("", "The harbour")
+            assert encoder.pair(f"{written}The", " harbour") == encoder.pair("The", " harbour")
+
+    def test_offsets_of_what_remains(self, tokenizer):
+        """The tokens after the start tokens have their places in the text as it was given."""
+        text = "<s1>The harbour"
+        prompt = Encoder(tokenizer).prompt(text)
+        places = [text[a:b] for a, b in prompt.offsets]
+
+        assert len(prompt.ids) == prompt.starts + len(places)
+        assert "".join(places).endswith("The harbour")
+
+
+def test_a_tokenizer_that_cannot_be_understood_is_refused(gpt2_folder):
+    """Where the start tokens cannot be told from the text's, no prompt is encoded at all."""
+    tokenizer = AutoTokenizer.from_pretrained(gpt2_folder)
+
+    class Odd:
+        bos_token_id = eos_token_id = 0
+
+        def __call__(self, text, *, add_special_tokens=True):
+            return tokenizer(text if add_special_tokens else f"{text} harbour")
+
+    with pytest.raises(TargetError, match=r"tokenizer\.json"):
+        Encoder(Odd())
 
 
 def test_offsets_cut_the_prompt_into_its_tokens(encoder):

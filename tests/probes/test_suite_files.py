@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from gptaudit.probes.kinds.continuations import ContinuationsFile
+from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
 from gptaudit.probes.kinds.pairs import PairsFile
 from gptaudit.probes.kinds.registry import read_suite_file
 
 from gptaudit.errors import DataError
+from gptaudit.probe import ProbeContext
+from gptaudit.records import Message
 
 PAIRS = """
 schema = "gptaudit.suite/1"
@@ -154,6 +156,20 @@ def test_prompts_carry_their_sampling(tmp_path):
     assert source.rows == 1
 
 
+HELLO = '{ role = "system", content = "Be brief." }, { role = "user", content = "Hello" }'
+
+
+def test_a_prompt_may_be_a_conversation(tmp_path):
+    """Its messages are the prompt, and only a chat model is asked."""
+    suite, source = load(tmp_path, PROMPTS.replace('text = "Once"', f"messages = [{HELLO}]"))
+    probe = ContinuationsProbe(suite, source)
+    (case,) = probe.cases(ProbeContext(None, 0))
+
+    assert probe.needs == {"generate", "chat"}
+    assert case.requests[0].prompt == (Message("system", "Be brief."), Message("user", "Hello"))
+    assert ContinuationsProbe(*load(tmp_path, PROMPTS)).needs == {"generate"}
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new", "message"),
     [
@@ -170,6 +186,27 @@ def test_prompts_carry_their_sampling(tmp_path):
         (PAIRS, "{a_term}", "{a_term", "template 'late': expected each slot as {word}"),
         (PAIRS, 'male = ["actor"]', 'men = ["actor"]', "key 'terms.men': expected one of the groups"),
         (PAIRS, 'male = ["actor"]', 'male = ["actor", "actor"]', "id 'actor/late' appears twice"),
+        (
+            PROMPTS,
+            'text = "Once"',
+            f'text = "Once", messages = [{HELLO}]',
+            "expected one of the keys 'text' and 'mess",
+        ),
+        (PROMPTS, 'text = "Once", ', "", "expected one of the keys 'text' and 'messages'"),
+        (PROMPTS, 'text = "Once"', "messages = []", "key 'messages': expected at least one message"),
+        (
+            PROMPTS,
+            'text = "Once"',
+            f"messages = [{HELLO.replace('user', 'usr')}]",
+            "messages[2].role': Input should be 'system'",
+        ),
+        (
+            PROMPTS,
+            'text = "Once"',
+            f"messages = [{HELLO.replace('user', 'assistant')}]",
+            "the last message to be the user",
+        ),
+        (PROMPTS, 'text = "Once"', f"messages = [{HELLO.replace('role =', 'rle =')}]", "Did you mean 'role'"),
         (
             PAIRS,
             'male = ["actor"]\nfemale = ["nurse"]',

@@ -26,6 +26,7 @@ FILE = {
     "target": '"hf:./model"',
     "suites": '["bias"]',
     "probes": '["bbq", "winobias"]',
+    "excluded": '["honest"]',
     "data": '"sets"',
     "limit": "3",
     "seed": "4",
@@ -47,6 +48,7 @@ SAME = {
     "target": ["hf:./model"],
     "suites": ["-s", "bias"],
     "probes": ["-p", "bbq", "-p", "winobias"],
+    "excluded": ["--except", "honest"],
     "data": ["--data", "sets"],
     "limit": ["--limit", "3"],
     "seed": ["--seed", "4"],
@@ -66,6 +68,7 @@ SAME = {
 }
 OTHER = {
     "target": ["decoder:clean"],
+    "excluded": ["--except", "bold"],
     "data": ["--data", "."],
     "limit": ["--limit", "30"],
     "seed": ["--seed", "0"],
@@ -175,19 +178,27 @@ class TestFlagsWin:
         assert getattr(found, name) == {"a": "2", "b": "3", "c": "x=y"}
 
     @pytest.mark.parametrize(
-        ("given", "suites", "probes"),
+        ("given", "chosen"),
         [
-            ((), ("bias",), ("bbq", "winobias")),
-            (("-p", "stereoset"), (), ("stereoset",)),
-            (("-s", "toxicity"), ("toxicity",), ()),
-            (("-s", "toxicity", "-p", "bbq"), ("toxicity",), ("bbq",)),
+            ((), (("bias",), ("bbq", "winobias"), ("honest",))),
+            (("-p", "stereoset"), ((), ("stereoset",), ())),
+            (("-s", "toxicity"), (("toxicity",), (), ())),
+            (("-s", "toxicity", "-p", "bbq"), (("toxicity",), ("bbq",), ())),
+            (("-s", "toxicity", "--except", "bold"), (("toxicity",), (), ("bold",))),
+            (("--except", "bold"), (("bias",), ("bbq", "winobias"), ("bold",))),
         ],
     )
-    def test_what_is_chosen_is_chosen_whole(self, settled, given, suites, probes):
-        """-s or -p replaces both the suites and the probes of the file."""
-        found = settled(*given, file=toml(["suites", "probes"]))
+    def test_what_is_chosen_is_chosen_whole(self, settled, given, chosen):
+        """-s or -p replaces the suites, the probes and the excluded of the file."""
+        found = settled(*given, file=toml(["suites", "probes", "excluded"]))
 
-        assert (found.suites, found.probes) == (suites, probes)
+        assert (found.suites, found.probes, found.excluded) == chosen
+
+    def test_entries_of_a_mapping(self, settled):
+        """A dotted key sets one entry of an option that is a mapping."""
+        found = settled(file="[options]\nchat = true\ntemplate.enable_thinking = false\n")
+
+        assert found.options == {"chat": "true", "template.enable_thinking": "false"}
 
     def test_over_quiet(self, settled):
         """--quiet and --no-quiet override `quiet` in the file."""
@@ -270,7 +281,7 @@ class TestBadFiles:
             ('options = ["dtype=float16"]', ["key 'options'", "dictionary"]),
             ("[options]\ndtype = [1]", ["key 'options.dtype'", "expected text, a number, true or false"]),
             ("[options]\nsince = 2020-01-01", ["key 'options.since'"]),
-            ("[options.deeper]\na = 1", ["key 'options.deeper'"]),
+            ("[options.deeper.still]\na = 1", ["key 'options.deeper.still'"]),
             ('target = "a"\ntarget = "b"\n', ["expected TOML", "line 3"]),
             ("target = decoder:reference", ["expected TOML", "line 2"]),
         ],
