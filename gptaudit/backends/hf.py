@@ -36,7 +36,7 @@ def open_hf(rest: str, options: HuggingFaceOptions) -> Backend:
 
 def _folder(rest: str, options: HuggingFaceOptions) -> Path:
     path = Path(rest).expanduser()
-    if path.exists() or rest.startswith((".", "/", "~")) or rest.count("/") > 1:
+    if path.exists() or rest.startswith((".", "/", "~")) or rest.endswith(".gguf") or rest.count("/") > 1:
         return path
     return _downloaded(rest, options) if options.download else _cached(rest, options.revision)
 

@@ -87,7 +87,7 @@ class Chat:
             return True
         alone = [self._rendered(messages_of(PROBE), parts=parts) for parts in (False, True)]
         if len(given) > 1 and any(isinstance(text, str) for text in alone):
-            msg = f"system: {as_text.message}; add fold_system=true to put the text before the user's first message, "
+            msg = f"system: {as_text.message}; add -b fold_system=true to put it before the user's first message, "
             raise TargetError(f"{msg}or leave system out")
         msg = f"chat=true: {as_text.message}, neither with the content as text nor as a list of parts; leave chat out, "
         raise TargetError(f"{msg}or save the tokenizer with a template that prints each message's content")

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
+from gptaudit.causal_lm.model_files import find_model
 from gptaudit.errors import TargetError
 from gptaudit.records import ScoreRequest
 
@@ -60,6 +61,17 @@ class TestBaseModel:
         change(written, base_model_name_or_path=name)
         with pytest.raises(TargetError, match=r"an adapter to .* neither a folder nor in the local .* cache"):
             opened(written)
+
+    def test_in_the_cache(self, written, llama_folder, tmp_path, monkeypatch):
+        """A base model that was downloaded before is found in the cache, at the revision that the adapter names."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        cached = tmp_path / "models--some--base"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "v2").write_text("abc")
+        shutil.copytree(llama_folder, cached / "snapshots" / "abc")
+        change(written, base_model_name_or_path="some/base", revision="v2")
+
+        assert find_model(written).folder == cached / "snapshots" / "abc"
 
     def test_adapter_of_an_adapter(self, written, tmp_path):
         """A base model that is itself an adapter has to be merged first."""

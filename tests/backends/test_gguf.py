@@ -66,6 +66,15 @@ def test_no_gguf_file(file):
         open_hf(str(file), HuggingFaceOptions())
 
 
+def test_no_such_file(monkeypatch, tmp_path):
+    """A name that ends in `.gguf` is a file's, and never looked up as a model's on the hub."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        TargetError, match=r"models/absent\.gguf: no such folder; expected one .* or a \.gguf file"
+    ):
+        open_hf("models/absent.gguf", HuggingFaceOptions())
+
+
 def test_several_files(file):
     """Which of several files is meant is for the user to say."""
     shutil.copy(file, file.with_name("other.gguf"))

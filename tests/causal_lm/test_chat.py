@@ -101,11 +101,11 @@ def test_answers_of_a_chat_are_kept_apart(chatting):
     ("template", "options", "message"),
     [
         (None, {"chat": True}, "no chat template; leave chat out"),
-        (NO_SYSTEM, {"chat": True, "system": "Be kind."}, "no system here; add fold_system=true"),
+        (NO_SYSTEM, {"chat": True, "system": "Be kind."}, "no system here; add -b fold_system=true"),
         (
             USERS_ONLY,
             {"chat": True, "system": "Be kind."},
-            "leaves out .* role 'system'; add fold_system=true",
+            "leaves out .* role 'system'; add -b fold_system=true",
         ),
         (SILENT, {"chat": True}, "leaves out .* role 'user'.*leave chat out, or save the tokenizer with"),
         (SILENT, {"chat": True, "system": "Be kind."}, "^chat=true: .* leaves out"),
