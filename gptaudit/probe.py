@@ -1,5 +1,5 @@
 """
-What a probe is: cases to ask, and what their answers measure.
+Base class of probes: cases to ask, and how their answers are measured.
 
 The core asks, scores, counts and aggregates. A probe says only what is its own:
 

@@ -1,4 +1,4 @@
-"""What tests share: tiny random models in Hugging Face format, and the program run as a user runs it."""
+"""Shared fixtures: tiny random models in Hugging Face format, and the program run as a user runs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ships: nothing missing, nothing too large, nothing unsafe."""
+"""Contents of the wheel: nothing missing, nothing too large, nothing unsafe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README shows is what the program accepts, and its CI examples do what they say."""
+"""The program accepts what the README shows, and the CI examples do what they say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused of a model's files before they are loaded, named for what it is and with the remedy."""
+"""Refusal of model files that cannot be used, before they are loaded; each error names the file and the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which probes run, and on which cases."""
+"""Selection of the probes that run, and of their cases."""
 
 from __future__ import annotations
 

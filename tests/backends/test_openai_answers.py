@@ -1,4 +1,4 @@
-"""What a server's answer says is read as the model's answer, its thought or its refusal, or is an error."""
+"""Reading of a server's answers: the model's answer, its thought, its refusal, or an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast the bundled decoder trains, and how well: nanoGPT's README configuration for a CPU, on tiny Shakespeare.
+"""Speed and loss of training the bundled decoder: nanoGPT's README configuration for a CPU, on tiny Shakespeare.
 
     python tests/bench/decoder_training.py CORPUS [--nanogpt CHECKOUT] [--steps 2000] [--rounds 5] [--out DIR]
 

@@ -1,4 +1,4 @@
-"""What the likelihood benchmarks share: scoring in turns with the peer, and the limit that arithmetic sets."""
+"""Shared parts of the likelihood benchmarks: scoring in turns with the peer, and the limit set by arithmetic."""
 
 from __future__ import annotations
 

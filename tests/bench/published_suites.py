@@ -1,5 +1,5 @@
 """
-How long each published suite takes on the bundled decoder, from the command line and with its report.
+Time of each published suite on the bundled decoder, from the command line and with its report.
 
     GPTAUDIT_DATA=DIR python tests/bench/published_suites.py [--limit N] [--probe NAME]...
 

@@ -1,4 +1,4 @@
-"""What a reasoning model thinks is parted from what it answers, and a thought without an end is no answer."""
+"""Separation of a model's thought from its answer; a thought without an end leaves no answer."""
 
 from __future__ import annotations
 

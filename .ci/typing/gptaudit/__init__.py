@@ -1,1 +1,1 @@
-"""Where mypy finds `gptaudit.probes` and `gptaudit.reports`."""
+"""The places of `gptaudit.probes` and `gptaudit.reports`, for mypy."""
