@@ -126,7 +126,17 @@ def gptaudit(capsys, monkeypatch, tmp_path) -> Callable[..., Ran]:
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of public data sets; tests that need it are skipped where GPTAUDIT_DATA does not name one."""
-    named = os.environ.get("GPTAUDIT_DATA")
+    return _named_folder("GPTAUDIT_DATA", "the public data sets")
+
+
+@pytest.fixture(scope="session")
+def real_models() -> Path:
+    """The folder of real models; tests that need it are skipped where GPTAUDIT_MODELS does not name one."""
+    return _named_folder("GPTAUDIT_MODELS", "the real models")
+
+
+def _named_folder(variable: str, held: str) -> Path:
+    named = os.environ.get(variable)
     if not named:
-        pytest.skip("needs the public data sets: set GPTAUDIT_DATA to their folder")
+        pytest.skip(f"needs {held}: set {variable} to their folder")
     return Path(named)

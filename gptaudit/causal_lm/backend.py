@@ -18,6 +18,7 @@ from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.tree_support import widest_tree
 from gptaudit.errors import BackendError, first_line
 from gptaudit.evidence.plan import request_key
+from gptaudit.protocols.text_backend import CHAT_CAPABILITIES
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
@@ -32,8 +33,6 @@ from gptaudit.records import (
 )
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
-CHAT_CAPABILITIES = frozenset({"generate", "chat"})
-"""Without likelihoods and gradients: they belong to the given text, which a chat template would change."""
 
 
 P = ParamSpec("P")

@@ -12,7 +12,7 @@ from jinja2 import TemplateError
 from gptaudit.causal_lm.chat_date import asks_for_date, read_date, with_date
 from gptaudit.errors import TargetError, first_line
 from gptaudit.protocols.thinking import opened_thought, without_thought
-from gptaudit.records import Completion, Failure, Message, Prompt, messages_of
+from gptaudit.records import Completion, Failure, Message, Prompt, folded, messages_of
 
 PROBE = "Which boat came into the harbour first?"
 """Message that is rendered when a template is opened, to see that it is there."""
@@ -70,7 +70,7 @@ class Chat:
     def render(self, prompt: Prompt) -> str | Failure:
         """Return the full text that the model reads, from the start token to the beginning of its answer."""
         messages = messages_of(prompt, self._system)
-        return self._rendered(_folded(messages) if self._fold else messages, parts=self._parts)
+        return self._rendered(folded(messages) if self._fold else messages, parts=self._parts)
 
     def answer(self, completion: Completion) -> Completion | Failure:
         """Return a completion of a rendered prompt with its thought apart from its text; see `without_thought`."""
@@ -79,7 +79,7 @@ class Chat:
     def _needs_parts(self) -> bool:
         """Whether the template wants contents as lists of parts, as those of models that see images do."""
         messages = messages_of(PROBE, self._system)
-        given = _folded(messages) if self._fold else messages
+        given = folded(messages) if self._fold else messages
         as_text = self._rendered(given, parts=False)
         if isinstance(as_text, str):
             return False
@@ -116,17 +116,6 @@ class Chat:
             message = f"the chat template leaves out the text of a message of role {left_out.role!r}"
             return Failure("template-dropped-message", message)
         return str(text)
-
-
-def _folded(messages: Sequence[Message]) -> Sequence[Message]:
-    """Put the text of a system message before the user's first message."""
-    system, *others = messages
-    users = [i for i, message in enumerate(others) if message.role == "user"]
-    if system.role != "system" or not users:
-        return messages
-    first = others[users[0]]
-    others[users[0]] = replace(first, content=f"{system.content}\n\n{first.content}")
-    return others
 
 
 def _left_out(messages: Sequence[Message], text: str) -> Message | None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 CHAT_CAPABILITIES = frozenset({"generate", "chat"})
+"""Without likelihoods and gradients: they belong to the given text, which a chat template would change."""
 
 
 class TextBackend:

@@ -40,6 +40,7 @@ from gptaudit.records.conversation import (
     Prompt,
     Role,
     conversation_problem,
+    folded,
     messages_of,
     prompt_text,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "Trial",
     "Verdict",
     "conversation_problem",
+    "folded",
     "full_name",
     "margins_between",
     "messages_of",

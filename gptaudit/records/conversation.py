@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
@@ -37,6 +37,17 @@ def messages_of(prompt: Prompt, system: str = "") -> tuple[Message, ...]:
     messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
     own = messages[0].role == "system"
     return (Message("system", system), *messages) if system and not own else messages
+
+
+def folded(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Put the system message before the text of the user's first message, for models that refuse the role."""
+    system = [message.content for message in messages if message.role == "system"]
+    others = [message for message in messages if message.role != "system"]
+    place = next((i for i, message in enumerate(others) if message.role == "user"), None)
+    if not system or place is None:
+        return tuple(messages)
+    others[place] = replace(others[place], content="\n\n".join([*system, others[place].content]))
+    return tuple(others)
 
 
 def prompt_text(prompt: Prompt) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gptaudit.evidence.plan import request_key
 from gptaudit.protocols.thinking import without_thought
-from gptaudit.records import Completion, Failure, GenerateRequest, Prompt, Sampling, messages_of
+from gptaudit.records import Completion, Failure, GenerateRequest, Prompt, Sampling, folded, messages_of
 from gptaudit.remote.faults import RequestFault
 from gptaudit.text import is_blank
 
@@ -212,19 +212,9 @@ class Manner:
     def _prompt(self, prompt: Prompt) -> dict[str, Any]:
         if self.api == "completions":
             return {"prompt": prompt}
-        messages = [asdict(message) for message in messages_of(prompt, self.system_prompt)]
-        return {"messages": folded(messages) if self.fold_system else messages}
-
-
-def folded(messages: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Put system messages before the text of the first user's message, for servers that take none."""
-    system = [message["content"] for message in messages if message["role"] == "system"]
-    others = [message for message in messages if message["role"] != "system"]
-    place = next((i for i, message in enumerate(others) if message["role"] == "user"), None)
-    if not system or place is None:
-        return list(messages)
-    others[place] = {**others[place], "content": "\n\n".join([*system, others[place]["content"]])}
-    return others
+        messages = messages_of(prompt, self.system_prompt)
+        given = folded(messages) if self.fold_system else messages
+        return {"messages": [asdict(message) for message in given]}
 
 
 def sample_seed(request: GenerateRequest, seed: int) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import struct
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
@@ -107,18 +105,15 @@ def test_git_lfs_pointer(file):
 
 
 @pytest.mark.timeout(600)
-def test_a_real_file_answers_as_the_folder_it_was_made_from():
+def test_a_real_file_answers_as_the_folder_it_was_made_from(real_models):
     """SmolLM2 as a GGUF file and as a folder of the same numbers agree to 1e-4 nats, special tokens included."""
     pytest.importorskip("gguf")
-    named = os.environ.get("GPTAUDIT_MODELS")
-    if not named:
-        pytest.skip("needs the real models: set GPTAUDIT_MODELS to their folder")
     asked = [ScoreRequest("", text) for text in TEXTS] + [
         ScoreRequest("The doctor said that", " she was late")
     ]
     prompt = GenerateRequest("The harbour was", Sampling(8, temperature=0))
     file, folder = (
-        open_hf(str(Path(named) / name), HuggingFaceOptions(device="cpu"))
+        open_hf(str(real_models / name), HuggingFaceOptions(device="cpu"))
         for name in ("smollm2.gguf", "smollm2")
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from gptaudit.records import Completion, Failure
 from gptaudit.remote.faults import of_error, of_status
-from gptaudit.remote.wire import folded, read_completion
+from gptaudit.remote.wire import read_completion
 
 
 def read(message, finish="stop", stop=(), think_end=""):
@@ -148,26 +148,3 @@ class TestErrorsWithStatus200:
         assert found.reason == reason
         assert found.transient == (reason in {"server-error", "rate-limited"})
         assert found.message == "an error with status 200: too much to do"
-
-
-class TestFolding:
-    def test_the_first_user_s_message(self):
-        """System messages stand before the first user's message, which is the only one that changes."""
-        messages = [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Three times three?"},
-            {"role": "assistant", "content": "Nine."},
-            {"role": "user", "content": "And four?"},
-        ]
-
-        assert folded(messages) == [
-            {"role": "user", "content": "Be brief.\n\nThree times three?"},
-            *messages[2:],
-        ]
-
-    @pytest.mark.parametrize("roles", [["user"], ["user", "assistant", "user"], ["system"]])
-    def test_nothing_to_fold(self, roles):
-        """Without a system message, or a user's to hold it, all stays as it is."""
-        messages = [{"role": role, "content": "Well?"} for role in roles]
-
-        assert folded(messages) == messages

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -56,14 +54,6 @@ def tokenizer(llama_folder):
         return tokenizer
 
     return with_template
-
-
-@pytest.fixture(scope="module")
-def real_models():
-    named = os.environ.get("GPTAUDIT_MODELS")
-    if not named:
-        pytest.skip("needs the real models: set GPTAUDIT_MODELS to their folder")
-    return Path(named)
 
 
 def test_prompt_is_a_users_message(chatting):

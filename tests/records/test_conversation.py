@@ -10,6 +10,7 @@ from gptaudit.records import (
     GenerateRequest,
     Message,
     Sampling,
+    folded,
     messages_of,
     prompt_text,
     request_text,
@@ -80,3 +81,23 @@ def test_the_text_of_a_prompt():
     """A conversation is shown with its roles, a text as it is."""
     assert prompt_text("Hello") == "Hello"
     assert prompt_text((Message("tool", "12 °C"),)) == "tool: 12 °C"
+
+
+class TestFolding:
+    def test_the_first_user_s_message(self):
+        """System messages stand before the first user's message, which is the only one that changes."""
+        messages = (
+            Message("system", "Be brief."),
+            Message("user", "Three times three?"),
+            Message("assistant", "Nine."),
+            Message("user", "And four?"),
+        )
+
+        assert folded(messages) == (Message("user", "Be brief.\n\nThree times three?"), *messages[2:])
+
+    @pytest.mark.parametrize("roles", [["user"], ["user", "assistant", "user"], ["system"]])
+    def test_nothing_to_fold(self, roles):
+        """Without a system message, or a user's to hold it, all stays as it is."""
+        messages = tuple(Message(role, "Well?") for role in roles)
+
+        assert folded(messages) == messages
