@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
-from gptaudit.causal_lm.generation import Draw, TextGenerator
+from gptaudit.causal_lm.generation import Draw, TextGenerator, Watch
 from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.tree_support import widest_tree
@@ -28,29 +29,20 @@ from gptaudit.records import (
     Likelihood,
     PlantedFlaw,
     Prompt,
-    Sampling,
     ScoreRequest,
 )
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _failing_as_backend_error(call: Callable[P, T]) -> Callable[P, T]:
+@contextmanager
+def _model_errors() -> Iterator[None]:
     """Turn errors of the model (out of memory, a token without an embedding, ...) into `BackendError`."""
-
-    @wraps(call)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return call(*args, **kwargs)
-        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            msg = f"the model raised {type(error).__name__}: {first_line(error)}"
-            raise BackendError(msg) from error
-
-    return wrapped
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        msg = f"the model raised {type(error).__name__}: {first_line(error)}"
+        raise BackendError(msg) from error
 
 
 class CausalLMBackend:
@@ -98,7 +90,7 @@ class CausalLMBackend:
         """Return the log-likelihood of each continuation."""
         return self._likelihoods(requests, self._scorer)
 
-    @_failing_as_backend_error
+    @_model_errors()
     def _likelihoods(
         self, requests: Sequence[ScoreRequest], scorer: LikelihoodScorer
     ) -> list[Likelihood | Failure]:
@@ -122,7 +114,7 @@ class CausalLMBackend:
             answers[i] = Likelihood(values, sum(values), len(pair.context), tokens=tokens)
         return [answer for answer in answers if answer is not None]
 
-    @_failing_as_backend_error
+    @_model_errors()
     def generate(
         self,
         requests: Sequence[GenerateRequest],
@@ -131,27 +123,48 @@ class CausalLMBackend:
         watch: Callable[[int, str, bool], None] | None = None,
     ) -> list[Completion | Failure]:
         """Return one completion per request; `watch` gets its index before the arguments of `Watch`."""
-        answers: dict[int, Completion | Failure] = {}
-        draws: dict[Sampling, dict[int, Draw]] = {}
-        for i, request in enumerate(requests):
-            # A chat model may end its answer long before the limit; a text is always continued up to it.
-            prompt = self._prompt(request.prompt, 1 if self._chat else request.sampling.max_new_tokens)
-            if isinstance(prompt, Failure):
-                answers[i] = prompt
-            else:
-                noise_seed = int(request_key(request, seed)[:32], 16)
-                room = self._window - len(prompt.ids)
-                draw = Draw(prompt.ids, noise_seed, partial(watch, i) if watch else None, room)
-                draws.setdefault(request.sampling, {})[i] = draw
-        for sampling, group in draws.items():
-            completions = self._generator.complete(list(group.values()), sampling)
-            answers.update(zip(group, map(self._answer, completions), strict=True))
-        return [answers[i] for i in range(len(requests))]
+        draws = [
+            self._draw(request, seed, partial(watch, i) if watch else None)
+            for i, request in enumerate(requests)
+        ]
+        completions = iter(self._generator.complete([draw for draw in draws if isinstance(draw, Draw)]))
+        return [self._answer(next(completions)) if isinstance(draw, Draw) else draw for draw in draws]
+
+    def generate_continuously(
+        self, requests: Iterable[GenerateRequest], *, seed: int
+    ) -> Iterator[tuple[GenerateRequest, Completion | Failure]]:
+        """Yield each request with its completion as soon as that ends, and take the next one."""
+        asked: dict[Draw, GenerateRequest] = {}
+        refused: list[tuple[GenerateRequest, Failure]] = []
+
+        def draws() -> Iterator[Draw]:
+            for request in requests:
+                draw = self._draw(request, seed)
+                if isinstance(draw, Draw):
+                    asked[draw] = request
+                    yield draw
+                else:
+                    refused.append((request, draw))
+
+        with _model_errors():
+            for draw, completion in self._generator.stream(draws()):
+                yield asked.pop(draw), self._answer(completion)
+                yield from refused
+                refused.clear()
+        yield from refused
+
+    def _draw(self, request: GenerateRequest, seed: int, watch: Watch | None = None) -> Draw | Failure:
+        # A chat model may end its answer long before the limit; a text is always continued up to it.
+        prompt = self._prompt(request.prompt, 1 if self._chat else request.sampling.max_new_tokens)
+        if isinstance(prompt, Failure):
+            return prompt
+        noise_seed = int(request_key(request, seed)[:32], 16)
+        return Draw(prompt.ids, noise_seed, request.sampling, watch, self._window - len(prompt.ids))
 
     def _answer(self, drawn: Completion | Failure) -> Completion | Failure:
         return self._chat.answer(drawn) if self._chat and isinstance(drawn, Completion) else drawn
 
-    @_failing_as_backend_error
+    @_model_errors()
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
         """Return the token scores of each contrast."""
         return [self._attribute(request) for request in requests]

@@ -28,11 +28,14 @@ ReadPrompts: TypeAlias = tuple[Sequence[KeysAndValues], Sequence[Ids]]
 class Rows(Protocol):
     """Rows that are extended together. A row is numbered by its position, which `keep` changes."""
 
+    def fit(self, rows: int, longest: int) -> None:
+        """Make place for `rows` rows of at most `longest` tokens; rows that are there are kept."""
+
     def read(self, prompts: Sequence[Ids]) -> tuple[Tensor, Any]:
         """Read prompts; return the next-token logits (prompts, vocabulary), and the state that `join` needs."""
 
     def join(self, read: Any, prompt: int, count: int) -> None:  # noqa: ANN401 - each kind has its own
-        """Append `count` rows with the prompt of that index; no prompt may be longer than the ones joined before."""
+        """Append `count` rows with the prompt of that index."""
 
     def step(self, tokens: Ids) -> Tensor:
         """Append a token to each row; return the next-token logits (rows, vocabulary)."""
@@ -62,11 +65,19 @@ class Forward:
 class CachedRows:
     """Rows with cached keys and values: a prompt is read once, and each step reads one token per row."""
 
-    def __init__(self, forward: Forward, rows: int, longest: int) -> None:
+    def __init__(self, forward: Forward) -> None:
         self._forward = forward
-        self._shape = (rows, longest)
+        self._shape = (0, 0)
         self._cache: RowCache | None = None
         self._lengths: list[int] = []
+
+    def fit(self, rows: int, longest: int) -> None:
+        """See `Rows`."""
+        if longest == self._shape[1] and rows <= self._shape[0]:
+            return
+        self._shape = (rows, longest)
+        if self._cache is not None:
+            self._cache.fit(rows, longest, len(self._lengths))
 
     def read(self, prompts: Sequence[Ids]) -> tuple[Tensor, ReadPrompts]:
         """See `Rows`."""
@@ -116,6 +127,9 @@ class RereadRows:
         self._forward = forward
         self._token_budget = token_budget
         self._rows: list[list[int]] = []
+
+    def fit(self, rows: int, longest: int) -> None:
+        """See `Rows`; nothing is allocated."""
 
     def read(self, prompts: Sequence[Ids]) -> tuple[Tensor, Sequence[Ids]]:
         """See `Rows`."""
@@ -167,7 +181,8 @@ def keys_can_be_kept(model: Any) -> bool:  # noqa: ANN401
     try:
         if not _has_plain_cache(model, torch.tensor(prompts[:1], device=forward.device)):
             return False
-        rows = CachedRows(forward, rows=3, longest=9)
+        rows = CachedRows(forward)
+        rows.fit(3, 9)
         _, read = rows.read(prompts)
         rows.join(read, 0, 2)
         rows.join(read, 1, 1)

@@ -51,8 +51,18 @@ class RowLayer(CacheLayerMixin):
         self.length += 1
         return self.keys[:rows, :, self._used], self.values[:rows, :, self._used]
 
+    def fit(self, rows: int, columns: int, used: int) -> None:
+        """Allocate `rows` x `columns` anew, with the columns in use of the first `used` rows."""
+        old = (self.keys, self.values)
+        self.keys, self.values = (held.new_empty(rows, held.shape[1], columns, held.shape[3]) for held in old)
+        for held, given in zip((self.keys, self.values), old, strict=True):
+            held[:used, :, : self.length] = given[:used, :, self._used]
+        self.end = self.length
+
     def resize(self, length: int) -> None:
-        """Keep the last `length` columns, as many as the longest row has; 0 empties the layer."""
+        """Use the last `length` columns, as many as the longest row has; 0 empties the layer."""
+        if self.length and length > self.length:
+            self._add_before(length)
         self.length = length
         self.end = max(self.end, length) if length else 0
 
@@ -85,6 +95,15 @@ class RowLayer(CacheLayerMixin):
     def _used(self) -> slice:
         return slice(self.end - self.length, self.end)
 
+    def _add_before(self, length: int) -> None:
+        """Write zeros before the columns in use, up to `length` columns: other rows may have left NaN there."""
+        for held in (self.keys, self.values):
+            if length > self.end:
+                held[:, :, length - self.length : length] = held[:, :, self._used].clone()
+            end = max(self.end, length)
+            held[:, :, end - length : end - self.length] = 0
+        self.end = max(self.end, length)
+
     def _move_to_front(self) -> None:
         for held in (self.keys, self.values):
             held[:, :, : self.length] = held[:, :, self._used].clone()
@@ -98,8 +117,13 @@ class RowCache(Cache):
         self._rows = [RowLayer(keys, values, rows, longest + SLACK) for keys, values in like]
         super().__init__(layers=list(self._rows))
 
+    def fit(self, rows: int, longest: int, used: int) -> None:
+        """Make place for `rows` rows of up to `longest` tokens; the first `used` rows are kept."""
+        for layer in self._rows:
+            layer.fit(rows, longest + SLACK, used)
+
     def resize(self, length: int) -> None:
-        """Keep the last `length` columns, as many as the longest row has."""
+        """Use the last `length` columns, as many as the longest row has."""
         for layer in self._rows:
             layer.resize(length)
 

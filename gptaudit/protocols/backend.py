@@ -65,6 +65,19 @@ class StreamingBackend(Backend, Protocol):
 
 
 @runtime_checkable
+class ContinuousBackend(Backend, Protocol):
+    """A backend that decodes completions continuously: one that ends makes place for the next."""
+
+    def generate_continuously(
+        self, requests: Iterable[GenerateRequest], *, seed: int
+    ) -> Iterator[tuple[GenerateRequest, Completion | Failure]]:
+        """Yield each request once with its completion, in any order, as soon as that ends.
+
+        Requests are taken as there is place for them. A request that fails by itself gets a `Failure`.
+        """
+
+
+@runtime_checkable
 class MixedPrecisionBackend(Backend, Protocol):
     """A backend that can also compute log-likelihoods faster, in low precision.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import transformers
@@ -87,8 +89,16 @@ def encoder(gpt2_folder):
     return Encoder(AutoTokenizer.from_pretrained(gpt2_folder))
 
 
-def draws(samples):
-    return [Draw(prompt, 100 * i + sample) for i, prompt in enumerate(PROMPTS) for sample in range(samples)]
+def draws(samples, sampling):
+    return [
+        Draw(prompt, 100 * i + sample, sampling)
+        for i, prompt in enumerate(PROMPTS)
+        for sample in range(samples)
+    ]
+
+
+def replace_stop(draw, *stop):
+    return replace(draw, sampling=replace(draw.sampling, stop=stop))
 
 
 @pytest.fixture
@@ -113,9 +123,9 @@ def test_greedy_is_transformers_greedy(family, encoder, monkeypatch):
     monkeypatch.setattr(row_cache, "SLACK", 3)
     model = build(family)
     drawer = TextGenerator(model, encoder, frozenset(), TokenBudget(4096))
-    given = [Draw(prompt, 0) for prompt in PROMPTS for _ in range(2)]
+    given = [Draw(prompt, 0, Sampling(12, temperature=0)) for prompt in PROMPTS for _ in range(2)]
 
-    found = drawer.complete(given, Sampling(12, temperature=0))
+    found = drawer.complete(given)
 
     assert drawer.keeps_keys == (family not in REREADING)
     for draw, completion in zip(given, found, strict=True):
@@ -152,12 +162,12 @@ def test_cache_that_reads_other_columns_is_found_out():
 def test_samples_do_not_depend_on_the_batch(family, sampling, encoder, monkeypatch):
     """A completion is the same in any batch, in any order; its log-probabilities agree to a part in 10,000."""
     drawer = TextGenerator(build(family), encoder, frozenset(range(40)), TokenBudget(4096))
-    given = draws(3)
-    together = drawer.complete(given, sampling)
-    backwards = drawer.complete(given[::-1], sampling)[::-1]
+    given = draws(3, sampling)
+    together = drawer.complete(given)
+    backwards = drawer.complete(given[::-1])[::-1]
     monkeypatch.setattr(generation, "ROWS", 4)
-    few = drawer.complete(given, sampling)
-    alone = [drawer.complete([draw], sampling)[0] for draw in given]
+    few = drawer.complete(given)
+    alone = [drawer.complete([draw])[0] for draw in given]
 
     assert len({completion.tokens for completion in together}) > 3  # rows do come and go
     for other in (backwards, few, alone):
@@ -172,7 +182,7 @@ def test_each_prompt_is_read_once_and_no_ended_row_is_computed(gpt2, encoder, mo
     drawer = TextGenerator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
     seen = []
     hook = calls(gpt2, seen)
-    found = drawer.complete(draws(6), Sampling(15))
+    found = drawer.complete(draws(6, Sampling(15)))
     hook.remove()
 
     steps = [shape for shape, _ in seen if shape[1] == 1 and shape[0] > 1]
@@ -186,7 +196,7 @@ def test_each_prompt_is_read_once_and_no_ended_row_is_computed(gpt2, encoder, mo
 
 def test_another_seed_is_another_sample(generator):
     """Samples of one prompt differ by their seed alone."""
-    first, second, again = generator.complete([Draw(PROMPTS[0], seed) for seed in (1, 2, 1)], Sampling(15))
+    first, second, again = generator.complete([Draw(PROMPTS[0], seed, Sampling(15)) for seed in (1, 2, 1)])
 
     assert first.text == again.text
     assert first.text != second.text
@@ -197,9 +207,9 @@ def test_another_seed_is_another_sample(generator):
 )
 def test_log_probabilities_are_the_models_own(gpt2, encoder, generator, sampling):
     """Each token's log-probability is that of a pass over the whole text, whatever the temperature."""
-    found = generator.complete(draws(1), sampling)
+    found = generator.complete(draws(1, sampling))
 
-    for draw, completion in zip(draws(1), found, strict=True):
+    for draw, completion in zip(draws(1, sampling), found, strict=True):
         # What was generated is found again by its log-probabilities: the decoded text may be encoded otherwise.
         ids, logprobs = list(draw.prompt), []
         for expected in completion.token_logprobs:
@@ -215,7 +225,7 @@ class TestStops:
     def test_end_token(self, gpt2, encoder):
         """An end token ends the text, and is no part of it."""
         ending = TextGenerator(gpt2, encoder, frozenset(range(400)), TokenBudget(4096))
-        (ended,) = ending.complete([Draw(PROMPTS[0], 5)], Sampling(15))
+        (ended,) = ending.complete([Draw(PROMPTS[0], 5, Sampling(15))])
 
         assert (ended.text, ended.finish, ended.tokens, ended.token_logprobs) == ("", "stop", 0, ())
 
@@ -223,12 +233,12 @@ class TestStops:
     @pytest.mark.parametrize("length", [1, 2, 7])
     def test_stop_string_is_cut_exactly(self, generator, place, length):
         """A stop string, wherever it lies across the tokens, ends the text before it."""
-        for draw in draws(2):
-            (whole,) = generator.complete([draw], Sampling(30))
+        for draw in draws(2, Sampling(30)):
+            (whole,) = generator.complete([draw])
             stop = whole.text[place : place + length]
             if "\ufffd" in stop:  # which is also what stands for the first half of a character
                 continue
-            (cut,) = generator.complete([draw], Sampling(30, stop=("never seen", stop)))
+            (cut,) = generator.complete([replace_stop(draw, "never seen", stop)])
 
             assert (cut.text, cut.finish) == (whole.text[: whole.text.index(stop)], "stop")
             assert cut.tokens <= whole.tokens
@@ -236,17 +246,17 @@ class TestStops:
 
     def test_generation_ends_with_the_stop_string(self, generator):
         """No token is drawn after the one that completes the stop string."""
-        (whole,) = generator.complete([Draw(PROMPTS[0], 5)], Sampling(30))
+        (whole,) = generator.complete([Draw(PROMPTS[0], 5, Sampling(30))])
         stop = whole.text[:2]
-        (cut,) = generator.complete([Draw(PROMPTS[0], 5)], Sampling(30, stop=(stop,)))
+        (cut,) = generator.complete([Draw(PROMPTS[0], 5, Sampling(30, stop=(stop,)))])
 
         assert cut.tokens <= 2
 
     def test_stop_string_in_the_prompt_is_none(self, generator, encoder):
         """What stands in the prompt does not stop what follows."""
         prompt = encoder.prompt("The harbour was quiet.").ids
-        (whole,) = generator.complete([Draw(prompt, 3)], Sampling(10))
-        (same,) = generator.complete([Draw(prompt, 3)], Sampling(10, stop=(" quiet.",)))
+        (whole,) = generator.complete([Draw(prompt, 3, Sampling(10))])
+        (same,) = generator.complete([Draw(prompt, 3, Sampling(10, stop=(" quiet.",)))])
 
         assert " quiet." not in whole.text
         assert same == whole
@@ -262,10 +272,10 @@ def test_characters_of_several_tokens_come_out_whole(generator, encoder, monkeyp
         return torch.tensor([next(drawn)] * len(logits)), torch.zeros(len(logits))
 
     monkeypatch.setattr(generation, "choose", scripted)
-    draw = Draw(encoder.prompt("The harbour").ids, 0)
-    (whole,) = generator.complete([draw], Sampling(len(script)))
+    draw = Draw(encoder.prompt("The harbour").ids, 0, Sampling(len(script)))
+    (whole,) = generator.complete([draw])
     drawn = iter(script)
-    (cut,) = generator.complete([draw], Sampling(len(script), stop=("🙂",)))
+    (cut,) = generator.complete([replace_stop(draw, "🙂")])
 
     assert whole.text == text
     assert (cut.text, cut.finish) == (" naïve 漢字 ", "stop")
@@ -273,10 +283,90 @@ def test_characters_of_several_tokens_come_out_whole(generator, encoder, monkeyp
 
 def test_nothing_to_generate(generator):
     """No draws give no completions, and no tokens no text."""
-    (empty,) = generator.complete([Draw(PROMPTS[0], 0)], Sampling(0))
+    (empty,) = generator.complete([Draw(PROMPTS[0], 0, Sampling(0))])
 
-    assert generator.complete([], Sampling()) == []
+    assert generator.complete([]) == []
     assert (empty.text, empty.finish, empty.tokens) == ("", "length", 0)
+
+
+class TestStream:
+    @pytest.fixture
+    def mixed(self):
+        """Draws whose prompts become longer and shorter, each with a sampling of its own."""
+        kinds = [
+            Sampling(9),
+            Sampling(4, temperature=0),
+            Sampling(14, top_k=3),
+            Sampling(0),
+            Sampling(6, top_p=0.5),
+        ]
+        return [
+            Draw(tuple(range(5, 5 + length)), 100 * length + i, sampling)
+            for length in (3, 40, 2, 70, 1, 8)
+            for i, sampling in enumerate(kinds)
+        ]
+
+    @pytest.mark.parametrize("family", ["GPT2", "Mistral", "Mamba"])
+    def test_same_as_alone(self, family, encoder, mixed, monkeypatch):
+        """Whatever comes before and after it in the stream, a completion is the one that it is alone."""
+        monkeypatch.setattr(generation, "ROWS", 5)
+        monkeypatch.setattr(generation, "AHEAD", 3)
+        monkeypatch.setattr(generation, "COLUMNS", 4)
+        monkeypatch.setattr(row_cache, "SLACK", 3)
+        drawer = TextGenerator(build(family), encoder, frozenset(range(40)), TokenBudget(4096))
+
+        found = dict(drawer.stream(mixed))
+
+        assert len(found) == len(mixed)
+        for draw in mixed:
+            (alone,) = drawer.complete([draw])
+            assert (found[draw].text, found[draw].finish) == (alone.text, alone.finish)
+            assert found[draw].token_logprobs == pytest.approx(alone.token_logprobs, rel=1e-4, abs=1e-4)
+
+    def test_long_prompt_narrows_the_batch_for_its_time_only(self, gpt2, encoder, monkeypatch):
+        """A batch holds as many rows as its longest row allows, and more again when that has ended."""
+        budget = TokenBudget(4)
+        drawer = TextGenerator(gpt2, encoder, frozenset(), budget)
+        long = [Draw(tuple(range(5, 25)), i, Sampling(5)) for i in range(3)]
+        short = [Draw((5 + i,), i, Sampling(5)) for i in range(60)]
+        monkeypatch.setattr(generation, "COLUMNS", 1)
+        seen = []
+        hook = calls(gpt2, seen)
+        found = dict(drawer.stream([*long, *short]))
+        hook.remove()
+
+        rows = [rows for (rows, _), _ in seen]
+        assert len(found) == 63
+        assert max(rows[:5]) == 1  # 8 * 4 tokens kept: one row of 25
+        assert max(rows) == 5  # five rows of 6
+
+    def test_answers_come_while_draws_are_taken(self, generator):
+        """The first answer is there before most draws are taken, after as many steps as it has tokens."""
+        taken = []
+
+        def draws():
+            for i in range(2_000):
+                taken.append(i)
+                yield Draw(PROMPTS[i % 2], i, Sampling(10))
+
+        stream = generator.stream(draws())
+        next(stream)
+
+        assert len(taken) <= generation.AHEAD + generation.FIRST_ROWS + 1
+        stream.close()
+
+    def test_few_rows_until_the_first_ends(self, gpt2, generator):
+        """The first steps are short, so that the first answer comes soon; later ones fill all places."""
+        seen = []
+        hook = calls(gpt2, seen)
+        stream = generator.stream(Draw(PROMPTS[0], i, Sampling(10)) for i in range(200))
+        next(stream)
+        first = max(rows for (rows, _), _ in seen)
+        list(stream)
+        hook.remove()
+
+        assert first == generation.FIRST_ROWS
+        assert max(rows for (rows, _), _ in seen) == generation.ROWS
 
 
 class TestMemory:
@@ -296,9 +386,9 @@ class TestMemory:
     def test_out_of_memory_loses_nothing(self, crowded, gpt2, encoder):
         """Where memory runs out, fewer rows at a time give the same completions."""
         roomy = TextGenerator(gpt2, encoder, frozenset(range(40)), TokenBudget(4096))
-        expected = roomy.complete(draws(3), Sampling(15))
+        expected = roomy.complete(draws(3, Sampling(15)))
 
-        found = crowded.complete(draws(3), Sampling(15))
+        found = crowded.complete(draws(3, Sampling(15)))
 
         assert [c.text for c in found] == [c.text for c in expected]
         assert crowded.budget.tokens < 4096
@@ -311,7 +401,7 @@ class TestMemory:
                 raise torch.OutOfMemoryError
 
         crowded._forward._model.register_forward_pre_hook(refuse, with_kwargs=True)
-        found = crowded.complete(draws(2), Sampling(5))
+        found = crowded.complete(draws(2, Sampling(5)))
 
         assert found[:2] == [OUT_OF_MEMORY] * 2
         assert all(isinstance(completion, Completion) for completion in found[2:])

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from gptaudit.engine.local import chunks
+from gptaudit.engine.local import Pace, chunks
 from gptaudit.records import Request
 
 DEATHS = 3
@@ -34,7 +34,8 @@ class Backlog:
     """
 
     def __init__(self, requests: Iterable[Request], replicas: int) -> None:
-        self._chunks = chunks(requests)
+        self.pace = Pace()
+        self._chunks = chunks(requests, self.pace)
         self._shares = 2 * replicas
         self._waiting: deque[Chunk] = deque()
         self._ended = False

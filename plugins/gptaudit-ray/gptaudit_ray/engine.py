@@ -155,7 +155,9 @@ class Pool:
             return []
         _, chunk = member.calls.popleft()
         self._given_up = 0
-        return self._counted(list(zip(chunk.requests, value, strict=True)))
+        answers, seconds = value
+        self._backlog.pace.observe(chunk.requests[0].kind, seconds)
+        return self._counted(list(zip(chunk.requests, answers, strict=True)))
 
     def _opened(self, member: Member, node: str, found: dict[str, str]) -> None:
         member.node, member.opening = node, None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,11 @@ class Replica:
         self._seed, self._low_precision = opening.seed, opening.low_precision
         return node, identity(self._backend)
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Answer requests of one kind."""
+    def answer(self, requests: Sequence[Request]) -> tuple[list[Answer], float]:
+        """Answer requests of one kind; return the answers, and the seconds it took."""
         if self._backend is None:
             msg = "a replica was asked before its model was open"
             raise RuntimeError(msg)
-        return list(answer_chunk(self._backend, requests, self._seed, low_precision=self._low_precision))
+        begun = time.monotonic()
+        answers = answer_chunk(self._backend, requests, self._seed, low_precision=self._low_precision)
+        return list(answers), time.monotonic() - begun
