@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -69,7 +70,8 @@ class TestExitCodes:
         """An audit that was completed exits 0."""
         ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "5")
 
-        assert (ran.code, ran.err) == (0, "")
+        assert ran.code == 0
+        assert ran.err == "25 requests: about 130 tokens to read and at most 500 to write.\n"
         assert "5 of 5 cases" in ran.out
 
     def test_failed(self, gptaudit, tmp_path):
@@ -124,20 +126,21 @@ class TestExitCodes:
 
     def test_interrupted_and_resumed(self, gptaudit, model, monkeypatch, tmp_path):
         """Ctrl-C exits 130, keeps what was answered and says how to go on; the rest alone is asked again."""
-        asked = []
-        generate = CausalLMBackend.generate
+        taken = []
+        generate = CausalLMBackend.generate_continuously
 
         def interrupted(self, requests, *, seed):
-            asked.append(len(requests))
-            if len(asked) == 2:
-                raise KeyboardInterrupt
-            return generate(self, requests, seed=seed)
+            for number, answered in enumerate(generate(self, requests, seed=seed)):
+                if number == 100:
+                    raise KeyboardInterrupt
+                taken.append(answered)
+                yield answered
 
         arguments = ("run", "decoder:clean", "-p", "toxicity-prompts", "--limit", "60", "-o", "out")
-        monkeypatch.setattr(CausalLMBackend, "generate", interrupted)
-        stopped = gptaudit(*arguments)
+        with monkeypatch.context() as patched:
+            patched.setattr(CausalLMBackend, "generate_continuously", interrupted)
+            stopped = gptaudit(*arguments)
         status = json.loads((tmp_path / "out" / "results.json").read_text())["run"]["status"]
-        asked.extend([0, 0])
         resumed = gptaudit(*arguments)
         whole = gptaudit(*arguments[:-1], "whole")
 
@@ -145,7 +148,7 @@ class TestExitCodes:
         assert "-o out" in stopped.err
         assert resumed.code == 0
         results = [json.loads((tmp_path / name / "results.json").read_text()) for name in ("out", "whole")]
-        assert results[0]["run"]["cost"]["requests_cached"] == asked[0]
+        assert results[0]["run"]["cost"]["requests_cached"] == len(taken) == 100
         assert results[0]["probes"] == results[1]["probes"]
         assert whole.code == 0
 
@@ -252,6 +255,26 @@ class TestBadInput:
 
         assert ran.code == 2
         assert "use the model 'bundled'" in ran.err
+
+    def test_dry_run_asks_nothing(self, gptaudit, tmp_path):
+        """--dry-run says what would be asked, and why a probe is left out; it leaves no folder."""
+        (tmp_path / "never_asked.py").write_text("def complete(prompts): raise AssertionError('asked')")
+        ran = gptaudit("run", "python:never_asked:complete", "--dry-run", "--limit", "5", "-o", "out")
+
+        assert (ran.code, ran.err) == (0, "")
+        assert re.search(r"^toxicity-prompts +25 +130 +500$", ran.out, re.MULTILINE)
+        assert "Not asked: token-attribution: needs gradients, which" in ran.out
+        assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "audits").exists()
+
+    def test_dry_run_refuses_what_a_run_refuses(self, gptaudit, tmp_path):
+        """A policy, a probe or a target that does not fit is refused without asking."""
+        path = tmp_path / "p.toml"
+        path.write_text(POLICY.format(limit="max = 0.1"))
+        ran = gptaudit("run", "decoder:clean", "-p", "age", "--policy", path, "--dry-run")
+
+        assert ran.code == 2
+        assert "toxicity-prompts" in ran.err
 
     def test_metric_that_the_run_lacks(self, gptaudit, model, tmp_path):
         """A policy that names what was not measured is an error, not a pass."""

@@ -1,8 +1,9 @@
-"""Progress on standard error: bars on a terminal, occasional lines elsewhere, or nothing."""
+"""Progress on standard error: bars on a terminal, a line every half minute elsewhere, or nothing."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +18,6 @@ from rich.progress import (
     SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 
 from gptaudit.records.progress import Step, silent
@@ -31,33 +31,81 @@ def shown_progress(*, quiet: bool) -> AbstractContextManager[Callable[[Step], No
     """Return a context manager for the function that shows progress and is called with each step."""
     if quiet:
         return nullcontext(silent)
-    return Bars() if sys.stderr.isatty() else nullcontext(Lines())
+    return Bars() if sys.stderr.isatty() else Lines()
 
 
-class Lines:
-    """Writes one plain line every `LINE_SECONDS`, so that a log shows that the work goes on, and how fast."""
+class Clock:
+    """When each task began, as its first step says."""
 
     def __init__(self) -> None:
         self._begun: dict[str, float] = {}
-        self._said = time.monotonic()
+
+    def seconds(self, step: Step) -> float:
+        """Return how long the task of a step has been in work."""
+        now = time.monotonic()
+        return now - self._begun.setdefault(step.task, now)
+
+
+class Lines:
+    """Writes one plain line every `LINE_SECONDS`, also while no step is made: a log shows that the work goes on."""
+
+    def __init__(self) -> None:
+        self._clock = Clock()
+        self._step: Step | None = None
+        self._ended = threading.Event()
+        self._writer = threading.Thread(target=self._write, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._writer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._writer.join()
 
     def __call__(self, step: Step) -> None:
-        """Write a line if the last one is `LINE_SECONDS` old."""
-        now = time.monotonic()
-        begun = self._begun.setdefault(step.task, now)
-        if now - self._said >= LINE_SECONDS:
-            self._said = now
-            click.echo(line(step, now - begun), err=True)
+        """Note the step, unless it is a part of a task that is shown as a whole."""
+        if not step.part:
+            self._clock.seconds(step)
+            self._step = step
+
+    def _write(self) -> None:
+        while not self._ended.wait(LINE_SECONDS):
+            step = self._step
+            if step is not None:
+                click.echo(line(step, self._clock.seconds(step)), err=True)
 
 
 def line(step: Step, seconds: float) -> str:
     """Return the progress of a task after so many seconds of work, in one line."""
-    text = f"{visible(step.task)}: {step.done} of {step.total}"
+    task = visible(step.task)
+    if not step.total:
+        return f"{task}: {duration(seconds)} so far{notes(step)}"
+    parts = [f"{task}: {step.done} of {step.total}", rate(step, seconds), time_left(step, seconds)]
+    return ", ".join(part for part in parts if part) + notes(step)
+
+
+def rate(step: Step, seconds: float) -> str:
+    """Return the speed of a task, or nothing."""
     fresh = step.done - step.cached
-    if seconds > 0 and fresh > 0:
-        rate = fresh / seconds
-        text += f", {rate_text(rate)}, {(step.total - step.done) / rate:.0f} s left"
-    return text + notes(step)
+    return rate_text(fresh / seconds) if seconds > 0 and fresh > 0 else ""
+
+
+def time_left(step: Step, seconds: float) -> str:
+    """Return the time left of a task, or nothing."""
+    fresh = step.done - step.cached
+    left = step.left
+    if left is None and seconds > 0 and fresh > 0:
+        left = (step.total - step.done) / fresh * seconds
+    return f"{duration(left)} left" if left is not None else ""
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it: `70 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def rate_text(rate: float) -> str:
@@ -77,7 +125,7 @@ def notes(step: Step) -> str:
 
 
 class Bars:
-    """Shows one bar per task."""
+    """Shows one bar per task; a bar of a part goes when the part is done."""
 
     def __init__(self) -> None:
         self._progress = Progress(
@@ -85,12 +133,11 @@ class Bars:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[notes]}", markup=False),
             console=Console(stderr=True),
         )
-        self._tasks: dict[str, tuple[TaskID, float]] = {}
+        self._clock = Clock()
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -101,14 +148,17 @@ class Bars:
 
     def __call__(self, step: Step) -> None:
         """Show the progress of a task."""
-        now = time.monotonic()
+        seconds = self._clock.seconds(step)
+        # The bar counts only the work of this run; counting earlier work would make its time left too short.
+        done, total = step.done - step.cached, (step.total - step.cached) or None
         if step.task not in self._tasks:
-            # The bar counts only the work of this run; counting earlier work would make its time left too short.
-            task = self._progress.add_task(
-                visible(step.task), total=step.total - step.cached, rate="", notes=""
-            )
-            self._tasks[step.task] = task, now
-        task, begun = self._tasks[step.task]
-        fresh = step.done - step.cached
-        rate = rate_text(fresh / (now - begun)) if now > begun and fresh else ""
-        self._progress.update(task, completed=fresh, rate=rate, notes=notes(step).removeprefix(", "))
+            self._tasks[step.task] = self._progress.add_task(visible(step.task), total=total, notes="")
+        text = ", ".join(filter(None, [rate(step, seconds), time_left(step, seconds)])) + notes(step)
+        ended = step.part and step.done == step.total
+        self._progress.update(
+            self._tasks[step.task],
+            completed=done,
+            total=total,
+            notes=text.removeprefix(", "),
+            visible=not ended,
+        )

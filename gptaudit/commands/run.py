@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
-    from gptaudit.run.audit import Settings
+    from gptaudit.run.planning import ProbePlan
+    from gptaudit.run.settings import Settings
 
 
 @click.command()
@@ -118,11 +119,20 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Share answers with other audits of the same model.",
 )
+@click.option("--dry-run", is_flag=True, help="Print what would be asked, and ask nothing.")
 @click.option("--quiet/--no-quiet", help="Show no progress.")
 @click.option("--fresh/--no-fresh", help="Start over in a folder that holds another audit.")
 @_options.configuration
 @click.pass_context
-def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
+def run(
+    context: click.Context,
+    /,
+    target: str,
+    *,
+    dry_run: bool,
+    quiet: bool,
+    **given: Any,  # noqa: ANN401 - the settings of an audit, by name
+) -> None:
     """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
 
     The default TARGET is decoder:reference. The same -o DIR resumes an unfinished audit.
@@ -131,19 +141,31 @@ def run(context: click.Context, /, target: str, *, quiet: bool, **given: Any) ->
     overrides the file: -s or -p replaces the suites, probes and excluded of the file, --except its excluded, --report
     its reports; -b and --scorer replace single keys.
     """
+    from gptaudit.commands._plan import show_plan, summary
     from gptaudit.commands._progress import shown_progress
     from gptaudit.commands._show import show_result
     from gptaudit.gate.decide import exit_code
     from gptaudit.run.audit import run_audit
+    from gptaudit.run.planning import plan_only
 
     plugins: Plugins = context.obj
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         note = "Ctrl-C (SIGINT) is ignored, since this was started by nohup or as a background job"
         click.echo(f"{note}; to end it early and keep its answers: kill -TERM {os.getpid()}", err=True)
     settings = _settings(plugins, target, given | _selection(context))
+    if dry_run:
+        with shown_progress(quiet=quiet) as progress:
+            planned = plan_only(settings, plugins, progress)
+        show_plan(*planned)
+        return
+
+    def tell(plans: Sequence[ProbePlan]) -> None:
+        if not quiet:
+            click.echo(f"{summary(plans)}.", err=True)
+
     try:
         with shown_progress(quiet=quiet) as progress:
-            result = run_audit(settings, plugins, progress)
+            result = run_audit(settings, plugins, progress, tell)
         show_result(result, settings.folder, plugins)
     except GptauditError:
         raise
@@ -165,9 +187,9 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
     from gptaudit.errors import UsageError
     from gptaudit.evidence.provenance import without_secret_arguments
     from gptaudit.gate.policy import load_policy
-    from gptaudit.run.audit import Settings
     from gptaudit.run.folder import default_folder
     from gptaudit.run.reports import choose_reporters
+    from gptaudit.run.settings import Settings
 
     folder, policy, reports, file = (given.pop(n) for n in ("output", "policy", "reports", "configuration"))
     choose_reporters(plugins, reports)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import reprlib
-import time
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
 from math import isfinite
 from typing import Literal, TypeAlias
 
+from gptaudit.engine.tally import Tally
 from gptaudit.errors import BackendLostError, PluginCallError, Terminated, plugin_call
-from gptaudit.evidence.store import RequestCounts, Store
+from gptaudit.evidence.store import Store
 from gptaudit.probe import Answered, Probe
 from gptaudit.protocols.backend import MixedPrecisionBackend
 from gptaudit.protocols.engine import Engine, Work
@@ -29,7 +28,7 @@ from gptaudit.records import (
     Likelihood,
     Request,
 )
-from gptaudit.records.progress import Progress, Step
+from gptaudit.records.progress import Progress
 
 log = logging.getLogger("gptaudit")
 
@@ -140,7 +139,9 @@ def ask_missing(
     probe whose `follow_up` fails.
     """
     store.forget_failures()
-    tally = _Tally(store.shares())
+    tally = Tally()
+    tally.plan(store.workload())
+    progress(tally.step())
     rounds = Rounds(store, probes, work.seed, lost)
     status: Status = "complete"
     why = interruption = None
@@ -152,7 +153,7 @@ def ask_missing(
                 if store.missing():
                     break
             asking = not store.missing() and rounds.follow_up()
-            tally.recount(store.shares())
+            tally.plan(store.workload())
     except BackendLostError as error:
         why = str(error)
     except KeyboardInterrupt as signal:
@@ -168,7 +169,7 @@ def ask_missing(
 
 
 def _ask_part(
-    engine: Engine, part: Work, store: Store, budget: Budget, tally: _Tally, progress: Progress
+    engine: Engine, part: Work, store: Store, budget: Budget, tally: Tally, progress: Progress
 ) -> None:
     """Ask requests until they are answered or the budget is spent, and store each answer."""
     allowed = islice(part.requests, budget.requests and budget.requests - tally.done.total())
@@ -176,10 +177,10 @@ def _ask_part(
     missing = takewhile(lambda _: budget.spent(tally.tokens, tally.seconds) is None, allowed)
     with closing(ask(engine, replace(part, requests=missing))) as answers:
         for request, answer in answers:
-            tally.count(store.keep(request, answer, part.seed), answer, progress)
+            tally.count(store.keep(request, answer, part.seed), request, answer, progress)
 
 
-def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> Iterator[Work]:
+def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: Tally) -> Iterator[Work]:
     """Yield the work of each pass: all requests, in low precision if the model can, then exactly those of open cases.
 
     An exact answer may open another case that shares its request, so passes are repeated until no case is open.
@@ -191,6 +192,7 @@ def _parts(work: Work, store: Store, probes: Sequence[Probe], tally: _Tally) -> 
     while tally.reopen(
         dropped for probe in probes if (dropped := store.reopen(probe.id, _is_open(probe), work.seed))
     ):
+        tally.time_left.plan(store.workload())
         yield replace(work, requests=store.unanswered())
 
 
@@ -214,68 +216,6 @@ def _signal_name(signal: KeyboardInterrupt) -> str:
     return "SIGTERM" if isinstance(signal, Terminated) else "SIGINT"
 
 
-@dataclass
-class _Tally:
-    """Counts of what was asked so far."""
-
-    shares: dict[str, RequestCounts]
-    begun: float = field(default_factory=time.monotonic)
-    done: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, Counter[str]] = field(default_factory=dict)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    redone: Counter[str] = field(default_factory=Counter)
-    uncounted: int = 0
-    """Number of answers whose tokens the target did not count."""
-
-    @property
-    def tokens(self) -> int:
-        return self.input_tokens + self.output_tokens
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.begun
-
-    def recount(self, shares: Mapping[str, RequestCounts]) -> None:
-        """Add the requests of another round; answers from earlier runs count as cached."""
-        for probe, now in shares.items():
-            failed = self.failures.get(probe, Counter()).total()
-            before = now.answered + failed - (self.done[probe] - self.redone[probe])
-            self.shares[probe] = RequestCounts(now.requests, before)
-
-    def reopen(self, dropped: Iterable[Counter[str]]) -> bool:
-        """Count the answers that were dropped; return whether there were any."""
-        before = self.redone.total()
-        for of_probe in dropped:
-            self.redone.update(of_probe)
-        return self.redone.total() > before
-
-    def count(self, probe: str, answer: Answer, progress: Progress) -> None:
-        failures = self.failures.setdefault(probe, Counter())
-        self.done[probe] += 1
-        if isinstance(answer, Failure):
-            failures[answer.reason] += 1
-        read, written = _tokens(answer)
-        self.uncounted += read is None or written is None
-        self.input_tokens += read or 0
-        self.output_tokens += written or 0
-        share = self.shares[probe]
-        done, total = share.answered + self.done[probe], share.requests + self.redone[probe]
-        progress(Step(probe, done, total, share.answered, failures))
-
-    def cost(self, left: int) -> Cost:
-        """Return the cost; `left` is the number of requests without an answer."""
-        cached = sum(share.answered for share in self.shares.values())
-        return Cost(
-            requests=sum(share.requests for share in self.shares.values()) - left,
-            requests_cached=cached,
-            input_tokens=None if self.uncounted else self.input_tokens,
-            output_tokens=None if self.uncounted else self.output_tokens,
-            seconds=round(self.seconds, 3),
-            requests_redone=self.redone.total(),
-        )
-
-
 def _is_finite(answer: Answer) -> bool:
     match answer:
         case Likelihood():
@@ -286,16 +226,3 @@ def _is_finite(answer: Answer) -> bool:
             return isfinite(sum(answer.scores) + answer.contrast + answer.baseline_contrast + answer.delta)
         case _:
             return True
-
-
-def _tokens(answer: Answer) -> tuple[int | None, int | None]:
-    """Return how many tokens the model read and wrote; None if it did not say."""
-    match answer:
-        case Likelihood():
-            return answer.context_tokens + len(answer.token_logprobs), 0
-        case Completion():
-            return answer.prompt_tokens, answer.tokens
-        case Failure():
-            return 0, 0
-        case _:
-            return len(answer.tokens), 0

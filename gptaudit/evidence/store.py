@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.cache import Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
-from gptaudit.evidence.plan import ALIKE, REQUEST, request_key
+from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
 
 if TYPE_CHECKING:
@@ -48,18 +48,28 @@ CREATE TABLE IF NOT EXISTS measurements (
   PRIMARY KEY (probe, position)) WITHOUT ROWID
 """
 
+_TEXT = """
+coalesce(json_extract(request, '$.prompt'),
+  json_extract(request, '$.context') || json_extract(request, '$.continuation'))
+"""
+
 # Sorts requests in the order that `gptaudit.evidence.plan` describes.
 _QUEUE = f"""
 CREATE TEMP TABLE queue AS
 WITH missing AS (
-  SELECT request, json_extract(request, '$.kind') AS kind, coalesce(
-    json_extract(request, '$.prompt'),
-    json_extract(request, '$.context') || json_extract(request, '$.continuation')) AS text
+  SELECT request, json_extract(request, '$.kind') AS kind, {_TEXT} AS text
   FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL)
 SELECT request FROM missing
-ORDER BY kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
+ORDER BY kind = 'attribute', kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
   substr(text, 1, {ALIKE}), text, request
 """  # noqa: S608 - a constant of the project
+
+_WORKLOAD = f"""
+SELECT probe, json_extract(request, '$.kind') AS kind, count(*), count(*) FILTER (WHERE NOT failed),
+  coalesce(sum(length(CAST({_TEXT} AS BLOB)) / {BYTES}) FILTER (WHERE failed IS NULL), 0),
+  coalesce(sum(json_extract(request, '$.sampling.max_new_tokens')) FILTER (WHERE failed IS NULL), 0)
+FROM requests LEFT JOIN answers USING (key) GROUP BY probe, kind ORDER BY probe, kind
+"""  # noqa: S608 - constants of the project
 
 _KEEP = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)"
 _MISSING = """
@@ -84,14 +94,6 @@ WHERE key IN (SELECT value FROM json_each(?))
 _MEASUREMENTS = """
 SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RequestCounts:
-    """Number of requests that a probe was the first to ask, and how many of them are answered."""
-
-    requests: int
-    answered: int
 
 
 class Store:
@@ -154,13 +156,12 @@ class Store:
         """Return the (axis, group) of each slice of a probe's cases."""
         return [(axis, group) for axis, group in self._db.rows(_SLICES, (probe,))]
 
-    def shares(self) -> dict[str, RequestCounts]:
-        """Count the requests of each probe. A request that several probes ask counts for the first of them."""
-        rows = self._db.rows(
-            "SELECT probe, count(*), count(*) FILTER (WHERE NOT failed) "
-            "FROM requests LEFT JOIN answers USING (key) GROUP BY probe"
-        )
-        return {probe: RequestCounts(requests, answered) for probe, requests, answered in rows}
+    def workload(self) -> list[Workload]:
+        """Count the requests of each probe and kind. A request that several probes ask counts for the first of them."""
+        return [
+            Workload(probe, kind, requests, answered, Size(reads, writes))
+            for probe, kind, requests, answered, reads, writes in self._db.rows(_WORKLOAD)
+        ]
 
     def forget_failures(self) -> None:
         """Delete the failures, so that their requests are asked again."""

@@ -14,12 +14,17 @@ class Step:
     task: str
     done: int
     total: int
+    """0 while nobody knows."""
     cached: int = 0
     """How much of `done` comes from earlier runs."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """Requests without an answer, by reason."""
     note: str = ""
     """Further information, such as `loss 1.234`."""
+    left: float | None = None
+    """Seconds left, where they are known better than from `done` and `total`."""
+    part: bool = False
+    """Whether it is a part of a larger task that has steps of its own."""
 
 
 Progress: TypeAlias = Callable[[Step], None]

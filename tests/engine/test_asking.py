@@ -67,8 +67,14 @@ def test_progress_adds_up(store):
     asking(store, backend=backend, progress=steps.append)
 
     last = {step.task: step for step in steps}
-    assert {name: (s.done, s.total) for name, s in last.items()} == {"scores": (10, 10), "texts": (10, 10)}
-    assert sum(step.cached for step in last.values()) == 5
+    assert {name: (s.done, s.total) for name, s in last.items()} == {
+        "asking": (20, 20),
+        "scores": (10, 10),
+        "texts": (10, 10),
+    }
+    assert last["asking"].failures == {"no-answer": 1}
+    assert (last["asking"].left, last["asking"].cached) == (0, 5)
+    assert sum(step.cached for step in last.values() if step.part) == 5
     assert dict(last["texts"].failures) == {"no-answer": 1}
     assert all(a.done < b.done for a, b in pairwise(steps) if a.task == b.task)
 
@@ -87,7 +93,7 @@ def test_a_spent_budget_ends_the_asking(store, budget, why):
 
     assert (asked.status, asked.why) == ("partial", why)
     assert 0 < asked.cost.requests < 20
-    assert sum(share.answered for share in store.shares().values()) == asked.cost.requests
+    assert sum(load.answered for load in store.workload()) == asked.cost.requests
     assert asking(store).status == "complete"
 
 

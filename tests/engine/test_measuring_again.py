@@ -12,7 +12,8 @@ from gptaudit.plugins import load_plugins
 from gptaudit.protocols.backend import BackendType
 from gptaudit.protocols.options import NoOptions
 from gptaudit.protocols.scorer import ScorerType
-from gptaudit.run.audit import Settings, run_audit
+from gptaudit.run.audit import run_audit
+from gptaudit.run.settings import Settings
 from gptaudit.testing import ScriptedBackend
 
 

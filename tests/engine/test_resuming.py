@@ -18,7 +18,8 @@ AUDIT = textwrap.dedent("""
     import sys, time
     from pathlib import Path
     from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl
-    from gptaudit.run.audit import Settings, run_audit
+    from gptaudit.run.audit import run_audit
+    from gptaudit.run.settings import Settings
     from gptaudit.protocols.backend import BackendType
     from gptaudit.protocols.options import NoOptions
     from gptaudit.evidence.plan import request_key

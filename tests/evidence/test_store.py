@@ -16,8 +16,8 @@ import pytest
 from gptaudit.errors import DataError, UsageError
 from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.database import DamagedError
-from gptaudit.evidence.plan import request_key
-from gptaudit.evidence.store import FILE_NAME, RequestCounts, Store, StoredMeasurements
+from gptaudit.evidence.plan import Size, request_key, size
+from gptaudit.evidence.store import FILE_NAME, Store, StoredMeasurements
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
@@ -67,6 +67,15 @@ def pairs(store, probe="probe"):
     return [pair for page in store.answered(probe) for pair in page]
 
 
+def counted(store):
+    """Count the requests of each probe, and those that are answered."""
+    counts = {}
+    for load in store.workload():
+        requests, answered = counts.get(load.probe, (0, 0))
+        counts[load.probe] = requests + load.requests, answered + load.answered
+    return counts
+
+
 def test_cases_and_answers_come_back_as_they_were(opened):
     """Each kind of request and answer is read back equal, also after reopening the store."""
     store = opened()
@@ -84,13 +93,33 @@ def test_what_failed_is_asked_again(opened):
         store.keep(request, answer, 0)
     failed = GenerateRequest("q")
 
-    assert store.shares() == {"probe": RequestCounts(4, 3)}
+    assert counted(store) == {"probe": (4, 3)}
     assert (store.missing(), list(store.unanswered())) == (0, [])
     store.forget_failures()
     assert (store.missing(), list(store.unanswered())) == (1, [failed])
     store.keep(failed, Completion("text", "stop"), 0)
     assert list(store.unanswered()) == []
     assert pairs(store)[-1] == (CASES[-1], (Completion("text", "stop"),))
+
+
+def test_the_work_left_is_that_of_the_requests_without_an_answer(opened):
+    """Its size in tokens is the sum over the requests, by kind; failures and answers are no work."""
+    asked = {
+        ScoreRequest("The old man ", "walks home."): Likelihood((-1.0,), -1.0, 3),
+        GenerateRequest("\U0001f600 p\u00e4th", Sampling(7)): Completion("text", "stop"),
+        GenerateRequest("A longer prompt, of many words", Sampling(5)): Failure("empty"),
+        AttributeRequest("The nurse said that", " he", " she"): ATTRIBUTION,
+    }
+    store = opened([Case("a", "a", tuple(asked))])
+    for load in store.workload():
+        sizes = [size(request) for request in asked if request.kind == load.kind]
+        assert load.left == Size(sum(s.reads for s in sizes), sum(s.writes for s in sizes))
+        assert load.left.reads > 0
+        assert load.left.writes == (12 if load.kind == "generate" else 0)
+
+    for request, answer in asked.items():
+        store.keep(request, answer, 0)
+    assert all(load.left == Size(0, 0) for load in store.workload())
 
 
 def test_each_request_is_asked_once(opened):
@@ -102,7 +131,7 @@ def test_each_request_is_asked_once(opened):
         seed=0,
         fresh=True,
     )
-    assert store.shares() == {"other": RequestCounts(1, 0)}
+    assert counted(store) == {"other": (1, 0)}
 
 
 @pytest.mark.parametrize(
@@ -240,7 +269,7 @@ def test_a_killed_process_loses_nothing_it_kept(tmp_path):
         assert ended.returncode == -signal.SIGKILL
     store = Store(tmp_path)
 
-    assert store.shares() == {"probe": RequestCounts(50, 10)}
+    assert counted(store) == {"probe": (50, 10)}
     [(case, answers)] = pairs(store)
     kept = {r.prompt: a.text for r, a in zip(case.requests, answers, strict=True) if a is not None}
     assert len(kept) == 10

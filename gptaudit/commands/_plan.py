@@ -1,0 +1,56 @@
+"""Terminal output of a plan: what an audit asks, before it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from gptaudit.text import visible
+
+if TYPE_CHECKING:
+    from gptaudit.records import TargetInfo
+    from gptaudit.run.planning import ProbePlan
+
+HEAD = ("probe", "requests", "tokens to read", "to write at most")
+
+
+def show_plan(target: TargetInfo, plans: Sequence[ProbePlan]) -> None:
+    """Print what each probe asks, what is left out and why, and the sum of all."""
+    click.echo(visible(f"Plan of an audit of {target.spec}; nothing is asked.\n"))
+    asked = [plan for plan in plans if plan.requests]
+    rows = [HEAD, *((plan.id, *map(_number, _counts([plan]))) for plan in asked)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    for name, *numbers in rows:
+        right = (number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))
+        click.echo("  ".join([visible(name).ljust(widths[0]), *right]))
+    click.echo(f"\n{summary(plans)}.")
+    for plan in plans:
+        if plan.skipped is not None:
+            click.echo(visible(f"Not asked: {plan.id}: {plan.skipped}"))
+        if plan.rounds > 1:
+            click.echo(
+                visible(f"{plan.id} follows up on the answers, in at most {plan.rounds - 1} more rounds")
+            )
+
+
+def summary(plans: Sequence[ProbePlan]) -> str:
+    """Return the sum of all probes in one line; tokens are estimated, and those written are a limit."""
+    requests, reads, writes = _counts(plans)
+    answered = sum(plan.answered for plan in plans)
+    kept = f", {_number(answered)} of them answered already" if answered else ""
+    tokens = f"about {_number(reads)} tokens to read and at most {_number(writes)} to write"
+    return f"{_number(requests)} requests{kept}: {tokens}"
+
+
+def _counts(plans: Sequence[ProbePlan]) -> tuple[int, int, int]:
+    return (
+        sum(plan.requests for plan in plans),
+        sum(plan.left.reads for plan in plans),
+        sum(plan.left.writes for plan in plans),
+    )
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"

@@ -1,0 +1,209 @@
+"""From settings to a plan: the open model, the cases of each probe and their requests, before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+from gptaudit.errors import PluginCallError, UsageError
+from gptaudit.evidence.cache import Cache
+from gptaudit.evidence.plan import Size, Workload
+from gptaudit.evidence.store import Store
+from gptaudit.gate.decide import read_audit
+from gptaudit.gate.figures import require_baseline
+from gptaudit.gate.pairing import Audit
+from gptaudit.gate.policy import Policy, require_measured, require_slices
+from gptaudit.plugins import Plugins
+from gptaudit.probe import Probe, ProbeContext
+from gptaudit.protocols.backend import Backend
+from gptaudit.protocols.engine import Engine, Work
+from gptaudit.protocols.options import split_options
+from gptaudit.records import TargetInfo
+from gptaudit.records.progress import Progress, Step, silent
+from gptaudit.run.faults import Faults
+from gptaudit.run.folder import TRACEBACK, prepared
+from gptaudit.run.measuring import Scorers
+from gptaudit.run.selection import Collected, choose_probes, collect
+from gptaudit.run.settings import Settings
+from gptaudit.run.target import open_target
+from gptaudit.validation import nearest, validated
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An audit that is ready to be asked."""
+
+    target: TargetInfo
+    engine: Engine
+    work: Work
+    collected: Sequence[Collected]
+    asking: Sequence[Probe]
+    """The probes whose cases are asked: neither skipped nor failed."""
+    store: Store
+    identity: str
+    """Hash of the plan."""
+    scorers: Scorers
+    baseline: Audit | None
+    cache: Cache | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbePlan:
+    """What one probe asks in the first round; a request that several probes ask counts for one of them."""
+
+    id: str
+    requests: int
+    answered: int
+    left: Size
+    """Size of the requests that are not answered yet."""
+    rounds: int
+    skipped: str | None
+    """Why nothing is asked."""
+
+
+Begin: TypeAlias = Callable[[TargetInfo, Sequence[Probe]], object]
+"""Called once the model is open, with the probes chosen."""
+
+
+def _begin_nothing(target: TargetInfo, probes: Sequence[Probe]) -> None:
+    """Ignore the model and the probes."""
+
+
+@contextmanager
+def planned(
+    settings: Settings,
+    plugins: Plugins,
+    faults: Faults,
+    progress: Progress,
+    begin: Begin = _begin_nothing,
+) -> Iterator[Plan]:
+    """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
+    probes = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
+    _require_measured(settings.policy, [form for p in probes for form in (p, p.elicited()) if form])
+    engine, work_options, options = _engine(settings, plugins)
+    scorers = Scorers(plugins, settings.scorers)
+    baseline = read_audit(settings.baseline) if settings.baseline else None
+    if settings.policy is not None:
+        require_baseline(settings.policy, baseline)
+    with prepared(settings.folder, fresh=settings.fresh):
+        progress(Step("opening the model", 0, 0))
+        backend, target = open_target(settings.target, options, plugins)
+        cache = _cache(settings, target)
+        (settings.folder / TRACEBACK).unlink(missing_ok=True)
+        begin(target, probes)
+        progress(Step("planning", 0, 0))
+        collected = _collect(probes, backend, settings, plugins, faults)
+        _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
+        scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
+        store = Store(settings.folder, fresh=settings.fresh)
+    with closing(store), closing(cache) if cache else nullcontext():
+        identity = store.plan(
+            {c.probe.id: c.cases for c in _sound(collected, faults)},
+            fingerprint=target.fingerprint,
+            seed=settings.seed,
+            fresh=settings.fresh,
+            lost=faults.of_probe,
+        )
+        asking = [c.probe for c in _sound(collected, faults)]
+        if settings.policy is not None:
+            require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
+        work = Work(
+            (), settings.seed, backend, target=settings.target, options=options, settings=work_options
+        )
+        if cache:
+            store.borrow(cache, target.fingerprint)
+        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, cache)
+
+
+def plan_only(
+    settings: Settings, plugins: Plugins, progress: Progress = silent
+) -> tuple[TargetInfo, list[ProbePlan]]:
+    """Return what an audit would ask in its first round, without its run folder and without asking anything.
+
+    Raises as `gptaudit.run.audit.run_audit` does before it asks.
+    """
+    with TemporaryDirectory() as folder:
+        settings = replace(settings, folder=Path(folder), cache=None, fresh=False)
+        faults = Faults(plugins, settings.folder)
+        with planned(settings, plugins, faults, progress) as plan:
+            return plan.target, probe_plans(plan, faults)
+
+
+def probe_plans(plan: Plan, faults: Faults) -> list[ProbePlan]:
+    """Return what each probe asks in the first round, in the order of the probes."""
+    loads: dict[str, list[Workload]] = {}
+    for load in plan.store.workload():
+        loads.setdefault(load.probe, []).append(load)
+    return [_probe_plan(c, loads.get(c.probe.id, []), _why_not(c, faults)) for c in plan.collected]
+
+
+def _probe_plan(collected: Collected, loads: Sequence[Workload], skipped: str | None) -> ProbePlan:
+    return ProbePlan(
+        collected.probe.id,
+        sum(load.requests for load in loads),
+        sum(load.answered for load in loads),
+        Size(sum(load.left.reads for load in loads), sum(load.left.writes for load in loads)),
+        collected.probe.rounds,
+        skipped,
+    )
+
+
+def _why_not(collected: Collected, faults: Faults) -> str | None:
+    fault = faults.lost.get(collected.probe.id)
+    return f"fails: {fault}" if fault else collected.skipped
+
+
+def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "") -> None:
+    """Refuse a rule on what no form of a probe measures, and once the target is open, what its form does not."""
+    if policy is None:
+        return
+    metrics: dict[str, list[str]] = {}
+    for form in forms:
+        metrics.setdefault(form.id, []).extend(spec.name for spec in form.metrics)
+    require_measured(policy, metrics, on)
+
+
+def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:
+    """Return the engine with its options, and the options that are left for the backend."""
+    if settings.engine not in plugins.engines:
+        msg = f"--engine {settings.engine}: no such engine.{nearest(settings.engine, plugins.engines)}"
+        raise UsageError(msg)
+    engine = plugins.engines[settings.engine]
+    own, others = split_options(settings.options, engine.options)
+    where = f"-b, options of --engine {engine.name}"
+    return engine.run, validated(engine.options, own, where=where, error=UsageError), others
+
+
+def _cache(settings: Settings, target: TargetInfo) -> Cache | None:
+    if settings.cache is None:
+        return None
+    if not target.verified:
+        msg = f"--cache: answers of {target.spec} cannot be shared between audits, since nobody can verify that "
+        raise UsageError(f"{msg}it is the same model. Leave --cache out; -o FOLDER resumes an audit of it")
+    return Cache(settings.cache)
+
+
+def _collect(
+    probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins, faults: Faults
+) -> list[Collected]:
+    """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
+    context = ProbeContext(settings.data, settings.seed)
+    named = {p.id for p in probes if p.id in settings.probes or p.id not in plugins.probes}
+    collected = []
+    for probe in probes:
+        try:
+            found = collect(probe, context, backend, plugins, limit=settings.limit, named=probe.id in named)
+        except PluginCallError as error:
+            faults.of_probe(probe.id, error)
+            found = Collected(probe, {})
+        collected.append(found)
+    return collected
+
+
+def _sound(collected: Sequence[Collected], faults: Faults) -> list[Collected]:
+    """Return the probes whose cases are asked: neither skipped nor failed."""
+    return [c for c in collected if c.skipped is None and c.probe.id not in faults.lost]

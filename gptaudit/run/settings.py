@@ -1,0 +1,37 @@
+"""Settings of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gptaudit.gate.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that decides an audit."""
+
+    target: str
+    folder: Path
+    suites: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    scorers: Mapping[str, str] = field(default_factory=dict)
+    data: Path | None = None
+    limit: int | None = None
+    seed: int = 0
+    engine: str = "local"
+    max_requests: int | None = None
+    max_tokens: int | None = None
+    max_seconds: float | None = None
+    policy: Policy | None = None
+    baseline: Path | None = None
+    cache: Path | None = None
+    reports: tuple[str, ...] = ()
+    fresh: bool = False
+    command: tuple[str, ...] = ()
+    configuration: Mapping[str, str] = field(default_factory=dict)
+    """Which file held some of this, and its sha256: recorded, and of no effect."""
