@@ -67,7 +67,7 @@ class CausalLMBackend:
         self.planted = planted
         self.parameters: int | None = sum(p.numel() for p in model.parameters())
         self._model = model
-        self._encoder = Encoder(tokenizer)
+        self._encoder = Encoder(tokenizer, chat.tags if chat else ())
         self._chat = chat
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit

@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 
 from gptaudit.causal_lm.chat_date import asks_for_date, read_date, with_date
 from gptaudit.errors import TargetError, first_line
-from gptaudit.protocols.thinking import opened_thought, without_thought
+from gptaudit.protocols.thinking import opened_thought, tags_of, without_thought
 from gptaudit.records import Completion, Failure, Message, Prompt, folded, messages_of
 
 PROBE = "Which boat came into the harbour first?"
@@ -64,6 +64,8 @@ class Chat:
             self.details["chat_content"] = "parts"
         self.identity = json.dumps([system, self.details])
         """What decides a rendering, and which part of a text is the answer, beside the tokenizer's files."""
+        self.tags = frozenset(tag for pair in tags_of(think_end).items() for tag in pair if tag)
+        """What opens and ends a thought."""
         rendered = self.render(PROBE)
         self._opened = opened_thought(rendered, think_end) if isinstance(rendered, str) else ""
 

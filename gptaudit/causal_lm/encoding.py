@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.errors import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,18 @@ class Encoder:
     EOS if there is none) precedes a text that would otherwise have no context. A start token that the text begins with
     is not put there twice. Context and continuation are encoded together and split at the length of the context alone,
     as in lm-evaluation-harness; spaces at the end of the context go to the continuation.
+
+    Special tokens are left out of decoded texts, except `kept` ones, such as the tags around a model's thought.
     """
 
-    def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers' tokenizers share no typed base
+    def __init__(
+        self,
+        tokenizer: Any,  # noqa: ANN401 - transformers' tokenizers share no typed base
+        kept: Iterable[str] = (),
+    ) -> None:
         self._tokenizer = tokenizer
+        vocabulary = tokenizer.get_vocab() if kept else {}
+        self._kept = {vocabulary[token]: token for token in kept if token in vocabulary}
         start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         self._always = _put_before(tokenizer)
         self._without_context = self._always or ([] if start is None else [start])
@@ -93,8 +102,14 @@ class Encoder:
         return tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids))))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Decode tokens, leaving out special ones."""
-        return str(self._tokenizer.decode(list(ids), skip_special_tokens=True))
+        """Decode tokens, leaving out special ones that are not kept."""
+        parts = groupby(ids, key=self._kept.get)
+        return "".join(
+            (kept * len(list(part)))
+            if kept
+            else str(self._tokenizer.decode(list(part), skip_special_tokens=True))
+            for kept, part in parts
+        )
 
     def decode_continuation(self, prompt: Sequence[int], new: Sequence[int]) -> str:
         """Decode generated tokens together with the prompt, so that a leading space is kept."""

@@ -105,6 +105,7 @@ class Store:
         With `fresh`, a file that cannot be used is replaced; the content of one that can is deleted by `plan`.
         """
         path = folder / FILE_NAME
+        self._cache: tuple[Cache, str] | None = None
         try:
             self._db = Database.owned(path, _TABLES, version=VERSION)
         except UsageError as error:
@@ -167,16 +168,26 @@ class Store:
         """Delete the failures, so that their requests are asked again."""
         self._db.rows("DELETE FROM answers WHERE failed")
 
-    def borrow(self, cache: Cache, fingerprint: str) -> None:
-        """Copy missing answers from a cache, if it has them."""
+    def share(self, cache: Cache, fingerprint: str) -> None:
+        """Copy missing answers from a cache, if it has them: now, and whenever requests are added."""
+        self._cache = cache, fingerprint
+        self._borrow()
+
+    def _borrow(self) -> None:
+        if self._cache is None:
+            return
+        cache, fingerprint = self._cache
         for page in self._db.paged(_MISSING):
             found = cache.answers(fingerprint, [key for (key,) in page])
             with self._db.transaction():
                 for key, answer in found:
                     self._db.rows(_KEEP, (key, answer, checksum(key, answer), False))
 
-    def lend(self, cache: Cache, fingerprint: str) -> None:
-        """Copy all answers except failures to a cache."""
+    def lend(self) -> None:
+        """Copy all answers except failures to the shared cache, where there is one."""
+        if self._cache is None:
+            return
+        cache, fingerprint = self._cache
         for page in self._db.paged(
             "SELECT key, answer FROM answers WHERE key > ? AND NOT failed ORDER BY key"
         ):
@@ -236,6 +247,7 @@ class Store:
                     if keys:
                         self._db.rows(_EXTEND, (json.dumps(keys), probe, position))
                         extended += 1
+        self._borrow()
         return extended
 
     def reopen(

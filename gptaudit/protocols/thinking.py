@@ -52,9 +52,9 @@ def split_thought(text: str, end: str = "") -> tuple[str, str | None]:
     The opening tag may be missing, since many templates end the prompt with it: then the thought is all before the
     first end tag. `end` is the end tag of another model, or `NO_TAGS`; empty for the known `TAGS`.
     """
-    if end == NO_TAGS:
+    tags = tags_of(end)
+    if not tags:
         return "", text
-    tags = {_opening(end): end} if end else TAGS
     thoughts: list[str] = []
     answers: list[str] = []
     awaited, begin = "", 0
@@ -76,13 +76,19 @@ def split_thought(text: str, end: str = "") -> tuple[str, str | None]:
     return thought, answer.lstrip() if thoughts else answer
 
 
+def tags_of(end: str) -> Mapping[str, str]:
+    """Return what opens and what ends a thought: with the end tag `end`, or the known tags; nothing for `NO_TAGS`."""
+    if end == NO_TAGS:
+        return {}
+    return {_opening(end): end} if end else TAGS
+
+
 def opened_thought(prompt: str, end: str = "") -> str:
     """Return the tag at the end of a rendered prompt that opens the model's thought; empty if there is none.
 
     opened_thought("<|assistant|><think>") == "<think>"
     """
-    tags = () if end == NO_TAGS else [_opening(end)] if end else TAGS
-    return next((tag for tag in tags if tag and prompt.rstrip().endswith(tag)), "")
+    return next((tag for tag in tags_of(end) if tag and prompt.rstrip().endswith(tag)), "")
 
 
 def _opening(end: str) -> str:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from gptaudit.engine.asking import Asked, Budget, ask_missing
@@ -77,16 +76,11 @@ def run_audit(
 
 def _ask(plan: Plan, settings: Settings, faults: Faults, progress: Progress) -> Asked:
     budget = Budget(settings.max_requests, settings.max_tokens, settings.max_seconds)
-    ask = partial(
-        ask_missing, plan.engine, plan.work, plan.store, plan.asking, budget, progress, faults.of_probe
-    )
-    if plan.cache is None:
-        return ask()
     try:
-        return ask()
+        return ask_missing(plan.engine, plan.work, plan.store, plan.asking, budget, progress, faults.of_probe)
     finally:
         try:
-            plan.store.lend(plan.cache, plan.target.fingerprint)
+            plan.store.lend()
         except UsageError as error:  # the audit has its answers; only others go without them
             log.warning("nothing is shared: %s", error)
 

@@ -48,7 +48,6 @@ class Plan:
     """Hash of the plan."""
     scorers: Scorers
     baseline: Audit | None
-    cache: Cache | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +114,8 @@ def planned(
             (), settings.seed, backend, target=settings.target, options=options, settings=work_options
         )
         if cache:
-            store.borrow(cache, target.fingerprint)
-        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, cache)
+            store.share(cache, target.fingerprint)
+        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline)
 
 
 def plan_only(

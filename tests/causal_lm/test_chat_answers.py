@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from transformers import AutoTokenizer
+from transformers import AddedToken, AutoTokenizer
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.causal_lm.chat import Chat
+from gptaudit.causal_lm.encoding import Encoder
 from gptaudit.errors import TargetError
 from gptaudit.protocols.thinking import UNFINISHED
 from gptaudit.records import Completion, GenerateRequest, Sampling
@@ -96,3 +97,21 @@ def test_options_without_a_chat(folder):
     for given in ({"template": {"a": 1}}, {"think_end": "</plan>"}):
         with pytest.raises(TargetError, match="add chat=true"):
             open_hf(folder, HuggingFaceOptions(**given))
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_tags_that_are_special_tokens(chat, llama_folder, special):
+    """A tag that the tokenizer counts as a special token still separates the thought; other special tokens go."""
+    tokenizer = AutoTokenizer.from_pretrained(llama_folder)
+    tags = [AddedToken(tag, special=special, normalized=False) for tag in ("<think>", "</think>")]
+    tokenizer.add_tokens(tags, special_tokens=special)
+    tokenizer.add_tokens([AddedToken("<|turn|>", special=True)], special_tokens=True)
+    prompt = tokenizer("The harbour", add_special_tokens=False)["input_ids"]
+    new = tokenizer("<think>the boat</think>the harbour<|turn|>", add_special_tokens=False)["input_ids"]
+
+    opened = chat(PLAIN)
+    decoded = Encoder(tokenizer, opened.tags).decode_continuation(prompt, new)
+    found = opened.answer(wrote(decoded))
+
+    assert (found.thought, found.text.strip()) == ("the boat", "the harbour")
+    assert "<think>" not in Encoder(tokenizer).decode(new) or not special

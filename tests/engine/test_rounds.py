@@ -61,6 +61,8 @@ def stubborn(prompt, sample):
 
 
 class Plugin:
+    verified = False
+
     def __init__(self, probe=None, complete=stubborn):
         self.probe = probe or Insisting()
         self.complete = complete
@@ -72,6 +74,7 @@ class Plugin:
     @hookimpl
     def gptaudit_register_backends(self, register):
         backend = ScriptedBackend(complete=self.complete, chat=True)
+        backend.verified = self.verified
         register(BackendType("scripted", "a script", "NAME", NoOptions, lambda rest, options: backend))
 
 
@@ -104,6 +107,19 @@ def test_the_program_asks_in_rounds(run):
     assert results["run"]["cost"]["requests"] == 12
     assert second["run"]["cost"]["requests_cached"] == 12
     assert second["probes"] == results["probes"]
+
+
+def test_answers_to_follow_ups_are_shared(run):
+    """With --cache, another audit of the same model asks none of the turns again."""
+    plugin = Plugin()
+    plugin.verified = True
+    first, results = run(plugin, "--cache", "cache", folder="first")
+    plugin.complete = lambda prompt, sample: pytest.fail("asked again")
+    second, shared = run(plugin, "--cache", "cache", folder="second")
+
+    assert first.code == second.code == 0, second.err
+    assert (results["run"]["cost"]["requests_cached"], shared["run"]["cost"]["requests_cached"]) == (0, 12)
+    assert shared["probes"] == results["probes"]
 
 
 @pytest.mark.parametrize("spent", range(1, 12))

@@ -306,14 +306,15 @@ class TestCache:
         first = opened()
         for request, answer in ANSWERS.items():
             first.keep(request, answer, 0)
-        first.lend(cache, "f")
+        first.share(cache, "f")
+        first.lend()
 
         for fingerprint, left in (("f", 1), ("other", 4)):
             fresh = opened(fingerprint=fingerprint, fresh=True)
-            fresh.borrow(cache, fingerprint)
+            fresh.share(cache, fingerprint)
             assert len(list(fresh.unanswered())) == left
         again = opened(fresh=True)
-        again.borrow(cache, "f")
+        again.share(cache, "f")
         assert [a for _, (a,) in pairs(again)] == [*list(ANSWERS.values())[:3], None]
 
     def test_an_answer_takes_the_place_of_a_failure(self, opened, tmp_path):
@@ -321,10 +322,11 @@ class TestCache:
         cache = Cache(tmp_path / "cache")
         elsewhere, request = opened(), GenerateRequest("q")
         elsewhere.keep(request, Completion("text", "stop"), 0)
-        elsewhere.lend(cache, "f")
+        elsewhere.share(cache, "f")
+        elsewhere.lend()
         here = opened(fresh=True)
         here.keep(request, Failure("timeout"), 0)
-        here.borrow(cache, "f")
+        here.share(cache, "f")
 
         assert pairs(here)[-1][1] == (Completion("text", "stop"),)
 
@@ -347,15 +349,16 @@ class TestCache:
         cache = Cache(tmp_path / "cache")
         store, request = opened(), GenerateRequest("q")
         store.keep(request, Completion("text", "stop"), 0)
-        store.lend(cache, "f")
+        store.share(cache, "f")
+        store.lend()
         cache._db.rows("UPDATE answers SET answer = replace(answer, 'text', 'test')")
         fresh = opened(fresh=True)
-        fresh.borrow(cache, "f")
+        fresh.share(cache, "f")
         assert fresh.missing() == 4
         fresh.keep(request, Completion("text", "stop"), 0)
-        fresh.lend(cache, "f")
+        fresh.lend()
         again = opened(fresh=True)
-        again.borrow(cache, "f")
+        again.share(cache, "f")
         assert pairs(again)[-1][1] == (Completion("text", "stop"),)
 
 
