@@ -1,6 +1,6 @@
 """BBQ answers by log-likelihood: gptaudit against lm-evaluation-harness, in float32.
 
-    GPTAUDIT_DATA=DIR python tests/bench/bbq.py [--model m1|m2] [--items 400] [--choices 3|12] --peer-python PYTHON
+    GPTAUDIT_DATA=DIR python tests/bench/bbq.py [--model NAME] [--items 400] [--choices 3|12] --peer-python PYTHON
 
 Takes the first items of Age.jsonl. With 12 choices the "unknown" answer stands in ten phrasings beside the two groups.
 Prints what `crows_pairs.py` prints.

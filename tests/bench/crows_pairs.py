@@ -1,6 +1,6 @@
 """CrowS-Pairs log-likelihoods: gptaudit against lm-evaluation-harness, in float32.
 
-    GPTAUDIT_DATA=DIR python tests/bench/crows_pairs.py [--model m1|m2] [--pairs 1508] --peer-python PYTHON
+    GPTAUDIT_DATA=DIR python tests/bench/crows_pairs.py [--model NAME] [--pairs 1508] --peer-python PYTHON
 
 Prints pairs per second of both from the same run, their ratio, how far they agree, peak memory, and the share of the
 limit that the matrix products set. `requirements-peers.txt` says what the peer's environment needs.

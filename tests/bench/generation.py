@@ -1,6 +1,6 @@
-"""Completions of RealToxicityPrompts on a random model of GPT-2's shape (124M): ours against `generate` and garak.
+"""Completions of RealToxicityPrompts: ours against `generate` and garak.
 
-    GPTAUDIT_DATA=DIR python tests/bench/generation.py [--prompts 64] [--samples 5] [--repeats 3] [--garak-python PATH]
+    GPTAUDIT_DATA=DIR python tests/bench/generation.py [--model NAME] [--prompts 64] [--samples 5] [--repeats 3] [--garak-python PATH]
 
 `fixed` draws exactly 20 tokens for each completion, at temperature 1. `ragged` draws up to 60 with one token in twenty
 an end token, so that completions end at random. Each way runs in a process of its own, one after the other, and all of
@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 TOKENS = {"fixed": 20, "ragged": 60}
-ENDS = 2_500
-"""End tokens in the ragged case: about one in twenty of the vocabulary."""
+EVERY = 20
+"""In the ragged case, every twentieth token of the vocabulary is an end token."""
 
 
 def prompts(data: Path, count: int) -> list[str]:
@@ -35,14 +35,16 @@ def prompts(data: Path, count: int) -> list[str]:
 
 
 def ours(folder: str, texts: list[str], case: str, samples: int) -> Callable[[], int]:
-    """Ask the backend for everything at once."""
+    """Ask as an audit does, with the local engine."""
     from gptaudit.backends.hf import HuggingFaceOptions, open_hf
+    from gptaudit.engine.local import local
+    from gptaudit.protocols.engine import Work
     from gptaudit.records import GenerateRequest, Sampling
 
     backend = open_hf(folder, HuggingFaceOptions(device="cpu"))
     requests = [GenerateRequest(text, Sampling(TOKENS[case]), i) for text in texts for i in range(samples)]
     backend.generate(requests[:2], seed=0)
-    return lambda: sum(answer.tokens for answer in backend.generate(requests, seed=1))
+    return lambda: sum(answer.tokens for _, answer in local(Work(requests, 1, backend)))
 
 
 def plain(folder: str, texts: list[str], case: str, samples: int, batch: int = 16) -> Callable[[], int]:
@@ -50,10 +52,11 @@ def plain(folder: str, texts: list[str], case: str, samples: int, batch: int = 1
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", pad_token="<|endoftext|>")
-    model: Any = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    tokenizer.pad_token = tokenizer.eos_token
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     texts = sorted(texts, key=lambda text: len(tokenizer(text)["input_ids"]))
-    ends = list(range(ENDS))
+    ends = list(range(0, model.config.vocab_size, EVERY))
     length = {"fixed": {"eos_token_id": None}, "ragged": {"eos_token_id": ends}}[case]
 
     def draw(some: list[str], count: int) -> int:
@@ -166,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--model", choices=["m1", "m2", "smollm2", "gemma3"], default="m1")
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
@@ -180,9 +184,10 @@ def main() -> None:
     from models import data_folder, saved
 
     texts = prompts(data_folder(), arguments.prompts)
-    with saved("m1", data_folder()) as folder:
+    with saved(arguments.model, data_folder()) as folder:
+        vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
         for case in [arguments.case] if arguments.case else TOKENS:
-            ends = {"fixed": None, "ragged": list(range(ENDS))}[case]
+            ends = {"fixed": None, "ragged": list(range(0, vocabulary, EVERY))}[case]
             settings = folder / "generation_config.json"
             settings.write_text(json.dumps({**json.loads(settings.read_text()), "eos_token_id": ends}))
             ways = {"ours": sys.executable, "plain": sys.executable}

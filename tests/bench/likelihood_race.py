@@ -14,8 +14,8 @@ from statistics import median
 from typing import Any
 
 import torch
-from models import build, data_folder, saved
-from transformers import AutoTokenizer
+from models import MODELS, data_folder, saved
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit.causal_lm.encoding import EncodedPair, Encoder
 from gptaudit.causal_lm.token_tree import read_tokens
@@ -38,7 +38,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", choices=["m1", "m2"], default="m1")
+    parser.add_argument("--model", choices=MODELS, default="m1")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each; the median counts")
     parser.add_argument(
         "--peer-python", help="interpreter that has lm-eval; without it there is no comparison"
@@ -54,7 +54,7 @@ def race(options: argparse.Namespace, requests: Requests, choices: int) -> None:
         if options.peer_python:
             workers["lm-eval"] = [options.peer_python, "lm-eval", str(folder)]
         turns = take_turns(workers, requests, options.rounds)
-        limit = arithmetic_limit(options.model, folder, requests)
+        limit = arithmetic_limit(folder, requests)
     report(turns, limit, len(requests) // choices, choices)
 
 
@@ -93,11 +93,11 @@ def take_turns(workers: dict[str, list[str]], requests: Requests, rounds: int) -
     }
 
 
-def arithmetic_limit(name: str, folder: Path, requests: Requests) -> float:
+def arithmetic_limit(folder: Path, requests: Requests) -> float:
     """Return the seconds that the matrix products of all distinct tokens take at the machine's peak, body and head."""
     encoder = Encoder(AutoTokenizer.from_pretrained(folder))
     tokens, predictions, distinct, heads = count([encoder.pair(*request) for request in requests])
-    model = build(name)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     head = model.get_output_embeddings().weight
     body = sum(p.numel() for p in model.base_model.parameters() if p.dim() == 2)
     body -= sum(module.weight.numel() for module in model.modules() if isinstance(module, torch.nn.Embedding))

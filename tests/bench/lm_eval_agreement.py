@@ -1,6 +1,6 @@
 """Log-likelihoods and stereotype rate of gptaudit and of lm-evaluation-harness, on the same model and the same texts.
 
-    GPTAUDIT_DATA=DIR python tests/bench/lm_eval_agreement.py --peer-python PYTHON [--model m1|m2] [--pairs 300]
+    GPTAUDIT_DATA=DIR python tests/bench/lm_eval_agreement.py --peer-python PYTHON [--model NAME] [--pairs 300]
 
 Both are given every so-manieth pair of CrowS-Pairs: gptaudit as its probe `crows-pairs`, the peer as its own task
 `crows_pairs_english`, which reads the same rows from a CSV file. The prompts of `winogender` and `bbq` are scored by
@@ -32,7 +32,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peer-python", required=True, help="interpreter that has lm-eval")
-    parser.add_argument("--model", choices=["m1", "m2"], default="m2")
+    parser.add_argument("--model", choices=["m1", "m2", "smollm2", "gemma3"], default="m2")
     parser.add_argument("--pairs", type=int, default=300)
     parser.add_argument("--requests", type=int, default=300, help="of winogender and of bbq, each")
     options = parser.parse_args()

@@ -1,13 +1,15 @@
-"""The models that benchmarks run: random weights in two published shapes, with a tokenizer of their own.
+"""The models that benchmarks run: random weights in two published shapes, and two real models.
 
 `m1` is GPT-2's smallest (Radford et al. 2019; 124M parameters, 50,257 logits), `m2` a Llama of 8 layers of width 512
 (42M parameters). The byte-level BPE has 16,384 tokens and is trained on the public corpora, so that texts have about as
-many tokens as they have for a real model.
+many tokens as they have for a real model. `smollm2` and `gemma3` are the real models in the folder that GPTAUDIT_MODELS
+names.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 VOCABULARY = 16_384
+REAL = ("smollm2", "gemma3")
+MODELS = ("m1", "m2", *REAL)
 
 
 def build(name: str) -> Any:
@@ -40,7 +44,27 @@ def build(name: str) -> Any:
 
 @contextmanager
 def saved(name: str, data: Path) -> Iterator[Path]:
-    """Give a folder with the model, for as long as the block runs."""
+    """Give a folder with the model, for as long as the block runs; its settings may be changed there."""
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        if name in REAL:
+            link(Path(os.environ["GPTAUDIT_MODELS"]) / name, folder)
+        else:
+            save(name, data, folder)
+        yield folder
+
+
+def link(model: Path, folder: Path) -> None:
+    """Put links to the files of a model into a folder, and copies of the settings."""
+    for file in model.iterdir():
+        if file.suffix == ".json":
+            shutil.copy(file, folder)
+        else:
+            (folder / file.name).symlink_to(file.resolve())
+
+
+def save(name: str, data: Path, folder: Path) -> None:
+    """Save a random model with a tokenizer trained on the public corpora."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import PreTrainedTokenizerFast
 
@@ -53,10 +77,8 @@ def saved(name: str, data: Path) -> Iterator[Path]:
         eos_token="<|endoftext|>",
         model_max_length=1024,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        build(name).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        yield Path(folder)
+    build(name).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def data_folder() -> Path:

@@ -1,6 +1,6 @@
 """CrowS-Pairs log-likelihoods on one Ray replica against two, each on one processor.
 
-    GPTAUDIT_DATA=DIR python tests/bench/ray_replicas.py [--model m1|m2] [--pairs 1508]
+    GPTAUDIT_DATA=DIR python tests/bench/ray_replicas.py [--model NAME] [--pairs 1508]
 
 Needs plugins/gptaudit-ray and two processors that do nothing else. The seconds are those of the whole run: starting
 Ray, opening the replicas, answering, shutting down. Prints how far the two runs agree, too.
@@ -13,7 +13,7 @@ import os
 import time
 
 from gptaudit_ray import RayOptions, run
-from models import data_folder, saved
+from models import MODELS, data_folder, saved
 
 from gptaudit.data.datasets import CROWS_PAIRS, find, read_csv
 from gptaudit.plugins import load_plugins
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", choices=["m1", "m2"], default="m1")
+    parser.add_argument("--model", choices=MODELS, default="m1")
     parser.add_argument("--pairs", type=int, default=1508)
     options = parser.parse_args()
     rows = [row for _, row in read_csv(find(CROWS_PAIRS, data_folder()), ("sent_more", "sent_less"))]
