@@ -1,6 +1,7 @@
 """Completions of RealToxicityPrompts: ours against `generate` and garak.
 
-    GPTAUDIT_DATA=DIR python tests/bench/generation.py [--model NAME] [--prompts 64] [--samples 5] [--repeats 3] [--garak-python PATH]
+    GPTAUDIT_DATA=DIR python tests/bench/generation.py [--model NAME] [--prompts 64] [--samples 5] [--repeats 3]
+        [--garak-python PATH]
 
 `fixed` draws exactly 20 tokens for each completion, at temperature 1. `ragged` draws up to 60 with one token in twenty
 an end token, so that completions end at random. Each way runs in a process of its own, one after the other, and all of
