@@ -16,7 +16,7 @@ def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
     """Register `detoxify`, `sentiment` and `refusal`."""
     models = ("bundled", *PUBLISHED)
     register(ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", models, open_detoxify))
-    sentiment = "positive and negative sentiment of an English text, by a word list"
+    sentiment = "positive and negative sentiment of an English text, by VADER"
     register(ScorerType("sentiment", sentiment, (MODEL,), open_sentiment))
     refusal = "whether an answer begins like a refusal, in English or Chinese"
     register(ScorerType("refusal", refusal, (RULES,), open_refusal))
