@@ -43,9 +43,9 @@ def read_toml(text: str, *, where: str, error: type[GptauditError]) -> dict[str,
 
 
 def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse JSON without NaN and infinity, or raise `DataError` naming `where` and the line."""
+    """Parse JSON without NaN, infinity and repeated keys, or raise `DataError` naming `where` and the line."""
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_distinct)
     except json.JSONDecodeError as error:
         msg = f"{where}: line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
     except RecursionError:
@@ -96,6 +96,16 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, str):
         return well_formed(value)
     return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        msg = f"the key {twice!r} stands twice in one object; keep one"
+        raise ValueError(msg)
+    return found
 
 
 def _finite(number: str) -> float:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from gptaudit.errors import DataError
 from gptaudit.files import parse_json, read_text
-from gptaudit.records import RESULTS_SCHEMA, AuditResult
+from gptaudit.records import RESULTS_SCHEMA, AuditResult, Metric, ProbeResult, full_name
 from gptaudit.stats.formula import parsed
 from gptaudit.validation import validated
+
+ROUNDING = 1e-9
+"""Relative difference by which a figure may lie outside its interval or bounds."""
 
 
 def read_results(path: Path) -> AuditResult:
@@ -24,8 +29,25 @@ def read_results(path: Path) -> AuditResult:
         msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
         raise DataError(f"{msg}. Name a results.json that `gptaudit run` wrote")
     result = validated(AuditResult, data, where=str(path), error=DataError)
+    twice = [probe for probe, times in Counter(p.id for p in result.probes).items() if times > 1]
+    if twice:
+        msg = f"{path}: probes: {twice[0]!r} stands there twice; take the results.json that `gptaudit run` wrote"
+        raise DataError(msg)
+    for probe in result.probes:
+        _check_figures(probe, path)
     _check_formulas(result, path)
     return result
+
+
+def _check_figures(probe: ProbeResult, path: Path) -> None:
+    """Raise `DataError` for a figure that no audit can have."""
+    names = Counter(full_name(probe.id, metric) for metric in probe.metrics)
+    for metric in probe.metrics:
+        name = full_name(probe.id, metric)
+        problem = "stands there twice" if names[name] > 1 else _impossible(metric)
+        if problem:
+            msg = f"{path}: {name}: {problem}; take the results.json that `gptaudit run` wrote"
+            raise DataError(msg)
 
 
 def _check_formulas(result: AuditResult, path: Path) -> None:
@@ -36,3 +58,22 @@ def _check_formulas(result: AuditResult, path: Path) -> None:
         except ValueError as error:
             msg = f"{path}: {name}: {error}"
             raise DataError(msg) from None
+
+
+def _impossible(metric: Metric) -> str | None:
+    """Return why no audit can have computed this figure, or None."""
+    value, low, high = metric.value, metric.low, metric.high
+    least, greatest = metric.bounds
+    if not 0 < metric.level < 1:
+        return f"level: expected a number between 0 and 1, found {metric.level}"
+    if not 0 <= metric.clusters <= metric.n or (value is not None and metric.n == 0):
+        return (
+            f"clusters: expected at most n, and n above 0 for a value; found {metric.clusters} and {metric.n}"
+        )
+    if metric.cases is not None and metric.n > metric.cases:
+        return f"n: expected at most the {metric.cases} cases, found {metric.n}"
+    ends = [end for end in (least, low, value, high, greatest) if end is not None]
+    if any(a > b + ROUNDING * max(1.0, abs(b)) for a, b in pairwise(ends)):
+        found = f"found low {low}, value {value}, high {high} with bounds {least} and {greatest}"
+        return f"low, value, high: expected them in this order, within the metric's bounds; {found}"
+    return None

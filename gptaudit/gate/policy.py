@@ -27,6 +27,8 @@ from gptaudit.validation import key_path, nearest
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from gptaudit.records.metric_specs import Bounds
+
 POLICY_SCHEMA = "gptaudit.policy/1"
 
 LimitKind: TypeAlias = Literal["range", "increase"]
@@ -132,11 +134,15 @@ class Policy:
                 raise ValueError(msg)
 
 
-def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on: str = "") -> None:
-    """Raise `PolicyError` if a rule names a probe or metric that the audit will not have.
+Ranges: TypeAlias = "Mapping[str, tuple[Bounds, str]]"
+"""The least and greatest values that each metric of a probe can have, and its unit."""
 
-    It is called before the model is asked, so that no time is lost. `metrics` holds the names of each probe's metrics;
-    `on` names the target in the message, for example ` on python:model:answer`.
+
+def require_measured(policy: Policy, metrics: Mapping[str, Ranges], on: str = "") -> None:
+    """Raise `PolicyError` if a rule names a probe or metric that the audit will not have, or can never fail.
+
+    It is called before the model is asked, so that no time is lost. `metrics` holds the metrics of each probe; `on`
+    names the target in the message, for example ` on python:model:answer`.
     """
     for number, rule in enumerate(policy.rule, 1):
         target = rule.target
@@ -148,6 +154,23 @@ def require_measured(policy: Policy, metrics: Mapping[str, Collection[str]], on:
             hint = nearest(target.name, metrics[target.probe])
             msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
             raise PolicyError(msg)
+        require_failing(policy, rule, *metrics[target.probe][target.name])
+
+
+def require_failing(policy: Policy, rule: Rule, bounds: Bounds, unit: str) -> None:
+    """Raise `PolicyError` for a rule that no value within the metric's bounds fails."""
+    lowest, highest = bounds
+    least, greatest = rule.limits
+    what = "values"
+    if rule.kind == "increase" and lowest is not None and highest is not None:
+        lowest, highest, what = lowest - highest, highest - lowest, "increases"
+    falls = least is not None and (lowest is None or lowest < least)
+    exceeds = greatest is not None and (highest is None or highest > greatest)
+    if falls or exceeds or (lowest, highest) == (None, None):
+        return
+    hint = "; write 5 % as 0.05" if unit == "fraction" else ""
+    msg = f"{policy.name}: the rule on {rule.metric!r} can never fail: {what} lie between {lowest} and {highest}"
+    raise PolicyError(f"{msg}, in the unit {unit!r}{hint}. Write a limit that a model can miss")
 
 
 def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, str]]]) -> None:

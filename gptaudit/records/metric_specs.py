@@ -9,6 +9,9 @@ Direction: TypeAlias = Literal["lower", "higher", "target"]
 """Whether the ideal is as low as possible, as high as possible, or `ideal` itself."""
 
 
+Bounds: TypeAlias = tuple[float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Spec:
     """Fields of every metric.
@@ -22,8 +25,13 @@ class _Spec:
     direction: Direction
     unit: str
     title: str = ""
-    bounds: tuple[float | None, float | None] = (None, None)
+    bounds: Bounds = (None, None)
     axes: tuple[str, ...] = ()
+
+    @property
+    def range(self) -> Bounds:
+        """The least and greatest values that the figure can have."""
+        return self.bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,12 @@ class ContrastSpec(_Spec):
         if not self.value or not self.count:
             msg = f"metric {self.name!r}: expected the names of a value and a count, found {(self.value, self.count)}"
             raise ValueError(msg)
+
+    @property
+    def range(self) -> Bounds:
+        """The least and greatest differences of two values."""
+        least, greatest = self.bounds
+        return (None, None) if least is None or greatest is None else (least - greatest, greatest - least)
 
     @property
     def formula(self) -> str:

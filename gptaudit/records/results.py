@@ -49,6 +49,8 @@ class Metric:
     """Whether each cluster has the same weight, however many cases it has."""
     contrast: GroupContrast | None = None
     """Set if the figure is a group's mean minus that of the other groups of its axis."""
+    bounds: tuple[float | None, float | None] = (None, None)
+    """The least and greatest values possible."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ def _metric(
         formula="" if isinstance(spec, MetricSpec) else spec.formula,
         macro=isinstance(spec, RatioSpec) and spec.macro,
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
+        bounds=spec.range,
     )
 
 

@@ -16,7 +16,7 @@ from gptaudit.evidence.store import Store
 from gptaudit.gate.decide import read_audit
 from gptaudit.gate.figures import require_baseline
 from gptaudit.gate.pairing import Audit
-from gptaudit.gate.policy import Policy, require_measured, require_slices
+from gptaudit.gate.policy import Policy, Ranges, require_measured, require_slices
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.backend import Backend
@@ -160,9 +160,10 @@ def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "
     """Refuse a rule on what no form of a probe measures, and once the target is open, what its form does not."""
     if policy is None:
         return
-    metrics: dict[str, list[str]] = {}
+    metrics: dict[str, Ranges] = {}
     for form in forms:
-        metrics.setdefault(form.id, []).extend(spec.name for spec in form.metrics)
+        own = {spec.name: (spec.range, spec.unit) for spec in form.metrics}
+        metrics[form.id] = {**own, **metrics.get(form.id, {})}
     require_measured(policy, metrics, on)
 
 

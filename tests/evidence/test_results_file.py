@@ -36,6 +36,7 @@ PROBE_KEYS = (
 )
 METRIC_KEYS = """
     name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast
+    bounds
 """
 
 
@@ -240,3 +241,41 @@ def test_a_formula_that_is_none_is_refused(tmp_path):
 
     with pytest.raises(DataError, match=r"results.json: [\w.\-\[\]=]+: formula .* is not allowed"):
         read_results(path)
+
+
+class TestImpossibleFigures:
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"low": 0.97}, "low, value, high"),
+            ({"value": 0.99}, "low, value, high"),
+            ({"high": 1.2, "bounds": (0.0, 1.0)}, "low, value, high"),
+            ({"level": 0.0}, "level"),
+            ({"level": 2.0}, "level"),
+            ({"clusters": 21}, "clusters"),
+            ({"n": 0, "clusters": 0}, "clusters"),
+            ({"cases": 19}, "n: expected at most the 19 cases"),
+        ],
+    )
+    def test_are_refused(self, tmp_path, change, said):
+        """A figure that no audit can have computed is refused by its name, before anything is decided from it."""
+        path = tmp_path / "results.json"
+        path.write_text(to_json(make_audit(**change)))
+
+        with pytest.raises(DataError, match=rf"results\.json: pairs\.rate: {said}"):
+            read_results(path)
+
+    def test_twice(self, tmp_path):
+        """A probe, a figure or a key that stands there twice is refused, since only one of them would count."""
+        path = tmp_path / "results.json"
+        audit = make_audit()
+        (probe,) = audit.probes
+        path.write_text(to_json(replace(audit, probes=(probe, probe))))
+        with pytest.raises(DataError, match="probes: 'pairs' stands there twice"):
+            read_results(path)
+        path.write_text(to_json(replace(audit, probes=(replace(probe, metrics=probe.metrics[:1] * 2),))))
+        with pytest.raises(DataError, match=r"pairs\.rate: stands there twice"):
+            read_results(path)
+        path.write_text(to_json(audit).replace('"value": 0.9,', '"value": 0.9, "value": 0.5,', 1))
+        with pytest.raises(DataError, match="the key 'value' stands twice in one object"):
+            read_results(path)

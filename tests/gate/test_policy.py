@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gptaudit.errors import PolicyError
-from gptaudit.gate.policy import MetricName, Policy, Rule, load_policy, parse_policy
+from gptaudit.gate.policy import MetricName, Policy, Rule, load_policy, parse_policy, require_measured
 
 HEAD = 'schema = "gptaudit.policy/1"\n'
 RULE = '[[rule]]\nmetric = "probe.metric"\n'
@@ -146,3 +146,38 @@ def test_an_increase_may_stand_beside_a_limit():
     policy = parse_policy(HEAD + RULE + "max = 1\n" + RULE + "max_increase = 0.1", "p.toml")
 
     assert [rule.kind for rule in policy.rule] == ["range", "increase"]
+
+
+class TestRulesThatCannotFail:
+    @pytest.mark.parametrize(
+        "limit",
+        [
+            "max = 1",
+            "max = 10",
+            "min = 0",
+            "min = -1",
+            "ideal = 0.5\ntolerance = 0.5",
+            "min = 0\nmax = 1",
+            "max_increase = 1",
+        ],
+    )
+    def test_are_refused(self, limit):
+        """A limit that no value within a fraction's bounds can miss is refused, with the bounds and the unit."""
+        policy = parse_policy(HEAD + RULE + limit, "p.toml")
+
+        with pytest.raises(
+            PolicyError, match=r"probe\.metric' can never fail.*unit 'fraction'; write 5 % as 0\.05"
+        ):
+            require_measured(policy, {"probe": {"metric": ((0.0, 1.0), "fraction")}})
+
+    @pytest.mark.parametrize(
+        "limit", ["max = 0.99", "min = 0.01", "min = 0.1\nmax = 1", "max_increase = 0.9", "max = -1"]
+    )
+    def test_others_are_not(self, limit):
+        """One side that can be missed is enough; a figure without bounds can miss every limit."""
+        policy = parse_policy(HEAD + RULE + limit, "p.toml")
+
+        require_measured(policy, {"probe": {"metric": ((0.0, 1.0), "fraction")}})
+        require_measured(
+            parse_policy(HEAD + RULE + "max = 10", "p.toml"), {"probe": {"metric": ((None, None), "nats")}}
+        )

@@ -45,6 +45,7 @@ METRIC = record(
         "formula": TEXT,
         "macro": {"type": "boolean"},
         "contrast": {"anyOf": [{"type": "null"}, record({"value": TEXT, "count": TEXT})]},
+        "bounds": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
     },
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})
