@@ -18,7 +18,11 @@ def common_abilities(found: Mapping[str, Abilities]) -> Abilities:
     every = list(found.values())
     return replace(
         every[0],
-        manner=replace(every[0].manner, refused=frozenset().union(*(one.manner.refused for one in every))),
+        manner=replace(
+            every[0].manner,
+            refused=frozenset().union(*(one.manner.refused for one in every)),
+            own=frozenset().union(*(one.manner.own for one in every)),
+        ),
         scores=all(one.scores for one in every),
         heeded=frozenset.intersection(*(one.heeded for one in every)),
         findings={name: _finding(name, found) for name in every[0].findings},

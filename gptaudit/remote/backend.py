@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -35,6 +36,8 @@ from gptaudit.remote.wire import PATHS, read_completion, sample_seed
 if TYPE_CHECKING:
     from gptaudit.remote.options import RemoteOptions
 
+log = logging.getLogger("gptaudit")
+
 A = TypeVar("A", bound=Answer)
 
 CHARACTERS_A_TOKEN = 4
@@ -56,12 +59,33 @@ def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
     with Background() as background:
         found = dict(zip((a.url for a in addresses), background.run(probe_all()), strict=True))
     for url, abilities in found.items():
-        if abilities.findings["system_prompt"] == "ignored":
-            msg = (
-                f"{url}: the system prompt of -b system has no effect; leave it out, or ask with -b api=chat"
-            )
-            raise TargetError(msg)
+        _require_effects(url, abilities, options)
+        _say_what_is_doubtful(url, abilities, options)
     return OpenAIBackend(addresses, options, pacing, common_abilities(found))
+
+
+def _require_effects(url: str, abilities: Abilities, options: RemoteOptions) -> None:
+    """Raise `TargetError` for an option that the server takes no notice of."""
+    without_context = abilities.findings["likelihood_without_context"]
+    if abilities.findings["system_prompt"] == "ignored":
+        msg = f"{url}: the system prompt of -b system has no effect; leave it out, or ask with -b api=chat"
+        raise TargetError(msg)
+    if options.bos and abilities.scores and without_context != "yes":
+        msg = f"{url}: the start token of -b bos={options.bos!r} does not work ({without_context}); leave it out"
+        raise TargetError(msg)
+
+
+def _say_what_is_doubtful(url: str, abilities: Abilities, options: RemoteOptions) -> None:
+    """Warn where a model may not be the one that was meant, or not be asked as it was meant."""
+    model, findings = abilities.manner.model, abilities.findings
+    if findings["model_listed"] is False:
+        log.warning("%s: the server does not list %r; another model may answer under that name", url, model)
+    if options.api == "auto" and findings["chat"] == findings["completions"] == "yes":
+        log.warning(
+            "%s: the server has chats and completions, and is asked in chats, in the template that it chose: "
+            "for a base model add -b api=completions",
+            url,
+        )
 
 
 class OpenAIBackend(TextBackend):
@@ -87,6 +111,7 @@ class OpenAIBackend(TextBackend):
             sorted(urls),
             self._manner.model,
             self._manner.api,
+            sorted(self._manner.own),
             options.system,
             options.fold_system,
             options.think_end,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import fsum
 from typing import Any
@@ -12,6 +13,9 @@ from gptaudit.records import Failure, Likelihood, ScoreRequest
 from gptaudit.remote.faults import RequestFault
 from gptaudit.remote.wire import Logprobs, TextReply, read_reply, typed
 from gptaudit.text import well_formed
+
+ROUNDING = 0.1
+"""Nats by which a server's numbers for one token may differ between two requests: batches differ in their rounding."""
 
 _LOGPROBS: TypeAdapter[Logprobs] = TypeAdapter(Logprobs)
 
@@ -58,6 +62,34 @@ def read_likelihood(body: object, request: ScoreRequest, start_token: str) -> Li
         )
     texts = tuple(well_formed(token.text) for token in tokens[before:]) if request.with_tokens else None
     return Likelihood(known, fsum(known), before, tokens=texts)
+
+
+def moving(prompt: str, one: Sequence[PromptToken], other: Sequence[PromptToken]) -> RequestFault | None:
+    """Return a fault if the log-probabilities of a prompt's tokens change with the text that follows it.
+
+    Some servers give each token the number of the next one: then that of the prompt's last token changes.
+    """
+    for a, b in zip(one, other, strict=False):
+        if a.text != b.text or a.end > len(prompt):
+            break
+        if a.logprob is not None and b.logprob is not None and abs(a.logprob - b.logprob) > ROUNDING:
+            found = f"{a.logprob:.2f} before one text and {b.logprob:.2f} before another"
+            return RequestFault(
+                "wrong-schema", f"token_logprobs: {a.text!r} has {found}: the numbers belong to other tokens"
+            )
+    return None
+
+
+def likeliest_share(body: object, prompt: str, begin: int) -> float | None:
+    """Return the share of the tokens from a character on that are the likeliest at their places; None if unknown."""
+    said = _logprobs(body)
+    shown = said.top_logprobs if isinstance(said.top_logprobs, list) else []
+    found = [
+        token.logprob >= max(top.values()) - ROUNDING
+        for token, top in zip(prompt_tokens(body, prompt), shown, strict=False)
+        if token.begin >= begin and token.logprob is not None and isinstance(top, dict) and top
+    ]
+    return sum(found) / len(found) if found else None
 
 
 @dataclass(frozen=True, slots=True)

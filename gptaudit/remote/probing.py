@@ -1,4 +1,4 @@
-"""Probing of a server's abilities with about nine short requests."""
+"""Probing of a server's abilities with about a dozen short requests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from gptaudit.records import Failure, Sampling, ScoreRequest
 from gptaudit.remote.faults import NotHttpError, RequestFault
-from gptaudit.remote.likelihood import likelihood_body, prompt_tokens, read_likelihood
+from gptaudit.remote.likelihood import (
+    PromptToken,
+    likeliest_share,
+    likelihood_body,
+    moving,
+    prompt_tokens,
+    read_likelihood,
+)
 from gptaudit.remote.opening import opening_error, system_error
 from gptaudit.remote.persistence import persist
 from gptaudit.remote.sampling_checks import SampledTexts, entry_of, ids_of
-from gptaudit.remote.wire import PATHS, Api, Manner, Reply, choice_text, read_reply, used
+from gptaudit.remote.wire import NEUTRAL, PATHS, Api, Manner, Reply, choice_text, read_reply, used
 
 if TYPE_CHECKING:
     from gptaudit.remote.address import Address
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PROMPT: Final = "Once there was a lighthouse keeper who"
+CONTINUATION: Final = " stood at the window"
+OTHER: Final = ", so they say, could not read"
 GREEDY: Final = Sampling(max_new_tokens=12, temperature=0)
 WILD: Final = Sampling(max_new_tokens=12, temperature=2)
 ABOUT_TOKENS: Final = 24
@@ -38,11 +47,13 @@ REFUSED: Final = frozenset({"refused-by-server", "error-in-answer"})
 _SYSTEM: Final = re.compile(r"system.{0,3}(role|message|prompt|instruction)", re.IGNORECASE)
 """What servers say that refuse a system message with another status than 4xx."""
 
+LEAST_LIKELIEST: Final = 0.25
+"""Least share of the tokens of a greedy text that must be the likeliest at their places; the rest is for rounding."""
+
 FOLDED: Final = "folded into the user's turn"
 
-OPTIONAL_RETRIES = 2
 OPTIONAL_BACKOFF = 0.1
-"""Optional abilities are retried less: usually the server lacks them, and is not failing."""
+"""Seconds before an optional ability is tried again: usually the server lacks it, and is not overloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,24 @@ class Abilities:
     """All of this for the results, as JSON."""
 
 
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The tokens of a text with their log-probabilities, and the body that has them."""
+
+    tokens: list[PromptToken]
+    body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the log-probabilities of a few texts showed."""
+
+    without_context: str
+    """Whether a text without context has them: `yes`, or why not."""
+    likeliest: float | None
+    """Share of the tokens of a greedy text that are the likeliest at their places; None if the server does not say."""
+
+
 class Prober:
     """Finds out what a server supports."""
 
@@ -74,10 +103,10 @@ class Prober:
         """Return the abilities; raise `TargetError` if the server returns no completion."""
         begun = time.monotonic()
         first: Api = "completions" if self._options.api == "completions" else "chat"
-        listed, found, scored = await asyncio.gather(
+        listed, found, continued = await asyncio.gather(
             self._optionally(lambda: self._client.get("/models")),
             self._greedy(self._manner(first)),
-            self._scored(),
+            self._greedy(self._manner("completions"), self._less),
         )
         chat = "not asked" if first == "completions" else _yes_or_why(found)
         if isinstance(found, RequestFault) and first == "chat":
@@ -86,16 +115,19 @@ class Prober:
             raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
         manner, reply = found
         greedy = choice_text(reply.choices[0])
-        sampling = await self._sampling(manner, greedy)
+        sampling, scored = await asyncio.gather(self._sampling(manner, greedy), self._scored(continued))
+        scored = _doubted(scored, sampling)
         entry = entry_of(listed, self._model)
         findings = {
             "api": manner.api,
             "chat": chat,
+            "completions": _yes_or_why(continued),
             "log_probabilities": _yes_or_why(scored),
-            "likelihood_without_context": scored if isinstance(scored, str) else "no",
+            "likelihood_without_context": scored.without_context if isinstance(scored, Scored) else "no",
             "system_prompt": await self._system_prompt(manner, reply),
             **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
             **sampling,
+            "own_defaults": sorted(manner.own),
             "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
             "answered_as": reply.model if isinstance(reply.model, str) else None,
             "server": entry,
@@ -115,7 +147,9 @@ class Prober:
         return fault
 
     def _manner(self, api: Api) -> Manner:
-        return Manner(self._model, api, self._options.system, fold_system=self._options.fold_system)
+        options = self._options
+        given = frozenset(NEUTRAL).intersection(options.body)
+        return Manner(self._model, api, options.system, own=given, fold_system=options.fold_system)
 
     async def _takes_no_system_message(self, fault: RequestFault) -> bool:
         """Return whether a fault of a chat is due to its system message: without it, the server answers."""
@@ -126,31 +160,58 @@ class Prober:
         without = await self._greedy(replace(self._manner("chat"), system_prompt=""))
         return not isinstance(without, RequestFault)
 
-    async def _greedy(self, manner: Manner) -> tuple[Manner, Reply] | RequestFault:
+    async def _greedy(
+        self, manner: Manner, options: RemoteOptions | None = None
+    ) -> tuple[Manner, Reply] | RequestFault:
         """Ask for a greedy completion, leaving out, one by one, the fields that the server refuses."""
         while True:
             asked = partial(self._complete, manner, GREEDY, 1)
             try:
-                return manner, await self._persist(asked, self._options)
+                return manner, await self._persist(asked, options or self._options)
             except RequestFault as fault:
                 other = manner.without_cause(fault)
                 if other is None:
                     return fault
                 manner = other
 
-    async def _scored(self) -> str | RequestFault:
-        """Ask for the log-probabilities of a prompt; return whether a text without context would have them."""
+    async def _scored(self, continued: tuple[Manner, Reply] | RequestFault) -> Scored | RequestFault:
+        """Ask for the log-probabilities of texts, and see whether they are those of their tokens.
+
+        One of the texts is the greedy continuation of `PROMPT`.
+        """
+        if isinstance(continued, RequestFault):
+            return continued
+        greedy = choice_text(continued[1].choices[0])
+        one = await self._echoed(ScoreRequest(PROMPT, CONTINUATION))
+        other = await self._echoed(ScoreRequest(PROMPT, greedy if greedy.strip() else OTHER))
+        if isinstance(one, RequestFault):
+            return one
+        if isinstance(other, RequestFault):
+            return other
+        fault = moving(PROMPT, one.tokens, other.tokens)
+        if fault is not None:
+            return fault
+        share = likeliest_share(other.body, PROMPT + greedy, len(PROMPT)) if greedy.strip() else None
+        added = one.tokens[0].begin < 0
+        return Scored("yes" if added else await self._without_context(), share)
+
+    async def _without_context(self) -> str:
+        """Return whether a text without context has likelihoods where the server shows no start token of its own."""
+        if not self._options.bos:
+            return "no: the server shows no start token"
+        return _yes_or_why(await self._echoed(ScoreRequest("", CONTINUATION)))
+
+    async def _echoed(self, request: ScoreRequest) -> Echo | RequestFault:
+        """Ask for the log-probabilities of a text."""
         start = self._options.bos
-        request = ScoreRequest(PROMPT, " stood at the window")
         body = likelihood_body(self._model, request, start)
 
-        async def call() -> str:
+        async def call() -> Echo:
             found = await self._client.post(PATHS["completions"], body, ABOUT_TOKENS)
             likelihood = read_likelihood(found, request, start)
             if isinstance(likelihood, Failure) or likelihood.logprob >= 0:
                 raise RequestFault("wrong-schema", "token_logprobs: expected numbers below 0")
-            added = prompt_tokens(found, request.context + request.continuation)[0].begin < 0
-            return "yes" if added or start else "no: the server shows no start token"
+            return Echo(prompt_tokens(found, body["prompt"]), found)
 
         return await self._optionally(call)
 
@@ -170,7 +231,9 @@ class Prober:
             other = await self._texts(manner, WILD, 2)
         refused = manner.refused
         if isinstance(repeated, RequestFault) and stop:
-            refused, stop = refused | {"stop"}, ()
+            if repeated.reason in REFUSED:
+                refused = refused | {"stop"}
+            stop = ()
             repeated = await self._texts(manner, GREEDY, 5)
         texts = SampledTexts(greedy, stop, first, again, other, top_k, top_p, repeated)
         return {"n": n, **texts.findings(refused)}
@@ -182,7 +245,10 @@ class Prober:
         return reply if isinstance(reply, RequestFault) else [choice_text(choice) for choice in reply.choices]
 
     async def _system_prompt(self, manner: Manner, with_it: Reply) -> str:
-        """Find out whether the system prompt, if one is given, is applied: it must make the prompt longer."""
+        """Find out whether the system prompt, if one is given, is applied: it must change the prompt's length.
+
+        It may make it shorter, where it takes the place of a longer system message of the template's own.
+        """
         if not manner.system_prompt:
             return "not asked"
         if manner.api != "chat":
@@ -193,7 +259,7 @@ class Prober:
         ]
         if len(counts) < 2 or counts[0] is None or counts[1] is None:
             return "unknown"
-        return "heeded" if counts[0] > counts[1] else "ignored"
+        return "heeded" if counts[0] != counts[1] else "ignored"
 
     async def _complete(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> Reply:
         """Ask for completions of `PROMPT`, in one attempt."""
@@ -202,19 +268,28 @@ class Prober:
         return read_reply(manner.api, found, most=more.get("n", 1))
 
     async def _optionally(self, call: Callable[[], Awaitable[T]]) -> T | RequestFault:
-        options = self._options
-        fewer = replace(
-            options,
-            retries=min(options.retries, OPTIONAL_RETRIES),
-            backoff=min(options.backoff, OPTIONAL_BACKOFF),
-        )
         try:
-            return await self._persist(call, fewer)
+            return await self._persist(call, self._less)
         except RequestFault as fault:
             return fault
 
+    @property
+    def _less(self) -> RemoteOptions:
+        """The options for what a server may lack."""
+        return replace(self._options, backoff=min(self._options.backoff, OPTIONAL_BACKOFF))
+
     async def _persist(self, call: Callable[[], Awaitable[T]], options: RemoteOptions) -> T:
         return await persist(call, options, retried=_may_pass, seconds=options.give_up_after)
+
+
+def _doubted(scored: Scored | RequestFault, sampling: Mapping[str, str]) -> Scored | RequestFault:
+    """Return a fault if tokens that the model wrote greedily, as it can, are not the likeliest at their places."""
+    if isinstance(scored, RequestFault) or scored.likeliest is None or sampling["temperature"] != "heeded":
+        return scored
+    if scored.likeliest >= LEAST_LIKELIEST:
+        return scored
+    msg = f"token_logprobs: {scored.likeliest:.0%} of the tokens that were written greedily are the likeliest there"
+    return RequestFault("wrong-schema", f"{msg}: the numbers belong to other tokens")
 
 
 def _may_pass(fault: RequestFault) -> bool:

@@ -20,6 +20,16 @@ Api: TypeAlias = Literal["chat", "completions"]
 
 PATHS: Final[Mapping[Api, str]] = {"chat": "/chat/completions", "completions": "/completions"}
 
+NEUTRAL: Final[Mapping[str, float]] = {
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": 0.0,
+    "repeat_penalty": 1.0,
+    "repetition_penalty": 1.0,
+}
+"""Values without effect. Servers have others as their defaults: llama.cpp draws from the 40 likeliest tokens only, and
+lowers the probability of tokens that were written before, in greedy texts too."""
+
 OPTIONAL: Final = ("seed", "temperature")
 """Fields of every request that a server may refuse."""
 
@@ -68,6 +78,7 @@ class Logprobs:
     tokens: list[str]
     token_logprobs: list[float | None]
     text_offset: list[int]
+    top_logprobs: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +189,18 @@ class Manner:
     limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     refused: frozenset[str] = frozenset()
     """Fields that the server refuses."""
+    own: frozenset[str] = frozenset()
+    """Fields of `NEUTRAL` that are not sent, so that the server's own defaults apply."""
     fold_system: bool = False
     """Whether system messages are put before the text of the first user's message."""
 
     def body(self, prompt: Prompt, sampling: Sampling, seed: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Return the body of a request, without refused fields and those that have no effect."""
+        """Return the body of a request, without the fields that the server refuses."""
         drawn = sampling.temperature > 0
         fields = {
             "temperature": sampling.temperature,
             "seed": seed,
+            **{name: value for name, value in NEUTRAL.items() if name not in self.own},
             **({"top_p": sampling.top_p} if drawn and sampling.top_p < 1 else {}),
             **({"top_k": sampling.top_k} if drawn and sampling.top_k else {}),
             **({"stop": sampling.stop[:MOST_STOPS]} if sampling.stop else {}),
@@ -205,6 +219,9 @@ class Manner:
             return None
         if "max_completion_tokens" in fault.message and self.limit == "max_tokens":
             return replace(self, limit="max_completion_tokens")
+        own = {name for name in NEUTRAL if name == fault.parameter or name in fault.message} - self.own
+        if own:
+            return replace(self, own=self.own | own)
         named = (name for name in OPTIONAL if name == fault.parameter or name in fault.message)
         name = next((name for name in named if name not in self.refused), None)
         return replace(self, refused=self.refused | {name}) if name else None

@@ -41,6 +41,9 @@ KNOWN = HEEDED | {
     "logprobs",
     "echo",
     "stream",
+    "min_p",
+    "repeat_penalty",
+    "repetition_penalty",
 }
 
 
@@ -65,6 +68,10 @@ class FaultyServer:
     chat: bool = True
     completions: bool = True
     logprobs: bool = True
+    logprobs_shift: int = 0
+    """By how many places log-probabilities stand before their tokens, as they do with some real servers."""
+    top_logprobs: bool = True
+    """Whether log-probabilities come with that of the likeliest token at each place."""
     start_token: str = ""
     """Put before every prompt, and shown as a token in echoes."""
     heeds: frozenset[str] = HEEDED
@@ -235,7 +242,15 @@ class FaultyServer:
         """Return the log-probability of every token as OpenAI does: offsets in characters, None for the first token."""
         found = [*([self.start_token] if self.start_token else []), *toy_model.tokens(echoed), *written]
         offsets = [len("".join(found[:i])) for i in range(len(found))]
-        return {"tokens": found, "token_logprobs": toy_model.logprobs(found), "text_offset": offsets}
+        of_tokens = self._shifted(toy_model.logprobs(found), -1.0)
+        answer = {"tokens": found, "token_logprobs": of_tokens, "text_offset": offsets}
+        if self.top_logprobs:
+            likeliest = [toy_model.likeliest(before) for before in ["", *found[:-1]]]
+            answer["top_logprobs"] = self._shifted([{word: value} for word, value in likeliest], {})
+        return answer
+
+    def _shifted(self, values: list[Any], after: object) -> list[Any]:
+        return [*values[self.logprobs_shift :], *[after] * min(self.logprobs_shift, len(values))]
 
 
 def error(status: int, message: str, **more: str) -> web.Response:

@@ -31,6 +31,12 @@ def logprobs(found: Sequence[str], start: str = "") -> list[float | None]:
     return [logprob(b, t) if b else None for b, t in zip(before, found, strict=True)]
 
 
+def likeliest(previous: str) -> tuple[str, float]:
+    """Return the likeliest word after a token, and its log-probability."""
+    word = max(WORDS, key=lambda word: logprob(previous, word))
+    return word, logprob(previous, word)
+
+
 def write(
     prompt: str,
     most: int,

@@ -191,7 +191,7 @@ def test_a_server_with_its_own_sampling(audit, server):
 def test_the_key_is_nowhere(audit, server, tmp_path, monkeypatch):
     """Neither key nor password stand in any file of a run folder or on the screen, even where a server repeats them."""
     server.api_key = KEY
-    server.faults = {"repeats-key": 0.5}
+    server.faults, server.seed = {"repeats-key": 0.5}, 3
     monkeypatch.setitem(FAULTS, "repeats-key", _repeats_key)
     (tmp_path / "key").write_text(KEY)
     ran, results = audit(server, "--fresh", api_key_file=tmp_path / "key")

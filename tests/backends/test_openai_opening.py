@@ -17,6 +17,7 @@ from gptaudit.errors import ExitCode, TargetError, TargetFailedError, UsageError
 from gptaudit.plugins import load_plugins
 from gptaudit.records import Completion, GenerateRequest, Message, Sampling, ScoreRequest
 from gptaudit.remote.options import RemoteOptions
+from gptaudit.remote.wire import NEUTRAL
 from gptaudit.run.target import open_target
 from gptaudit.testing import toy_model
 from gptaudit.testing.faulty_server import HEEDED, FaultyServer, error
@@ -52,8 +53,87 @@ class TestAbilities:
         names = ("temperature", "seed", "top_k", "top_p", "stop", "n")
         assert {name: backend.details[name] for name in names} == dict.fromkeys(names, "heeded")
         assert backend.details["base_url"] == server.url
-        assert server.requests.total() <= 9
+        assert server.requests.total() <= 11
         json.dumps(backend.details)
+
+    @pytest.mark.parametrize("top_logprobs", [True, False])
+    @pytest.mark.parametrize("start_token", ["", "<s>"])
+    def test_log_probabilities_of_other_tokens(self, server, top_logprobs, start_token):
+        """A server that gives each token the number of the next one is not asked for likelihoods, and says why."""
+        server.start_token, server.top_logprobs = start_token, top_logprobs
+        right = opened(server)
+        server.logprobs_shift = 1
+        wrong = opened(server)
+
+        assert "score" in right.capabilities
+        assert "score" not in wrong.capabilities
+        assert "the numbers belong to other tokens" in wrong.details["log_probabilities"]
+
+    def test_log_probabilities_that_do_not_fit_the_text(self, server, monkeypatch):
+        """Numbers by which a greedily written text is unlikely at every place are none of this text."""
+        monkeypatch.setattr(toy_model, "logprobs", lambda found, start="": [None, *[-4.0] * (len(found) - 1)])
+        backend = opened(server)
+
+        assert "0% of the tokens that were written greedily" in backend.details["log_probabilities"]
+        assert "score" not in backend.capabilities
+
+    def test_values_without_effect_are_sent(self, server):
+        """A server's own defaults do not change what is drawn: each request says that nothing is to be cut."""
+        backend = opened(server)
+        backend.generate(
+            [GenerateRequest("p", Sampling(4)), GenerateRequest("p", Sampling(4, temperature=0))], seed=0
+        )
+
+        for body in server.bodies[-2:]:
+            assert {name: body[name] for name in NEUTRAL} == NEUTRAL
+        assert backend.details["own_defaults"] == []
+
+    def test_values_that_the_server_refuses(self, server):
+        """A server that does not know a field is asked without it, and the results say that its own default applies."""
+        server.refuses = frozenset({"min_p", "repeat_penalty"})
+        backend = opened(server)
+        (answer,) = backend.generate([GenerateRequest("p", Sampling(4, top_k=3))], seed=0)
+
+        assert isinstance(answer, Completion)
+        assert backend.details["own_defaults"] == ["min_p", "repeat_penalty"]
+        assert server.bodies[-1]["top_k"] == 3
+        assert not server.refuses & server.bodies[-1].keys()
+
+    def test_a_field_of_the_users(self, server):
+        """What -b body.KEY sets is not overwritten."""
+        server.takes = frozenset({"min_p"})
+        backend = opened(server, body={"min_p": 0.2})
+        backend.generate([GenerateRequest("p", Sampling(4))], seed=0)
+
+        assert server.bodies[-1]["min_p"] == 0.2
+        assert backend.details["own_defaults"] == ["min_p"]
+
+    def test_a_model_that_the_server_does_not_list(self, server, caplog):
+        """A server that answers to any name is not taken at its word."""
+        server.listed = ("another",)
+        opened(server)
+
+        assert "the server does not list 'toy'" in caplog.text
+
+    @pytest.mark.parametrize(("api", "told"), [("auto", True), ("chat", False), ("completions", False)])
+    def test_which_endpoint_is_asked(self, server, caplog, api, told):
+        """Where both would do and nobody chose, it is said that a base model needs the other."""
+        opened(server, api=api)
+
+        assert ("for a base model add -b api=completions" in caplog.text) == told
+
+    def test_start_token_that_does_not_work(self, server, monkeypatch):
+        """A start token is tried with a text that needs it, and refused where the server does not read it as one."""
+        assert opened(server, bos="<s>").details["likelihood_without_context"] == "yes"
+        echo = server._echo_logprobs
+
+        def without_tag(echoed, written):
+            answer = echo(echoed, written)
+            return {**answer, "tokens": ["" if token == "<s>" else token for token in answer["tokens"]]}
+
+        monkeypatch.setattr(server, "_echo_logprobs", without_tag)
+        with pytest.raises(TargetError, match=r"bos='<s>' does not work \(no: wrong-schema.*leave it out"):
+            opened(server, bos="<s>")
 
     @pytest.mark.parametrize("field", sorted(HEEDED - {"temperature"}))
     def test_what_is_ignored_is_found_out(self, server, field):

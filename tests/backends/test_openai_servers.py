@@ -110,6 +110,7 @@ class TestLosing:
         for server in pair:
             server.latency = 0.005
 
+        caplog.clear()
         with caplog.at_level(logging.WARNING, "gptaudit"):
             found = [answer for _, answer in backend.stream(endless(seconds=4), seed=0)]
 
