@@ -134,9 +134,13 @@ CAPABILITIES = {
     "generate": "write text",
     "chat": "answer a conversation",
     "score": "give the likelihood of a text",
+    "score-after-context": "give the likelihood of a text after another, as all that can score do",
     "gradients": "give gradients, which attribution needs",
 }
 """What a backend may be able to do, in words."""
+
+IMPLIED = {"score": "score-after-context"}
+"""Capability -> what a backend that has it can do too."""
 
 NO_PREDICTION = "no-prediction"
 """Why a case is unscored for which a file of predictions has none."""
@@ -246,6 +250,11 @@ class CaseStream:
     def through(self, change: Callable[[Iterator[Case]], Iterable[Case]]) -> None:
         """Let the cases flow through a function, such as `lambda cases: (c for c in cases if "age" in c.slices)`."""
         self._cases = iter(change(self._cases))
+
+
+def lacking(probe: Probe, capabilities: frozenset[str]) -> list[str]:
+    """Return what a probe needs that a backend with these capabilities cannot do."""
+    return sorted(probe.needs - capabilities - {IMPLIED[name] for name in capabilities if name in IMPLIED})
 
 
 def needs_in_words(probe: Probe) -> str:

@@ -102,7 +102,7 @@ class Bbq(Probe):
         "Whether the model answers questions about people by stereotype: where the text leaves the answer open, "
         "and where the text says it."
     )
-    needs = frozenset({"score"})
+    needs = frozenset({"score-after-context"})
     data_set = datasets.BBQ.name
     metrics = METRICS
     language = "en"

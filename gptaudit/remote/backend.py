@@ -64,6 +64,13 @@ def open_backend(model: str, options: RemoteOptions) -> OpenAIBackend:
     return OpenAIBackend(addresses, options, pacing, common_abilities(found))
 
 
+def _capabilities(abilities: Abilities) -> frozenset[str]:
+    chat = {"chat"} if abilities.manner.api == "chat" else set()
+    whole = abilities.findings["likelihood_without_context"] == "yes"
+    scores = {"score" if whole else "score-after-context"} if abilities.scores else set()
+    return frozenset({"generate"} | chat | scores)
+
+
 def _require_effects(url: str, abilities: Abilities, options: RemoteOptions) -> None:
     """Raise `TargetError` for an option that the server takes no notice of."""
     without_context = abilities.findings["likelihood_without_context"]
@@ -102,8 +109,7 @@ class OpenAIBackend(TextBackend):
         self._pacing = pacing
         self._manner = abilities.manner
         self._heeded = abilities.heeded
-        chat = {"chat"} if abilities.manner.api == "chat" else set()
-        self.capabilities = frozenset({"generate"} | chat | ({"score"} if abilities.scores else set()))
+        self.capabilities = _capabilities(abilities)
         self.samples_as_asked = "temperature" in abilities.heeded
         urls = [address.url for address in addresses]
         self.details = {"base_url": ", ".join(urls), **abilities.findings}

@@ -12,7 +12,7 @@ from typing import Any
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
-from gptaudit.probe import CaseStream, Probe, ProbeContext
+from gptaudit.probe import CaseStream, Probe, ProbeContext, lacking
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
 from gptaudit.validation import nearest
@@ -99,15 +99,15 @@ def _collect(
     A target that samples as it likes is measured in another way than one that samples as it is asked; the method
     says so, and the two are never compared.
     """
-    form = None if probe.needs <= backend.capabilities else probe.elicited()
-    if form is not None and form.needs <= backend.capabilities:
+    form = probe.elicited() if lacking(probe, backend.capabilities) else None
+    if form is not None and not lacking(form, backend.capabilities):
         probe = form
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
     method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
-    lacking = sorted(probe.needs - backend.capabilities)
-    if lacking:
-        reason = f"needs {', '.join(lacking)}, which this target cannot do"
-        remedy = "; a local chat model does with -b chat=true" if "chat" in lacking else ""
+    missing = lacking(probe, backend.capabilities)
+    if missing:
+        reason = f"needs {', '.join(missing)}, which this target cannot do"
+        remedy = "; a local chat model does with -b chat=true" if "chat" in missing else ""
         return Collected(probe, method, skipped=reason + remedy)
     absent = [] if named else [name for name in probe.scorers if name not in plugins.scorers]
     if absent:

@@ -209,7 +209,7 @@ METRICS = (
 class ChoiceProbe(SuiteProbe):
     """Probe of a `choice` file: one case per question, one cluster per template."""
 
-    needs = frozenset({"score"})
+    needs = frozenset({"score-after-context"})
     metrics = METRICS
 
     def __init__(self, file: ChoiceFile, source: DataSource) -> None:

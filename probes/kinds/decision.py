@@ -60,7 +60,7 @@ class DecisionFile(ReferenceContrastFile):
 class DecisionProbe(ReferenceContrastProbe):
     """Probe of a `decision` file."""
 
-    needs = frozenset({"score"})
+    needs = frozenset({"score-after-context"})
 
     def __init__(self, file: DecisionFile, source: DataSource) -> None:
         super().__init__(file, source)

@@ -39,7 +39,7 @@ class Words(Probe):
 
 class Rates(Words):
     id = suite = "rates"
-    needs = frozenset({"score"})
+    needs = frozenset({"score-after-context"})
     def cases(self, context):
         yield Case("1", "1", (ScoreRequest("a letter", " slept again"),))
     def measure(self, answered):
@@ -276,3 +276,23 @@ def test_no_torch_for_a_server(audit, server, tmp_path):
     )
 
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_texts_without_context_take_another_form(gptaudit, server, tmp_path):
+    """Where a server has likelihoods after a context alone, pairs are elicited and questions are scored."""
+    arguments = (
+        "-b",
+        f"base_url={server.url}",
+        "-p",
+        "gender-trait",
+        "-p",
+        "decisions-gender",
+        "--limit",
+        "4",
+    )
+    assert gptaudit("run", "openai:toy", *arguments, "-o", "out").code in {0, 4}
+    probes = {p["id"]: p for p in json.loads((tmp_path / "out" / "results.json").read_text())["probes"]}
+
+    assert probes["gender-trait"]["method"]["form"] == "elicited"
+    assert "form" not in probes["decisions-gender"]["method"]
+    assert probes["decisions-gender"]["scored"] == 4

@@ -47,7 +47,7 @@ class TestAbilities:
         """What works is found out with few requests."""
         backend = opened(server)
 
-        assert backend.capabilities == {"generate", "chat", "score"}
+        assert backend.capabilities == {"generate", "chat", "score-after-context"}
         assert backend.samples_as_asked
         assert not backend.verified
         names = ("temperature", "seed", "top_k", "top_p", "stop", "n")
@@ -65,8 +65,8 @@ class TestAbilities:
         server.logprobs_shift = 1
         wrong = opened(server)
 
-        assert "score" in right.capabilities
-        assert "score" not in wrong.capabilities
+        assert ("score" if start_token else "score-after-context") in right.capabilities
+        assert not {"score", "score-after-context"} & wrong.capabilities
         assert "the numbers belong to other tokens" in wrong.details["log_probabilities"]
 
     def test_log_probabilities_that_do_not_fit_the_text(self, server, monkeypatch):
@@ -75,7 +75,7 @@ class TestAbilities:
         backend = opened(server)
 
         assert "0% of the tokens that were written greedily" in backend.details["log_probabilities"]
-        assert "score" not in backend.capabilities
+        assert not {"score", "score-after-context"} & backend.capabilities
 
     def test_values_without_effect_are_sent(self, server):
         """A server's own defaults do not change what is drawn: each request says that nothing is to be cut."""
@@ -202,8 +202,9 @@ class TestAbilities:
         [
             ({"completions": False}, {"generate", "chat"}),
             ({"logprobs": False}, {"generate", "chat"}),
-            ({"chat": False}, {"generate", "score"}),
-            ({"listed": None}, {"generate", "chat", "score"}),
+            ({"chat": False}, {"generate", "score-after-context"}),
+            ({"start_token": "<s>"}, {"generate", "chat", "score"}),
+            ({"listed": None}, {"generate", "chat", "score-after-context"}),
         ],
     )
     def test_capabilities(self, server, lacking, capabilities):
