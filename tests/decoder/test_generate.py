@@ -117,9 +117,12 @@ def test_a_text_that_begins_again_becomes_the_same(gpt2_folder, monkeypatch):
     model = DecoderForCausalLM(config).eval().requires_grad_(requires_grad=False)
     encoder = Encoder(AutoTokenizer.from_pretrained(gpt2_folder))
     told = []
-    draws = [Draw((5, 6), 1), Draw((7, 8, 9), 2, lambda *what: told.append(what))]
+    draws = [
+        Draw((5, 6), 1, Sampling(8)),
+        Draw((7, 8, 9), 2, Sampling(8), lambda *what: told.append(what)),
+    ]
     generator = TextGenerator(model, encoder, frozenset(), TokenBudget(1024))
-    expected = generator.complete(draws, Sampling(8))
+    expected = generator.complete(draws)
     first, told[:] = list(told), []
     calls = []
 
@@ -129,7 +132,7 @@ def test_a_text_that_begins_again_becomes_the_same(gpt2_folder, monkeypatch):
             raise torch.OutOfMemoryError
 
     model.register_forward_pre_hook(scarce)
-    found = generator.complete(draws, Sampling(8))
+    found = generator.complete(draws)
 
     assert [one.text for one in found] == [one.text for one in expected]
     assert told[-1] == first[-1] == (expected[1].text, True)

@@ -194,30 +194,19 @@ max = 0.9
 """
 
 
-@pytest.fixture
-def results(gptaudit, tmp_path):
+def test_a_real_run_conforms(gptaudit, tmp_path):
+    """Every key of the schema is present with its type, and there are no others; a metric without interval says why."""
     (tmp_path / "policy.toml").write_text(POLICY)
     chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "84", "--policy", "policy.toml")
     ran = gptaudit("run", "decoder:clean", *chosen, "-o", "out")
-    assert ran.code in {0, 1, 3}, ran.err
-    return json.loads((tmp_path / "out" / "results.json").read_text())
-
-
-def test_a_real_run_conforms(results):
-    """Every key of the schema is present with its type, and there are no others."""
-    jsonschema.validate(results, RESULTS)
-
-
-def test_nulls_have_a_reason(results):
-    """A metric without an interval has a reason."""
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
     metrics = [m for probe in results["probes"] for m in probe["metrics"]]
 
+    assert ran.code in {0, 1, 3}, ran.err
+    jsonschema.validate(results, RESULTS)
     assert metrics
     assert all(m["why"] for m in metrics if m["low"] is None)
 
-
-def test_the_check_can_fail(results):
-    """A key that is not in the schema is an error."""
     results["probes"][0]["surprise"] = 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(results, RESULTS)
