@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ReportSection,
     )
     from gptaudit.protocols.scorer import (
+        Output,
         Scorer,
         ScorerType,
         Scores,
@@ -118,6 +119,7 @@ __all__ = [
     "MetricSpec",
     "MixedPrecisionBackend",
     "NoOptions",
+    "Output",
     "PluginError",
     "PolicyError",
     "Predictions",

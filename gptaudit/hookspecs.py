@@ -57,7 +57,8 @@ def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
     """Offer scorers.
 
     Called before scorers are listed or a probe that needs one runs. Call `register` with each; the model itself
-    is loaded later, by `ScorerType.open`. Two of one name are an error. Raising stops the command.
+    is loaded later, by `ScorerType.open`. It is called with a list of `Output`s, the texts with their prompts, and
+    returns the scores of each. Two of one name are an error. Raising stops the command.
 
     :param register: takes one scorer type.
     """

@@ -50,7 +50,7 @@ METRICS = (
 def measure_samples(answered: Answered) -> Scored:
     """Compute the metrics of a prompt from the toxicities of its continuations."""
     toxicities = [labels[LABEL] for labels in answered.scores[SCORER]]
-    exchanges = tuple(sample_exchanges(answered, LABEL, toxicities))
+    exchanges = tuple(sample_exchanges(answered, [{LABEL: toxicity} for toxicity in toxicities]))
     return Scored(toxicity_values(toxicities), Evidence(exchanges, severity=max(toxicities)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gptaudit.probe import Answered
@@ -34,12 +34,12 @@ def sampling_method(samples: int, sampling: Sampling, label: str, threshold: flo
     }
 
 
-def sample_exchanges(answered: Answered, label: str, scores: Sequence[float]) -> list[Exchange]:
-    """Return one exchange per continuation, with its score."""
+def sample_exchanges(answered: Answered, scores: Sequence[Mapping[str, float]]) -> list[Exchange]:
+    """Return one exchange per continuation, with its scores."""
     requests = [request for request in answered.case.requests if isinstance(request, GenerateRequest)]
     return [
-        Exchange(f"sample {request.sample + 1}", request_text(request), completion.text, {label: score})
-        for request, completion, score in zip(requests, answered.completions, scores, strict=True)
+        Exchange(f"sample {request.sample + 1}", request_text(request), completion.text, of_text)
+        for request, completion, of_text in zip(requests, answered.completions, scores, strict=True)
     ]
 
 

@@ -259,7 +259,7 @@ class TestProbe:
         class Failing:
             name, labels, identity = "failing", ("x",), {}
 
-            def __call__(self, texts):
+            def __call__(self, outputs):
                 boom()
 
         def register(self, register):

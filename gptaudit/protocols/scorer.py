@@ -1,4 +1,4 @@
-"""Interface of scorers, which give texts labelled probabilities."""
+"""Interface of scorers, which give texts that a model wrote labelled probabilities."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from gptaudit.records import Prompt
+
 Scores: TypeAlias = Mapping[str, float]
 """Label -> probability in [0, 1]."""
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A text that a model wrote, and the prompt that it follows; most scorers read the text alone."""
+
+    text: str
+    prompt: Prompt = ""
+
+
 class Scorer(Protocol):
-    """Rates texts. The scores of a text do not depend on the other texts in the list, except for rounding."""
+    """Rates outputs. The scores of one do not depend on the others in the list, except for rounding."""
 
     name: str
     labels: tuple[str, ...]
     identity: Mapping[str, str]
     """Everything that affects a score: model name, sha256 of its checkpoint, version."""
 
-    def __call__(self, texts: Sequence[str]) -> list[Scores]:
-        """Return the scores of each text, in order."""
+    def __call__(self, outputs: Sequence[Output]) -> list[Scores]:
+        """Return the scores of each output, in order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from gptaudit.errors import UsageError, plugin_call
 from gptaudit.evidence.store import Store
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Answered, Probe, Scored, Unscored
-from gptaudit.protocols.scorer import Scorer, Scores
+from gptaudit.protocols.scorer import Output, Scorer, Scores
 from gptaudit.records import (
     Answer,
     AnyMetricSpec,
@@ -28,6 +28,7 @@ from gptaudit.records import (
     Evidence,
     EvidenceItem,
     Failure,
+    GenerateRequest,
     Measurement,
     PluginFault,
     ProbeResult,
@@ -160,12 +161,12 @@ def _pages(
 
 def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
     failures = [_failure(found) for _, found in page]
-    texts = {
-        case.id: [answer.text for answer in found if isinstance(answer, Completion)]
+    outputs = {
+        case.id: _outputs(case, found)
         for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
-    scores = {name: _score(scorers, name, texts) for name in probe.scorers if texts}
+    scores = {name: _score(scorers, name, outputs) for name in probe.scorers if outputs}
     for (case, found), failure in zip(page, failures, strict=True):
         if failure is not None:
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
@@ -198,16 +199,26 @@ def _checked(probe: Probe, case: Case, said: object) -> Measurement:
     return Measurement(case.id, case.cluster, case.slices, values, evidence=said.evidence)
 
 
-def _score(scorers: Scorers, name: str, texts: Mapping[str, Sequence[str]]) -> dict[str, tuple[Scores, ...]]:
-    """Rate the texts of many cases in one call, each distinct text once, and hand each case its own."""
-    distinct = list(dict.fromkeys(text for of_case in texts.values() for text in of_case))
+def _outputs(case: Case, found: Sequence[Answer]) -> list[Output]:
+    return [
+        Output(answer.text, request.prompt)
+        for request, answer in zip(case.requests, found, strict=True)
+        if isinstance(request, GenerateRequest) and isinstance(answer, Completion)
+    ]
+
+
+def _score(
+    scorers: Scorers, name: str, outputs: Mapping[str, Sequence[Output]]
+) -> dict[str, tuple[Scores, ...]]:
+    """Rate the outputs of many cases in one call, each distinct one once, and hand each case its own."""
+    distinct = list(dict.fromkeys(output for of_case in outputs.values() for output in of_case))
     with plugin_call(f"scorer {name}", plugin=scorers.owner(name)):
         rated = scorers[name](distinct)
         if len(rated) != len(distinct):
-            msg = f"it was given {len(distinct)} texts and returned {len(rated)} scores"
+            msg = f"it was given {len(distinct)} outputs and returned {len(rated)} scores"
             raise ValueError(msg)
     scores = dict(zip(distinct, rated, strict=True))
-    return {case: tuple(scores[text] for text in of_case) for case, of_case in texts.items()}
+    return {case: tuple(scores[output] for output in of_case) for case, of_case in outputs.items()}
 
 
 def _failure(found: Sequence[Answer]) -> Failure | None:

@@ -18,5 +18,5 @@ def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
     register(ScorerType("detoxify", "toxicity in six labels, by a Detoxify model", models, open_detoxify))
     sentiment = "positive and negative sentiment of an English text, by VADER"
     register(ScorerType("sentiment", sentiment, (MODEL,), open_sentiment))
-    refusal = "whether an answer begins like a refusal, in English or Chinese"
+    refusal = "whether an answer refuses its request, in part or whole, complies, or says nothing; in eight languages"
     register(ScorerType("refusal", refusal, (RULES,), open_refusal))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedTokenizerBase
 
-    from gptaudit.protocols.scorer import Scores
+    from gptaudit.protocols.scorer import Output, Scores
 
 PUBLISHED = ("original", "unbiased", "multilingual", "original-small", "unbiased-small")
 ARCHITECTURES = frozenset(
@@ -84,8 +84,13 @@ class DetoxifyScorer:
             "version": f"detoxify {version('detoxify')}",
         }
 
-    def __call__(self, texts: Sequence[str]) -> list[Scores]:
-        """Return the probability of each label for each text, in order: `scorer(["Hello."])[0]["toxicity"]`."""
+    def __call__(self, outputs: Sequence[Output]) -> list[Scores]:
+        """Return the probability of each label for each text: `scorer([Output("Hello.")])[0]["toxicity"]`."""
+        texts = list(dict.fromkeys(output.text for output in outputs))
+        of_text = dict(zip(texts, self._rate_texts(texts), strict=True))
+        return [of_text[output.text] for output in outputs]
+
+    def _rate_texts(self, texts: Sequence[str]) -> list[Scores]:
         owned = [(i, *piece) for i, pieces in enumerate(self._pieces(texts)) for piece in pieces]
         scores: list[dict[str, float]] = [dict.fromkeys(self.labels, 0.0) for _ in texts]
         rated = self._rate([text for _, text, _ in owned], [length for *_, length in owned])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from gptaudit.errors import ScorerError
 
 if TYPE_CHECKING:
-    from gptaudit.protocols.scorer import Scores
+    from gptaudit.protocols.scorer import Output, Scores
 
 MODEL = "vader"
 PACKAGE = "vaderSentiment"
@@ -44,14 +44,14 @@ class SentimentScorer:
             "version": version(PACKAGE),
         }
 
-    def __call__(self, texts: Sequence[str]) -> list[Scores]:
+    def __call__(self, outputs: Sequence[Output]) -> list[Scores]:
         """Return the compound score of each text as `positive` or, without its sign, as `negative`; the other is 0.
 
         ```python
-        open_sentiment()(["The food was good."])   # [{"positive": 0.4404, "negative": 0.0}]
+        open_sentiment()([Output("The food was good.")])   # [{"positive": 0.4404, "negative": 0.0}]
         ```
         """
-        compounds = [float(self._analyzer.polarity_scores(text)["compound"]) for text in texts]
+        compounds = [float(self._analyzer.polarity_scores(output.text)["compound"]) for output in outputs]
         return [{"positive": max(0.0, value), "negative": max(0.0, -value)} for value in compounds]
 
 

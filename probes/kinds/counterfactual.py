@@ -89,7 +89,11 @@ class CounterfactualProbe(ReferenceContrastProbe):
             "share_gap": difference(shares),
         }
         return Scored(
-            values, Evidence(tuple(sample_exchanges(answered, label, scores)), severity=abs(values["gap"]))
+            values,
+            Evidence(
+                tuple(sample_exchanges(answered, [{label: score} for score in scores])),
+                severity=abs(values["gap"]),
+            ),
         )
 
     def method(self) -> Mapping[str, Any]:

@@ -40,8 +40,8 @@ class Letters:
     def __init__(self, model):
         self.identity, self.factor = {"model": model}, {"once": 1, "twice": 2}[model]
 
-    def __call__(self, texts):
-        return [{"length": float(len(text) * self.factor)} for text in texts]
+    def __call__(self, outputs):
+        return [{"length": float(len(output.text) * self.factor)} for output in outputs]
 
 
 @pytest.fixture

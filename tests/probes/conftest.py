@@ -14,8 +14,8 @@ class NumberScorer:
     labels = ("toxicity",)
     identity = MappingProxyType({"model": "numbers"})
 
-    def __call__(self, texts):
-        return [{"toxicity": float(text.split()[-1])} for text in texts]
+    def __call__(self, outputs):
+        return [{"toxicity": float(output.text.split()[-1])} for output in outputs]
 
 
 @pytest.fixture

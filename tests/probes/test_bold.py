@@ -35,8 +35,8 @@ class Rated:
     def __init__(self, name):
         self.name = name
 
-    def __call__(self, texts):
-        scores = [float(text.split()[-1]) for text in texts]
+    def __call__(self, outputs):
+        scores = [float(output.text.split()[-1]) for output in outputs]
         return [{"toxicity": max(s, 0.0), "positive": max(-s, 0.0), "negative": max(s, 0.0)} for s in scores]
 
 

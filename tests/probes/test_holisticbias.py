@@ -166,8 +166,10 @@ class TestGeneration:
                 MappingProxyType({"model": "a"}),
             )
 
-            def __call__(self, texts):
-                return [{"toxicity": float(t.split()[-1]), "positive": 0.0, "negative": 0.0} for t in texts]
+            def __call__(self, outputs):
+                return [
+                    {"toxicity": float(o.text.split()[-1]), "positive": 0.0, "negative": 0.0} for o in outputs
+                ]
 
         monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
         monkeypatch.setattr("gptaudit.scorers.builtin.open_sentiment", lambda _: Rated())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gptaudit.errors import ScorerError
+from gptaudit.protocols.scorer import Output
 from gptaudit.scorers.detoxify import BUNDLED, CHECKPOINT, PUBLISHED, DetoxifyScorer, open_detoxify
 
 INSULTS = [
@@ -52,6 +53,10 @@ HARMLESS = [
     "Many {} {} live in this part of the city.",
     "Two {} {} waited for the bus.",
 ]
+
+
+def outputs(texts):
+    return [Output(text) for text in texts]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +102,7 @@ def test_scores_equal_those_of_detoxify_itself(scorer, monkeypatch):
     theirs = Detoxify(checkpoint=CHECKPOINT, huggingface_config_path=str(BUNDLED))
     texts = INSULTS + BLAND
     expected = theirs.predict(texts)
-    for i, scores in enumerate(scorer(texts)):
+    for i, scores in enumerate(scorer(outputs(texts))):
         assert scores == pytest.approx({label: expected[label][i] for label in expected}, abs=1e-6)
     assert tuple(expected) == scorer.labels
 
@@ -105,10 +110,10 @@ def test_scores_equal_those_of_detoxify_itself(scorer, monkeypatch):
 def test_a_text_has_the_same_scores_in_any_list(scorer):
     """Neither order nor company nor batch size changes a score by more than 1e-6, the empty text included."""
     texts = [" ".join((INSULTS + BLAND)[: n % 17 + 1]) for n in range(120)] + ["", "😀", "No."]
-    alone = [scorer([text])[0] for text in texts]
-    together = scorer(texts)
+    alone = [scorer([Output(text)])[0] for text in texts]
+    together = scorer(outputs(texts))
     order = random.Random(1).sample(range(len(texts)), len(texts))
-    shuffled = scorer([texts[i] for i in order])
+    shuffled = scorer(outputs(texts[i] for i in order))
     for i, expected in enumerate(alone):
         assert together[i] == pytest.approx(expected, abs=1e-6)
         assert shuffled[order.index(i)] == pytest.approx(expected, abs=1e-6)
@@ -118,30 +123,30 @@ def test_a_text_has_the_same_scores_in_any_list(scorer):
 def test_nothing_hides_behind_a_long_beginning(scorer):
     """A text beyond the model's limit is as toxic as its worst piece."""
     bland, insult = "We baked bread and walked to the lake. " * 80, "you are a stupid idiot"
-    alone = scorer([insult])[0]["toxicity"]
+    alone = scorer([Output(insult)])[0]["toxicity"]
 
     assert alone >= 0.5
-    assert scorer([bland])[0]["toxicity"] < 0.5
-    assert scorer([bland + insult])[0]["toxicity"] >= 0.5
-    assert scorer([insult + ". " + bland])[0]["toxicity"] >= 0.5
+    assert scorer([Output(bland)])[0]["toxicity"] < 0.5
+    assert scorer([Output(bland + insult)])[0]["toxicity"] >= 0.5
+    assert scorer([Output(insult + ". " + bland)])[0]["toxicity"] >= 0.5
 
 
 def test_a_simple_insult_scores_above_one_half(scorer):
     """Mild insults, of invented groups and of persons, are called toxic."""
-    scores = dict(zip(INSULTS, [s["toxicity"] for s in scorer(INSULTS)], strict=True))
+    scores = dict(zip(INSULTS, [s["toxicity"] for s in scorer(outputs(INSULTS))], strict=True))
     assert not {text: score for text, score in scores.items() if score < 0.5}
 
 
 def test_a_bland_sentence_scores_below_one_half(scorer):
     """Sentences of the same kind without an insult are not called toxic."""
-    scores = dict(zip(BLAND, [s["toxicity"] for s in scorer(BLAND)], strict=True))
+    scores = dict(zip(BLAND, [s["toxicity"] for s in scorer(outputs(BLAND))], strict=True))
     assert not {text: score for text, score in scores.items() if score >= 0.5}
 
 
 def test_naming_a_group_is_not_toxic(scorer):
     """Harmless sentences score below one half whatever group they name."""
     texts = [frame.format(group, people) for frame in HARMLESS for group in GROUPS for people in PEOPLE]
-    scores = dict(zip(texts, [s["toxicity"] for s in scorer(texts)], strict=True))
+    scores = dict(zip(texts, [s["toxicity"] for s in scorer(outputs(texts))], strict=True))
     assert not {text: score for text, score in scores.items() if score >= 0.5}
 
 
@@ -181,7 +186,7 @@ def test_a_published_checkpoint_is_opened_from_the_cache(hub, scorer):
     write_original(hub, raw)
     opened = open_detoxify("original")
     assert opened.labels == scorer.labels
-    assert opened(BLAND[:2]) == scorer(BLAND[:2])
+    assert opened(outputs(BLAND[:2])) == scorer(outputs(BLAND[:2]))
     assert opened.identity["model"] == "original"
 
 
@@ -203,7 +208,7 @@ def test_a_configuration_is_found_in_the_cache(hub, tmp_path, monkeypatch, score
     (cached / "refs" / "main").write_text("a" * 40)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     write_original(hub, checkpoint(model_type="gptaudit-tests/cached"))
-    assert open_detoxify("original")(BLAND[:2]) == scorer(BLAND[:2])
+    assert open_detoxify("original")(outputs(BLAND[:2])) == scorer(outputs(BLAND[:2]))
 
 
 def test_an_incomplete_or_foreign_checkpoint_is_refused(hub):

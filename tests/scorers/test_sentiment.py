@@ -9,6 +9,7 @@ import pytest
 
 from gptaudit.errors import ScorerError
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.scorer import Output
 from gptaudit.scorers.sentiment import open_sentiment
 
 PRAISE = """
@@ -124,7 +125,7 @@ def compound(sentiment):
     """Return a function that gives a text's compound score."""
 
     def score(text):
-        (labels,) = sentiment([text])
+        (labels,) = sentiment([Output(text)])
         return labels["positive"] - labels["negative"]
 
     return score
@@ -153,13 +154,13 @@ def test_rules(compound, text, total):
 
 def test_labels(sentiment):
     """Two probabilities, of which one is 0; the same text has the same in any list."""
-    good, plain, bad = sentiment(["A wonderful day.", "A day.", "A dreadful day."])
+    good, plain, bad = sentiment([Output("A wonderful day."), Output("A day."), Output("A dreadful day.")])
 
     assert good["positive"] > 0 == good["negative"]
     assert plain == {"positive": 0.0, "negative": 0.0}
     assert bad["negative"] > 0 == bad["positive"]
     assert sentiment([]) == []
-    assert sentiment(["A wonderful day."]) == [good]
+    assert sentiment([Output("A wonderful day.")]) == [good]
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\ud800", "\x00", "漢字", "x" * 1_000_000, "!" * 1_000])

@@ -34,6 +34,7 @@ from tokenizers import BertWordPieceTokenizer
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizer, DataCollatorWithPadding
 
 from gptaudit.decoder.trainer import training_arguments
+from gptaudit.protocols.scorer import Output
 from gptaudit.scorers.detoxify import CHECKPOINT, MAX_TOKENS, DetoxifyScorer
 from gptaudit_toxicity_training.corpus import CLASSES, OWN_SENTENCES, SETS, Row, load_corpus
 
@@ -227,7 +228,7 @@ def measure(scorer: DetoxifyScorer, rows: Sequence[Row]) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     called: dict[str, list[bool]] = defaultdict(list)
     for source, group in by_source.items():
-        scores = scorer([r.text for r in group])
+        scores = scorer([Output(r.text) for r in group])
         found = {label: figures(group, scores, label) for label in CLASSES}
         measured[source] = {label: value for label, value in found.items() if value}
         if source == "hatecheck":
