@@ -15,6 +15,10 @@ MOST_FAILURES = 8
 """Fewest consecutive failed attempts after which a server is given up."""
 
 
+SLOW = ", or if it is only slow, add -b concurrency=1 and a longer -b read_timeout=SECONDS"
+"""What to do about answers that come too late."""
+
+
 class Level:
     """Number of requests running at once: grows with each success, and halves when the server is overloaded.
 
@@ -109,8 +113,9 @@ class Breaker:
         if failures < MOST_FAILURES or seconds < self._patience + self._asked_wait:
             return
         kinds = ", ".join(f"{n} {reason}" for reason, n in self._reasons.most_common())
+        slow = SLOW if self._reasons["timeout"] else ""
         msg = (
             f"{self._url}: given up: expected an answer, got none for {seconds:.0f} s in which {failures} attempts "
-            f"failed one after another ({kinds}; last: {fault}). Fix the server, then run again to continue"
+            f"failed one after another ({kinds}; last: {fault}). Fix the server{slow}, then run again to continue"
         )
         raise BackendLostError(msg)
