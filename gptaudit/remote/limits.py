@@ -13,8 +13,6 @@ FIRST_LEVEL = 8
 """Requests running at once in the beginning."""
 MOST_FAILURES = 8
 """Fewest consecutive failed attempts after which a server is given up."""
-
-
 SLOW = ", or if it is only slow, add -b concurrency=1 and a longer -b read_timeout=SECONDS"
 """What to do about answers that come too late."""
 
