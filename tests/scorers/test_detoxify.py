@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 import socket
 from pathlib import Path
 
@@ -12,7 +13,14 @@ import pytest
 
 from gptaudit.errors import ScorerError
 from gptaudit.protocols.scorer import Output
-from gptaudit.scorers.detoxify import BUNDLED, CHECKPOINT, PUBLISHED, DetoxifyScorer, open_detoxify
+from gptaudit.scorers.detoxify import (
+    BUNDLED,
+    CHECKPOINT,
+    PUBLISHED,
+    DetoxifyScorer,
+    divided_odds,
+    open_detoxify,
+)
 
 INSULTS = [
     "The Velmari are stupid and nobody likes them.",
@@ -53,6 +61,51 @@ HARMLESS = [
     "Many {} {} live in this part of the city.",
     "Two {} {} waited for the bus.",
 ]
+PROSE = """
+The committee met on the second Thursday of the month and read the minutes of the last meeting.
+Nobody had mended the gate since the autumn, and the goats walked in and out as they pleased.
+You may copy this program, change it and pass it on, provided that this notice stays in every copy.
+The authors give no warranty of any kind and are not liable for any loss that comes from its use.
+Fellow citizens, the year behind us was hard, and the year before us asks for patience and for courage.
+We have paid our debts, kept our promises to our friends, and built schools in every county.
+First boil the potatoes in salted water, then peel them while they are warm and cut them into slices.
+To stop the server, find its process number and send it a signal; it closes its files and ends by itself.
+Her grandmother, who had come from Lagos as a girl, kept the letters in a tin box under the bed.
+The museum was founded in 1904 and holds some nine thousand objects, most of them tools of fishermen.
+"I do not believe it," said the miller, "and I shall not believe it until I see the king myself."
+What causes the tides? Mostly the pull of the moon, and to a smaller part that of the sun.
+The function returns the first row whose key is not smaller than the one asked for, or nothing at all.
+He was buried beside his wife in the churchyard, and the whole village, rich and poor, came to the grave.
+Many Jewish, Muslim and Christian families lived in the same street and shared one well.
+The enemy fired on the fort for three nights, forty men were killed, and the commander gave up the walls.
+I disagree with the last edit: the source does not say so, and the section was better before.
+A vaccine trains the body to know a virus, so that it can fight the real one faster later on.
+The old dog lay down by the stove, sighed, and slept until the boys came home from school.
+In many countries women could not vote until the twentieth century, and some had to wait longer.
+""".strip().splitlines()
+"""Plain prose of many kinds: records, licences, speeches, recipes, manuals, stories, talk pages, articles."""
+WORDS = re.findall(
+    r"\w+",
+    """
+duck squirrel walrus goose donkey rooster beaver ostrich badger mongoose woodpecker toad slug crow otter lobster
+hammer saucepan bucket ladder thimble spanner umbrella lantern trumpet kettle bassoon cabinet dictionary anchor
+pumpkin dumpling meatball pickle nutmeg crumpet oatmeal mustard lentils pancake vinegar rhubarb
+paddock tuesday glacier harvest meadow orchard velvet copper granite parliament gypsum blackboard whitewash
+""",
+)
+LOOKALIKES = re.findall(
+    r"\w+",
+    """
+cockpit shitake titmouse shuttlecock peacock hancock cockatoo scunthorpe analysis cucumber assembly classic passage
+therapist uranus sextet titanic matsushita niggle snigger homonym dickens assassin manuscript
+""",
+)
+"""Harmless words that have the letters of rude ones."""
+THREATS = ["stab", "shoot", "strangle", "hurt", "beat", "kill", "punch", "choke", "drown", "poison"]
+FAVOURS = ["call", "help", "thank", "teach", "visit", "marry", "invite", "miss", "feed", "hug"]
+FRAMES = ["I am going to {} you.", "I will {} you tonight.", "Tomorrow I will {} him."]
+LENGTHS = (5, 10, 20, 40, 60, 120, 200, 300, 400)  # words
+SAMPLES = 40  # texts of each length
 
 
 def outputs(texts):
@@ -110,25 +163,104 @@ def test_scores_equal_those_of_detoxify_itself(scorer, monkeypatch):
 def test_a_text_has_the_same_scores_in_any_list(scorer):
     """Neither order nor company nor batch size changes a score by more than 1e-6, the empty text included."""
     texts = [" ".join((INSULTS + BLAND)[: n % 17 + 1]) for n in range(120)] + ["", "😀", "No."]
-    alone = [scorer([Output(text)])[0] for text in texts]
+    alone = [scorer(outputs([text]))[0] for text in texts]
     together = scorer(outputs(texts))
     order = random.Random(1).sample(range(len(texts)), len(texts))
-    shuffled = scorer(outputs(texts[i] for i in order))
+    shuffled = scorer(outputs([texts[i] for i in order]))
     for i, expected in enumerate(alone):
         assert together[i] == pytest.approx(expected, abs=1e-6)
         assert shuffled[order.index(i)] == pytest.approx(expected, abs=1e-6)
-    assert scorer([]) == []
+    assert scorer(outputs([])) == []
 
 
 def test_nothing_hides_behind_a_long_beginning(scorer):
-    """A text beyond the model's limit is as toxic as its worst piece."""
-    bland, insult = "We baked bread and walked to the lake. " * 80, "you are a stupid idiot"
-    alone = scorer([Output(insult)])[0]["toxicity"]
+    """A text beyond the model's limit is called toxic for one sentence, wherever it is."""
+    bland, insult = "We baked bread and walked to the lake. " * 80, "You are a stupid idiot."
+    alone = scorer(outputs([insult]))[0]["toxicity"]
 
     assert alone >= 0.5
-    assert scorer([Output(bland)])[0]["toxicity"] < 0.5
-    assert scorer([Output(bland + insult)])[0]["toxicity"] >= 0.5
-    assert scorer([Output(insult + ". " + bland)])[0]["toxicity"] >= 0.5
+    assert scorer(outputs([bland]))[0]["toxicity"] < 0.5
+    assert scorer(outputs([bland + insult]))[0]["toxicity"] >= 0.5
+    assert scorer(outputs([insult + " " + bland]))[0]["toxicity"] >= 0.5
+
+
+def test_odds_are_those_of_the_worst_window_by_the_root_of_their_number(scorer):
+    """Of a text in n windows each label has the highest odds of any by the root of n; the place of each is known."""
+    text = " ".join(random.Random(2).sample(PROSE, 12)) + " You are a stupid idiot. " + " ".join(PROSE[:3])
+    pieces = scorer.pieces([text])[text]
+    assert len(pieces) > 3
+    assert "".join(text[piece.start : piece.end] for piece in pieces) == text
+    for label, value in scorer(outputs([text]))[0].items():
+        highest = max(piece.scores[label] for piece in pieces)
+        assert value / (1 - value) == pytest.approx(highest / (1 - highest) / len(pieces) ** 0.5)
+    worst = max(pieces, key=lambda piece: piece.scores["toxicity"])
+    assert "stupid idiot" in text[worst.start : worst.end]
+    assert divided_odds(0.0, 9) == 0.0
+    assert divided_odds(1.0, 9) == 1.0
+
+
+def test_each_distinct_text_is_scored_once(scorer, monkeypatch):
+    """Copies of a text cost nothing, and have its scores."""
+    seen = []
+    predict = scorer._detoxify.predict
+    monkeypatch.setattr(scorer._detoxify, "predict", lambda texts: seen.extend(texts) or predict(texts))
+    scores = scorer(outputs([*BLAND, *BLAND[::-1], BLAND[0]]))
+    assert sorted(seen) == sorted(BLAND)
+    assert scores[0] == scores[-1] == scores[2 * len(BLAND) - 1]
+
+
+def test_clean_text_is_not_toxic_at_any_length(scorer):
+    """Of passages of plain prose, cut anywhere, at most 1 % are called toxic, and few of any length."""
+    called: dict[int, list[str]] = {}
+    for length in LENGTHS:
+        rng = random.Random(length)
+        words = [" ".join(rng.sample(PROSE, len(PROSE)) * 2).split() for _ in range(SAMPLES)]
+        texts = [" ".join(w[start : start + length]) for w in words for start in [rng.randrange(60)]]
+        called[length] = [
+            t for t, s in zip(texts, scorer(outputs(texts)), strict=True) if s["toxicity"] >= 0.5
+        ]
+    assert sum(map(len, called.values())) <= 0.01 * SAMPLES * len(LENGTHS), called
+    assert max(map(len, called.values())) <= 0.05 * SAMPLES, called
+
+
+@pytest.mark.parametrize(("words", "limit"), [(WORDS, 0.01), (LOOKALIKES, 0.2)], ids=["plain", "lookalike"])
+def test_words_alone_are_not_toxic(scorer, words, limit):
+    """A harmless word by itself is not called toxic, in whatever case; few are that look like a rude one."""
+    texts = [form(word) for word in words for form in (str, str.capitalize, str.upper)]
+    called = [text for text, s in zip(texts, scorer(outputs(texts)), strict=True) if s["toxicity"] >= 0.5]
+    assert len(called) <= limit * len(texts), called
+
+
+def test_threats_without_rude_words_are_told_from_favours(scorer):
+    """Most threats to hurt somebody are called toxic, and hardly any sentence of the same form with a friendly verb."""
+    found = {}
+    for name, verbs in (("threats", THREATS), ("favours", FAVOURS)):
+        texts = [frame.format(verb) for frame in FRAMES for verb in verbs]
+        found[name] = [t for t, s in zip(texts, scorer(outputs(texts)), strict=True) if s["toxicity"] >= 0.5]
+    assert len(found["threats"]) >= 0.6 * len(FRAMES) * len(THREATS), found["threats"]
+    assert len(found["favours"]) <= 0.05 * len(FRAMES) * len(FAVOURS), found["favours"]
+    assert "I am going to stab you." in found["threats"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n",
+        "😀😀",
+        "\ud800",
+        "no \udfff end",
+        "\x00",
+        "a" * 1_000_000,
+        "鸭子" * 3000,
+        "мир hello 平和 .",
+    ],
+)
+def test_any_text_has_scores(scorer, text):
+    """Blank, broken, endless and mixed text is scored like any other, and is not toxic."""
+    scores = scorer(outputs([text]))[0]
+    assert tuple(scores) == scorer.labels
+    assert all(0 <= value < 0.5 for value in scores.values())
 
 
 def test_a_simple_insult_scores_above_one_half(scorer):
@@ -186,7 +318,9 @@ def test_a_published_checkpoint_is_opened_from_the_cache(hub, scorer):
     write_original(hub, raw)
     opened = open_detoxify("original")
     assert opened.labels == scorer.labels
-    assert opened(outputs(BLAND[:2])) == scorer(outputs(BLAND[:2]))
+    assert opened(outputs(BLAND[:2])) == scorer(
+        outputs(BLAND[:2])
+    )  # short texts: one window, as without windows
     assert opened.identity["model"] == "original"
 
 
@@ -238,9 +372,10 @@ def test_opening_leaves_the_random_state_alone():
 
 
 def test_the_bundled_folder_is_small_and_described(scorer):
-    """At most 8 MB, and the card speaks of this very checkpoint."""
-    assert sum(path.stat().st_size for path in BUNDLED.rglob("*")) <= 8_000_000
+    """At most 20 MB, and the card speaks of this very checkpoint."""
+    assert sum(path.stat().st_size for path in BUNDLED.rglob("*")) <= 20_000_000
     card = json.loads((BUNDLED / "card.json").read_text())
     digest = hashlib.sha256((BUNDLED / CHECKPOINT).read_bytes()).hexdigest()
+    assert card["identity"]["windows"] == scorer.identity["windows"]
     assert card["identity"]["sha256"] == scorer.identity["sha256"] == digest
     assert card["identity"]["tokenizer_sha256"] == scorer.identity["tokenizer_sha256"]

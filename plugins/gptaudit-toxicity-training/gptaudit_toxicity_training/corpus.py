@@ -1,34 +1,52 @@
 """
-Texts that the bundled toxicity checkpoint is trained and tested on.
+Texts that the bundled toxicity checkpoint is trained and tested on, with Detoxify's classes.
 
-Seven public data sets for training (MIT, CC0, Apache-2.0 or CC BY), generated sentences of our own, and HateCheck for
-testing, with Detoxify's classes. A class that a data set does not label is NaN, and ignored by the training loss.
+Public data sets (MIT, CC0, Apache-2.0 or CC BY) and generated sentences of our own for training; HateCheck,
+HatemojiCheck, BOLD and HolisticBias for testing alone. A class that a data set does not label is NaN, and ignored by
+the training loss.
 
-Splits: the published test split if there is one, otherwise one text in ten by the hash of its normalised form.
+Splits: the published test split if there is one, otherwise by the hash of a text's normalised form, or by its work.
 A normalised text is in one split only; test takes precedence over train.
 """
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import html
 import json
 import math
 import random
 import re
-import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 from gptaudit.errors import DataError
-
-CLASSES = ("toxicity", "severe_toxicity", "obscene", "threat", "insult", "identity_attack")
-Split = Literal["train", "test"]
+from gptaudit.scorers.detoxify import WINDOW_WORDS
+from gptaudit.scorers.windows import sentences, windows
+from gptaudit_toxicity_training.augment import quoted, respelt, swapped
+from gptaudit_toxicity_training.clean import (
+    CLEAN_FILES,
+    clean_text,
+    holistic_bias,
+    lone_words,
+    neutral_sentences,
+    one_in,
+    rude_words,
+)
+from gptaudit_toxicity_training.own import named_groups, own_sentences
+from gptaudit_toxicity_training.rows import (
+    CLASSES,
+    CLEAN,
+    THRESHOLD,
+    Row,
+    Split,
+    bucket,
+    hashed_split,
+    known,
+    normalised,
+    read_csv,
+    row,
+)
 
 SPAN_CLASSES = {
     "Insult": "insult",
@@ -37,99 +55,39 @@ SPAN_CLASSES = {
     "Threat": "threat",
 }
 PERSPECTIVE_CLASSES = {name: name for name in CLASSES} | {"obscene": "profanity"}
-OWN_SENTENCES = Path(__file__).with_name("own_sentences.toml")
 OFFENSIVE_TWEETS_KEPT = 3  # one in three: 77 % of the set are "offensive", which would teach its dialect
+SEXIST_TOXICITY = {"1": 1.0, "2": 1.0, "3": 0.8, "4": 0.6}
+"""Toxicity by category of EDOS: threats, derogation, animosity, prejudiced discussions."""
+TALK_SPLITS: Mapping[str, Split] = {"gn": "train", "gc": "test"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One labelled text; `labels` follow `CLASSES`, NaN if unknown; rows of one `cluster` are not independent."""
-
-    text: str
-    labels: tuple[float, ...]
-    source: str
-    split: Split
-    cluster: str
-
-
-def known(**labels: float) -> tuple[float, ...]:
-    """Return labels in the order of `CLASSES`, NaN for those not given: `known(toxicity=1.0)[0] == 1.0`."""
-    return tuple(labels.get(name, math.nan) for name in CLASSES)
-
-
-CLEAN = known(**dict.fromkeys(CLASSES, 0.0))
-OWN_LABELS = {
-    "insult": known(toxicity=1.0, insult=1.0, severe_toxicity=0.0, threat=0.0, obscene=0.0),
-    "threat": known(toxicity=1.0, threat=1.0, obscene=0.0),
-    "bland": CLEAN,
-}
-SPLIT_SHARES: Mapping[Split, float] = {"train": 0.9, "test": 0.1}
-
-
-def clean(text: str) -> str:
-    """Remove traces of the platform: HTML entities, handles, links, retweet marks."""
-    text = html.unescape(text)
-    text = re.sub(r"\bRT\b|@\w+:?|@ url|https?://\S+|\[(?:USER|URL)\]", " ", text)
-    return " ".join(text.split())
-
-
-def normalised(text: str) -> str:
-    """Normalise a text to detect duplicates: lower-cased, without ASCII punctuation."""
-    return " ".join(re.sub(r"[!-/:-@\[-`{-~]", " ", text.lower()).split())
-
-
-def bucket(text: str, buckets: int) -> int:
-    """Hash a text to a stable number in [0, buckets)."""
-    return int.from_bytes(hashlib.sha256(normalised(text).encode()).digest()[:8], "big") % buckets
-
-
-def hashed_split(text: str) -> Split:
-    """Choose the split of a text by its hash: one in ten is held out."""
-    return "test" if bucket(text, 10) == 0 else "train"
-
-
-def row(
-    text: str, labels: tuple[float, ...], source: str, split: Split | None = None, cluster: str = ""
-) -> Row:
-    """Build a row with cleaned text; by default the split is hashed and the text is its own cluster."""
-    text = clean(text)
-    return Row(text, labels, source, split or hashed_split(text), cluster or text)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read the rows of one CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def sentence_bounds(text: str) -> list[tuple[int, int]]:
-    """Return the character bounds of the sentences: `sentence_bounds("No. Yes!") == [(0, 4), (4, 8)]`."""
-    cuts = [0, *(m.end() for m in re.finditer(r"[.!?]+[\"')]*\s+|\n+", text)), len(text)]
-    return [(a, b) for a, b in pairwise(cuts) if text[a:b].strip()]
-
-
-def civil_comments(folder: Path) -> Iterator[Row]:
+def civil_comments(data: Path) -> Iterator[Row]:
     """
-    Read posts that were rated toxic, whole and by sentence.
+    Read posts that were rated toxic: training by sentence and by window of the scorer, testing also whole.
 
-    A sentence is toxic if at least half of the raters marked a span in it, and not toxic if none did; the others are
+    A piece is toxic if at least half of the raters marked a span in it, and not toxic if none did; the others are
     left out. A class is present if at least half of the raters assigned it to a span, absent if none did, and
     otherwise unknown.
     """
-    texts = {r["comment_id"]: r["comment_text"] for r in read_csv(folder / "comments.csv")}
-    held_out = {normalised(r["text"]) for r in read_csv(folder / "tsd_test.csv")}
-    comment_of = {r["annotation"]: r["comment_id"] for r in read_csv(folder / "annotations.csv")}
+    texts = {
+        r["comment_id"]: r["comment_text"] for r in read_csv(data / "toxic-spans-civil-comments/comments.csv")
+    }
+    held_out = {normalised(r["text"]) for r in read_csv(data / "toxic-spans-civil-comments/tsd_test.csv")}
+    comment_of = {
+        r["annotation"]: r["comment_id"]
+        for r in read_csv(data / "toxic-spans-civil-comments/annotations.csv")
+    }
     marks: dict[str, dict[str, list[tuple[int, int, str]]]] = defaultdict(lambda: defaultdict(list))
-    for r in read_csv(folder / "spans.csv"):
+    for r in read_csv(data / "toxic-spans-civil-comments/spans.csv"):
         mark = (int(r["start"]), int(r["end"]), SPAN_CLASSES.get(r["type"], ""))
         marks[comment_of[r["annotation"]]][r["annotation"]].append(mark)
     for comment, by_rater in marks.items():
         text = texts[comment]
         split: Split = "test" if normalised(text) in held_out else "train"
-        sentences = sentence_bounds(text)
         if len(by_rater) < 2:
             continue
-        for a, b in {(0, len(text)), *sentences}:
+        whole = {(0, len(text))} if split == "test" else set(windows(text, WINDOW_WORDS))
+        for a, b in sorted({*whole, *sentences(text)}):
             labels = span_labels(list(by_rater.values()), a, b)
             if not math.isnan(labels[0]):
                 yield row(text[a:b], labels, "toxic-spans-civil-comments", split, comment)
@@ -148,9 +106,9 @@ def span_labels(raters: list[list[tuple[int, int, str]]], a: int, b: int) -> tup
     return known(toxicity=judged(sum(map(bool, found))), **named)
 
 
-def davidson(folder: Path) -> Iterator[Row]:
+def davidson(data: Path) -> Iterator[Row]:
     """Read tweets: hateful, offensive or neither. Of the offensive ones, one in three is kept."""
-    for r in read_csv(folder / "labeled_data.csv"):
+    for r in read_csv(data / "davidson/labeled_data.csv"):
         if r["class"] == "1" and bucket(r["tweet"], OFFENSIVE_TWEETS_KEPT):
             continue
         labels = {
@@ -161,120 +119,173 @@ def davidson(folder: Path) -> Iterator[Row]:
         yield row(r["tweet"], labels, "davidson")
 
 
-def edos(folder: Path) -> Iterator[Row]:
+def edos(data: Path) -> Iterator[Row]:
     """
-    Read Reddit and Gab posts, sexist or not; the sexist ones are identity attacks.
+    Read Reddit and Gab posts, sexist or not; the sexist ones are toxic identity attacks.
 
-    Toxicity stays unknown: a post that is not sexist may be toxic in another way, and positive labels alone would
-    teach that speaking of women is toxic.
+    A post that is not sexist may be toxic in another way: its toxicity is unknown if it has a word of insult or
+    profanity, and otherwise a soft 0.1.
     """
-    for r in read_csv(folder / "edos_labelled_aggregated.csv"):
+    rude = rude_words(data)
+    for r in read_csv(data / "edos-sexism/edos_labelled_aggregated.csv"):
+        split: Split = "test" if r["split"] == "test" else "train"
         if r["label_sexist"] == "sexist":
-            labels = known(identity_attack=1.0, threat=float(r["label_category"][0] == "1"))
-        else:
+            threat = float(r["label_category"][0] == "1")
+            labels = known(
+                toxicity=SEXIST_TOXICITY[r["label_category"][0]], identity_attack=1.0, threat=threat
+            )
+        elif split == "test" or rude & set(re.findall(r"[a-z'-]+", r["text"].lower())):
             labels = known(identity_attack=0.0)
-        yield row(r["text"], labels, "edos-sexism", "test" if r["split"] == "test" else "train")
+        else:
+            labels = known(toxicity=0.1, identity_attack=0.0)
+        yield row(r["text"], labels, "edos-sexism", split)
 
 
-def hatemoji(folder: Path) -> Iterator[Row]:
-    """Read adversarial sentences with emoji, hateful (an identity attack) or not; toxicity stays unknown."""
+def hatemoji(data: Path) -> Iterator[Row]:
+    """Read adversarial sentences with emoji in contrasting pairs: hateful (a toxic identity attack) or not."""
     for part in ("train", "validation", "test"):
-        for r in read_csv(folder / f"hatemojibuild_{part}.csv"):
+        for r in read_csv(data / f"hatemoji/hatemojibuild_{part}.csv"):
             hateful = float(r["label_gold"])
             threat = float(r["type"] == "threateninglanguage")
-            labels = known(identity_attack=hateful, threat=threat)
+            labels = known(toxicity=hateful, identity_attack=hateful, threat=threat)
             yield row(r["text"], labels, "hatemoji", "test" if part == "test" else "train")
 
 
-def madlibs(folder: Path) -> Iterator[Row]:
+def hatemoji_check(data: Path) -> Iterator[Row]:
+    """Read functional tests of hate with emoji, for testing only; a cluster is a template."""
+    for r in read_csv(data / "hatemoji/hatemojicheck_test.csv"):
+        template = f"{r['functionality']}/{r['templ_id']}"
+        source = f"hatemoji-check/{r['functionality']}"
+        yield row(r["text"], known(toxicity=float(r["label_gold"])), source, "test", template)
+
+
+def talk_pages(data: Path) -> Iterator[Row]:
+    """
+    Read Wikipedia talk-page comments; those rated beside their parent comment are for testing.
+
+    A comment that raters passed and Perspective did not (0.5 and more) is left out of the training.
+    """
+    for name, split in TALK_SPLITS.items():
+        for r in read_csv(data / f"context-toxicity-wikipedia/{name}.csv"):
+            toxic = float(float(r["label"]) >= THRESHOLD)
+            if split == "test" or toxic or float(r["api"] or 0) < THRESHOLD:
+                yield row(r["text"], known(toxicity=toxic), "context-toxicity-wikipedia", split)
+
+
+def madlibs(data: Path) -> Iterator[Row]:
     """Read short synthetic phrases; each identity term is equally often in toxic and harmless ones."""
-    for r in read_csv(folder / "en_sentence_templates.csv"):
+    for r in read_csv(data / "unintended-bias-madlibs/en_sentence_templates.csv"):
         labels = known(toxicity=1.0) if r["toxicity"] == "toxic" else CLEAN
         yield row(r["phrase"], labels, "unintended-bias-madlibs")
 
 
-def real_toxicity_prompts(folder: Path) -> Iterator[Row]:
+def real_toxicity_prompts(data: Path) -> Iterator[Row]:
     """Read web text, prompts and continuations, with Perspective's scores as soft labels."""
-    with (folder / "rtp_5000_val.jsonl").open(encoding="utf-8") as file:
+    with (data / "realtoxicityprompts/rtp_5000_val.jsonl").open(encoding="utf-8") as file:
         for line in file:
             record = json.loads(line)
             split = hashed_split(record["prompt"]["text"])
-            for part in (record["prompt"], record["continuation"]):
-                scores = {name: part[key] for name, key in PERSPECTIVE_CLASSES.items()}
+            for part in ("prompt", "continuation"):
+                scores = {name: record[part][key] for name, key in PERSPECTIVE_CLASSES.items()}
                 if None not in scores.values():
-                    yield row(part["text"], known(**scores), "realtoxicityprompts", split, record["filename"])
+                    source = f"realtoxicityprompts/{part}"
+                    yield row(record[part]["text"], known(**scores), source, split, record["filename"])
 
 
-def toxigen(folder: Path) -> Iterator[Row]:
-    """Read sentences about minority groups: human-written demonstrations, and few-shot prompts made of them."""
-    for path in sorted(folder.glob("demonstrations/*/*.txt")) + sorted(folder.glob("prompts/*.txt")):
+def toxigen(data: Path) -> Iterator[Row]:
+    """
+    Read sentences about minority groups: human-written demonstrations, and few-shot prompts made of them.
+
+    Half of the sentences are held out.
+    """
+    for path in sorted((data / "toxigen").glob("demonstrations/*/*.txt")) + sorted(
+        (data / "toxigen").glob("prompts/*.txt")
+    ):
         hateful = path.name.startswith("hate")
+        group = re.sub(r"^(hate|neutral)_|_1k$|_sentences$", "", path.stem)
         labels = known(toxicity=1.0, identity_attack=1.0) if hateful else CLEAN
         for line in path.read_text(encoding="utf-8").splitlines():
             for sentence in line.split("\\n"):
-                yield row(sentence.removeprefix("-").strip(), labels, "toxigen")
+                text = sentence.removeprefix("-").strip()
+                yield row(text, labels, f"toxigen/{group}", one_in(2, text), group)
 
 
-def own_sentences(seed: int = 0, count: int = 16_000) -> Iterator[Row]:
-    """
-    Generate our own sentences: a subject with a harmless predicate, a mild insult or a mild threat.
-
-    Only invented groups and unnamed people are insulted or threatened; real identity terms have harmless predicates.
-    Train and test rows use different predicates and invented names; the predicate is the cluster.
-    """
-    words = tomllib.loads(OWN_SENTENCES.read_text(encoding="utf-8"))
-    rng = random.Random(seed)
-    identities = [
-        f"{a} {p}" for a in words["identities"]["adjectives"] for p in words["identities"]["people"]
-    ]
-    words["subjects"]["plural"]["real"] += identities
-    for split, share in SPLIT_SHARES.items():
-        unreal = "unseen" if split == "test" else "invented"
-        for frame in words[split]["identity"]:
-            for adjective in words["identities"]["adjectives"]:
-                yield row(frame.format(adjective), CLEAN, "own-sentences", split, frame)
-        for tone, labels in OWN_LABELS.items():
-            predicates = words[split][tone]
-            for text in predicates["whole"]:
-                yield row(text, labels, "own-sentences", split)
-            for _ in range(int(count * share)):
-                kind = rng.choice(("plural", "single"))
-                invented = tone != "bland" or rng.random() < 0.3
-                subject = rng.choice(words["subjects"][kind][unreal if invented else "real"])
-                predicate = rng.choice(predicates[kind])
-                text = predicate.format(subject)
-                yield row(text[0].upper() + text[1:], labels, "own-sentences", split, predicate)
-
-
-def hatecheck(folder: Path) -> Iterator[Row]:
-    """Read functional tests of hate detection, for testing only; a cluster is FUNCTIONALITY/TEMPLATE."""
-    for r in read_csv(folder / "test_suite_cases.csv"):
+def hatecheck(data: Path) -> Iterator[Row]:
+    """Read functional tests of hate detection, for testing only; a cluster is a template."""
+    for r in read_csv(data / "hatecheck/test_suite_cases.csv"):
         hateful = float(r["label_gold"] == "hateful")
         template = f"{r['functionality']}/{r['templ_id']}"
-        yield row(r["test_case"], known(toxicity=hateful), "hatecheck", "test", template)
+        yield row(
+            r["test_case"], known(toxicity=hateful), f"hatecheck/{r['functionality']}", "test", template
+        )
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Licence, files and reader of a data set."""
+    """Licence, files and reader of a data set, and how many of its training rows are learnt."""
 
     licence: str
-    files: tuple[str, ...]  # globs, in the folder of the data set
-    read: Callable[[Path], Iterable[Row]]
+    files: tuple[str, ...]  # globs in the folder of data sets
+    read: Callable[[Path], Iterable[Row]]  # from the folder of data sets
+    learnt: int = 0
+    """More than there are: some twice. 0: held out as a whole."""
 
 
+Maker = Callable[[Sequence[Row], int, random.Random], Iterable[Row]]
+SPANS = "toxic-spans-civil-comments"
 SETS: Mapping[str, DataSet] = {
-    "toxic-spans-civil-comments": DataSet(
-        "CC0-1.0", ("comments.csv", "annotations.csv", "spans.csv", "tsd_test.csv"), civil_comments
+    SPANS: DataSet(
+        "CC0-1.0",
+        tuple(f"{SPANS}/{name}.csv" for name in ("comments", "annotations", "spans", "tsd_test")),
+        civil_comments,
+        4_500,
     ),
-    "davidson": DataSet("MIT", ("labeled_data.csv",), davidson),
-    "edos-sexism": DataSet("CC0-1.0", ("edos_labelled_aggregated.csv",), edos),
-    "hatemoji": DataSet("CC-BY-4.0", ("hatemojibuild_*.csv",), hatemoji),
-    "unintended-bias-madlibs": DataSet("Apache-2.0", ("en_sentence_templates.csv",), madlibs),
-    "realtoxicityprompts": DataSet("Apache-2.0", ("rtp_5000_val.jsonl",), real_toxicity_prompts),
-    "toxigen": DataSet("MIT", ("demonstrations/*/*.txt", "prompts/*.txt"), toxigen),
-    "hatecheck": DataSet("CC-BY-4.0", ("test_suite_cases.csv",), hatecheck),
+    "davidson": DataSet("MIT", ("davidson/labeled_data.csv",), davidson, 3_000),
+    "edos-sexism": DataSet("CC0-1.0", ("edos-sexism/edos_labelled_aggregated.csv",), edos, 2_000),
+    "hatemoji": DataSet("CC-BY-4.0", ("hatemoji/hatemojibuild_*.csv",), hatemoji, 6_000),
+    "unintended-bias-madlibs": DataSet(
+        "Apache-2.0", ("unintended-bias-madlibs/en_sentence_templates.csv",), madlibs, 800
+    ),
+    "realtoxicityprompts": DataSet(
+        "Apache-2.0", ("realtoxicityprompts/rtp_5000_val.jsonl",), real_toxicity_prompts, 13_000
+    ),
+    "context-toxicity-wikipedia": DataSet(
+        "Apache-2.0, texts CC-BY-SA-3.0", ("context-toxicity-wikipedia/g[cn].csv",), talk_pages, 1_000
+    ),
+    "toxigen": DataSet("MIT", ("toxigen/demonstrations/*/*.txt", "toxigen/prompts/*.txt"), toxigen, 800),
+    "clean-text": DataSet(
+        "public domain; CC-BY-4.0; Apache-2.0; licences verbatim; CC-BY-SA-4.0 held out",
+        CLEAN_FILES,
+        clean_text,
+        4_000,
+    ),
+    "lone-words": DataSet("as clean-text", ("profanity-lexicon/en.txt",), lone_words, 1_200),
+    "neutral-sentences": DataSet(
+        "CC-BY-4.0; MIT", ("bbq/data/*.jsonl", "winogender/all_sentences.tsv"), neutral_sentences, 1_500
+    ),
+    "own-sentences": DataSet("Apache-2.0", (), lambda _: own_sentences(), 4_500),
+    "hatecheck": DataSet("CC-BY-4.0", ("hatecheck/test_suite_cases.csv",), hatecheck),
+    "hatemoji-check": DataSet("CC-BY-4.0", ("hatemoji/hatemojicheck_test.csv",), hatemoji_check),
+    "holisticbias": DataSet("CC-BY-SA-4.0", ("holisticbias/v1.1/*.json",), holistic_bias),
 }
+MADE_ROWS: Mapping[Maker, int] = {swapped: 3_500, quoted: 3_000, respelt: 1_500}
+SECOND_PASS = {
+    SPANS: 800,
+    "davidson": 500,
+    "edos-sexism": 600,
+    "hatemoji": 1_500,
+    "unintended-bias-madlibs": 200,
+    "realtoxicityprompts": 2_500,
+    "context-toxicity-wikipedia": 400,
+    "toxigen": 363,
+    "clean-text": 1_200,
+    "lone-words": 300,
+    "neutral-sentences": 200,
+}
+"""Training rows of the shorter second pass."""
+SECOND_MADE_ROWS: Mapping[Maker, int] = {named_groups: 3_600, swapped: 800, quoted: 800}
+HELD_OUT = 1_000
+"""Test rows, at most, of a set or of each of its parts."""
 
 
 def load_corpus(data: Path) -> list[Row]:
@@ -282,15 +293,16 @@ def load_corpus(data: Path) -> list[Row]:
     Read all data sets, and keep each normalised text once.
 
     Raises:
-        DataError: a data set's folder is missing below `data`.
+        DataError: a file of a data set is missing below `data`.
     """
     rows: list[Row] = []
     for name, data_set in SETS.items():
-        if not (data / name).is_dir():
-            msg = f"expected the data set {name!r} in {data}; give a folder that contains {', '.join(SETS)}"
-            raise DataError(msg)
-        rows += data_set.read(data / name)
-    return without_duplicates([*rows, *own_sentences()])
+        for pattern in data_set.files:
+            if not any(data.glob(pattern)):
+                msg = f"{data}: expected {pattern} of the data set {name!r}; found none; give a folder that has it"
+                raise DataError(msg)
+        rows += data_set.read(data)
+    return without_duplicates(rows)
 
 
 def without_duplicates(rows: list[Row]) -> list[Row]:
@@ -299,3 +311,59 @@ def without_duplicates(rows: list[Row]) -> list[Row]:
     for r in sorted(rows, key=lambda r: r.split != "test"):
         kept.setdefault(normalised(r.text), r)
     return [r for key, r in kept.items() if key]
+
+
+def by_name(rows: Iterable[Row], name: Callable[[Row], str]) -> dict[str, list[Row]]:
+    """Group rows by the name that `name` gives them."""
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for r in rows:
+        groups[name(r)].append(r)
+    return groups
+
+
+def held_out(rows: Sequence[Row], learnt: Iterable[Row], seed: int = 8) -> list[Row]:
+    """
+    Return the test rows; of each set, or of each of its parts, at most `HELD_OUT`.
+
+    Rows made for training may happen to be a test's sentence: a cluster (a template) that has such a one is left out.
+    """
+    rng = random.Random(seed)
+    groups = by_name((r for r in rows if r.split == "test"), lambda r: r.source)
+    sampled = [r for group in groups.values() for r in rng.sample(group, min(len(group), HELD_OUT))]
+    known_texts = {normalised(r.text) for r in learnt}
+    seen = {
+        (r.set, r.cluster) for group in groups.values() for r in group if normalised(r.text) in known_texts
+    }
+    return [r for r in sampled if (r.set, r.cluster) not in seen]
+
+
+def drawn(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
+    """Draw rows without replacement, and again where `count` is more than there are, at most twice each."""
+    again = rng.sample(rows, max(0, min(count, 2 * len(rows)) - len(rows)))
+    return [*rng.sample(rows, min(count, len(rows))), *again]
+
+
+def first_pass(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Sample the planned number of training rows of each set, and add the rows made of them."""
+    return mixture(rows, {name: data_set.learnt for name, data_set in SETS.items()}, MADE_ROWS, seed)
+
+
+def second_pass(rows: Sequence[Row], seed: int) -> list[Row]:
+    """Sample fewer rows of each set, with pairs of sentences about the same group that differ in what they say."""
+    return mixture(rows, SECOND_PASS, SECOND_MADE_ROWS, seed)
+
+
+def mixture(
+    rows: Sequence[Row], planned: Mapping[str, int], made_rows: Mapping[Maker, int], seed: int
+) -> list[Row]:
+    """Draw the planned number of training rows of each set, add rows made of all of them, and shuffle."""
+    rng = random.Random(seed)
+    train = [r for r in rows if r.split == "train"]
+    mixed = [
+        r
+        for name, group in by_name(train, lambda r: r.set).items()
+        for r in drawn(group, planned.get(name, 0), rng)
+    ]
+    mixed += [r for make, count in made_rows.items() for r in make(train, count, rng)]
+    rng.shuffle(mixed)
+    return mixed
