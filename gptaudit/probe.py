@@ -252,9 +252,15 @@ class CaseStream:
         self._cases = iter(change(self._cases))
 
 
-def lacking(probe: Probe, capabilities: frozenset[str]) -> list[str]:
+def with_implied(capabilities: Iterable[str]) -> frozenset[str]:
+    """Return all that a backend with these capabilities can do."""
+    own = frozenset(capabilities)
+    return own | {IMPLIED[name] for name in own if name in IMPLIED}
+
+
+def lacking(probe: Probe, capabilities: Iterable[str]) -> list[str]:
     """Return what a probe needs that a backend with these capabilities cannot do."""
-    return sorted(probe.needs - capabilities - {IMPLIED[name] for name in capabilities if name in IMPLIED})
+    return sorted(probe.needs - with_implied(capabilities))
 
 
 def needs_in_words(probe: Probe) -> str:

@@ -7,7 +7,7 @@ import math
 import shlex
 from collections.abc import Iterator, Sequence
 
-from gptaudit.probe import CAPABILITIES
+from gptaudit.probe import CAPABILITIES, with_implied
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
 
@@ -117,7 +117,7 @@ def _glance_figure(metric: Metric, *, first: bool) -> View:
 
 def target_view(target: TargetInfo) -> View:
     """Return the view of the audited model."""
-    able = set(target.capabilities)
+    able = with_implied(target.capabilities)
     return {
         "spec": target.spec,
         "backend": target.backend,
