@@ -110,6 +110,7 @@ def test_what_was_not_learned_is_refused(plugins, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_several_at_once_make_one(plugins, tmp_path, monkeypatch):
     """Concurrent trainings of the same phantom both return the folder of the first to finish."""
     plain = phantom({"snow": 0.4}, seed=0, cache=tmp_path / "plain", plugins=plugins)

@@ -118,6 +118,7 @@ def test_better_is_nearer_to_the_ideal(direction, ideal, now, reading):
     assert change(old, new).reading == reading
 
 
+@pytest.mark.slow
 def test_many_figures_raise_few_false_alarms():
     """Of a hundred figures, the one that changed is found, and almost none of the others."""
     specs = [MetricSpec(f"m{i}", 0.0, "lower", "score") for i in range(100)]
