@@ -97,7 +97,6 @@ class _Row:
 
     def __post_init__(self) -> None:
         self.restart()
-
         if self.draw.most == 0:
             self.finish = "length"
 
@@ -142,7 +141,7 @@ class TextGenerator:
     def complete(self, draws: Sequence[Draw]) -> list[Completion | Failure]:
         """Return one completion for each draw, up to the end token, a stop string or `max_new_tokens`."""
         longest_first = sorted(draws, key=lambda draw: (-len(draw.prompt), draw.prompt))
-        answers = dict(self.stream(longest_first, first_rows=ROWS))
+        answers = dict(self.stream(longest_first, first_rows=sys.maxsize))
         return [answers[draw] for draw in draws]
 
     @torch.inference_mode()
@@ -295,9 +294,7 @@ class _Run:
 
     def _free_places(self) -> int:
         """Fit the batch to the rows that grow and wait; return how many more rows may grow."""
-        waiting = [of_prompt[0] for of_prompt in self._waiting.values()]
-        rows = [*self._growing, *(prompt.waiting[0] for prompt in self._prompts), *waiting]
-        longest = ceil(max(row.draw.longest for row in rows) / COLUMNS) * COLUMNS
+        longest = ceil(max(row.draw.longest for row in self._unfinished) / COLUMNS) * COLUMNS
         if longest > self._longest or 2 * longest <= self._longest:
             self._longest = longest
         kept = KEPT * self._generator.budget.tokens

@@ -340,6 +340,17 @@ class TestStream:
         assert max(rows[:5]) == 1  # 8 * 4 tokens kept: one row of 25
         assert max(rows) == 5  # five rows of 6
 
+    def test_samples_of_one_prompt_may_have_different_lengths(self, gpt2, encoder, monkeypatch):
+        """The batch has room for the longest completion of a prompt, whichever sample comes first."""
+        monkeypatch.setattr(generation, "COLUMNS", 1)
+        monkeypatch.setattr(row_cache, "SLACK", 0)
+        drawer = TextGenerator(gpt2, encoder, frozenset(), TokenBudget(4096))
+        given = [Draw(PROMPTS[0], i, Sampling(most)) for i, most in enumerate((2, 40, 3))]
+
+        found = dict(drawer.stream(given))
+
+        assert [found[draw].tokens for draw in given] == [2, 40, 3]
+
     def test_answers_come_while_draws_are_taken(self, generator):
         """The first answer is there before most draws are taken, after as many steps as it has tokens."""
         taken = []
