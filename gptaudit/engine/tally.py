@@ -72,7 +72,8 @@ class Tally:
     cached: Counter[str] = field(default_factory=Counter)
     """Requests of each probe that earlier runs answered."""
     done: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, Counter[str]] = field(default_factory=dict)
+    failures: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Failures by reason, of each probe that has any."""
     input_tokens: int = 0
     output_tokens: int = 0
     redone: Counter[str] = field(default_factory=Counter)
@@ -111,10 +112,9 @@ class Tally:
 
     def count(self, probe: str, request: Request, answer: Answer, progress: Progress) -> None:
         """Count an answer, and tell the progress of all and of the probe."""
-        failures = self.failures.setdefault(probe, Counter())
         self.done[probe] += 1
         if isinstance(answer, Failure):
-            failures[answer.reason] += 1
+            self.failures[probe][answer.reason] += 1
         read, written = _tokens(answer)
         self.uncounted += read is None or written is None
         self.input_tokens += read or 0
@@ -122,13 +122,16 @@ class Tally:
         self.time_left.count(request)
         progress(self.step())
         done, total = self.cached[probe] + self.done[probe], self.requests[probe] + self.redone[probe]
+        failures = self.failures.get(probe, Counter())
         progress(Step(probe, done, total, self.cached[probe], failures, part=True))
 
     def step(self) -> Step:
         """Return the progress of all probes together."""
         cached = self.cached.total()
         total = self.requests.total() + self.redone.total()
-        failures = sum(self.failures.values(), Counter())
+        failures = Counter[str]()
+        for of_probe in self.failures.values():
+            failures.update(of_probe)
         return Step(
             "asking", cached + self.done.total(), total, cached, failures, left=self.time_left.seconds()
         )

@@ -103,11 +103,11 @@ class Prober:
         """Return the abilities; raise `TargetError` if the server returns no completion."""
         begun = time.monotonic()
         first: Api = "completions" if self._options.api == "completions" else "chat"
-        listed, found, continued = await asyncio.gather(
-            self._optionally(lambda: self._client.get("/models")),
-            self._greedy(self._manner(first)),
-            self._greedy(self._manner("completions"), self._less),
-        )
+        patience = self._options if first == "completions" else self._less
+        text = asyncio.ensure_future(self._greedy(self._manner("completions"), patience))
+        chosen = text if first == "completions" else self._greedy(self._manner("chat"), self._options)
+        models = self._optionally(lambda: self._client.get("/models"))
+        listed, found, continued = await asyncio.gather(models, chosen, text)
         chat = "not asked" if first == "completions" else _yes_or_why(found)
         if isinstance(found, RequestFault) and first == "chat":
             found = await self._without_chat(found)
@@ -143,7 +143,7 @@ class Prober:
         if await self._takes_no_system_message(fault):
             raise system_error(fault, self._address)
         if self._options.api == "auto" and fault.status not in {None, 401, 403}:
-            return await self._greedy(self._manner("completions"))
+            return await self._greedy(self._manner("completions"), self._options)
         return fault
 
     def _manner(self, api: Api) -> Manner:
@@ -157,17 +157,15 @@ class Prober:
             return False
         if fault.reason not in REFUSED and not _SYSTEM.search(fault.message):
             return False
-        without = await self._greedy(replace(self._manner("chat"), system_prompt=""))
+        without = await self._greedy(replace(self._manner("chat"), system_prompt=""), self._options)
         return not isinstance(without, RequestFault)
 
-    async def _greedy(
-        self, manner: Manner, options: RemoteOptions | None = None
-    ) -> tuple[Manner, Reply] | RequestFault:
+    async def _greedy(self, manner: Manner, options: RemoteOptions) -> tuple[Manner, Reply] | RequestFault:
         """Ask for a greedy completion, leaving out, one by one, the fields that the server refuses."""
         while True:
             asked = partial(self._complete, manner, GREEDY, 1)
             try:
-                return manner, await self._persist(asked, options or self._options)
+                return manner, await self._persist(asked, options)
             except RequestFault as fault:
                 other = manner.without_cause(fault)
                 if other is None:
