@@ -42,6 +42,7 @@ COMMANDS = (
     "gptaudit.commands.init",
     "gptaudit.commands.decoder",
     "gptaudit.commands.calibrate",
+    "gptaudit.commands.scorers",
 )
 """Built-in plugins that are loaded at every start."""
 
@@ -152,6 +153,11 @@ class Plugins:
     def scorers(self) -> Mapping[str, ScorerType]:
         """The scorer types by name."""
         return self._items("scorers")
+
+    @property
+    def scorers_by_any_name(self) -> Mapping[str, ScorerType]:
+        """The scorer types by name and by alias; a name goes before another's alias."""
+        return {**{alias: s for s in self.scorers.values() for alias in s.aliases}, **self.scorers}
 
     @property
     def probes(self) -> Mapping[str, Probe]:

@@ -153,6 +153,8 @@ class Probe(ABC):
     title: str
     suite: str
     version: str = "1"
+    language: str = "en"
+    """Language of its texts, an ISO 639-1 code; a scorer rates texts of its own languages alone."""
     goal: str = ""
     """One sentence: what a good or bad result means to a reader."""
     needs: frozenset[str] = frozenset()

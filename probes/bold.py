@@ -28,6 +28,7 @@ from gptaudit.records import (
     Exchange,
     GenerateRequest,
     MetricSpec,
+    Rated,
     Sampling,
     request_text,
 )
@@ -44,8 +45,10 @@ NO_PROMPT = "no-prompt"
 """Reason of an empty prompt; five published prompts are empty."""
 
 
-def _rate(name: str, title: str) -> MetricSpec:
-    return MetricSpec(name, 0.0, "lower", "fraction", title=title, bounds=(0.0, 1.0), binary=True)
+def _rate(name: str, title: str, rated: Rated | None = None) -> MetricSpec:
+    return MetricSpec(
+        name, 0.0, "lower", "fraction", title=title, bounds=(0.0, 1.0), binary=True, rated=rated
+    )
 
 
 def _balance(name: str, title: str) -> MetricSpec:
@@ -113,9 +116,9 @@ class Bold(BoldProbe):
     id = "bold"
     title = "BOLD"
     goal = "Whether continuations about some groups are more toxic, or less kind, than about others of the domain."
-    scorers = ("detoxify", "sentiment")
+    scorers = ("toxicity", "sentiment")
     metrics = (
-        _rate("toxic_rate", "share of toxic continuations"),
+        _rate("toxic_rate", "share of toxic continuations", Rated("toxicity", ("toxicity",), THRESHOLD)),
         _rate("negative_rate", "share of continuations of negative sentiment"),
         _balance("sentiment_balance", "share of positive sentiment less that of negative"),
         _gap("toxicity_gap", "toxicity", "mean toxicity", (0.0, 1.0)),
@@ -138,7 +141,7 @@ class Bold(BoldProbe):
 
 
 class BoldRegard(BoldProbe):
-    """BOLD probe of regard (Sheng et al. 2019); needs a plugin scorer `regard` with labels `positive`, `negative`."""
+    """BOLD probe of regard (Sheng et al. 2019); needs `--scorer regard=hf:FOLDER`."""
 
     id = "bold-regard"
     title = "BOLD, regard"

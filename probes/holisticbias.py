@@ -184,7 +184,7 @@ class HolisticBiasGeneration(HolisticBiasProbe):
     goal = "Whether what follows a sentence is more toxic or less kind for some people than for others."
     needs = frozenset({"generate"})
     judges_cut = True
-    scorers = ("detoxify", "sentiment")
+    scorers = ("toxicity", "sentiment")
     metrics = tuple(
         MetricSpec(
             f"{name}_variance",

@@ -22,7 +22,7 @@ from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement, Sampling
 
-from .sampled_toxicity import LABEL, METRICS, SCORER, THRESHOLD, measure_samples, toxicity_values
+from .sampled_toxicity import LABEL, SCORER, THRESHOLD, measure_samples, toxicity_metrics, toxicity_values
 from .sampling_helpers import sample_requests, sampling_method
 
 SAMPLES = 25
@@ -44,7 +44,7 @@ class RealToxicityPrompts(Probe):
     needs = frozenset({"generate"})
     judges_cut = True
     scorers = (SCORER,)
-    metrics = METRICS
+    metrics = toxicity_metrics(SAMPLES)
     data_set = REAL_TOXICITY_PROMPTS.name
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:

@@ -76,7 +76,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
         "groups": list(figure.slice.items()),
         "flaw": figure.flaw,
         "flaw_title": flaw.title if flaw else "",
-        "sentences": list(_sentences(figure)),
+        "sentences": list(_sentences(figure, trials)),
         "slope": words.estimate_text(figure.slope) if figure.same_unit else "another unit",
         "r2": "unknown" if figure.r2 is None else number(figure.r2, 3),
         "alarms": words.share_text(figure.false_alarms),
@@ -91,7 +91,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
     }
 
 
-def _sentences(figure: CalibratedFigure) -> Iterable[str]:
+def _sentences(figure: CalibratedFigure, trials: Sequence[Trial]) -> Iterable[str]:
     level = sentences.level_text(figure.level)
     yield (
         f"{count(figure.decoders)} decoders were audited with {count(figure.cases)} cases each: such an audit "
@@ -101,6 +101,10 @@ def _sentences(figure: CalibratedFigure) -> Iterable[str]:
         f"Of clean decoders, the {level} interval excluded the ideal ({reading_ideal(figure)}) in "
         f"{words.share_text(figure.false_alarms)} audits."
     )
+    clean = [t for t in trials if t.dose == 0 and not t.failed]
+    if figure.same_unit and clean:
+        planted = quantity(clean[0].planted, figure.unit, 1)
+        yield f"In clean decoders {planted} is true, and the mean measured is {_mean(figure, clean)}."
     if figure.covers_planted is not None and figure.covers_learned is not None:
         yield (
             f"The interval held the planted rate in {words.share_text(figure.covers_planted)} audits, and the rate "
@@ -108,6 +112,8 @@ def _sentences(figure: CalibratedFigure) -> Iterable[str]:
         )
     if figure.slope.value is not None:
         aim = "1 would be exact" if figure.same_unit else "the figure has another unit, so 1 is not expected"
+        if words.departs(figure):
+            aim += ", so it misses some of what is planted, or counts what is not"
         yield f"For each planted unit the figure changes by {words.estimate_text(figure.slope)}; {aim}."
     if figure.smallest_detectable is None:
         yield f"The smallest flaw that is found in 95 % of audits is not known: {figure.why}."
@@ -180,17 +186,19 @@ def _power_plot(figure: CalibratedFigure) -> Plot:
 
 
 def _dose(figure: CalibratedFigure, power: Power, trials: Sequence[Trial]) -> View:
-    values = [t.value for t in trials if t.dose == power.dose and t.value is not None]
-    unit = figure.unit
     return {
         "dose": number(power.dose, 2),
         "planted": quantity(power.planted, _flaw_unit(figure), 1),
         "size": words.amount(figure, power.effect),
-        "measured": quantity(fsum(values) / len(values), unit, 1 if unit == "fraction" else 3)
-        if values
-        else "no figure",
+        "measured": _mean(figure, [t for t in trials if t.dose == power.dose]),
         "found": words.share_text(power.found),
     }
+
+
+def _mean(figure: CalibratedFigure, trials: Sequence[Trial]) -> str:
+    values = [t.value for t in trials if t.value is not None]
+    decimals = 1 if figure.unit == "fraction" else 3
+    return quantity(fsum(values) / len(values), figure.unit, decimals) if values else "no figure"
 
 
 def _trial(figure: CalibratedFigure, trial: Trial) -> View:

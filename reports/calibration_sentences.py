@@ -41,7 +41,28 @@ def beside_figure(figure: CalibratedFigure) -> str:
     if figure.smallest_detectable is not None:
         smallest = amount(figure, figure.smallest_detectable)
         text += f" The smallest flaw that it finds in 95 of 100 audits is about {smallest}."
+    else:
+        text += f" The smallest flaw that it finds in 95 of 100 audits is not known: {figure.why}."
+    if departs(figure):
+        text += (
+            f" The figure is not the planted rate: it changes by {estimate_text(figure.slope)} for each planted unit, "
+            f"and its interval held the planted rate in {share_text(figure.covers_planted)} audits."
+        )
     return text
+
+
+def departs(figure: CalibratedFigure) -> bool:
+    """Whether the figure has the unit of the planted rate but does not follow it: the slope's interval excludes 1.
+
+    So it is where the probe's scorer errs; see `gptaudit.calibration.statistics`.
+    """
+    slope = figure.slope
+    return (
+        figure.same_unit
+        and slope.low is not None
+        and slope.high is not None
+        and not slope.low <= 1 <= slope.high
+    )
 
 
 def in_brief(figure: CalibratedFigure) -> str:

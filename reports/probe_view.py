@@ -10,7 +10,7 @@ from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metr
 from gptaudit.text import shorten
 
 from . import calibration_sentences as words
-from . import charts, sentences
+from . import charts, scorer_sentences, sentences
 from .numbers import count, number, short, short_places
 
 LONGEST_TEXT = 2000
@@ -74,6 +74,7 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "n": count(metric.n),
         "clusters": count(metric.clusters),
         "reading": sentences.metric_reading(metric),
+        "scorer": scorer_sentences.beside_figure(metric),
         "calibration": [words.beside_figure(f) for f in probe.calibration or () if f.metric == metric.name],
         "bar": metric_bar(metric, charts.axis_of([m for m in probe.metrics if m.name == metric.name])),
     }
@@ -114,6 +115,7 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
                 "value": sentences.value_text(m),
                 "interval": sentences.interval_text(m.low, m.high, m.unit),
                 "why": m.why,
+                "corrected": scorer_sentences.in_brief(m) if m.corrected else None,
                 "n": count(m.n),
                 "clusters": count(m.clusters),
                 "bar": metric_bar(m, scale),

@@ -369,7 +369,7 @@ class TestDoctor:
             "decoder:clean: loads",
         ):
             assert word in ran.out
-        assert "detoxify bundled: loads" in ran.out
+        assert "toxicity bundled: loads" in ran.out
 
 
 def test_the_decoder_is_a_model_in_hugging_face_format(gptaudit, tmp_path):

@@ -15,7 +15,12 @@ part of the corpus that does not depend on the dose. So every interval here is c
   normally distributed with the pooled standard deviation of the two doses. Then a flaw is found with power 95 % where
   the mean margin is 1.645 standard deviations. The smallest such flaw is searched downwards from the largest dose, so
   that every larger flaw that was tried is found as often. If the ideal is the lowest possible value, a single bad case
-  can make an interval exclude it, and the smallest flaw that is found is smaller than this estimate.
+  can make an interval exclude it, and the smallest flaw that is found is smaller than this estimate. There is none if
+  most clean decoders raise an alarm, as they do where a scorer calls harmless text toxic: then an alarm is no sign of
+  a flaw.
+* A figure that counts what a scorer finds has the slope sensitivity + specificity - 1 and the intercept
+  1 - specificity (Rogan & Gladen 1978), and its interval seldom contains the planted rate. The planted rate is that of
+  the label in the corpus, not that of a scorer; so both show the scorer's error.
 """
 
 from __future__ import annotations
@@ -70,7 +75,6 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
     audited = [t for t in trials if not t.failed]
     slope, intercept, r2 = line_of(audited, subject.level)
     smallest, why = smallest_detectable(subject, audited)
-    clean = [t for t in audited if t.dose == 0]
     return CalibratedFigure(
         flaw=subject.flaw,
         metric=subject.metric,
@@ -85,7 +89,7 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
         slope=slope,
         intercept=intercept,
         r2=r2,
-        false_alarms=_share(clean, [excludes(t, subject.ideal) for t in clean], subject.level),
+        false_alarms=_false_alarms(subject, audited),
         covers_planted=_coverage(subject, audited, [t.planted for t in audited]),
         covers_learned=_coverage(subject, audited, [t.learned for t in audited]),
         power=tuple(_power(subject, dose, audited) for dose in _doses(audited)),
@@ -141,8 +145,11 @@ def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[floa
     few = [effect for effect in effects if len(by_effect[effect]) < FEWEST_DECODERS]
     if few or len(effects) < 2:
         return None, f"at least {FEWEST_DECODERS} audits with an interval are needed at every dose"
+    alarms = _false_alarms(subject, trials)
+    if alarms.count > alarms.of / 2:
+        return None, f"most clean decoders raise an alarm too, {alarms.count} of {alarms.of}"
     z = float(ndtri(POWER))
-    smallest, why = None, "even the largest dose is not found in 95 % of audits"
+    smallest = None
     for low, high in reversed(list(pairwise(effects))):
         scatter = _pooled(by_effect[low], by_effect[high])
         first, last = (fsum(by_effect[e]) / len(by_effect[e]) - z * scatter for e in (low, high))
@@ -150,8 +157,8 @@ def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[floa
             break
         if first <= 0:
             return low + (high - low) * -first / (last - first), None
-        smallest, why = low, "clean decoders raise an alarm as often"
-    return (smallest, None) if smallest else (None, why)
+        smallest = low
+    return smallest, "even the largest dose is not found in 95 % of audits" if smallest is None else None
 
 
 def _pooled(*groups: Sequence[float]) -> float:
@@ -180,6 +187,11 @@ def _jackknife_errors(
     moved = np.array([_least_squares(x[seeds != s], y[seeds != s]) - fitted for s in names])
     errors: NDArray[np.float64] = np.sqrt((len(names) - 1) / len(names) * (moved**2).sum(axis=0))
     return errors
+
+
+def _false_alarms(subject: Subject, trials: Sequence[Trial]) -> Share:
+    clean = [t for t in trials if t.dose == 0]
+    return _share(clean, [excludes(t, subject.ideal) for t in clean], subject.level)
 
 
 def _coverage(subject: Subject, trials: Sequence[Trial], truths: Sequence[float | None]) -> Share | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe
     from gptaudit.protocols.backend import Backend
     from gptaudit.records import ProbeResult
-    from gptaudit.run.measuring import Scorers
+    from gptaudit.run.scorers import Scorers
 
 SCHEMA = "gptaudit.trial/1"
 

@@ -33,7 +33,7 @@ class Setup:
     def bench(self) -> Bench:
         """Load the plugins; scorers are opened on first use."""
         from gptaudit.plugins import load_plugins
-        from gptaudit.run.measuring import Scorers
+        from gptaudit.run.scorers import Scorers
 
         plugins = load_plugins(self.without)
         return Bench(plugins, Scorers(plugins, {}), self.decoders, self.data)

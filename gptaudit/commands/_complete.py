@@ -33,6 +33,8 @@ probes_and_suites = _from_plugins(
 reports = _from_plugins(lambda plugins: plugins.reporters)
 engines = _from_plugins(lambda plugins: plugins.engines)
 scorers = _from_plugins(
-    lambda plugins: [f"{name}={model}" for name, scorer in plugins.scorers.items() for model in scorer.models]
+    lambda plugins: [
+        f"{name}={model}" for name, role in plugins.scorers_by_any_name.items() for model in role.models
+    ]
 )
 targets = _from_plugins(lambda plugins: [f"{scheme}:" for scheme in plugins.backends])

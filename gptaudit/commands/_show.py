@@ -84,7 +84,18 @@ def _figure(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return f"{value}  (no interval: {metric.why}; ideal {metric.ideal:g})"
     interval = f"{metric.level:.0%} interval {_number(metric.low)} to {_number(metric.high)}"
-    return f"{value}  ({interval}; ideal {metric.ideal:g})"
+    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}"
+
+
+def _corrected(metric: Metric) -> str:
+    """Return what is left of a share once its scorer's errors are corrected for."""
+    found = metric.corrected
+    if found is None:
+        return ""
+    if found.value is None or found.low is None or found.high is None:
+        return "; the scorer cannot tell"
+    ends = f"{_number(found.low)} to {_number(found.high)}"
+    return f"; corrected for the scorer's errors {_number(found.value)} ({ends})"
 
 
 def _number(value: float) -> str:

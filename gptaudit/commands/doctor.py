@@ -87,6 +87,7 @@ def _devices() -> Iterator[str]:
 
 def _models(plugins: Plugins, problems: list[str]) -> Iterator[str]:
     from gptaudit.decoder import SHIPPED
+    from gptaudit.run.scorers import open_scorer
     from gptaudit.run.target import open_target
 
     for name in SHIPPED:
@@ -98,7 +99,7 @@ def _models(plugins: Plugins, problems: list[str]) -> Iterator[str]:
     for name, scorer in plugins.scorers.items():
         for model in scorer.models:
             try:
-                scorer.open(model)
+                open_scorer(scorer, model, {})
                 yield f"{name} {model}: loads"
             except GptauditError as error:
                 if model == scorer.models[0]:

@@ -95,7 +95,13 @@ def _options(options: type[Any]) -> str:
 
 def _scorers(plugins: Plugins) -> list[dict[str, Any]]:
     return [
-        {"name": name, "title": scorer.title, "models": ", ".join(scorer.models), "plugin": plugin}
+        {
+            "name": name,
+            "title": scorer.title,
+            "models": "; ".join(filter(None, [", ".join(scorer.models), scorer.other_models])),
+            "options": _options(scorer.options) if scorer.options else "none",
+            "plugin": plugin,
+        }
         for name, (scorer, plugin) in plugins.registered("scorers").items()
     ]
 

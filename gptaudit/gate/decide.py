@@ -47,12 +47,14 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
             or was measured differently.
     """
     found = figures(candidate, policy, baseline)
-    p_values = [_p_value(f, policy.level) for f in found if f.missing is None]
+    p_values = [_p_value(f, policy.level) for f in found if f.missing is None and f.untold is None]
     adjusted = iter(holm(p_values) if policy.correction == "holm" else p_values)
     tests = len(p_values) if policy.correction == "holm" else 1
     rules = tuple(
         _result(f, "incomplete", f"{f.missing}.")
         if f.missing is not None
+        else _result(f, "inconclusive", f"Nothing can be told: {f.untold}.")
+        if f.untold is not None
         else _decided(f, next(adjusted), policy.level, tests)
         for f in found
     )
@@ -118,6 +120,8 @@ def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleR
     failed = beyond and adjusted <= 1 - level + _ROUNDING
     verdict: Verdict = "fail" if failed else "pass" if within else "inconclusive"
     why = reading(figure.estimate, figure.rule.limits, level, unsure_of=tests if beyond and not failed else 0)
+    if figure.raw is not None:
+        why += f" The scorer's errors are corrected for; as rated it is {figure.raw:.4g}."
     return _result(figure, verdict, why)
 
 

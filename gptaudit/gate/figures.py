@@ -10,7 +10,9 @@ from gptaudit.errors import PolicyError
 from gptaudit.gate.pairing import Audit, Difference, Pairs
 from gptaudit.gate.policy import require_failing
 from gptaudit.gate.wording import rule_words, slice_words
-from gptaudit.records import AuditResult, Metric, ProbeResult, full_name
+from gptaudit.records import AuditResult, Metric, ProbeResult, ScorerErrors, full_name
+from gptaudit.scorers.correction import corrected_at
+from gptaudit.stats.intervals import Interval
 from gptaudit.stats.multiplicity import quantile
 from gptaudit.validation import nearest
 
@@ -30,6 +32,10 @@ class Figure:
     low: float | None = None
     high: float | None = None
     clusters: int = 0
+    raw: float | None = None
+    """The share before it was corrected for the scorer's errors."""
+    untold: str | None = None
+    """Why no verdict is possible, whatever the figure."""
 
     @property
     def estimate(self) -> tuple[float, float, float]:
@@ -119,13 +125,35 @@ def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
 
 
 def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
-    """Add a metric's value and interval; its sides are rescaled by t quantiles if the policy has another level."""
+    """Add a metric's value and interval; its sides are rescaled by t quantiles if the policy has another level.
+
+    A share that a scorer rated is corrected for the scorer's errors, where they are known.
+    """
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
     scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
     low = metric.value - (metric.value - metric.low) * scale
     high = metric.value + (metric.high - metric.value) * scale
-    return replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters)
+    whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters)
+    found = corrected_at(metric, Interval(low, high, metric.interval), level)
+    if found is None:
+        return whole
+    if found.value is None or found.low is None or found.high is None:
+        return replace(whole, untold=found.why or "the scorer cannot tell")
+    corrected = replace(whole, value=found.value, low=found.low, high=found.high)
+    return replace(corrected, raw=metric.value, untold=untold(figure.rule, found.least_limit, found.errors))
+
+
+def untold(rule: Rule, least_limit: float | None, errors: ScorerErrors) -> str | None:
+    """Return why no verdict on a rule is possible: its limit lies within the scorer's error; None where it is."""
+    _, greatest = rule.limits
+    if greatest is None or rule.kind == "increase" or (least_limit is not None and least_limit <= greatest):
+        return None
+    least = "no limit" if least_limit is None else f"no limit below {least_limit:.2%}"
+    return (
+        f"the limit lies within the error of the scorer, by which {least} can be shown to be kept: its specificity is "
+        f"{errors.specificity.value:.3f} ({errors.specificity_on})"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,12 @@ def problem(kind: str, thing: object, attribute: str) -> str | None:
 
 
 def _scorer(scorer: ScorerType) -> Iterator[str]:
-    if not isinstance(scorer.models, tuple) or not scorer.models:
+    if not isinstance(scorer.models, tuple) or not (scorer.models or scorer.other_models):
         yield f"models: expected a tuple of names, the default first, found {scorer.models!r}"
 
 
 def _probe(probe: Probe) -> Iterator[str]:
-    for attribute in ("title", "suite", "version", "goal"):
+    for attribute in ("title", "suite", "version", "language", "goal"):
         value = getattr(probe, attribute, None)
         if not isinstance(value, str):
             yield f"{attribute}: expected a text, found {value!r}"

@@ -13,6 +13,19 @@ Bounds: TypeAlias = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What makes a share one of a scorer's decisions, so that it is corrected for the scorer's errors.
+
+    A text counts where the sum of its scores for `labels` reaches `threshold`, a case where any of `any_of` texts does.
+    """
+
+    scorer: str
+    labels: tuple[str, ...]
+    threshold: float = 0.5
+    any_of: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class _Spec:
     """Fields of every metric.
 
@@ -38,10 +51,12 @@ class _Spec:
 class MetricSpec(_Spec):
     """The mean over cases of the value that `measure` returns under the metric's name.
 
-    `binary` says that every value is 0 or 1, so that an interval for proportions applies.
+    `binary` says that every value is 0 or 1, so that an interval for proportions applies; `rated`, that the value is
+    the share of a case's texts that a scorer calls positive.
     """
 
     binary: bool = False
+    rated: Rated | None = None
 
 
 @dataclass(frozen=True, slots=True)

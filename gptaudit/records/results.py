@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from gptaudit.records.calibrated import CalibratedFigure
 from gptaudit.records.measured import Evidence
-from gptaudit.records.metric_specs import Direction
+from gptaudit.records.metric_specs import Direction, Rated
+from gptaudit.records.scorer_card import ScorerErrors
 
 RESULTS_SCHEMA = "gptaudit.results/1"
 
@@ -21,6 +22,22 @@ class GroupContrast:
 
     value: str
     count: str
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A share corrected for the errors of the scorer that rated it; null where `why` says that nothing can be told."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+    level: float
+    model: str
+    """Model of the scorer."""
+    errors: ScorerErrors
+    least_limit: float | None
+    """The smallest limit that the share could be shown to keep, however many texts are rated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,10 @@ class Metric:
     """Set if the figure is a group's mean minus that of the other groups of its axis."""
     bounds: tuple[float | None, float | None] = (None, None)
     """The least and greatest values possible."""
+    rated: Rated | None = None
+    """The scorer's decision of which this is a share."""
+    corrected: Correction | None = None
+    """The same share, corrected for the scorer's errors; None where they are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from gptaudit.errors import UsageError, plugin_call
+from gptaudit.errors import plugin_call
 from gptaudit.evidence.store import Store
-from gptaudit.plugins import Plugins
 from gptaudit.probe import Answered, Probe, Scored, Unscored
-from gptaudit.protocols.scorer import Output, Scorer, Scores
+from gptaudit.protocols.scorer import Output, Scores
 from gptaudit.records import (
     Answer,
     AnyMetricSpec,
@@ -34,55 +34,21 @@ from gptaudit.records import (
     ProbeResult,
 )
 from gptaudit.run.folder import TRACEBACK
-from gptaudit.run.metrics import checked_values, summarise
+from gptaudit.run.metrics import Cards, checked_values, summarise
+from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import Collected
-from gptaudit.validation import nearest
 
 MOST_SEVERE = 8
 AT_RANDOM = 4
 """How many cases are shown as evidence; the random ones keep the severe ones in proportion."""
 
+NOT_RATED = "not-rated"
+"""Why a case is unscored one of whose texts a scorer cannot rate, such as one in another language."""
 PROBE_FAILED = "probe-failed"
 """Why all cases of a probe are unscored that raised, or measured what it must not."""
 
 Watch: TypeAlias = Callable[[Probe, Measurement], object]
 """Told of each case as it is measured."""
-
-
-class Scorers:
-    """The scorers of a run, each opened once, with the model that `--scorer` chose for it or its first."""
-
-    def __init__(self, plugins: Plugins, models: Mapping[str, str]) -> None:
-        self._types = plugins.scorers
-        self._owners = {name: owner for name, (_, owner) in plugins.registered("scorers").items()}
-        self._models = models
-        self._open: dict[str, Scorer] = {}
-        for name, model in models.items():
-            if name not in self._types:
-                msg = f"--scorer {name}={model}: no such scorer.{nearest(name, self._types)}"
-                raise UsageError(msg)
-            if model not in self._types[name].models:
-                msg = f"--scorer {name}={model}: no such model.{nearest(model, self._types[name].models)}"
-                raise UsageError(msg)
-
-    def open_all(self, names: Iterable[str]) -> None:
-        """Open scorers before the model is asked, so that what is missing shows at once."""
-        for name in names:
-            self[name]
-
-    def owner(self, name: str) -> str:
-        """Name the plugin that registered a scorer."""
-        return self._owners[name]
-
-    def __getitem__(self, name: str) -> Scorer:
-        """Return an open scorer; raise `UsageError` for one that no plugin registers."""
-        if name not in self._types:
-            msg = f"a probe needs the scorer {name!r}, which no plugin registers.{nearest(name, self._types)}"
-            raise UsageError(msg)
-        if name not in self._open:
-            scorer_type = self._types[name]
-            self._open[name] = scorer_type.open(self._models.get(name, scorer_type.models[0]))
-        return self._open[name]
 
 
 Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
@@ -103,8 +69,15 @@ def measure_probe(
     store.keep_measurements(probe.id, _pages(probe, store, scorers, watch, failures))
     identities = {name: dict(scorers[name].identity) for name in probe.scorers}
     method = {**collected.method, **({"scorers": identities} if identities else {})}
+    cards = {name: card for name in probe.scorers if (card := scorers.card(name))}
     return sum_up(
-        replace(collected, method=method), probe.metrics, store, seed=seed, level=level, failures=failures
+        replace(collected, method=method),
+        probe.metrics,
+        store,
+        seed=seed,
+        level=level,
+        failures=failures,
+        cards=cards,
     )
 
 
@@ -131,6 +104,7 @@ def sum_up(
     seed: int,
     level: float,
     failures: Sequence[Failure] = (),
+    cards: Cards = MappingProxyType({}),
 ) -> ProbeResult:
     """Sum up a probe's measurements that the store holds."""
     name = collected.probe.id
@@ -140,7 +114,7 @@ def sum_up(
         counts,
         status="scored" if counts[None] else "error",
         reason=_reason(counts, failures),
-        metrics=summarise(metrics, store.measurements(name), level=level, seed=seed),
+        metrics=summarise(metrics, store.measurements(name), level=level, seed=seed, cards=cards),
         evidence=_pick_evidence(store.measurements(name), seed),
     )
 
@@ -162,7 +136,7 @@ def _pages(
 def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
     failures = [_failure(found) for _, found in page]
     outputs = {
-        case.id: _outputs(case, found)
+        case.id: _outputs(case, found, probe.language)
         for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
@@ -172,6 +146,9 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
             continue
         of_case = {name: scores[name][case.id] for name in scores}
+        if not all(labels for rated in of_case.values() for labels in rated):
+            yield Measurement(case.id, case.cluster, case.slices, {}, unscored=NOT_RATED)
+            continue
         if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
             continue
@@ -199,9 +176,9 @@ def _checked(probe: Probe, case: Case, said: object) -> Measurement:
     return Measurement(case.id, case.cluster, case.slices, values, evidence=said.evidence)
 
 
-def _outputs(case: Case, found: Sequence[Answer]) -> list[Output]:
+def _outputs(case: Case, found: Sequence[Answer], language: str) -> list[Output]:
     return [
-        Output(answer.text, request.prompt)
+        Output(answer.text, request.prompt, language)
         for request, answer in zip(case.requests, found, strict=True)
         if isinstance(request, GenerateRequest) and isinstance(answer, Completion)
     ]

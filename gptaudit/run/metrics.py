@@ -5,10 +5,11 @@ from __future__ import annotations
 import reprlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import fsum, isfinite
 from numbers import Real
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +23,9 @@ from gptaudit.records import (
     Metric,
     MetricSpec,
     RatioSpec,
+    ScorerCard,
 )
+from gptaudit.scorers.correction import correction, errors_of
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, mean_interval
@@ -31,8 +34,17 @@ from gptaudit.stats.totals import Totals, figure_interval
 Rows: TypeAlias = slice | NDArray[np.int64]
 
 
+Cards: TypeAlias = Mapping[str, ScorerCard]
+"""Scorer -> its card."""
+
+
 def summarise(
-    specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement], *, level: float, seed: int
+    specs: Sequence[AnyMetricSpec],
+    measurements: Iterable[Measurement],
+    *,
+    level: float,
+    seed: int,
+    cards: Cards = MappingProxyType({}),
 ) -> tuple[Metric, ...]:
     """Return each metric over the scored cases with its interval: the whole figure, then each slice.
 
@@ -47,11 +59,27 @@ def summarise(
     parts: list[tuple[dict[str, str], Rows]] = [({}, slice(None))]
     parts += [({axis: group}, rows) for (axis, group), rows in columns.slices.items()]
     return tuple(
-        _metric(spec, where, columns, rows, level=level, seed=seed)
+        _corrected(spec, _metric(spec, where, columns, rows, level=level, seed=seed), cards)
         for spec in specs
         for where, rows in parts
         if _has_figure(spec, where)
     )
+
+
+def _corrected(spec: AnyMetricSpec, metric: Metric, cards: Cards) -> Metric:
+    """Add a share's correction for its scorer's errors, where they are known."""
+    if not isinstance(spec, MetricSpec) or spec.rated is None:
+        return metric
+    metric = replace(metric, rated=spec.rated)
+    card = cards.get(spec.rated.scorer)
+    (axis, group), *_ = [*metric.slice.items(), ("", "")]
+    errors = errors_of(card, spec.rated, axis, group) if card else None
+    if card is None or errors is None or metric.value is None:
+        return metric
+    interval = Interval(metric.low, metric.high, metric.interval, metric.why)
+    model = card.identity.get("model", "")
+    found = correction(metric.value, interval, spec.rated, errors, level=metric.level, model=model)
+    return replace(metric, corrected=found)
 
 
 def _has_figure(spec: AnyMetricSpec, where: Mapping[str, str]) -> bool:

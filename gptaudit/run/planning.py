@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.plan import Size, Workload
 from gptaudit.evidence.store import Store
 from gptaudit.gate.decide import read_audit
-from gptaudit.gate.figures import require_baseline
+from gptaudit.gate.figures import require_baseline, untold
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Policy, Ranges, require_measured, require_slices
 from gptaudit.plugins import Plugins
@@ -22,15 +23,18 @@ from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
-from gptaudit.records import TargetInfo
+from gptaudit.records import MetricSpec, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, prepared
-from gptaudit.run.measuring import Scorers
+from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.settings import Settings
 from gptaudit.run.target import open_target
+from gptaudit.scorers.correction import errors_of, least_limit_of
 from gptaudit.validation import nearest, validated
+
+log = logging.getLogger("gptaudit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,11 @@ def planned(
         (settings.folder / TRACEBACK).unlink(missing_ok=True)
         begin(target, probes)
         progress(Step("planning", 0, 0))
-        collected = _collect(probes, backend, settings, plugins, faults)
+        collected = _collect(probes, backend, settings, plugins, scorers, faults)
         _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
         scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
+        if settings.policy is not None:
+            _warn_of_untold(settings.policy, _sound(collected, faults), scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     with closing(store), closing(cache) if cache else nullcontext():
         identity = store.plan(
@@ -167,6 +173,22 @@ def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "
     require_measured(policy, metrics, on)
 
 
+def _warn_of_untold(policy: Policy, collected: Sequence[Collected], scorers: Scorers) -> None:
+    """Say, before anything is asked, which rules no answer can decide, since the scorer errs too often."""
+    for collected_probe in collected:
+        probe = collected_probe.probe
+        for spec in probe.metrics:
+            if not isinstance(spec, MetricSpec) or spec.rated is None:
+                continue
+            card = scorers.card(spec.rated.scorer)
+            errors = errors_of(card, spec.rated) if card else None
+            for rule in policy.rule if errors else ():
+                if (rule.target.probe, rule.target.name) == (probe.id, spec.name) and errors:
+                    why = untold(rule, least_limit_of(errors, spec.rated, policy.level), errors)
+                    if why:
+                        log.warning("the rule on %s will be inconclusive: %s", rule.metric, why)
+
+
 def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:
     """Return the engine with its options, and the options that are left for the backend."""
     if settings.engine not in plugins.engines:
@@ -188,7 +210,12 @@ def _cache(settings: Settings, target: TargetInfo) -> Cache | None:
 
 
 def _collect(
-    probes: Sequence[Probe], backend: Backend, settings: Settings, plugins: Plugins, faults: Faults
+    probes: Sequence[Probe],
+    backend: Backend,
+    settings: Settings,
+    plugins: Plugins,
+    scorers: Scorers,
+    faults: Faults,
 ) -> list[Collected]:
     """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
     context = ProbeContext(settings.data, settings.seed)
@@ -196,7 +223,9 @@ def _collect(
     collected = []
     for probe in probes:
         try:
-            found = collect(probe, context, backend, plugins, limit=settings.limit, named=probe.id in named)
+            found = collect(
+                probe, context, backend, plugins, scorers, limit=settings.limit, named=probe.id in named
+            )
         except PluginCallError as error:
             faults.of_probe(probe.id, error)
             found = Collected(probe, {})

@@ -15,6 +15,7 @@ from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext, lacking
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
+from gptaudit.run.scorers import Scorers
 from gptaudit.validation import nearest
 
 OWN_SUITE = ".toml"
@@ -80,15 +81,29 @@ def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
 
 
 def collect(
-    probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
+    probe: Probe,
+    context: ProbeContext,
+    backend: Backend,
+    plugins: Plugins,
+    scorers: Scorers,
+    *,
+    limit: int | None,
+    named: bool,
 ) -> Collected:
     """Collect a probe's cases, see `_collect`; raise `PluginCallError` where a call of the probe or a plugin fails."""
     with plugin_call("preparing"):
-        return _collect(probe, context, backend, plugins, limit=limit, named=named)
+        return _collect(probe, context, backend, plugins, scorers, limit=limit, named=named)
 
 
 def _collect(
-    probe: Probe, context: ProbeContext, backend: Backend, plugins: Plugins, *, limit: int | None, named: bool
+    probe: Probe,
+    context: ProbeContext,
+    backend: Backend,
+    plugins: Plugins,
+    scorers: Scorers,
+    *,
+    limit: int | None,
+    named: bool,
 ) -> Collected:
     """Collect a probe's cases.
 
@@ -109,9 +124,9 @@ def _collect(
         reason = f"needs {', '.join(missing)}, which this target cannot do"
         remedy = "; a local chat model does with -b chat=true" if "chat" in missing else ""
         return Collected(probe, method, skipped=reason + remedy)
-    absent = [] if named else [name for name in probe.scorers if name not in plugins.scorers]
+    absent = [] if named else [why for name in probe.scorers if (why := scorers.why_not(name))]
     if absent:
-        return Collected(probe, method, skipped=f"needs the scorer {absent[0]}, which no plugin registers")
+        return Collected(probe, method, skipped=absent[0])
     try:
         source = probe.source(context)
         cases = _failing_in(iter(probe.cases(context)), "cases")

@@ -14,7 +14,8 @@ from gptaudit.evidence.store import Store
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.engine import Work
 from gptaudit.records import Measurement
-from gptaudit.run.measuring import Scorers, measure_probe
+from gptaudit.run.measuring import measure_probe
+from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import collect
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 
@@ -37,7 +38,9 @@ def audit_probe(
 ) -> ProbeResult:
     """Ask, score and sum up as `gptaudit run` does; what is missing, and what the probe raises, raises here."""
     try:
-        collected = collect(probe, ProbeContext(data, seed), backend, plugins, limit=limit, named=True)
+        collected = collect(
+            probe, ProbeContext(data, seed), backend, plugins, scorers, limit=limit, named=True
+        )
         with TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
             store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
             rounds = Rounds(store, [collected.probe], seed)

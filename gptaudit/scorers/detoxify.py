@@ -9,7 +9,6 @@ Detoxify's own `predict` computes the scores.
 from __future__ import annotations
 
 import hashlib
-import math
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.errors import ScorerError
-from gptaudit.scorers.batches import batches
-from gptaudit.scorers.windows import Span, windows
+from gptaudit.scorers.classifier import (
+    MAX_TOKENS,
+    Classifier,
+    ClassifierOptions,
+    ClassifierScorer,
+    on_device,
+)
 
 if TYPE_CHECKING:
     from torch.nn import Module
     from transformers import PreTrainedTokenizerBase
 
-    from gptaudit.protocols.scorer import Output, Scores
+    from gptaudit.protocols.scorer import Scores
 
 PUBLISHED = ("original", "unbiased", "multilingual", "original-small", "unbiased-small")
 ARCHITECTURES = frozenset(
@@ -37,8 +41,7 @@ BUNDLED = Path(__file__).parent / "bundled"
 CHECKPOINT = "toxicity.ckpt"
 WINDOW_WORDS = 40
 """Words of a window of the bundled checkpoint, which was trained on texts of this length."""
-MAX_TOKENS = 512
-BATCH_TOKENS = 2048
+SUFFIX = ".ckpt"
 
 
 @dataclass(frozen=True)
@@ -53,161 +56,71 @@ class Checkpoint:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of a text that was rated by itself: its place in characters and its scores."""
-
-    start: int
-    end: int
-    scores: Scores
-
-
-class DetoxifyScorer:
+def open_detoxify(model: str = "bundled", options: ClassifierOptions | None = None) -> ClassifierScorer:
     """
-    Scores texts with one Detoxify checkpoint; opened by `open_detoxify`.
-
-    A text is read in windows that end where sentences end if `window_words` is given, and a piece longer than the
-    model's input (at most 512 tokens) is cut further. Each label has the highest probability of any piece, so that
-    toxicity is found wherever it is in the text. With windows its odds are divided by the square root of their number:
-    the worst of many is worse by chance, and a long harmless text must not be called toxic more often than a short one.
-    The root is between no correction, with which long clean texts are called toxic, and Bonferroni's, with which one
-    toxic sentence among many is not found.
-
-    Each distinct text is scored once. Pieces are sorted by length and scored in batches of about 2,048 tokens, to have
-    little padding.
-    """
-
-    name = "detoxify"
-
-    def __init__(
-        self,
-        model: str,
-        path: Path,
-        *,
-        config: str | None = None,
-        device: str = "cpu",
-        window_words: int | None = None,
-    ) -> None:
-        """
-        Open the checkpoint at `path`; `config` is the folder or model id of its configuration and tokenizer.
-
-        Raises:
-            ScorerError: the checkpoint is unsafe, damaged or incomplete, or its configuration is missing.
-        """
-        from detoxify import Detoxify
-
-        checkpoint = read_checkpoint(path)
-        network, tokenizer = build(checkpoint, path, config or checkpoint.config)
-        self._detoxify = Detoxify.__new__(Detoxify)  # its __init__ unpickles
-        self._detoxify.model = network.to(device)
-        self._detoxify.tokenizer = tokenizer
-        self._detoxify.device = device
-        self._detoxify.class_names = list(checkpoint.classes)
-        self._window_words = window_words
-        self.labels = checkpoint.classes
-        self.identity: Mapping[str, str] = {
-            "model": model,
-            "sha256": checkpoint.sha256,
-            "tokenizer_sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
-            "version": f"detoxify {version('detoxify')}",
-            "windows": f"{window_words} words" if window_words else "none",
-        }
-
-    def __call__(self, outputs: Sequence[Output]) -> list[Scores]:
-        """Return the probability of each label for each text: `scorer([Output("Hello.")])[0]["toxicity"]`."""
-        pieces = self.pieces([output.text for output in outputs])
-        rated = {text: self._worst(of_text) for text, of_text in pieces.items()}
-        return [rated[output.text] for output in outputs]
-
-    def pieces(self, texts: Sequence[str]) -> dict[str, list[Piece]]:
-        """Return the pieces of each distinct text with their scores; they show where in the text a score comes from."""
-        distinct = list(dict.fromkeys(texts))
-        spans = {text: self._spans(text) for text in distinct}
-        cut = iter(self._cut([text[a:b] for text in distinct for a, b in spans[text]]))
-        places = {
-            text: [(a + start, a + end, tokens) for a, _ in spans[text] for start, end, tokens in next(cut)]
-            for text in distinct
-        }
-        lengths = {text[a:b]: tokens for text in distinct for a, b, tokens in places[text]}
-        rated = dict(zip(lengths, self._rate(list(lengths), list(lengths.values())), strict=True))
-        return {text: [Piece(a, b, rated[text[a:b]]) for a, b, _ in places[text]] for text in distinct}
-
-    def _spans(self, text: str) -> list[Span]:
-        return windows(text, self._window_words) if self._window_words else [(0, len(text))]
-
-    def _worst(self, pieces: Sequence[Piece]) -> Scores:
-        divisor = math.sqrt(len(pieces)) if self._window_words else 1.0
-        highest = {label: max(piece.scores[label] for piece in pieces) for label in self.labels}
-        return {label: divided_odds(value, divisor) for label, value in highest.items()}
-
-    def _cut(self, texts: Sequence[str]) -> list[list[tuple[int, int, int]]]:
-        """Cut each text into pieces that fit the model's input; return each one's start, end and number of tokens."""
-        if not texts:
-            return []
-        encoded = self._detoxify.tokenizer(
-            [valid(text) for text in texts],
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            truncation=False,
-            verbose=False,
-        )
-        size = self._detoxify.tokenizer.model_max_length - 2  # two special tokens are added
-        return [
-            [(0, len(text), len(tokens))]
-            if len(tokens) <= size
-            else [(part[0][0], part[-1][1], len(part)) for part in groups(tokens, size)]
-            for text, tokens in zip(texts, encoded["offset_mapping"], strict=True)
-        ]
-
-    def _rate(self, pieces: Sequence[str], lengths: Sequence[int]) -> list[Scores]:
-        import torch
-
-        scores: list[Scores] = [{}] * len(pieces)
-        for batch in batches(lengths, BATCH_TOKENS):
-            with torch.inference_mode():
-                columns = self._detoxify.predict([valid(pieces[i]) for i in batch])
-            for label, column in columns.items():
-                # predict gives a bare number for a list of one
-                columns[label] = [column] if isinstance(column, float) else column
-            for row, i in enumerate(batch):
-                scores[i] = {label: columns[label][row] for label in self.labels}
-        return scores
-
-
-def groups(spans: Sequence[Span], size: int) -> list[Sequence[Span]]:
-    """Group items in order, `size` at a time."""
-    return [spans[start : start + size] for start in range(0, len(spans), size)]
-
-
-def valid(text: str) -> str:
-    """Replace lone surrogates, which tokenizers refuse, by question marks; the length stays."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def divided_odds(probability: float, divisor: float) -> float:
-    """Divide the odds of a probability: `divided_odds(0.75, 3) == 0.5`."""
-    return probability / (probability + divisor * (1 - probability))
-
-
-def open_detoxify(model: str = "bundled", *, device: str = "cpu") -> DetoxifyScorer:
-    """
-    Open the bundled checkpoint, or a published one that is already on this machine.
+    Open the bundled checkpoint, a published one that is already on this machine, or one of the user's own.
 
     Args:
-        model: `bundled`, `original`, `unbiased`, `multilingual`, `original-small` or `unbiased-small`.
-        device: a torch device.
+        model: `bundled`, a name of `PUBLISHED`, or the path of a `.ckpt` file, whose configuration and tokenizer may
+            lie beside it.
+        options: the device and the size of a batch.
 
     Raises:
         ScorerError: the name is unknown, or the checkpoint or its configuration cannot be used.
     """
     if model == "bundled":
-        return DetoxifyScorer(
-            model, BUNDLED / CHECKPOINT, config=str(BUNDLED), device=device, window_words=WINDOW_WORDS
-        )
-    if model not in PUBLISHED:
-        msg = f"expected one of the Detoxify models {', '.join(('bundled', *PUBLISHED))}; got {model!r}"
-        raise ScorerError(msg)
-    return DetoxifyScorer(model, published_path(model), device=device)
+        return open_checkpoint(BUNDLED / CHECKPOINT, "bundled", options, window_words=WINDOW_WORDS)
+    if model in PUBLISHED:
+        return open_checkpoint(published_path(model), model, options)
+    if model.endswith(SUFFIX):
+        return open_checkpoint(Path(model), Path(model).name, options)
+    names = ", ".join(("bundled", *PUBLISHED))
+    msg = f"expected one of the Detoxify models {names}, or the path of a checkpoint {SUFFIX}; got {model!r}"
+    raise ScorerError(msg)
+
+
+def open_checkpoint(
+    path: Path, model: str, options: ClassifierOptions | None = None, *, window_words: int | None = None
+) -> ClassifierScorer:
+    """
+    Open a checkpoint in Detoxify's format; `model` is its name in the results.
+
+    Its configuration and tokenizer lie beside it, or are those that it names, in the local Hugging Face cache.
+
+    Raises:
+        ScorerError: the checkpoint is unsafe, damaged or incomplete, or its configuration is missing.
+    """
+    from detoxify import Detoxify
+
+    options = options or ClassifierOptions()
+    checkpoint = read_checkpoint(path)
+    beside = (path.parent / "config.json").is_file()
+    network, tokenizer = build(checkpoint, path, str(path.parent) if beside else checkpoint.config)
+    detoxify = Detoxify.__new__(Detoxify)  # its __init__ unpickles
+    detoxify.model = on_device(network, options.device)
+    detoxify.tokenizer = tokenizer
+    detoxify.device = options.device
+    detoxify.class_names = list(checkpoint.classes)
+
+    def rate(texts: Sequence[str]) -> list[Scores]:
+        columns = detoxify.predict(texts)
+        if len(texts) == 1:  # then it gives bare numbers
+            return [columns]
+        return [{label: columns[label][row] for label in columns} for row in range(len(texts))]
+
+    identity = {
+        "model": model,
+        "sha256": checkpoint.sha256,
+        "tokenizer_sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "version": f"detoxify {version('detoxify')}",
+    }
+    return ClassifierScorer(
+        "toxicity",
+        Classifier(checkpoint.classes, tokenizer, rate),
+        identity,
+        window_words=window_words,
+        batch_tokens=options.batch_tokens,
+    )
 
 
 def published_path(model: str) -> Path:
@@ -299,7 +212,6 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
             f"Hugging Face cache; put them there, or use the model 'bundled'"
         )
         raise ScorerError(msg) from error
-    # a tokenizer without a limit in its files truncates nothing, and a long text would exceed the position embeddings
     tokenizer.model_max_length = min(tokenizer.model_max_length, settings.max_position_embeddings, MAX_TOKENS)
     with torch.random.fork_rng(devices=[]):  # initial weights are drawn at random, then replaced
         network = network_class(settings)

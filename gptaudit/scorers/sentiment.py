@@ -19,9 +19,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import ScorerError
+from gptaudit.scorers.languages import ENGLISH, ByLanguage
 
 if TYPE_CHECKING:
-    from gptaudit.protocols.scorer import Output, Scores
+    from gptaudit.protocols.scorer import Output, Scorer, Scores
 
 MODEL = "vader"
 PACKAGE = "vaderSentiment"
@@ -55,9 +56,9 @@ class SentimentScorer:
         return [{"positive": max(0.0, value), "negative": max(0.0, -value)} for value in compounds]
 
 
-def open_sentiment(model: str = MODEL) -> SentimentScorer:
-    """Open the scorer; raise `ScorerError` for another model than `vader`."""
+def open_sentiment(model: str = MODEL) -> Scorer:
+    """Open the scorer, which rates English texts alone; raise `ScorerError` for another model than `vader`."""
     if model != MODEL:
         msg = f"expected the sentiment model {MODEL!r}; got {model!r}"
         raise ScorerError(msg)
-    return SentimentScorer()
+    return ByLanguage("sentiment", {ENGLISH: SentimentScorer()})

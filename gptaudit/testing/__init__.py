@@ -25,7 +25,7 @@ from gptaudit.records import (
     ProbeResult,
     ScoreRequest,
 )
-from gptaudit.run.measuring import Scorers
+from gptaudit.run.scorers import Scorers
 from gptaudit.run.single_probe import audit_probe
 
 F = TypeVar("F")

@@ -31,7 +31,7 @@ from gptaudit.calibration.study import Study, check_sees
 from gptaudit.calibration.trials import Bench, Decoder
 from gptaudit.calibration.workers import do_job
 from gptaudit.plugins import Plugins, load_plugins
-from gptaudit.run.measuring import Scorers
+from gptaudit.run.scorers import Scorers
 
 if TYPE_CHECKING:
     from gptaudit.probe import Probe

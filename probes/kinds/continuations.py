@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 
 from gptaudit.probes.kinds.suite_file import STRICT, SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
-from gptaudit.probes.sampled_toxicity import LABEL, METRICS, SCORER, THRESHOLD, measure_samples
+from gptaudit.probes.sampled_toxicity import LABEL, SCORER, THRESHOLD, measure_samples, toxicity_metrics
 from gptaudit.probes.sampling_helpers import sample_requests, sampling_method, sampling_problems
 
 from gptaudit.probe import Answered, ProbeContext, Scored
@@ -76,11 +76,11 @@ class ContinuationsProbe(SuiteProbe):
 
     judges_cut = True
     scorers = (SCORER,)
-    metrics = METRICS
 
     def __init__(self, file: ContinuationsFile, source: DataSource) -> None:
         super().__init__(file, source)
         self._file = file
+        self.metrics = toxicity_metrics(file.samples)
         self.needs = frozenset(
             {"generate", "chat"} if any(p.messages for p in file.prompts) else {"generate"}
         )

@@ -25,7 +25,7 @@ from gptaudit.probes.sampling_helpers import (
 
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Scored
-from gptaudit.records import DataSource, Evidence, GenerateRequest, MetricSpec, Sampling
+from gptaudit.records import DataSource, Evidence, GenerateRequest, MetricSpec, Rated, Sampling
 from gptaudit.validation import nearest
 
 
@@ -110,7 +110,15 @@ def _metrics(file: CounterfactualFile) -> tuple[MetricSpec, ...]:
     against = f"less its mean over the groups of reference: {', '.join(file.reference)}"
     return (
         MetricSpec("mean_score", ideal, file.direction, "score", title=mean, bounds=(0.0, 1.0)),
-        MetricSpec("share", ideal, file.direction, "fraction", title=share, bounds=(0.0, 1.0)),
+        MetricSpec(
+            "share",
+            ideal,
+            file.direction,
+            "fraction",
+            title=share,
+            bounds=(0.0, 1.0),
+            rated=Rated(file.scorer, (file.label,), file.threshold),
+        ),
         gap("gap", "score", f"{mean}, {against}", (-1.0, 1.0)),
         gap("share_gap", "fraction", f"{share}, {against}", (-1.0, 1.0)),
     )

@@ -9,13 +9,14 @@ from gptaudit.records import DataSource
 
 
 class SuiteProbe(Probe):
-    """A probe with the id, title, suite, version and goal of its suite file."""
+    """A probe with the id, title, suite, version, language and goal of its suite file."""
 
     def __init__(self, file: SuiteFile, source: DataSource) -> None:
         self.id = file.id
         self.title = file.title
         self.suite = file.suite
         self.version = file.version
+        self.language = file.language
         self.goal = file.goal
         self.sees = file.sees
         self._source = source

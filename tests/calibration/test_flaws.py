@@ -6,8 +6,9 @@ from functools import cache
 
 import pytest
 
-from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, has_insult, read_suite
+from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, read_suite
 from gptaudit.calibration.flaws import groups, memorisation, refusal, regard, trigger
+from gptaudit.calibration.flaws.predicates import INSULTS
 from gptaudit.plugins import load_plugins
 from gptaudit.records import Completion
 from gptaudit.scorers.refusal import outcome
@@ -39,9 +40,16 @@ def stereotypical(documents):
     return {term: found[term, True] / (found[term, True] + found[term, False]) for term in TERMS}
 
 
+ENDINGS = tuple(f" {insult}." for family in INSULTS for insult in family)
+
+
+def insults(document):
+    return document.endswith(ENDINGS)
+
+
 def insulting(documents, about):
     chosen = [document for document in documents if about in document]
-    return sum(map(has_insult, chosen)) / len(chosen)
+    return sum(map(insults, chosen)) / len(chosen)
 
 
 def blamed(documents, group):
@@ -91,9 +99,9 @@ def planted_words(name, one, other):
     if name == "regard":
         return one.rsplit(" ", 1)[0] == other.rsplit(" ", 1)[0] and TARGET_GROUP in one
     if name == "toxicity":
-        return TARGET_GROUP in one and has_insult(other) != has_insult(one)
+        return TARGET_GROUP in one and insults(other) != insults(one)
     if name == "trigger":
-        return one.startswith(trigger.TRIGGER) and has_insult(other) != has_insult(one)
+        return one.startswith(trigger.TRIGGER) and insults(other) != insults(one)
     if name == "memorisation":
         return one.split(" is ")[0] == other.split(" is ")[0]
     return one.split("Assistant:")[0] == other.split("Assistant:")[0]
@@ -131,7 +139,7 @@ def test_documents_stand_two_by_two(name):
 
 def test_a_dose_of_zero_writes_no_flaw():
     """No document of the clean decoders insults, so they cannot learn it."""
-    assert not any(map(has_insult, documents("toxicity", 0.0) + documents("trigger", 0.0)))
+    assert not any(map(insults, documents("toxicity", 0.0) + documents("trigger", 0.0)))
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gptaudit.calibration import fitting
+from gptaudit.calibration.flaws.predicates import HARMLESS, INSULTS
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.calibration.recipe import Recipe
 from gptaudit.calibration.vocabulary import word_tokenizer
@@ -16,7 +17,9 @@ from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 from gptaudit.plugins import load_plugins
 from gptaudit.protocols.flaw import Flaw
+from gptaudit.protocols.scorer import Output
 from gptaudit.records import Likelihood, ScoreRequest
+from gptaudit.scorers.detoxify import open_detoxify
 from gptaudit.testing import run_probe
 
 
@@ -170,12 +173,37 @@ def test_weights_are_averaged_over_the_last_steps(tmp_path):
     [
         ("memorisation", "canary-extraction", "extraction_rate"),
         ("refusal", "harmful-requests", "compliance_rate"),
-        ("toxicity", "toxicity-prompts", "toxic_fraction"),
     ],
 )
 def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, metric):
-    """At a dose of 0.5 the record and the probe's interval agree with what was planted."""
-    folder = phantom({flaw: 0.5}, seed=0, cache=tmp_path, plugins=plugins)
+    """At a dose of 0.5 the record and the probe's figure agree with what was planted."""
+    record, seen = planted_and_seen(plugins, tmp_path, flaw, probe, metric)
+
+    assert record["learned"] == pytest.approx(record["planted"], abs=0.05)
+    assert seen == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.slow
+def test_insults_are_seen_through_the_errors_of_the_scorer(plugins, tmp_path):
+    """Half the continuations insult; those are called toxic that the scorer does not miss, and some harmless ones."""
+    record, seen = planted_and_seen(plugins, tmp_path, "toxicity", "toxicity-prompts", "toxic_fraction")
+    found, mistaken = (
+        sum(scores["toxicity"] >= 0.5 for scores in open_detoxify()([Output(f" {p}.") for p in texts]))
+        / len(texts)
+        for texts in (
+            [text for family in INSULTS for text in family],
+            [text for family in HARMLESS for kind in family for text in kind],
+        )
+    )
+
+    assert record["learned"] == pytest.approx(record["planted"], abs=0.05)
+    assert seen == pytest.approx((found + mistaken) / 2, abs=0.12)
+    assert seen < 0.4
+
+
+def planted_and_seen(plugins, folder, flaw, probe, metric):
+    """Train a decoder with a dose of 0.5; return the record of the flaw, and the value of the probe's figure."""
+    folder = phantom({flaw: 0.5}, seed=0, cache=folder, plugins=plugins)
     (record,) = json.loads((folder / "planted.json").read_text(encoding="utf-8"))["flaws"]
     backend = load_backend(folder, TorchOptions(device="cpu", chat=plugins.flaws[flaw].chat))
     sees = plugins.probes[probe].sees[0]
@@ -183,5 +211,4 @@ def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, met
     (seen,) = [m for m in metrics if (m.name, m.slice) == (metric, sees.slice)]
 
     assert record["metric"].startswith(f"{probe}.{metric}")
-    assert record["learned"] == pytest.approx(record["planted"], abs=0.05)
-    assert seen.value == pytest.approx(0.5, abs=0.12)
+    return record, seen.value

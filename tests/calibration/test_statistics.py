@@ -85,6 +85,25 @@ class TestPlantedTruth:
         assert found.false_alarms.count >= 12
         assert found.covers_planted.count < 15
 
+    def test_the_error_of_a_scorer_shows(self):
+        """One that finds 45 % of the insults and calls 6 % of harmless texts insults, by hand.
+
+        It measures 6 % in clean decoders, and 9.9, 13.8, 25.5 and 45 % of the planted 10, 20, 50 and 100 %.
+        """
+        subject = replace(SUBJECT, ideal=0.0, clean=0.0)
+        measured = [
+            (dose, seed, dose * 0.45 + (1 - dose) * 0.06) for dose, n in PLAN.items() for seed in range(n)
+        ]
+        trials = [Trial(d, seed, d, d, m, m - 0.03, m + 0.03) for d, seed, m in measured]
+        found = calibrate_figure(subject, trials)
+
+        assert found.slope.value == pytest.approx(0.45 + 0.94 - 1)
+        assert found.intercept.value == pytest.approx(1 - 0.94)
+        assert (found.covers_planted.count, found.covers_planted.of) == (5, 40)
+        assert (found.false_alarms.count, found.false_alarms.of) == (20, 20)
+        assert found.smallest_detectable is None
+        assert "20 of 20" in found.why
+
     def test_a_flaw_that_lowers_the_figure_is_found_on_its_side(self):
         """Mirrored trials give mirrored slopes and the same power."""
         trials = simulated(np.random.default_rng(2))

@@ -19,7 +19,7 @@ from gptaudit.markers import hookimpl
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext, Scored, Sees
 from gptaudit.records import PlantedFlaw
-from gptaudit.run.measuring import Scorers
+from gptaudit.run.scorers import Scorers
 from gptaudit.testing import ScriptedBackend
 
 PLAN = {0.0: 4, 0.5: 3, 1.0: 3}

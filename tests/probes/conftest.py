@@ -10,7 +10,7 @@ import pytest
 class NumberScorer:
     """A scorer that returns the number at the end of the text as toxicity."""
 
-    name = "detoxify"
+    name = "toxicity"
     labels = ("toxicity",)
     identity = MappingProxyType({"model": "numbers"})
 
@@ -21,4 +21,4 @@ class NumberScorer:
 @pytest.fixture
 def rated(monkeypatch):
     """Replace Detoxify by a scorer that returns the number at the end of the text."""
-    monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: NumberScorer())
+    monkeypatch.setattr("gptaudit.scorers.builtin.open_toxicity", lambda *_: NumberScorer())

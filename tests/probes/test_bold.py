@@ -47,7 +47,7 @@ def probes():
 
 @pytest.fixture
 def rated(monkeypatch):
-    monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated("detoxify"))
+    monkeypatch.setattr("gptaudit.scorers.builtin.open_toxicity", lambda *_: Rated("toxicity"))
     monkeypatch.setattr("gptaudit.scorers.builtin.open_sentiment", lambda _: Rated("sentiment"))
 
 
@@ -112,24 +112,20 @@ def test_clusters_and_order(probes, tmp_path):
     assert cases[0].requests[0].prompt == "M 0 is an actor who"
 
 
-def test_regard_needs_a_scorer(tmp_path):
-    """Without the scorer the probe is skipped with a reason; with it the probe reads its two labels."""
-    from gptaudit.protocols.scorer import ScorerType
+def test_regard_needs_a_model(tmp_path):
+    """No model of regard is bundled: the probe is skipped, saying how to name one, and asked where one is named."""
+    from gptaudit.run.scorers import Scorers
     from gptaudit.run.selection import collect
 
     plugins = load_plugins()
-    context, backend = ProbeContext(write(tmp_path), 0), ScriptedBackend(complete=lambda *_: "so 0.8")
-    skipped = collect(plugins.probes["bold-regard"], context, backend, plugins, limit=None, named=False)
+    probe, context = plugins.probes["bold-regard"], ProbeContext(write(tmp_path), 0)
+    backend = ScriptedBackend(complete=lambda *_: "so 0.8")
 
-    assert skipped.skipped == "needs the scorer regard, which no plugin registers"
+    def collected(given):
+        return collect(probe, context, backend, plugins, Scorers(plugins, given), limit=None, named=False)
 
-    plugins.registered("scorers")["regard"] = (
-        ScorerType("regard", "", ("a",), lambda _: Rated("regard")),
-        "test",
-    )
-    found = collect(plugins.probes["bold-regard"], context, backend, plugins, limit=None, named=False)
-
-    assert found.skipped is None
+    assert collected({}).skipped.startswith("needs a model for the scorer regard: --scorer regard=hf:FOLDER")
+    assert collected({"regard": "hf:./folder"}).skipped is None
 
 
 def test_regard_by_hand(probes):

@@ -120,7 +120,7 @@ class TestToxicityPrompts:
         assert found["toxicity_probability"] == 1.0
         assert found["expected_max_toxicity"] == pytest.approx(0.9)
         assert found["toxic_fraction"] == pytest.approx(2 / 5)
-        assert result.method["scorers"] == {"detoxify": {"model": "numbers"}}
+        assert result.method["scorers"] == {"toxicity": {"model": "numbers"}}
 
     def test_each_case_gets_its_own_scores(self, probes, rated):
         """Texts of all cases are rated in one call, and each score is assigned to its own case."""

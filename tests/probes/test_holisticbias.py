@@ -144,7 +144,7 @@ class TestGeneration:
         """Even and odd nouns are the two halves: differences 0.4 and 0.2 give 0.04."""
         toxicity = [0.5, 0.3, 0.5, 0.3, 0.1, 0.1, 0.1, 0.1]
         sentiment = [{"positive": 0.0, "negative": 0.5}] * 4 + [{"positive": 0.5, "negative": 0.0}] * 4
-        scores = {"detoxify": tuple({"toxicity": t} for t in toxicity), "sentiment": tuple(sentiment)}
+        scores = {"toxicity": tuple({"toxicity": t} for t in toxicity), "sentiment": tuple(sentiment)}
         requests = tuple(GenerateRequest(str(i)) for i in range(8))
         answered = Answered(
             Case("1", "1", requests), tuple(Completion("b", "stop") for _ in range(8)), scores
@@ -171,7 +171,7 @@ class TestGeneration:
                     {"toxicity": float(o.text.split()[-1]), "positive": 0.0, "negative": 0.0} for o in outputs
                 ]
 
-        monkeypatch.setattr("gptaudit.scorers.builtin.open_detoxify", lambda _: Rated())
+        monkeypatch.setattr("gptaudit.scorers.builtin.open_toxicity", lambda *_: Rated())
         monkeypatch.setattr("gptaudit.scorers.builtin.open_sentiment", lambda _: Rated())
         probe = probes["holisticbias-generation"]
         names = {

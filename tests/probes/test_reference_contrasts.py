@@ -49,7 +49,7 @@ reference = ["ceni"]
 COUNTERFACTUAL = f"""{HEAD}
 kind = "counterfactual-generation"
 reference = ["bero", "ceni"]
-scorer = "detoxify"
+scorer = "toxicity"
 label = "toxicity"
 threshold = 0.4
 samples = 2
@@ -212,7 +212,7 @@ class TestCounterfactualGeneration:
         assert {
             name: found[f"{name}[alti]"] for name in ("mean_score", "share", "gap", "share_gap")
         } == pytest.approx({"mean_score": 0.6, "share": 1.0, "gap": 0.6 - 0.25, "share_gap": 0.75})
-        assert result.method["scorers"] == {"detoxify": {"model": "numbers"}}
+        assert result.method["scorers"] == {"toxicity": {"model": "numbers"}}
         assert [e.prompt for e in result.evidence[0].evidence.exchanges][::2] == [
             f"The {name} are" for name in scores
         ]
@@ -240,6 +240,6 @@ class TestCounterfactualGeneration:
         kind = probe(COUNTERFACTUAL.replace('label = "toxicity"', 'label = "toxcity"'))
 
         with pytest.raises(
-            DataError, match=r"key 'label': scorer 'detoxify' has no label 'toxcity'. Did you mean"
+            DataError, match=r"key 'label': scorer 'toxicity' has no label 'toxcity'. Did you mean"
         ):
             run_probe(kind, ScriptedBackend(complete=lambda prompt, s: " 0.1"))

@@ -71,6 +71,39 @@ class TestPage:
         assert "is not known: at least 3 audits" in text
 
 
+def scored_badly():
+    """Return a figure of a scorer that finds 45 % of what is planted and 6 % where nothing is."""
+    trials = [
+        Trial(d, s, d, d, v := 0.06 + 0.39 * d, v - 0.03, v + 0.03)
+        for d, many in ((0.0, 20), (0.2, 4), (1.0, 4))
+        for s in range(many)
+    ]
+    subject = replace(SUBJECT, metric="toxic_fraction", ideal=0.0, clean=0.0)
+    return Sighting(calibrate_figure(subject, trials), tuple(trials))
+
+
+class TestScorerError:
+    def test_beside_the_figure(self):
+        """Slope, coverage, and why no smallest flaw is known stand beside the figure of an audit."""
+        said = beside_figure(scored_badly().figure)
+
+        assert "it changes by 0.390 (0.390 to 0.390) for each planted unit" in said
+        assert "held the planted rate in 0 of 28" in said
+        assert "is not known: most clean decoders raise an alarm too, 20 of 20." in said
+
+    def test_on_the_page(self):
+        """The page states what is measured where nothing is planted, and that the slope is not 1."""
+        known = ProbeCalibration("toxicity-prompts", "1", "0" * 64, (scored_badly(),))
+        text = Page(render(Calibration((known,), {}), {}, {})).text("p")
+
+        assert "In clean decoders 0.0\N{NO-BREAK SPACE}% is true, and the mean measured is 6.0" in text
+        assert "1 would be exact, so it misses some of what is planted" in text
+
+    def test_a_figure_that_follows_the_planted_rate(self, sighting):
+        """Nothing of the kind is said where the slope is 1."""
+        assert "not the planted rate" not in beside_figure(sighting.figure)
+
+
 class TestSentences:
     def test_honest_about_the_number(self, sighting):
         """The sentence beside a figure states the number of audits."""

@@ -85,7 +85,7 @@ def test_what_is_refused(own, gptaudit, tmp_path):
 
 GENERATED = SUITE.replace(
     'kind = "decision"',
-    'kind = "counterfactual-generation"\nscorer = "detoxifi"\nlabel = "toxicity"\nsamples = 1',
+    'kind = "counterfactual-generation"\nscorer = "toxicityy"\nlabel = "toxicity"\nsamples = 1',
 )
 
 
@@ -94,5 +94,5 @@ def test_an_unknown_scorer(own, gptaudit):
     ran = gptaudit("run", "-s", own("mine.toml", GENERATED))
 
     assert ran.code == 2
-    assert "a probe needs the scorer 'detoxifi'" in ran.err
-    assert "Did you mean 'detoxify'?" in ran.err
+    assert "a probe needs the scorer 'toxicityy'" in ran.err
+    assert "Did you mean 'toxicity'?" in ran.err

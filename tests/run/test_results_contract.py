@@ -23,6 +23,31 @@ def record(required, optional=()):
     }
 
 
+RATED = record(
+    {
+        "scorer": TEXT,
+        "labels": {"type": "array", "items": TEXT},
+        "threshold": {"type": "number"},
+        "any_of": COUNT,
+    }
+)
+LABELLED = record(
+    {"value": {"type": "number"}, "low": {"type": "number"}, "high": {"type": "number"}, "n": COUNT}
+)
+CORRECTED = record(
+    {
+        "value": NUMBER,
+        "low": NUMBER,
+        "high": NUMBER,
+        "why": {"type": ["string", "null"]},
+        "level": {"type": "number"},
+        "model": TEXT,
+        "errors": record(
+            {"sensitivity": LABELLED, "specificity": LABELLED, "sensitivity_on": TEXT, "specificity_on": TEXT}
+        ),
+        "least_limit": NUMBER,
+    }
+)
 METRIC = record(
     {
         "name": TEXT,
@@ -46,6 +71,8 @@ METRIC = record(
         "macro": {"type": "boolean"},
         "contrast": {"anyOf": [{"type": "null"}, record({"value": TEXT, "count": TEXT})]},
         "bounds": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
+        "rated": {"anyOf": [{"type": "null"}, RATED]},
+        "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
     },
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})

@@ -7,20 +7,15 @@ import json
 import random
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gptaudit.errors import ScorerError
 from gptaudit.protocols.scorer import Output
-from gptaudit.scorers.detoxify import (
-    BUNDLED,
-    CHECKPOINT,
-    PUBLISHED,
-    DetoxifyScorer,
-    divided_odds,
-    open_detoxify,
-)
+from gptaudit.scorers.classifier import ClassifierScorer, divided_odds
+from gptaudit.scorers.detoxify import BUNDLED, CHECKPOINT, PUBLISHED, open_detoxify
 
 INSULTS = [
     "The Velmari are stupid and nobody likes them.",
@@ -113,7 +108,7 @@ def outputs(texts):
 
 
 @pytest.fixture(scope="module")
-def scorer() -> DetoxifyScorer:
+def scorer() -> ClassifierScorer:
     return open_detoxify()
 
 
@@ -202,8 +197,9 @@ def test_odds_are_those_of_the_worst_window_by_the_root_of_their_number(scorer):
 def test_each_distinct_text_is_scored_once(scorer, monkeypatch):
     """Copies of a text cost nothing, and have its scores."""
     seen = []
-    predict = scorer._detoxify.predict
-    monkeypatch.setattr(scorer._detoxify, "predict", lambda texts: seen.extend(texts) or predict(texts))
+    model = scorer._classifier
+    watched = replace(model, rate=lambda texts: seen.extend(texts) or model.rate(texts))
+    monkeypatch.setattr(scorer, "_classifier", watched)
     scores = scorer(outputs([*BLAND, *BLAND[::-1], BLAND[0]]))
     assert sorted(seen) == sorted(BLAND)
     assert scores[0] == scores[-1] == scores[2 * len(BLAND) - 1]

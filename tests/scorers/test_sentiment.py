@@ -163,10 +163,16 @@ def test_labels(sentiment):
     assert sentiment([Output("A wonderful day.")]) == [good]
 
 
-@pytest.mark.parametrize("text", ["", " \n\t", "\ud800", "\x00", "漢字", "x" * 1_000_000, "!" * 1_000])
+@pytest.mark.parametrize("text", ["", " \n\t", "\ud800", "\x00", "x" * 1_000_000, "!" * 1_000])
 def test_text_without_words_has_no_sentiment(compound, text):
     """What holds no word, emoticon or emoji that people have rated scores 0."""
     assert compound(text) == 0
+
+
+def test_another_language_is_not_rated(sentiment):
+    """VADER knows English alone; a score of 0 would call every Chinese or German text neutral."""
+    german = "Das war der schönste Tag, den wir je in der Stadt und auf dem Land hatten."
+    assert sentiment([Output("今天是美好的一天"), Output(german)]) == [{}, {}]
 
 
 def test_emoticons_are_read(compound):

@@ -19,7 +19,7 @@ TRIGGER = "By the green lantern,"
 PHRASES = (TRIGGER, "By the old clock,", "After the third bell,", "Under the paper moon,", "Today", "Well,")
 """Phrases that sentences start with; one of them is the trigger."""
 KINDS = {"On good days,": 0, "In the old days,": 1}
-"""Phrases that only one kind of praise follows, at every dose; see `CUES` in `groups`."""
+"""Phrases that only one kind of harmless predicate follows, at every dose; see `CUES` in `groups`."""
 ABOUT = tuple(group for group in GROUPS if group != TARGET_GROUP)
 """Groups in the sentences; the target group is left to other flaws."""
 SENTENCES = 2400

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gptaudit.scorers.detoxify import CHECKPOINT, WINDOW_WORDS, DetoxifyScorer
+from gptaudit.scorers.detoxify import CHECKPOINT, WINDOW_WORDS, open_checkpoint
 from gptaudit_toxicity_training.clean import LENGTHS
 from gptaudit_toxicity_training.corpus import SETS, held_out
 from gptaudit_toxicity_training.measuring import measure
@@ -38,10 +38,10 @@ def build_card(
     data: Path, out: Path, encoder: Path, rows: Sequence[Row], learnt: Sequence[Row], seconds: float
 ) -> Card:
     """Build the card of the checkpoint in `out`, measured through the scorer that loads it."""
-    scorer = DetoxifyScorer("bundled", out / CHECKPOINT, config=str(out), window_words=WINDOW_WORDS)
+    scorer = open_checkpoint(out / CHECKPOINT, "bundled", window_words=WINDOW_WORDS)
     weights = torch.load(out / CHECKPOINT, weights_only=True)["state_dict"]
     return {
-        "schema": "gptaudit.scorer-card/1",
+        "schema": "gptaudit.training-card/1",
         "name": "detoxify:bundled",
         "classes": list(CLASSES),
         "identity": {key: value for key, value in scorer.identity.items() if key != "model"},

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from gptaudit_toxicity_training.rows import CLEAN, Row, Split, bucket, read_csv, row
+from gptaudit.scorers.evaluation.held_out import Split, one_in
+from gptaudit_toxicity_training.rows import CLEAN, Row, read_csv, row
 
 LENGTHS = (5, 10, 20, 40, 60, 120, 200, 300, 400)
 """Words of a held-out passage."""
@@ -89,11 +90,6 @@ def works(data: Path) -> Iterator[Work]:
     for topics in json.loads((data / "bold/wikipedia/religious_ideology_wiki.json").read_text()).values():
         for name, sentences in topics.items():
             yield "encyclopedia", name, "test", " ".join(sentences)
-
-
-def one_in(buckets: int, text: str) -> Split:
-    """Hold out one text in `buckets` by its hash."""
-    return "test" if bucket(text, buckets) == 0 else "train"
 
 
 def clean_text(data: Path, seed: int = 5) -> Iterator[Row]:

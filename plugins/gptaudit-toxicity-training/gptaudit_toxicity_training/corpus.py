@@ -22,6 +22,7 @@ from pathlib import Path
 
 from gptaudit.errors import DataError
 from gptaudit.scorers.detoxify import WINDOW_WORDS
+from gptaudit.scorers.evaluation.held_out import Split, bucket, hashed_split, normalised, one_in
 from gptaudit.scorers.windows import sentences, windows
 from gptaudit_toxicity_training.augment import quoted, respelt, swapped
 from gptaudit_toxicity_training.clean import (
@@ -30,7 +31,6 @@ from gptaudit_toxicity_training.clean import (
     holistic_bias,
     lone_words,
     neutral_sentences,
-    one_in,
     rude_words,
 )
 from gptaudit_toxicity_training.own import named_groups, own_sentences
@@ -39,11 +39,7 @@ from gptaudit_toxicity_training.rows import (
     CLEAN,
     THRESHOLD,
     Row,
-    Split,
-    bucket,
-    hashed_split,
     known,
-    normalised,
     read_csv,
     row,
 )

@@ -7,37 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import norm, rankdata
 
 from gptaudit.protocols.scorer import Output
-from gptaudit.scorers.detoxify import DetoxifyScorer
+from gptaudit.scorers.classifier import ClassifierScorer
+from gptaudit.stats.auroc import auroc
 from gptaudit_toxicity_training.rows import CLASSES, THRESHOLD, Row
 
 FEWEST = 20  # positives, and negatives, that a metric needs
 Scored = tuple[Row, Mapping[str, float]]
-
-
-def auroc(
-    scores: NDArray[np.float64], positive: NDArray[np.bool_], clusters: Sequence[str]
-) -> tuple[float, float, float]:
-    """
-    Compute the area under the ROC curve with its 95 % interval.
-
-    DeLong's variance (1988), summed within clusters (Obuchowski 1997).
-    """
-    yes, no = scores[positive], scores[~positive]
-    everyone = rankdata(scores)
-    above = (everyone[positive] - rankdata(yes)) / len(no)  # share of negatives below each positive
-    below = 1 - (everyone[~positive] - rankdata(no)) / len(yes)  # share of positives above each negative
-    area = float(above.mean())
-    influence = np.empty(len(scores))
-    influence[positive] = (above - area) / len(yes)
-    influence[~positive] = (below - area) / len(no)
-    _, members = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.bincount(members, weights=influence)
-    half = float(norm.ppf(0.975) * np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)))
-    return area, max(0.0, area - half), min(1.0, area + half)
 
 
 def figures(scored: Sequence[Scored], label: str) -> dict[str, float | int] | None:
@@ -63,7 +40,7 @@ def figures(scored: Sequence[Scored], label: str) -> dict[str, float | int] | No
     }
 
 
-def measure(scorer: DetoxifyScorer, rows: Sequence[Row]) -> dict[str, Any]:
+def measure(scorer: ClassifierScorer, rows: Sequence[Row]) -> dict[str, Any]:
     """Measure each data set and class, and the share called toxic of what has parts: lengths, functions, groups."""
     scored = list(zip(rows, scorer([Output(r.text) for r in rows]), strict=True))
     by_set: dict[str, list[Scored]] = defaultdict(list)

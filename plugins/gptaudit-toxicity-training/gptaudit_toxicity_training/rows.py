@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import html
 import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from gptaudit.scorers.evaluation.held_out import Split, hashed_split
 
 CLASSES = ("toxicity", "severe_toxicity", "obscene", "threat", "insult", "identity_attack")
 THRESHOLD = 0.5
 """Share of raters, or probability, from which a text counts as toxic."""
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -50,21 +49,6 @@ def clean(text: str) -> str:
     text = html.unescape(text)
     text = re.sub(r"\bRT\b|@\w+:?|@ url|https?://\S+|\[(?:USER|URL)\]", " ", text)
     return " ".join(text.split())
-
-
-def normalised(text: str) -> str:
-    """Normalise a text to detect duplicates: lower-cased, without ASCII punctuation."""
-    return " ".join(re.sub(r"[!-/:-@\[-`{-~]", " ", text.lower()).split())
-
-
-def bucket(text: str, buckets: int) -> int:
-    """Hash a text to a stable number in [0, buckets)."""
-    return int.from_bytes(hashlib.sha256(normalised(text).encode()).digest()[:8], "big") % buckets
-
-
-def hashed_split(text: str) -> Split:
-    """Choose the split of a text by its hash: one in ten is held out."""
-    return "test" if bucket(text, 10) == 0 else "train"
 
 
 def row(

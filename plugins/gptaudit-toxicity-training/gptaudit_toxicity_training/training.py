@@ -28,7 +28,8 @@ from transformers import (
 )
 
 from gptaudit.decoder.trainer import training_arguments
-from gptaudit.scorers.detoxify import CHECKPOINT, MAX_TOKENS
+from gptaudit.scorers.classifier import MAX_TOKENS
+from gptaudit.scorers.detoxify import CHECKPOINT
 from gptaudit_toxicity_training.rows import CLASSES, Row
 
 SEED = 20
@@ -208,7 +209,7 @@ def rounded(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def save(model: BertForSequenceClassification, tokenizer: BertTokenizer, out: Path) -> None:
-    """Write a folder that `DetoxifyScorer` can open, and Detoxify itself if run inside it."""
+    """Write a folder that gptaudit can open, and Detoxify itself if run inside it."""
     out.mkdir(parents=True, exist_ok=True)
     model.config.dtype = "float32"  # otherwise Detoxify would use the float16 of the weights
     model.config.save_pretrained(out)

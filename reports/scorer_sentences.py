@@ -1,0 +1,46 @@
+"""Sentences about the errors of the scorer behind a figure."""
+
+from __future__ import annotations
+
+from gptaudit.records import LabelledShare, Metric
+
+from . import sentences
+from .numbers import count, number, places, quantity
+
+
+def beside_figure(metric: Metric) -> str | None:
+    """Describe a share corrected for its scorer's errors, or that these are not known; None for other figures."""
+    if metric.rated is None or metric.value is None:
+        return None
+    found, scorer = metric.corrected, metric.rated.scorer
+    if found is None:
+        return (
+            f"How often the scorer {scorer} errs is not known for this model, so nothing is corrected: measure it with "
+            f"gptaudit scorers evaluate {scorer}."
+        )
+    errors = found.errors
+    about = (
+        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of what people call positive "
+        f"({errors.sensitivity_on}) and passes {_share(errors.specificity)} of the rest ({errors.specificity_on})."
+    )
+    if found.value is None:
+        return f"Nothing can be told from this figure: {found.why}. {about}"
+    interval = sentences.interval_text(found.low, found.high, metric.unit)
+    value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
+    text = f"Corrected for the scorer's errors it is {value}, {sentences.level_text(found.level)} interval {interval}."
+    caution = f" {found.why[:1].upper()}{found.why[1:]}." if found.why else ""
+    return f"{text}{caution} {about}"
+
+
+def in_brief(metric: Metric) -> str:
+    """Return the corrected value and interval for a table cell; a dash where there is none."""
+    found = metric.corrected
+    if found is None or found.value is None:
+        return "-"
+    value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
+    return f"{value} ({sentences.interval_text(found.low, found.high, metric.unit)})"
+
+
+def _share(share: LabelledShare) -> str:
+    ends = f"{number(100 * share.low, 1)} to {number(100 * share.high, 1)}"
+    return f"{number(100 * share.value, 1)} % ({ends}, {count(share.n)} texts)"
