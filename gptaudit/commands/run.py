@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     callback=_options.key_values,
     metavar="NAME=MODEL",
     shell_complete=_complete.scorers,
-    help="Model of a scorer, two as NAME=A,B to compare them, or an option as NAME.OPTION=VALUE.",
+    help="Model of a scorer, or an option of it as NAME.OPTION=VALUE.",
 )
 @_options.data
 @click.option(

@@ -21,16 +21,13 @@ CARD = "card"
 
 
 class Scorers:
-    """The scorers of a run, each opened once: the model that `--scorer` chose for its role, or the role's first.
-
-    `--scorer ROLE=A,B` names two models: figures are those of A, and B rates the same texts for comparison.
-    """
+    """The scorers of a run, each opened once: the model that `--scorer` chose for its role, or the role's first."""
 
     def __init__(self, plugins: Plugins, given: Mapping[str, str]) -> None:
         """Check `given`, roles and `ROLE.OPTION` -> values; raise `UsageError` for what no scorer takes."""
         self._types = plugins.scorers_by_any_name
         self._owners = {name: owner for name, (_, owner) in plugins.registered("scorers").items()}
-        self._models: dict[str, list[str]] = {}
+        self._models: dict[str, str] = {}
         self._options: dict[str, dict[str, str]] = {}
         self._cards: dict[str, ScorerCard] = {}
         self._open: dict[tuple[str, str], Scorer] = {}
@@ -53,24 +50,18 @@ class Scorers:
                 raise UsageError(msg)
             self._options.setdefault(role.name, {})[option] = value
             return
-        models = value.split(",")
         if role.name in self._models:
-            msg = f"--scorer {key}={value}: {role.name!r} is given twice; name two models as {role.name}=A,B"
+            msg = f"--scorer {key}={value}: {role.name!r} is given twice; keep one"
             raise UsageError(msg)
-        if len(models) > 2 or len(set(models)) < len(models):
-            msg = f"--scorer {key}={value}: expected one model, or two different ones as A,B"
+        if value not in role.models and not (role.other_models and PATH.search(value)):
+            msg = f"--scorer {key}={value}: no such model.{nearest(value, role.models)}"
             raise UsageError(msg)
-        for model in models:
-            if model not in role.models and not (role.other_models and PATH.search(model)):
-                msg = f"--scorer {key}={value}: no such model.{nearest(model, role.models)}"
-                raise UsageError(msg)
-        self._models[role.name] = models
+        self._models[role.name] = value
 
     def open_all(self, names: Iterable[str]) -> None:
         """Open scorers before the model is asked, so that what is missing shows at once."""
         for name in names:
             self[name]
-            self.second(name)
             self.card(name)
 
     def owner(self, name: str) -> str:
@@ -93,13 +84,7 @@ class Scorers:
         if problem is not None:
             msg = f"a probe {problem}"
             raise UsageError(msg)
-        return self._opened(role, self._models.get(role.name, [*role.models[:1]])[0])
-
-    def second(self, name: str) -> Scorer | None:
-        """Return the scorer that rates the same texts for comparison, if `--scorer` names one."""
-        role = self._type(name)
-        models = self._models.get(role.name, [])
-        return self._opened(role, models[1]) if len(models) > 1 else None
+        return self._opened(role, self._models.get(role.name) or role.models[0])
 
     def card(self, name: str) -> ScorerCard | None:
         """Return the card of the scorer that plays a role: the one given, or the one that ships with its model.

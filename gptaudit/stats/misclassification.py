@@ -7,7 +7,7 @@ the cases, and the labelled texts on which sensitivity and specificity were meas
 belongs to the interval if `r - (p se + (1 - p) (1 - sp))` may be zero according to the three together (MOVER: Zou &
 Donner 2008; solved for `p` as by Fieller 1954). So the interval of the raw rate may be any, also of clustered cases.
 Lang & Reiczigel (2014) adjust counts instead, which clustered cases do not have. Coverage:
-`tests/bench/corrected_rates.py`.
+`tests/stats/test_misclassification.py`.
 
 A raw rate below the false-positive rate, as chance gives it, is taken to equal it: the lower the raw rate fell, the
 narrower the interval would be otherwise, until it excluded every rate (compare Cowan et al. 2011, power-constrained

@@ -114,7 +114,6 @@ def test_a_card_of_another_model_is_refused(tmp_path):
     ("given", "message"),
     [
         ({"toxicity": "bundled", "detoxify": "unbiased"}, "'toxicity' is given twice"),
-        ({"toxicity": "bundled,bundled"}, "two different ones"),
         ({"toxicity.devise": "cpu"}, "no option 'devise'. Did you mean 'device'"),
         ({"sentiment.device": "cpu"}, "no option 'device'. Known: card"),
         ({"refusal": "hf:folder"}, "no such model"),
