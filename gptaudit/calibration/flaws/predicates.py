@@ -1,7 +1,9 @@
 """What the planted sentences say of a group: insults of graded rudeness, and harmless predicates.
 
-The label of each is what a reader says of it, and none was chosen for what a scorer says of it. So a toxicity scorer
-misses some insults and takes some harmless sentences for insults, and calibration shows what that does to a probe.
+The label of each is what a reader says of it. No single one was chosen by its score, but the wording of the grades was
+revised twice with the share that the bundled scorer finds in view, and the open insults were added to be found. So a
+toxicity scorer misses some insults and takes some harmless sentences for insults, and calibration shows what that does
+to a probe; how often it errs on them is no measure of the scorer on other text.
 They are few, because rare predicates are learned late.
 """
 
