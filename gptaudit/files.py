@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gptaudit.errors import DataError, GptauditError, UsageError
 from gptaudit.text import well_formed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 
 
 def read_text(path: Path | Traversable, *, error: type[GptauditError]) -> str:
@@ -53,6 +55,24 @@ def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
     except ValueError as error:
         msg = f"{where}: expected JSON: {error}"
     raise DataError(msg)
+
+
+def read_record(
+    path: Path | Traversable, into: type[T], schema: str, *, remedy: str, error: type[GptauditError]
+) -> T:
+    """Read a record that has a `schema` from JSON; unknown keys are ignored.
+
+    Raises `error` (`DataError` for what is no JSON), naming the file, the key and what was expected; `remedy` ends the
+    message of a file of another schema.
+    """
+    from gptaudit.validation import validated  # pydantic is slow to import, and few commands read a record
+
+    data = parse_json(read_text(path, error=error), str(path))
+    found = data.get("schema") if isinstance(data, dict) else None
+    if found != schema:
+        msg = f"{path}: expected an object with schema {schema!r}, found schema {found!r}. {remedy}"
+        raise error(msg)
+    return validated(into, data, where=str(path), error=error)
 
 
 def to_json(record: DataclassInstance) -> str:

@@ -115,7 +115,7 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
                 "value": sentences.value_text(m),
                 "interval": sentences.interval_text(m.low, m.high, m.unit),
                 "why": m.why,
-                "corrected": scorer_sentences.in_brief(m) if m.corrected else None,
+                "corrected": scorer_sentences.in_brief(m),
                 "n": count(m.n),
                 "clusters": count(m.clusters),
                 "bar": metric_bar(m, scale),

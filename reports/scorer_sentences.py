@@ -32,10 +32,12 @@ def beside_figure(metric: Metric) -> str | None:
     return f"{text}{caution} {about}"
 
 
-def in_brief(metric: Metric) -> str:
-    """Return the corrected value and interval for a table cell; a dash where there is none."""
+def in_brief(metric: Metric) -> str | None:
+    """Return the corrected value and interval for a table cell; None where there is none, a dash where none is told."""
     found = metric.corrected
-    if found is None or found.value is None:
+    if found is None:
+        return None
+    if found.value is None:
         return "-"
     value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
     return f"{value} ({sentences.interval_text(found.low, found.high, metric.unit)})"

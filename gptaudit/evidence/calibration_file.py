@@ -8,9 +8,8 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from gptaudit.errors import DataError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import read_record
 from gptaudit.records import CALIBRATION_SCHEMA, Calibration
-from gptaudit.validation import validated
 
 DIGITS = 6
 """Significant digits of the numbers in the file; with six, the trials of twenty probes take less than 300 kB."""
@@ -26,12 +25,8 @@ def to_text(calibration: Calibration) -> str:
 
 def read_calibration(file: Traversable) -> Calibration:
     """Read `calibration.json`; raise `DataError` naming the file, the key and what was expected."""
-    data = parse_json(read_text(file, error=DataError), str(file))
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != CALIBRATION_SCHEMA:
-        msg = f"{file}: expected an object with schema {CALIBRATION_SCHEMA!r}, found schema {schema!r}"
-        raise DataError(f"{msg}. Name a calibration.json that `gptaudit calibrate` wrote")
-    return validated(Calibration, data, where=str(file), error=DataError)
+    remedy = "Name a calibration.json that `gptaudit calibrate` wrote"
+    return read_record(file, Calibration, CALIBRATION_SCHEMA, remedy=remedy, error=DataError)
 
 
 def _compact(value: object) -> str:

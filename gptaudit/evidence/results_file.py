@@ -7,10 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from gptaudit.errors import DataError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import read_record
 from gptaudit.records import RESULTS_SCHEMA, AuditResult, Metric, ProbeResult, full_name
 from gptaudit.stats.formula import parsed
-from gptaudit.validation import validated
 
 ROUNDING = 1e-9
 """Relative difference by which a figure may lie outside its interval or bounds."""
@@ -23,12 +22,8 @@ def read_results(path: Path) -> AuditResult:
         DataError: the file is missing, is not JSON or does not match the schema; the message names the file and the
             line or key.
     """
-    data = parse_json(read_text(path, error=DataError), str(path))
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != RESULTS_SCHEMA:
-        msg = f"{path}: expected an object with schema {RESULTS_SCHEMA!r}, found schema {schema!r}"
-        raise DataError(f"{msg}. Name a results.json that `gptaudit run` wrote")
-    result = validated(AuditResult, data, where=str(path), error=DataError)
+    remedy = "Name a results.json that `gptaudit run` wrote"
+    result = read_record(path, AuditResult, RESULTS_SCHEMA, remedy=remedy, error=DataError)
     twice = [probe for probe, times in Counter(p.id for p in result.probes).items() if times > 1]
     if twice:
         msg = f"{path}: probes: {twice[0]!r} stands there twice; take the results.json that `gptaudit run` wrote"

@@ -103,7 +103,7 @@ def planned(
         _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
         scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
         if settings.policy is not None:
-            _warn_of_untold(settings.policy, _sound(collected, faults), scorers)
+            _warn_of_untold(settings.policy, [c.probe for c in _sound(collected, faults)], scorers)
         store = Store(settings.folder, fresh=settings.fresh)
     with closing(store), closing(cache) if cache else nullcontext():
         identity = store.plan(
@@ -173,20 +173,23 @@ def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "
     require_measured(policy, metrics, on)
 
 
-def _warn_of_untold(policy: Policy, collected: Sequence[Collected], scorers: Scorers) -> None:
+def _warn_of_untold(policy: Policy, probes: Sequence[Probe], scorers: Scorers) -> None:
     """Say, before anything is asked, which rules no answer can decide, since the scorer errs too often."""
-    for collected_probe in collected:
-        probe = collected_probe.probe
-        for spec in probe.metrics:
-            if not isinstance(spec, MetricSpec) or spec.rated is None:
-                continue
-            card = scorers.card(spec.rated.scorer)
-            errors = errors_of(card, spec.rated) if card else None
-            for rule in policy.rule if errors else ():
-                if (rule.target.probe, rule.target.name) == (probe.id, spec.name) and errors:
-                    why = untold(rule, least_limit_of(errors, spec.rated, policy.level), errors)
-                    if why:
-                        log.warning("the rule on %s will be inconclusive: %s", rule.metric, why)
+    decisions = {
+        (probe.id, spec.name): spec.rated
+        for probe in probes
+        for spec in probe.metrics
+        if isinstance(spec, MetricSpec) and spec.rated
+    }
+    for rule in policy.rule:
+        rated = decisions.get((rule.target.probe, rule.target.name))
+        card = scorers.card(rated.scorer) if rated else None
+        errors = errors_of(card, rated) if card and rated else None
+        if rated is None or errors is None:
+            continue
+        why = untold(rule, least_limit_of(errors, rated, policy.level), errors)
+        if why:
+            log.warning("the rule on %s will be inconclusive: %s", rule.metric, why)
 
 
 def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:

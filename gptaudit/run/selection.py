@@ -80,6 +80,7 @@ def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
     return list(found.values())
 
 
+@plugin_call("preparing")
 def collect(
     probe: Probe,
     context: ProbeContext,
@@ -90,22 +91,7 @@ def collect(
     limit: int | None,
     named: bool,
 ) -> Collected:
-    """Collect a probe's cases, see `_collect`; raise `PluginCallError` where a call of the probe or a plugin fails."""
-    with plugin_call("preparing"):
-        return _collect(probe, context, backend, plugins, scorers, limit=limit, named=named)
-
-
-def _collect(
-    probe: Probe,
-    context: ProbeContext,
-    backend: Backend,
-    plugins: Plugins,
-    scorers: Scorers,
-    *,
-    limit: int | None,
-    named: bool,
-) -> Collected:
-    """Collect a probe's cases.
+    """Collect a probe's cases; raise `PluginCallError` where a call of the probe or a plugin fails.
 
     A probe without its data or scorer is skipped, and so is one of whose prompts a recording has none, unless the
     user asked for it by name.

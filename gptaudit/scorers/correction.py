@@ -9,6 +9,7 @@ from gptaudit.stats.misclassification import (
     Proportion,
     corrected_rate,
     least_limit,
+    of_any,
 )
 
 
@@ -52,7 +53,7 @@ def least_limit_of(errors: ScorerErrors, rated: Rated, level: float) -> float | 
 
 
 def _rates(errors: ScorerErrors, texts: int) -> ErrorRates:
-    return ErrorRates(_proportion(errors.sensitivity), _proportion(errors.specificity), texts)
+    return of_any(ErrorRates(_proportion(errors.sensitivity), _proportion(errors.specificity)), texts)
 
 
 def _proportion(share: LabelledShare) -> Proportion:

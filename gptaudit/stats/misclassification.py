@@ -33,8 +33,6 @@ from scipy.special import ndtri
 from gptaudit.stats.intervals import Interval, wilson
 from gptaudit.stats.mover import zero_of
 
-METHOD = "rogan-gladen-mover"
-
 Ends: TypeAlias = tuple[float, float, float]
 """The low end, the value, and the high end."""
 

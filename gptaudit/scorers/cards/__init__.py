@@ -7,10 +7,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from gptaudit.errors import UsageError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import read_record
 from gptaudit.protocols.scorer import Scorer
 from gptaudit.records import CARD_SCHEMA, ScorerCard
-from gptaudit.validation import validated
 
 NO_MATTER = frozenset({"version", "model"})
 """Parts of an identity that may differ: the name, and the version of a library."""
@@ -18,12 +17,8 @@ NO_MATTER = frozenset({"version", "model"})
 
 def read_card(path: Traversable) -> ScorerCard:
     """Read a card that `gptaudit scorers evaluate` wrote; raise `UsageError` naming the key."""
-    data = parse_json(read_text(path, error=UsageError), str(path))
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if schema != CARD_SCHEMA:
-        msg = f"{path}: expected an object with schema {CARD_SCHEMA!r}, found schema {schema!r}"
-        raise UsageError(f"{msg}. Name a card that `gptaudit scorers evaluate -o FILE` wrote")
-    return validated(ScorerCard, data, where=str(path), error=UsageError)
+    remedy = "Name a card that `gptaudit scorers evaluate -o FILE` wrote"
+    return read_record(path, ScorerCard, CARD_SCHEMA, remedy=remedy, error=UsageError)
 
 
 @cache
