@@ -20,7 +20,7 @@ def beside_figure(metric: Metric) -> str | None:
         )
     errors = found.errors
     about = (
-        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of what people call positive "
+        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of the texts labelled positive "
         f"({errors.sensitivity_on}) and passes {_share(errors.specificity)} of the rest ({errors.specificity_on})."
     )
     if found.value is None:

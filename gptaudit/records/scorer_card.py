@@ -1,4 +1,4 @@
-"""The card of a scorer: how often it is right on texts that people labelled, schema `gptaudit.scorer-card/1`."""
+"""The card of a scorer: how often it is right on labelled texts, schema `gptaudit.scorer-card/1`."""
 
 from __future__ import annotations
 

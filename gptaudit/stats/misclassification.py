@@ -74,7 +74,7 @@ class Proportion:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRates:
-    """How often a scorer is right about a text that people labelled positive, and about one labelled negative."""
+    """How often a scorer is right about a text labelled positive, and about one labelled negative."""
 
     sensitivity: Proportion
     specificity: Proportion

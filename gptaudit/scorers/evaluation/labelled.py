@@ -1,5 +1,5 @@
 """
-Labelled texts: which texts people call toxic, or a refusal.
+Labelled texts: which are toxic, or a refusal, by people or by what a set took for its judge.
 
 A file of one's own is JSON Lines, one text a line:
 
