@@ -15,8 +15,9 @@ from gptaudit.scorers.detoxify import BUNDLED, open_detoxify
 def test_auroc_equals_its_textbook_definition():
     """The area equals scikit-learn's, with ties, the interval DeLong's; copies in one cluster do not narrow it."""
     import numpy as np
-    from gptaudit_toxicity_training.measuring import auroc
     from sklearn.metrics import roc_auc_score
+
+    from gptaudit.stats.auroc import auroc
 
     rng = np.random.default_rng(3)
     positive = rng.random(300) < 0.4
@@ -164,8 +165,9 @@ def test_the_card_is_reproduced_from_the_data():
     """Figures computed again on some held-out sets equal the card's, and no held-out text or work was trained on."""
     from gptaudit_toxicity_training.corpus import first_pass, held_out, load_corpus, second_pass
     from gptaudit_toxicity_training.measuring import measure
-    from gptaudit_toxicity_training.rows import normalised
     from gptaudit_toxicity_training.training import SEED
+
+    from gptaudit.scorers.evaluation.held_out import normalised
 
     rows = load_corpus(Path(os.environ["GPTAUDIT_DATA"]))
     learnt = [*first_pass(rows, SEED), *second_pass(rows, SEED + 1)]

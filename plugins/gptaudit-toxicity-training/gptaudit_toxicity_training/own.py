@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gptaudit_toxicity_training.rows import CLEAN, Row, Split, known, row
+from gptaudit.scorers.evaluation.held_out import Split
+from gptaudit_toxicity_training.rows import CLEAN, Row, known, row
 
 OWN_SENTENCES = Path(__file__).with_name("own_sentences.toml")
 OWN_LABELS = {
