@@ -38,6 +38,7 @@ from gptaudit.records import (
     AnyMetricSpec,
     Attribution,
     Case,
+    Choice,
     Completion,
     DataSource,
     Evidence,
@@ -92,6 +93,11 @@ class Answered:
         return [a for a in self.answers if isinstance(a, Completion)]
 
     @property
+    def choices(self) -> list[Choice]:
+        """The answers to choose requests."""
+        return [a for a in self.answers if isinstance(a, Choice)]
+
+    @property
     def attributions(self) -> list[Attribution]:
         """The answers to attribute requests."""
         return [a for a in self.answers if isinstance(a, Attribution)]
@@ -133,6 +139,7 @@ class Predictions:
 CAPABILITIES = {
     "generate": "write text",
     "chat": "answer a conversation",
+    "choose": "give the probability of each of a few options as the first token of an answer",
     "score": "give the likelihood of a text",
     "score-after-context": "give the likelihood of a text after another, as all that can score do",
     "gradients": "give gradients, which attribution needs",
@@ -158,7 +165,7 @@ class Probe(ABC):
     goal: str = ""
     """One sentence: what a good or bad result means to a reader."""
     needs: frozenset[str] = frozenset()
-    """Capabilities the backend must have: `generate`, `chat`, `score`, `gradients`."""
+    """Capabilities the backend must have, of those in `CAPABILITIES`."""
     scorers: tuple[str, ...] = ()
     """Names of the scorers whose labels `measure` reads."""
     metrics: tuple[AnyMetricSpec, ...] = ()
@@ -222,10 +229,10 @@ class Probe(ABC):
         return {}
 
     def elicited(self) -> Probe | None:
-        """Return the form of this probe for targets that only write text, or None.
+        """Return the form of this probe for targets that cannot do what it needs, or None.
 
-        It has the same id, cases, clusters and slices, needs less, and says in `method` that it is another form: the
-        figures of the two are never compared.
+        It has the same id, cases, clusters and slices, needs something else, and says in `method` that it is another
+        form: the figures of the two are never compared. It may have a further form of its own.
         """
         return None
 
@@ -265,7 +272,15 @@ def lacking(probe: Probe, capabilities: Iterable[str]) -> list[str]:
     return sorted(probe.needs - with_implied(capabilities))
 
 
+def forms_of(probe: Probe) -> Iterator[Probe]:
+    """Yield a probe, then its elicited forms; the first whose needs a target meets is asked."""
+    form: Probe | None = probe
+    while form is not None:
+        yield form
+        form = form.elicited()
+
+
 def needs_in_words(probe: Probe) -> str:
-    """Say what a probe needs: `score (or generate: elicited)`."""
-    needs, form = ", ".join(sorted(probe.needs)) or "nothing", probe.elicited()
-    return needs if form is None else f"{needs} (or {', '.join(sorted(form.needs))}: elicited)"
+    """Say what a probe needs: `score (or choose, or generate: elicited)`."""
+    needs, *others = (", ".join(sorted(form.needs)) or "nothing" for form in forms_of(probe))
+    return f"{needs} (or {', or '.join(others)}: elicited)" if others else needs

@@ -41,7 +41,8 @@ from gptaudit.records import (
     request_text,
 )
 
-from .elicited import Elicited, LetteredQuestion, Shares, continuations
+from .elicited import continuations, elicited_form
+from .lettered import LetteredQuestion, Shares
 
 if TYPE_CHECKING:
     from .bbq_rows import Item
@@ -153,7 +154,7 @@ class Bbq(Probe):
         In two of the three orders one person is listed before the other. The published order of the answers makes
         this the stereotyped person in half of the rows.
         """
-        return Elicited(
+        return elicited_form(
             self,
             questions=_questions,
             values=_elicited_values,

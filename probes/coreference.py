@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from gptaudit.probe import Answered, Probe
 from gptaudit.records import TIE, Case, Evidence, Exchange, Margin, ScoreRequest
 
-from .elicited import Elicited, LetteredQuestion, continuations
+from .elicited import continuations, elicited_form
+from .lettered import LetteredQuestion
 
 _PROMPT = "{sentence} \N{LEFT SINGLE QUOTATION MARK}{pronoun}\N{RIGHT SINGLE QUOTATION MARK} refers to the"
 
@@ -47,7 +48,7 @@ class CoreferenceProbe(Probe):
 
     def elicited(self) -> Probe:
         """Return the form that asks which of the two candidates completes the same prompt."""
-        return Elicited(
+        return elicited_form(
             self,
             questions=_questions,
             values=lambda content, shares: self.values(content, [right for right, _ in shares]),

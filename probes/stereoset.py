@@ -35,7 +35,8 @@ from gptaudit.records import (
     ScoreRequest,
 )
 
-from .elicited import Elicited, LetteredQuestion, Shares, continuations
+from .elicited import continuations, elicited_form
+from .lettered import LetteredQuestion, Shares
 from .log_probabilities import mean_logprob
 from .stereoset_data import LABELS, Item, describe_items, read_items, read_labels
 from .stereoset_predictions import read_scores
@@ -124,7 +125,7 @@ class StereoSet(Probe):
 
     def elicited(self) -> Probe:
         """Return the form that asks, for each two of the three sentences, which is more natural."""
-        return Elicited(
+        return elicited_form(
             self,
             questions=_questions,
             values=_elicited_values,

@@ -143,19 +143,18 @@ class Bench:
 
     def trial_key(self, probe: Probe, decoder: Decoder) -> str:
         """Hash everything that decides an outcome: decoder, probe, data and method."""
-        from gptaudit.probe import ProbeContext
+        from gptaudit.probe import ProbeContext, forms_of
 
         source = probe.source(ProbeContext(self.data, decoder.seed))
         if decoder not in self.keys:
             self.keys[decoder] = phantom_key(
                 {decoder.flaw: decoder.dose}, seed=decoder.seed, plugins=self.plugins
             )
-        form = probe.elicited()
         identity = {
             "schema": SCHEMA,
             "decoder": self.keys[decoder],
             "probe": [probe.id, probe.version, None if source is None else source.sha256],
-            "methods": [probe.method(), None if form is None else form.method()],
+            "methods": [form.method() for form in forms_of(probe)],
             "scorers": {name: dict(self.scorers[name].identity) for name in probe.scorers},
             "figures": [[s.metric, dict(s.slice)] for s in probe.sees if s.flaw == decoder.flaw],
             "level": DEFAULT_LEVEL,

@@ -22,6 +22,7 @@ from gptaudit.records import (
     Answer,
     Attribution,
     Case,
+    Choice,
     Completion,
     Cost,
     Failure,
@@ -222,6 +223,8 @@ def _is_finite(answer: Answer) -> bool:
             return isfinite(sum(answer.token_logprobs) + answer.logprob + answer.error)
         case Completion():
             return isfinite(sum(answer.token_logprobs or ()))
+        case Choice():
+            return isfinite(sum(answer.least) + sum(answer.most))
         case Attribution():
             return isfinite(sum(answer.scores) + answer.contrast + answer.baseline_contrast + answer.delta)
         case _:

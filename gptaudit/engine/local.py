@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gptaudit.errors import BackendError, BackendLostError
 from gptaudit.markers import hookimpl
-from gptaudit.protocols.backend import ContinuousBackend, MixedPrecisionBackend, StreamingBackend
+from gptaudit.protocols.backend import (
+    ChoosingBackend,
+    ContinuousBackend,
+    MixedPrecisionBackend,
+    StreamingBackend,
+)
 from gptaudit.protocols.engine import EngineType, Work
 from gptaudit.records import Answer, Failure, Request, request_text
 
@@ -20,9 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FIRST = {"score": 64, "generate": 16, "attribute": 1}
+FIRST = {"score": 64, "generate": 16, "choose": 64, "attribute": 1}
 """Most requests in the first backend call of each kind, whose time is not known yet."""
-CHUNK = {"score": 512, "generate": 256, "attribute": 16}
+CHUNK = {"score": 512, "generate": 256, "choose": 512, "attribute": 16}
 """Most requests in one backend call, by kind: in a larger call more requests share prefixes."""
 CHUNK_CHARACTERS = 131_072
 """Most characters in the texts of one backend call, unless it is a single request."""
@@ -117,21 +122,27 @@ def answer_chunk(
 ) -> Sequence[Answer]:
     """Answer requests of one kind; if the call fails, ask each request separately, so that only bad ones fail."""
     try:
-        match chunk[0].kind:
-            case "score" if low_precision and isinstance(backend, MixedPrecisionBackend):
-                return backend.score_in_low_precision(chunk)
-            case "score":
-                return backend.score(chunk)
-            case "generate":
-                return backend.generate(chunk, seed=seed)
-            case _:
-                return backend.attribute(chunk)
+        return _answered(backend, chunk, seed, low_precision=low_precision)
     except BackendLostError:
         raise
     except BackendError as error:
         if len(chunk) == 1:
             return [Failure("backend-error", str(error))]
         return [answer_chunk(backend, [request], seed, low_precision=low_precision)[0] for request in chunk]
+
+
+def _answered(backend: Backend, chunk: Sequence[Any], seed: int, *, low_precision: bool) -> Sequence[Answer]:
+    match chunk[0].kind:
+        case "score" if low_precision and isinstance(backend, MixedPrecisionBackend):
+            return backend.score_in_low_precision(chunk)
+        case "score":
+            return backend.score(chunk)
+        case "generate":
+            return backend.generate(chunk, seed=seed)
+        case "choose" if isinstance(backend, ChoosingBackend):
+            return backend.choose(chunk)
+        case _:
+            return backend.attribute(chunk)
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gptaudit.evidence.plan import Size, Workload, size
-from gptaudit.records import Answer, Attribution, Completion, Cost, Failure, Likelihood, Request
+from gptaudit.records import Answer, Attribution, Choice, Completion, Cost, Failure, Likelihood, Request
 from gptaudit.records.progress import Progress, Step
 
 WRITING = 4
@@ -155,6 +155,8 @@ def _tokens(answer: Answer) -> tuple[int | None, int | None]:
             return answer.context_tokens + len(answer.token_logprobs), 0
         case Completion():
             return answer.prompt_tokens, answer.tokens
+        case Choice():
+            return answer.prompt_tokens, 1
         case Attribution():
             return len(answer.tokens), 0
         case _:

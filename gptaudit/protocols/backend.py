@@ -10,6 +10,8 @@ from gptaudit.records import (
     Answer,
     AttributeRequest,
     Attribution,
+    Choice,
+    ChooseRequest,
     Completion,
     Failure,
     GenerateRequest,
@@ -75,6 +77,14 @@ class ContinuousBackend(Backend, Protocol):
 
         Requests are taken as there is place for them. A request that fails by itself gets a `Failure`.
         """
+
+
+@runtime_checkable
+class ChoosingBackend(Backend, Protocol):
+    """A backend with the capability `choose`."""
+
+    def choose(self, requests: Sequence[ChooseRequest]) -> Sequence[Choice | Failure]:
+        """Return the probabilities of each request's options."""
 
 
 @runtime_checkable

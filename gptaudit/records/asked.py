@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import fsum
 from typing import Any, Literal, TypeAlias
 
 from gptaudit.records.conversation import Message, Prompt, conversation_problem, messages_of, prompt_text
@@ -47,18 +48,30 @@ class GenerateRequest:
     kind: Literal["generate"] = "generate"
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for messages that no model can answer; convert a list of messages to a tuple."""
-        if isinstance(self.prompt, str):
-            return
-        object.__setattr__(self, "prompt", tuple(self.prompt))
-        if problem := conversation_problem(self.prompt):
-            msg = f"a conversation cannot be asked: {problem}"
-            raise ValueError(msg)
+        """See `_askable`."""
+        object.__setattr__(self, "prompt", _askable(self.prompt))
 
     def then(self, answer: Completion, content: str) -> GenerateRequest:
         """Return the next turn, with the answer as the assistant's message and `content` as the user's."""
         turn = (Message("assistant", answer.text), Message("user", content))
         return replace(self, prompt=(*messages_of(self.prompt), *turn))
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseRequest:
+    """Asks how probable each of a few options is as the first token of a chat model's answer, at temperature 1.
+
+    ChooseRequest("Is the sky blue? Reply with Y or N.", ("Y", "N"))
+    """
+
+    prompt: Prompt
+    options: tuple[str, ...]
+    """Texts of one token each, without white space around them."""
+    kind: Literal["choose"] = "choose"
+
+    def __post_init__(self) -> None:
+        """See `_askable`."""
+        object.__setattr__(self, "prompt", _askable(self.prompt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,18 @@ class AttributeRequest:
     kind: Literal["attribute"] = "attribute"
 
 
-Request: TypeAlias = ScoreRequest | GenerateRequest | AttributeRequest
+Request: TypeAlias = ScoreRequest | GenerateRequest | ChooseRequest | AttributeRequest
+
+
+def _askable(prompt: Prompt) -> Prompt:
+    """Return a prompt, its messages as a tuple; raise `ValueError` for messages that no model can answer."""
+    if isinstance(prompt, str):
+        return prompt
+    messages = tuple(prompt)
+    if problem := conversation_problem(messages):
+        msg = f"a conversation cannot be asked: {problem}"
+        raise ValueError(msg)
+    return messages
 
 
 def request_text(request: Request) -> str:
@@ -119,6 +143,25 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Probability of each option of a `ChooseRequest`, in their order; all tokens shown that spell an option add up.
+
+    A target that shows only its likeliest tokens leaves open how probable an option is that is not among them: its
+    probability is from `least`, 0, to `most`. That of any other option is known, and the two are equal.
+    """
+
+    least: tuple[float, ...]
+    most: tuple[float, ...]
+    prompt_tokens: int | None = None
+    kind: Literal["choice"] = "choice"
+
+    @property
+    def share(self) -> float:
+        """Probability that the answer begins with one of the options, at least."""
+        return fsum(self.least)
+
+
+@dataclass(frozen=True, slots=True)
 class Attribution:
     """Token scores of a logit contrast, in logits.
 
@@ -159,7 +202,7 @@ REFUSED = Failure("refused", "the server marks the answer as refused or withheld
 EMPTY = Failure("empty", "the completion has no visible text")
 NOT_FINITE = Failure("not-finite", "the model's output is not a finite number; another dtype may help")
 
-Answer: TypeAlias = Likelihood | Completion | Attribution | Failure
+Answer: TypeAlias = Likelihood | Completion | Choice | Attribution | Failure
 
 
 @dataclass(frozen=True, slots=True)

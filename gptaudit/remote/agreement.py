@@ -24,6 +24,7 @@ def common_abilities(found: Mapping[str, Abilities]) -> Abilities:
             own=frozenset().union(*(one.manner.own for one in every)),
         ),
         scores=all(one.scores for one in every),
+        shows=min(one.shows for one in every),
         heeded=frozenset.intersection(*(one.heeded for one in every)),
         findings={name: _finding(name, found) for name in every[0].findings},
     )

@@ -15,6 +15,8 @@ from gptaudit.evidence.plan import digest
 from gptaudit.protocols.text_backend import TextBackend
 from gptaudit.records import (
     Answer,
+    Choice,
+    ChooseRequest,
     Completion,
     Failure,
     GenerateRequest,
@@ -27,6 +29,7 @@ from gptaudit.remote.address import Address, find_addresses
 from gptaudit.remote.agreement import common_abilities
 from gptaudit.remote.asking import Attempts, Pump, Server
 from gptaudit.remote.background import Background
+from gptaudit.remote.choosing import choice_body, read_choice
 from gptaudit.remote.http import Client
 from gptaudit.remote.likelihood import likelihood_body, read_likelihood
 from gptaudit.remote.limits import Pacing
@@ -68,7 +71,8 @@ def _capabilities(abilities: Abilities) -> frozenset[str]:
     chat = {"chat"} if abilities.manner.api == "chat" else set()
     whole = abilities.findings["likelihood_without_context"] == "yes"
     scores = {"score" if whole else "score-after-context"} if abilities.scores else set()
-    return frozenset({"generate"} | chat | scores)
+    chooses = {"choose"} if abilities.shows else set()
+    return frozenset({"generate"} | chat | scores | chooses)
 
 
 def _require_effects(url: str, abilities: Abilities, options: RemoteOptions) -> None:
@@ -109,6 +113,7 @@ class OpenAIBackend(TextBackend):
         self._pacing = pacing
         self._manner = abilities.manner
         self._heeded = abilities.heeded
+        self._shows = abilities.shows
         self.capabilities = _capabilities(abilities)
         self.samples_as_asked = "temperature" in abilities.heeded
         urls = [address.url for address in addresses]
@@ -134,6 +139,10 @@ class OpenAIBackend(TextBackend):
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the log-likelihoods in order; see `stream`."""
+        return self._in_order(requests, 0)
+
+    def choose(self, requests: Sequence[ChooseRequest]) -> list[Choice | Failure]:
+        """Return the probabilities of the options in order; see `stream`."""
         return self._in_order(requests, 0)
 
     def stream(self, requests: Iterable[Request], *, seed: int) -> Iterator[tuple[Request, Answer]]:
@@ -169,6 +178,10 @@ class OpenAIBackend(TextBackend):
                 path, most, start = PATHS["completions"], 1, self._options.bos
                 body = likelihood_body(self._manner.model, request, start)
                 read = partial(read_likelihood, request=request, start_token=start)
+            case ChooseRequest():
+                path, most = PATHS["chat"], 1
+                body = choice_body(self._manner, request, self._shows)
+                read = partial(read_choice, request=request, think_end=self._options.think_end)
             case _:
                 raise AssertionError(request)
         tokens = len(request_text(request)) / CHARACTERS_A_TOKEN + most
@@ -205,6 +218,8 @@ def _used(answer: Answer, estimate: float) -> float:
     match answer:
         case Completion(tokens=int(written), prompt_tokens=int(read)):
             return written + read
+        case Choice(prompt_tokens=int(read)):
+            return read + 1
         case Likelihood():
             return answer.context_tokens + len(answer.token_logprobs) + 1
         case _:

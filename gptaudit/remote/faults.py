@@ -24,6 +24,7 @@ REASONS: Final[Mapping[str, str]] = {
     "unfinished-thought": "the text ended before the model's thought did",
     "other-model": "the answer names another model than the first answers did",
     "unsupported-sampling": "the request sets top_k or top_p, which the server does not apply",
+    "no-log-probabilities": "the answer lacks the log-probabilities that were asked for",
     "no-start-token": "the likelihood of a text without context needs the model's start token",
     "no-tokens": "no token of the continuation begins after the context",
     "backend-lost": "status 3xx, 401, 402, 403, 404: the server refuses the key or the model; the audit ends",

@@ -11,7 +11,7 @@ MAY_BE_ZERO = ("requests_per_minute", "tokens_per_minute", "retries", "backoff",
 
 OWN_FIELDS = frozenset(
     {"model", "messages", "prompt", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k"}
-    | {"seed", "stop", "n", "stream", "logprobs", "echo"}
+    | {"seed", "stop", "n", "stream", "logprobs", "top_logprobs", "echo"}
 )
 """Fields of a request's body that every request sets as the probe needs it."""
 

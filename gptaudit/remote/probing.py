@@ -10,7 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from gptaudit.records import Failure, Sampling, ScoreRequest
+from gptaudit.records import Failure, Prompt, Sampling, ScoreRequest
+from gptaudit.remote.choosing import (
+    FIRST_GREEDY,
+    MOST_SHOWN,
+    TRIAL,
+    at_temperature_one,
+    check_trial,
+    choice_body,
+    read_first_token,
+)
 from gptaudit.remote.faults import NotHttpError, RequestFault
 from gptaudit.remote.likelihood import (
     PromptToken,
@@ -62,6 +71,8 @@ class Abilities:
 
     manner: Manner
     scores: bool
+    shows: int
+    """How many of the likeliest first tokens of a chat's answer it shows; 0 if none that are to be believed."""
     greedy: str
     """The completion of `PROMPT` at temperature 0."""
     heeded: frozenset[str] = frozenset()
@@ -115,8 +126,11 @@ class Prober:
             raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
         manner, reply = found
         greedy = choice_text(reply.choices[0])
-        sampling, scored = await asyncio.gather(self._sampling(manner, greedy), self._scored(continued))
-        scored = _doubted(scored, sampling)
+        sampling, scored, shown = await asyncio.gather(
+            self._sampling(manner, greedy), self._scored(continued), self._shown(manner)
+        )
+        scored, shown = _doubted(scored, sampling), at_temperature_one(shown, sampling)
+        shows = 0 if isinstance(shown, RequestFault) else shown
         entry = entry_of(listed, self._model)
         findings = {
             "api": manner.api,
@@ -124,6 +138,8 @@ class Prober:
             "completions": _yes_or_why(continued),
             "log_probabilities": _yes_or_why(scored),
             "likelihood_without_context": scored.without_context if isinstance(scored, Scored) else "no",
+            "probabilities_of_letters": "not asked" if manner.api == "completions" else _yes_or_why(shown),
+            "top_logprobs": shows,
             "system_prompt": await self._system_prompt(manner, reply),
             **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
             **sampling,
@@ -136,7 +152,7 @@ class Prober:
         manner = replace(manner, refused=manner.refused | refused)
         heeded = frozenset(name for name, finding in sampling.items() if finding == "heeded")
         scores = not isinstance(scored, RequestFault)
-        return Abilities(manner, scores, greedy, heeded, entry, findings)
+        return Abilities(manner, scores, shows, greedy, heeded, entry, findings)
 
     async def _without_chat(self, fault: RequestFault) -> tuple[Manner, Reply] | RequestFault:
         """Ask for the completion of a text instead; raise `TargetError` if chats fail by their system message only."""
@@ -213,6 +229,32 @@ class Prober:
 
         return await self._optionally(call)
 
+    async def _shown(self, manner: Manner) -> int | RequestFault:
+        """Find out how many of the likeliest first tokens of an answer the server shows, 0 without chats.
+
+        They are believed if most of their probability lies on the letters of a question with lettered options, and
+        the likeliest is what the server writes greedily.
+        """
+        if manner.api != "chat":
+            return 0
+        greedy = await self._optionally(lambda: self._complete(manner, FIRST_GREEDY, 1, TRIAL.prompt))
+        if isinstance(greedy, RequestFault):
+            return greedy
+        written, (most, fewer) = choice_text(greedy.choices[0]), MOST_SHOWN
+        shown = await self._trial(manner, written, most)
+        refused = isinstance(shown, RequestFault) and shown.reason in REFUSED
+        return await self._trial(manner, written, fewer) if refused else shown
+
+    async def _trial(self, manner: Manner, greedy: str, most: int) -> int | RequestFault:
+        """Return `most` if the server shows so many of the likeliest first tokens of the answer to `TRIAL`."""
+
+        async def call() -> int:
+            found = await self._client.post(PATHS["chat"], choice_body(manner, TRIAL, most), ABOUT_TOKENS)
+            check_trial(read_first_token(found, self._options.think_end), greedy)
+            return most
+
+        return await self._optionally(call)
+
     async def _sampling(self, manner: Manner, greedy: str) -> dict[str, str]:
         """Find out which sampling fields have an effect; a field counts as heeded only if the effect was seen."""
         stop = (greedy[len(greedy) // 2 :][:3],) if len(greedy) > 3 else ()
@@ -259,9 +301,11 @@ class Prober:
             return "unknown"
         return "heeded" if counts[0] != counts[1] else "ignored"
 
-    async def _complete(self, manner: Manner, sampling: Sampling, seed: int, **more: int) -> Reply:
-        """Ask for completions of `PROMPT`, in one attempt."""
-        body = manner.body(PROMPT, sampling, seed, **more)
+    async def _complete(
+        self, manner: Manner, sampling: Sampling, seed: int, prompt: Prompt = PROMPT, /, **more: int
+    ) -> Reply:
+        """Ask for completions of a prompt, in one attempt."""
+        body = manner.body(prompt, sampling, seed, **more)
         found = await self._client.post(PATHS[manner.api], body, ABOUT_TOKENS)
         return read_reply(manner.api, found, most=more.get("n", 1))
 

@@ -60,6 +60,7 @@ class ChatChoice:
 
     message: Message
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 @dataclass(frozen=True, slots=True)

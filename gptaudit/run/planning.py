@@ -19,7 +19,7 @@ from gptaudit.gate.figures import require_baseline, untold
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Policy, Ranges, require_measured, require_slices
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Probe, ProbeContext
+from gptaudit.probe import Probe, ProbeContext, forms_of
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
@@ -86,7 +86,7 @@ def planned(
 ) -> Iterator[Plan]:
     """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
     probes = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
-    _require_measured(settings.policy, [form for p in probes for form in (p, p.elicited()) if form])
+    _require_measured(settings.policy, [form for p in probes for form in forms_of(p)])
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None

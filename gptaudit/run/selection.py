@@ -12,7 +12,7 @@ from typing import Any
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
-from gptaudit.probe import CaseStream, Probe, ProbeContext, lacking
+from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
 from gptaudit.run.scorers import Scorers
@@ -96,13 +96,11 @@ def collect(
     A probe without its data or scorer is skipped, and so is one of whose prompts a recording has none, unless the
     user asked for it by name.
 
-    Of a probe that needs more than the target can do, the elicited form is taken where that suffices.
+    Of a probe that needs more than the target can do, the first elicited form is taken whose needs it meets.
     A target that samples as it likes is measured in another way than one that samples as it is asked; the method
     says so, and the two are never compared.
     """
-    form = probe.elicited() if lacking(probe, backend.capabilities) else None
-    if form is not None and not lacking(form, backend.capabilities):
-        probe = form
+    probe = next((form for form in forms_of(probe) if not lacking(form, backend.capabilities)), probe)
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
     method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
     missing = lacking(probe, backend.capabilities)

@@ -17,6 +17,8 @@ from gptaudit.protocols.backend import Backend
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
+    Choice,
+    ChooseRequest,
     Completion,
     Failure,
     GenerateRequest,
@@ -35,7 +37,8 @@ class ScriptedBackend:
     """A backend that answers by given functions; its capabilities are those with a function.
 
     `complete(prompt, sample)` returns a completion's text, `score(context, continuation)` a log-likelihood in
-    nats, `attribute(request)` an attribution. Each may return a `Failure` instead.
+    nats, `choose(prompt, options)` the probability of each option, `attribute(request)` an attribution. Each may return
+    a `Failure` instead.
     """
 
     verified = False
@@ -49,6 +52,7 @@ class ScriptedBackend:
         *,
         complete: Callable[[Any, int], str | Failure] | None = None,
         score: Callable[[str, str], float | Failure] | None = None,
+        choose: Callable[[Any, tuple[str, ...]], Sequence[float] | Failure] | None = None,
         attribute: Callable[[AttributeRequest], Attribution | Failure] | None = None,
         fingerprint: str = "scripted",
         chat: bool = False,
@@ -56,9 +60,11 @@ class ScriptedBackend:
         self.fingerprint = fingerprint
         self._complete = complete
         self._score = score
+        self._choose = choose
         self._attribute = attribute
-        given = {"generate": complete, "score": score, "gradients": attribute, "chat": chat or None}
-        self.capabilities = frozenset(name for name, function in given.items() if function is not None)
+        given = {"generate": complete, "score": score, "choose": choose, "gradients": attribute}
+        able = {name for name, function in given.items() if function is not None}
+        self.capabilities = frozenset(able | ({"chat"} if chat else set()))
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the results of the function `score`."""
@@ -69,6 +75,11 @@ class ScriptedBackend:
         """Return the results of the function `complete`."""
         found = [_required(self._complete)(r.prompt, r.sample) for r in requests]
         return [f if isinstance(f, Failure) else Completion(f, "stop") for f in found]
+
+    def choose(self, requests: Sequence[ChooseRequest]) -> list[Choice | Failure]:
+        """Return the results of the function `choose`."""
+        found = [_required(self._choose)(r.prompt, r.options) for r in requests]
+        return [f if isinstance(f, Failure) else Choice(tuple(f), tuple(f)) for f in found]
 
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
         """Return the results of the function `attribute`."""
@@ -85,6 +96,8 @@ def run_probe(
 
 def _required(function: F | None) -> F:
     if function is None:
-        msg = "ScriptedBackend: no function was given for this kind of request; give complete, score or attribute"
+        msg = (
+            "ScriptedBackend: no function for this kind of request; give complete, score, choose or attribute"
+        )
         raise AssertionError(msg)
     return function

@@ -18,9 +18,11 @@ import argparse
 import asyncio
 import hashlib
 import json
+import math
+import random
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Any, Self
@@ -39,6 +41,7 @@ KNOWN = HEEDED | {
     "max_tokens",
     "max_completion_tokens",
     "logprobs",
+    "top_logprobs",
     "echo",
     "stream",
     "min_p",
@@ -72,6 +75,11 @@ class FaultyServer:
     """By how many places log-probabilities stand before their tokens, as they do with some real servers."""
     top_logprobs: bool = True
     """Whether log-probabilities come with that of the likeliest token at each place."""
+    first_tokens: Callable[[str], Mapping[str, float]] | None = None
+    """Function from a prompt to the probability of each first token of its answer, which chats then show and write
+    alone; for a prompt without any, and without a function, the toy model answers and shows none."""
+    most_shown: int = 20
+    """Most first tokens that a chat shows."""
     start_token: str = ""
     """Put before every prompt, and shown as a token in echoes."""
     heeds: frozenset[str] = HEEDED
@@ -197,10 +205,13 @@ class FaultyServer:
         self.answers[messages[-1] if chat else body["prompt"]] += 1
         most = body.get("max_tokens", body.get("max_completion_tokens", 16))
         heeded = {name: body[name] for name in self.heeds if name in body}
-        choices = []
-        for number in range(heeded.get("n", 1)):
-            written, finish = self._written(prompt, most, heeded, number)
-            choices.append(self._choice(number, prompt, written, finish, body, chat=chat))
+        first = self.first_tokens(prompt) if chat and self.first_tokens else {}
+        choices = [
+            self._first_choice(number, first, body, heeded)
+            if first
+            else self._choice(number, prompt, *self._written(prompt, most, heeded, number), body, chat=chat)
+            for number in range(heeded.get("n", 1))
+        ]
         usage = {"prompt_tokens": len(toy_model.tokens(prompt)), "completion_tokens": most * len(choices)}
         return web.json_response({"model": self.model, "choices": choices, "usage": usage})
 
@@ -214,6 +225,27 @@ class FaultyServer:
         text = "".join(words)
         places = [place for stop in heeded.get("stop", ()) if (place := text.find(stop)) >= 0]
         return ([text[: min(places)]], "stop") if places else (words, "length")
+
+    def _first_choice(
+        self, number: int, first: Mapping[str, float], body: Mapping[str, Any], heeded: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return a chat's choice of one token, with the likeliest tokens at its place if they are asked for."""
+        ranked = sorted(first.items(), key=lambda shown: -shown[1])
+        drawn = random.Random(f"{heeded.get('seed')} {number}").choices(*zip(*ranked, strict=True))[0]
+        token = drawn if heeded.get("temperature", 1) else ranked[0][0]
+        choice = {
+            "index": number,
+            "message": {"role": "assistant", "content": token},
+            "finish_reason": "stop",
+        }
+        if not body.get("logprobs"):
+            return choice
+        shown = [
+            {"token": text, "logprob": math.log(probability), "bytes": None}
+            for text, probability in ranked[: min(self.most_shown, body["top_logprobs"])]
+        ]
+        written = {"token": token, "logprob": math.log(first[token]), "bytes": None, "top_logprobs": shown}
+        return {**choice, "logprobs": {"content": [written], "refusal": None}}
 
     def _choice(
         self,

@@ -10,7 +10,7 @@ from gptaudit.backends.python import open_python
 from gptaudit.backends.replay import open_replay
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import ProbeContext
+from gptaudit.probe import ProbeContext, forms_of
 from gptaudit.protocols.options import ChatOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
 
@@ -159,7 +159,7 @@ class TestReplay:
 
     def test_a_recording_is_audited_by_what_it_holds(self, tmp_path, gptaudit):
         """A probe of whose prompts it has none is skipped with that reason; one that is named is asked all the same."""
-        form = load_plugins().probes["gender-trait"].elicited()
+        *_, form = forms_of(load_plugins().probes["gender-trait"])
         cases = list(form.cases(ProbeContext(None, 0)))[:6]
         recorded = self.write(
             tmp_path, *({"prompt": r.prompt, "completion": "A"} for case in cases for r in case.requests)

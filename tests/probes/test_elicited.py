@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from itertools import combinations
 
 import pytest
 from gptaudit.probes.answer_letters import read_letter
-from gptaudit.probes.elicited import LetteredQuestion, prompts
+from gptaudit.probes.lettered import ALL_ORDERS, LetteredQuestion, prompts
 
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
@@ -21,6 +22,7 @@ CHANCE = {
     "gender-occupation": HALF,
     "age-zh": HALF,
     "crows-pairs": HALF,
+    "choice-gender": {"unknown_rate": 1 / 3, "bias_score": 0, "stereotype_rate": 0.5},
     "bbq": {
         "accuracy_ambiguous": 1 / 3,
         "accuracy_disambiguated": 1 / 3,
@@ -176,12 +178,17 @@ def test_a_target_that_scores_is_asked_for_likelihoods(probes):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_orders(language):
-    """Every option is first once and has every letter once."""
+    """Every option is first once and has every letter once; of all orders, either of two is first in half."""
     options = ("one", "two", "three")
     asked = [listed(prompt) for prompt in prompts(LetteredQuestion("?", options), language)]
 
     assert [found["A"] for found in asked] == list(options)
     assert all({found[letter] for found in asked} == set(options) for letter in "ABC")
+
+    asked = [listed(prompt) for prompt in prompts(LetteredQuestion("?", options), language, ALL_ORDERS)]
+    before = Counter(pair for found in asked for pair in combinations(found.values(), 2))
+    assert set(before.values()) == {3}
+    assert len(before) == 6
 
 
 @pytest.mark.parametrize(
