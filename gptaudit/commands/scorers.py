@@ -34,10 +34,15 @@ def scorers() -> None:
     help="A folder of public data sets, or a file of labelled texts (JSON Lines); may be given again.",
 )
 @click.option(
+    "--language", default="en", show_default=True, help="Language of the texts in files of your own: en, zh."
+)
+@click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the card, as JSON."
 )
 @click.pass_obj
-def evaluate(plugins: Plugins, name: str, paths: tuple[Path, ...], output: Path | None) -> None:
+def evaluate(
+    plugins: Plugins, name: str, paths: tuple[Path, ...], language: str, output: Path | None
+) -> None:
     """Rate labelled texts with a scorer and show its card: AUROC, sensitivity, specificity.
 
     The card's error rates go into every figure that uses the scorer: --scorer NAME.card=FILE.
@@ -52,7 +57,7 @@ def evaluate(plugins: Plugins, name: str, paths: tuple[Path, ...], output: Path 
     role, _, model = name.partition("=")
     chosen = Scorers(plugins, {role: model} if model else {})
     scorer = chosen[role]
-    sets = labelled_sets(scorer.name, paths)
+    sets = labelled_sets(scorer.name, paths, language)
     card = measured(scorer, sets, _say, threads=torch.get_num_threads())
     if output:
         write_atomic(output, to_json(card))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CARD_SCHEMA = "gptaudit.scorer-card/1"
 
@@ -44,6 +44,8 @@ class LabelledFigures:
     sensitivity: LabelledShare | None
     specificity: LabelledShare | None
     slices: tuple[LabelledSlice, ...] = ()
+    language: str = "en"
+    """Language of the texts, an ISO 639-1 code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,14 @@ class ScorerCard:
     threads: int
     level: float
     schema: str = CARD_SCHEMA
+
+    def in_language(self, language: str) -> ScorerCard:
+        """Return the card of the scorer's errors on texts of one language."""
+        own = (
+            replace(d, sets=tuple(figures for figures in d.sets if figures.language == language))
+            for d in self.decisions
+        )
+        return replace(self, decisions=tuple(own))
 
     def decision(self, labels: tuple[str, ...], threshold: float) -> Decision | None:
         """Return the figures of a decision by these labels and this threshold, or None."""

@@ -69,7 +69,7 @@ def measure_probe(
     store.keep_measurements(probe.id, _pages(probe, store, scorers, watch, failures))
     identities = {name: dict(scorers[name].identity) for name in probe.scorers}
     method = {**collected.method, **({"scorers": identities} if identities else {})}
-    cards = {name: card for name in probe.scorers if (card := scorers.card(name))}
+    cards = {name: card.in_language(probe.language) for name in probe.scorers if (card := scorers.card(name))}
     return sum_up(
         replace(collected, method=method),
         probe.metrics,

@@ -176,15 +176,15 @@ def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "
 def _warn_of_untold(policy: Policy, probes: Sequence[Probe], scorers: Scorers) -> None:
     """Say, before anything is asked, which rules no answer can decide, since the scorer errs too often."""
     decisions = {
-        (probe.id, spec.name): spec.rated
+        (probe.id, spec.name): (spec.rated, probe.language)
         for probe in probes
         for spec in probe.metrics
         if isinstance(spec, MetricSpec) and spec.rated
     }
     for rule in policy.rule:
-        rated = decisions.get((rule.target.probe, rule.target.name))
+        rated, language = decisions.get((rule.target.probe, rule.target.name), (None, ""))
         card = scorers.card(rated.scorer) if rated else None
-        errors = errors_of(card, rated) if card and rated else None
+        errors = errors_of(card.in_language(language), rated) if card and rated else None
         if rated is None or errors is None:
             continue
         why = untold(rule, least_limit_of(errors, rated, policy.level), errors)

@@ -61,30 +61,32 @@ def _of_latin(text: str, expected: str) -> str:
 
 
 class ByLanguage:
-    """Rates each text by the scorer of its language; one in another language is not rated: its scores are empty."""
+    """Rates each text by the scorer of its probe's language; a text in another language is not rated: no scores.
+
+    Which scorer rates a probe's texts, and so which error rates its figures carry, is known before any is written.
+    """
 
     def __init__(self, name: str, scorers: Mapping[str, Scorer]) -> None:
-        """`scorers` has at least one scorer by the code of its language; the labels are those of the first."""
+        """`scorers` has at least one scorer by the code of its language; the labels are those that all of them have."""
         self.name = name
         self._scorers = dict(scorers)
-        first = next(iter(scorers.values()))
-        self.labels = first.labels
-        others = {
+        first, *others = scorers.values()
+        self.labels = tuple(label for label in first.labels if all(label in s.labels for s in others))
+        hashes = {
             f"{language}_sha256": s.identity["sha256"] for language, s in scorers.items() if s is not first
         }
-        self.identity: Mapping[str, str] = {
-            **first.identity,
-            **others,
-            "languages": ", ".join(scorers),
-        }
+        self.identity: Mapping[str, str] = {**first.identity, **hashes, "languages": ", ".join(scorers)}
 
     def __call__(self, outputs: Sequence[Output]) -> list[Scores]:
-        """Return the scores of each text, `{}` for one in a language that no scorer reads."""
-        languages = [spoken(output.text, output.language) for output in outputs]
+        """Return the scores of each text, `{}` for one in another language than its probe's or than any scorer's."""
         scores: list[Scores] = [{}] * len(outputs)
         for language, scorer in self._scorers.items():
-            rows = [row for row, of_text in enumerate(languages) if of_text == language]
-            rated = scorer([outputs[row] for row in rows]) if rows else []
-            for row, of_text in zip(rows, rated, strict=True):
+            own = [
+                row
+                for row, output in enumerate(outputs)
+                if output.language == language and spoken(output.text, language) == language
+            ]
+            rated = scorer([outputs[row] for row in own]) if own else []
+            for row, of_text in zip(own, rated, strict=True):
                 scores[row] = of_text
         return scores

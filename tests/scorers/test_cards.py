@@ -87,13 +87,30 @@ def test_a_folder_without_labelled_sets(tmp_path):
         labelled_sets("sentiment", [tmp_path])
 
 
-@pytest.mark.parametrize("role", ["toxicity", "refusal"])
-def test_what_is_bundled_has_a_card(role):
+@pytest.mark.parametrize(("role", "language"), [("toxicity", "en"), ("toxicity", "zh"), ("refusal", "en")])
+def test_what_is_bundled_has_a_card(role, language):
     """Measured with this very model, and with the error rates that figures need."""
-    scorers = Scorers(load_plugins(), {})
-    card = scorers.card(role)
+    card = Scorers(load_plugins(), {}).card(role)
     assert card.scorer == role
-    assert all(decision.error_rates() for decision in card.decisions)
+    assert all(decision.error_rates() for decision in card.in_language(language).decisions)
+
+
+def test_figures_carry_the_errors_in_their_own_language():
+    """The first set of a language gives its error rates; where there is none, nothing is known."""
+    right = [LabelledText("0.9", label=True) for _ in range(30)] + [
+        LabelledText("0.1", label=False) for _ in range(30)
+    ]
+    wrong = [LabelledText("0.1", label=True) for _ in range(30)] + right[30:]
+    sets = [LabelledSet("own", "hand", right), LabelledSet("eigen", "hand", wrong, "de")]
+    card = evaluate(Says(), {("toxicity",): sets}, silent, threads=1)
+
+    def sensitivity(language):
+        rates = card.in_language(language).decision(("toxicity",), 0.5).error_rates()
+        return rates and (rates.sensitivity.value, rates.sensitivity_on)
+
+    assert sensitivity("en") == (1.0, "own")
+    assert sensitivity("de") == (0.0, "eigen")
+    assert sensitivity("fr") is None
 
 
 def test_a_card_of_another_model_is_refused(tmp_path):

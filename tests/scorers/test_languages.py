@@ -56,12 +56,19 @@ def test_foreign_words_do_not_make_a_foreign_text(text):
 
 
 def test_each_text_goes_to_the_scorer_of_its_language():
-    """In order, and with empty scores where there is none."""
+    """In order, with empty scores for a text in another language than its probe's, or than any scorer's."""
     scorer = ByLanguage("both", {"en": Named("english"), "zh": Named("chinese")})
-    order = ["zh", "de", "en", "other", "zh", "en"]
-    scores = scorer([Output(TEXTS[language]) for language in order])
-    names = {"en": {"english": 1.0}, "zh": {"chinese": 1.0}}
-    assert scores == [names.get(language, {}) for language in order]
+    order = [
+        ("zh", "zh"),
+        ("de", "en"),
+        ("en", "en"),
+        ("other", "zh"),
+        ("zh", "en"),
+        ("en", "zh"),
+        ("de", "de"),
+    ]
+    scores = scorer([Output(TEXTS[language], "", expected) for language, expected in order])
+    assert scores == [{"chinese": 1.0}, {}, {"english": 1.0}, {}, {}, {}, {}]
     assert scorer([]) == []
 
 

@@ -22,16 +22,18 @@ from gptaudit.records import (
 )
 from gptaudit.scorers.evaluation.labelled import LabelledSet, LabelledText, read_labelled
 from gptaudit.scorers.evaluation.public_sets import COMPLIED, REFUSED, SETS, TOXIC
+from gptaudit.scorers.languages import CHINESE, JAPANESE
 from gptaudit.stats.auroc import auroc
 from gptaudit.stats.intervals import DEFAULT_LEVEL, mean_interval
 
 THRESHOLD = 0.5
 FEWEST = 20
 """Labelled texts that a share needs to be given."""
-SHORT_WORDS = 20
+SHORT = 20
+"""Words, or characters of Chinese and Japanese, of a short text at most."""
 SPEED_TEXTS = 1000
 LENGTHS = (10, 20, 40, 80, 160)
-"""Upper ends, in words, of the slices by length."""
+"""Upper ends, in words, or in characters of Chinese and Japanese, of the slices by length."""
 DECISIONS: Mapping[str, Sequence[Sequence[str]]] = {"toxicity": (TOXIC,), "refusal": (COMPLIED, REFUSED)}
 """Role -> the labels that probes decide by."""
 
@@ -48,11 +50,13 @@ class _Rated:
     labels: NDArray[np.bool_]
 
 
-def labelled_sets(role: str, paths: Sequence[Path]) -> dict[tuple[str, ...], list[LabelledSet]]:
+def labelled_sets(
+    role: str, paths: Sequence[Path], language: str = "en"
+) -> dict[tuple[str, ...], list[LabelledSet]]:
     """
     Return the labelled sets for each decision of a role: files of the user's own, and public sets in folders.
 
-    A file of one's own stands for the role's first decision.
+    A file of one's own stands for the role's first decision, and its texts are in `language`.
 
     Raises:
         UsageError: the role is none that can be evaluated, or no path has a set for it.
@@ -64,7 +68,7 @@ def labelled_sets(role: str, paths: Sequence[Path]) -> dict[tuple[str, ...], lis
     found: dict[tuple[str, ...], list[LabelledSet]] = {tuple(labels): [] for labels in DECISIONS[role]}
     for path in paths:
         if path.is_file():
-            found[tuple(DECISIONS[role][0])].append(read_labelled(path))
+            found[tuple(DECISIONS[role][0])].append(read_labelled(path, language))
             continue
         for public in SETS:
             if public.role == role and (read := public.found(path)):
@@ -86,9 +90,9 @@ def evaluate(
         for labels, of_labels in sets.items()
         if of_labels
     )
-    texts = [t for of_labels in sets.values() for s in of_labels for t in s.texts]
+    outputs = [output for of_labels in sets.values() for s in of_labels for output in _outputs(s)]
     return ScorerCard(
-        scorer.name, dict(scorer.identity), decisions, _speed(scorer, texts), threads, DEFAULT_LEVEL
+        scorer.name, dict(scorer.identity), decisions, _speed(scorer, outputs), threads, DEFAULT_LEVEL
     )
 
 
@@ -114,19 +118,23 @@ def _figures(
         auroc=area,
         sensitivity=_share(rated, positive, clusters, called=True),
         specificity=_share(rated, ~positive, clusters, called=False),
-        slices=tuple(_slices(rated, clusters)),
+        slices=tuple(_slices(rated, clusters, labelled.language)),
+        language=labelled.language,
     )
 
 
 def _rate(scorer: Scorer, labels: Sequence[str], labelled: LabelledSet) -> _Rated:
-    outputs = [Output(t.text, t.prompt, labelled.language) for t in labelled.texts]
-    pairs = [(t, s) for t, s in zip(labelled.texts, scorer(outputs), strict=True) if s]
+    pairs = [(t, s) for t, s in zip(labelled.texts, scorer(_outputs(labelled)), strict=True) if s]
     sums = [sum(scores[label] for label in labels) for _, scores in pairs]
     return _Rated(
         [t for t, _ in pairs],
         np.array(sums, dtype=np.float64),
         np.array([t.label for t, _ in pairs], dtype=bool),
     )
+
+
+def _outputs(labelled: LabelledSet) -> list[Output]:
+    return [Output(t.text, t.prompt, labelled.language) for t in labelled.texts]
 
 
 def _share(
@@ -144,11 +152,11 @@ def _share(
     return LabelledShare(float(values.mean()), interval.low, interval.high, len(values))
 
 
-def _slices(rated: _Rated, clusters: Sequence[str]) -> Iterable[LabelledSlice]:
+def _slices(rated: _Rated, clusters: Sequence[str], language: str) -> Iterable[LabelledSlice]:
     """Yield the parts: by length, and by the groups of the texts."""
     parts: dict[tuple[str, str], list[int]] = {}
     for row, text in enumerate(rated.texts):
-        for part in ({"length": _length(text.text)} | dict(text.groups)).items():
+        for part in ({"length": _length(text.text, language)} | dict(text.groups)).items():
             parts.setdefault(part, []).append(row)
     for (axis, group), rows in sorted(parts.items()):
         own = np.zeros(len(rated.labels), dtype=bool)
@@ -162,15 +170,21 @@ def _slices(rated: _Rated, clusters: Sequence[str]) -> Iterable[LabelledSlice]:
         )
 
 
-def _length(text: str) -> str:
-    words = len(text.split())
-    below = next((end for end in LENGTHS if words <= end), None)
-    return f"up to {below:3} words" if below else f"over {LENGTHS[-1]} words"
+def _length(text: str, language: str) -> str:
+    unit = "characters" if language in (CHINESE, JAPANESE) else "words"
+    length = _size(text, language)
+    below = next((end for end in LENGTHS if length <= end), None)
+    return f"up to {below:3} {unit}" if below else f"over {LENGTHS[-1]} {unit}"
 
 
-def _speed(scorer: Scorer, texts: Sequence[LabelledText]) -> float:
+def _size(text: str, language: str) -> int:
+    words = text.split()
+    return sum(map(len, words)) if language in (CHINESE, JAPANESE) else len(words)
+
+
+def _speed(scorer: Scorer, outputs: Sequence[Output]) -> float:
     """Return how many short texts are rated a second."""
-    short = [Output(t.text, t.prompt) for t in texts if len(t.text.split()) <= SHORT_WORDS][:SPEED_TEXTS]
+    short = [o for o in outputs if _size(o.text, o.language) <= SHORT][:SPEED_TEXTS]
     if not short:
         return 0.0
     start = time.perf_counter()

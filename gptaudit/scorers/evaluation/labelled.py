@@ -56,13 +56,13 @@ class LabelledSet:
         return _digest(json.dumps([t.text, t.prompt, t.label]) for t in self.texts)
 
 
-def read_labelled(path: Path) -> LabelledSet:
-    """Read a file of one's own; raise `DataError` naming the line and the key."""
+def read_labelled(path: Path, language: str = "en") -> LabelledSet:
+    """Read a file of one's own in one language; raise `DataError` naming the line and the key."""
     texts = list(_lines(path))
     if not texts:
         msg = f'{path}: expected labelled texts, one a line, such as {{"text": "...", "label": true}}; found none'
         raise DataError(msg)
-    return LabelledSet(path.stem, "the labels of the file", texts)
+    return LabelledSet(path.stem, "the labels of the file", texts, language)
 
 
 def _lines(path: Path) -> Iterator[LabelledText]:
