@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptaudit.records import LabelledShare, Metric
+from gptaudit.records import LabelledRate, LabelledShare, Metric
 
 from . import sentences
 from .numbers import count, number, places, quantity
@@ -12,7 +12,31 @@ def beside_figure(metric: Metric) -> str | None:
     """Describe a share corrected for its scorer's errors, or that these are not known; None for other figures."""
     if metric.rated is None or metric.value is None:
         return None
-    found, scorer = metric.corrected, metric.rated.scorer
+    said = [_by_labels(metric, metric.labelled)] if metric.labelled else []
+    return " ".join([*said, _by_card(metric, metric.rated.scorer)])
+
+
+def _by_labels(metric: Metric, found: LabelledRate) -> str:
+    """Describe the share by a person's labels, and how the scorer did on these texts."""
+    who = f"By {count(found.labels)} labels of a person, {count(found.positive)} of them positive,"
+    if found.value is None:
+        return f"{who} it is unknown: {found.why}."
+    interval = sentences.interval_text(found.low, found.high, metric.unit)
+    value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
+    said = (
+        f"{who} and the scorer's verdict on all {count(found.texts)} texts it is {value}, "
+        f"{sentences.level_text(found.level)} interval {interval}."
+    )
+    if found.sensitivity:
+        said += f" Here the scorer finds {_share(found.sensitivity)} of what the labels call positive."
+    if found.specificity:
+        said += f" It passes {_share(found.specificity)} of the rest."
+    return said
+
+
+def _by_card(metric: Metric, scorer: str) -> str:
+    """Describe the share corrected for the errors that the scorer's card shows."""
+    found = metric.corrected
     if found is None:
         return (
             f"How often the scorer {scorer} errs is not known for this model, so nothing is corrected: measure it with "

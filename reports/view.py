@@ -118,6 +118,7 @@ def _glance_figure(metric: Metric, *, first: bool) -> View:
 def target_view(target: TargetInfo) -> View:
     """Return the view of the audited model."""
     able = with_implied(target.capabilities)
+    needless = {"choose"} if "score-after-context" in able else set()  # letters stand in for likelihoods
     return {
         "spec": target.spec,
         "backend": target.backend,
@@ -126,7 +127,7 @@ def target_view(target: TargetInfo) -> View:
         "verified": target.verified,
         "parameters": None if target.parameters is None else count(target.parameters),
         "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
-        "lacking": [(name, what) for name, what in CAPABILITIES.items() if name not in able],
+        "lacking": [(name, what) for name, what in CAPABILITIES.items() if name not in able | needless],
         "options": plain_pairs(target.options),
         "details": plain_pairs(target.details),
     }

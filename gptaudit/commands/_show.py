@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gptaudit.plugins import Plugins
-    from gptaudit.records import AuditResult, GateResult, Metric, PluginFault, ProbeResult
+    from gptaudit.records import AuditResult, GateResult, LabelledRate, Metric, PluginFault, ProbeResult
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
 
@@ -84,7 +84,7 @@ def _figure(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return f"{value}  (no interval: {metric.why}; ideal {metric.ideal:g})"
     interval = f"{metric.level:.0%} interval {_number(metric.low)} to {_number(metric.high)}"
-    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}"
+    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}{_labelled(metric)}"
 
 
 def _corrected(metric: Metric) -> str:
@@ -96,6 +96,19 @@ def _corrected(metric: Metric) -> str:
         return "; the scorer cannot tell"
     ends = f"{_number(found.low)} to {_number(found.high)}"
     return f"; corrected for the scorer's errors {_number(found.value)} ({ends})"
+
+
+def _labelled(metric: Metric) -> str:
+    return f"; {by_labels(metric.labelled)}" if metric.labelled else ""
+
+
+def by_labels(found: LabelledRate) -> str:
+    """Say what a share is by a person's labels."""
+    who = f"by {found.labels} labels"
+    if found.value is None or found.low is None or found.high is None:
+        return f"{who} unknown: {found.why}"
+    interval = f"{found.level:.0%} interval {_number(found.low)} to {_number(found.high)}"
+    return f"{who} {_number(found.value)} ({interval})"
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from gptaudit.protocols.options import option_names
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
     from gptaudit.probe import Probe
+    from gptaudit.records import ScorerCard
 
 THINGS = ("suites", "probes", "backends", "scorers", "reporters", "engines", "plugins")
 
@@ -100,10 +101,30 @@ def _scorers(plugins: Plugins) -> list[dict[str, Any]]:
             "title": scorer.title,
             "models": "; ".join(filter(None, [", ".join(scorer.models), scorer.other_models])),
             "options": _options(scorer.options) if scorer.options else "none",
+            "errors": _errors(name),
             "plugin": plugin,
         }
         for name, (scorer, plugin) in plugins.registered("scorers").items()
     ]
+
+
+def _errors(scorer: str) -> str:
+    """Return how often the bundled model of a scorer is right, by decision and language."""
+    from gptaudit.scorers.cards import shipped_cards
+
+    cards = [card for card in shipped_cards() if card.scorer == scorer]
+    return "; ".join(text for card in cards for text in _rates(card)) or "not known"
+
+
+def _rates(card: ScorerCard) -> Iterator[str]:
+    languages = dict.fromkeys(figures.language for d in card.decisions for figures in d.sets)
+    for language in languages:
+        for decision in card.in_language(language).decisions:
+            rates = decision.error_rates()
+            if rates is not None:
+                what = f"{language}, {' or '.join(decision.labels)}"
+                found = f"sensitivity {rates.sensitivity.value:.3f} ({rates.sensitivity_on})"
+                yield f"{what}: {found}, specificity {rates.specificity.value:.3f} ({rates.specificity_on})"
 
 
 def _titled(kind: str) -> Callable[[Plugins], list[dict[str, Any]]]:

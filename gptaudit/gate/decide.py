@@ -120,9 +120,7 @@ def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleR
     failed = beyond and adjusted <= 1 - level + _ROUNDING
     verdict: Verdict = "fail" if failed else "pass" if within else "inconclusive"
     why = reading(figure.estimate, figure.rule.limits, level, unsure_of=tests if beyond and not failed else 0)
-    if figure.raw is not None:
-        why += f" The scorer's errors are corrected for; as rated it is {figure.raw:.4g}."
-    return _result(figure, verdict, why)
+    return _result(figure, verdict, why + figure.note)
 
 
 def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:

@@ -32,8 +32,8 @@ class Figure:
     low: float | None = None
     high: float | None = None
     clusters: int = 0
-    raw: float | None = None
-    """The share before it was corrected for the scorer's errors."""
+    note: str = ""
+    """What a share is that a scorer rated, if it is not as rated."""
     untold: str | None = None
     """Why no verdict is possible, whatever the figure."""
 
@@ -127,8 +127,16 @@ def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
 def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
     """Add a metric's value and interval; its sides are rescaled by t quantiles if the policy has another level.
 
-    A share that a scorer rated is corrected for the scorer's errors, where they are known.
+    A share that a scorer rated is that of a person's labels, where there are some; else it is corrected for the
+    scorer's errors, where they are known.
     """
+    labelled = metric.labelled
+    if labelled is not None and labelled.value is not None:
+        note = f" It is by {labelled.labels} labels of a person; as rated it is {metric.value:.4g}."
+        ends = replace(
+            metric, value=labelled.value, low=labelled.low, high=labelled.high, level=labelled.level
+        )
+        return _at_level(replace(figure, note=note), replace(ends, rated=None, labelled=None), level)
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
     scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
@@ -140,8 +148,9 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
         return whole
     if found.value is None or found.low is None or found.high is None:
         return replace(whole, untold=found.why or "the scorer cannot tell")
-    corrected = replace(whole, value=found.value, low=found.low, high=found.high)
-    return replace(corrected, raw=metric.value, untold=untold(figure.rule, found.least_limit, found.errors))
+    note = f" The scorer's errors are corrected for; as rated it is {metric.value:.4g}."
+    corrected = replace(whole, value=found.value, low=found.low, high=found.high, note=note)
+    return replace(corrected, untold=untold(figure.rule, found.least_limit, found.errors))
 
 
 def untold(rule: Rule, least_limit: float | None, errors: ScorerErrors) -> str | None:

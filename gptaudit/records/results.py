@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from gptaudit.records.calibrated import CalibratedFigure
 from gptaudit.records.measured import Evidence
 from gptaudit.records.metric_specs import Direction, Rated
-from gptaudit.records.scorer_card import ScorerErrors
+from gptaudit.records.scorer_card import LabelledShare, ScorerErrors
 
 RESULTS_SCHEMA = "gptaudit.results/1"
 
@@ -38,6 +38,26 @@ class Correction:
     errors: ScorerErrors
     least_limit: float | None
     """The smallest limit that the share could be shown to keep, however many texts are rated."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRate:
+    """A share as a person sees it, by labels of some texts and the scorer's verdict on all; null where `why` says why.
+
+    `sensitivity` and `specificity` are the scorer's on these texts, null where too few labels tell.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+    level: float
+    texts: int
+    labels: int
+    positive: int
+    """Labels that say that the text counts."""
+    sensitivity: LabelledShare | None
+    specificity: LabelledShare | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +92,8 @@ class Metric:
     """The scorer's decision of which this is a share."""
     corrected: Correction | None = None
     """The same share, corrected for the scorer's errors; None where they are not known."""
+    labelled: LabelledRate | None = None
+    """The share by a person's labels; it stands above a correction."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
+from gptaudit.run.labelling import with_labels
 from gptaudit.run.measuring import failed_probe, measure_probe
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
@@ -64,6 +65,7 @@ def run_audit(
         measured = _measure(plan, settings, faults, progress)
 
     result = AuditResult(_run_info(started, plan.identity, asked, settings, plugins), plan.target, measured)
+    result = with_labels(result, settings.folder)
     if settings.policy is not None:
         result = _decided(result, settings, settings.policy, plan.baseline, faults)
     result = with_faults(result, faults)

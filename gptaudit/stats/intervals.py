@@ -32,7 +32,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import betaincinv, ndtri, stdtrit
 
 Floats: TypeAlias = NDArray[np.float64]
 Bounds: TypeAlias = tuple[float | None, float | None]
@@ -122,6 +122,25 @@ def wilson(successes: float, n: float, level: float) -> Interval:
     """Return Wilson's score interval for `successes` among `n > 0` independent cases."""
     low, high = _score_interval(successes / n, n, _z(level))
     return Interval(low, high, "wilson")
+
+
+def jeffreys(successes: float, n: float, level: float) -> Interval:
+    """Return Jeffreys' interval for `successes` among `n > 0` independent cases, for shares near 0 or 1.
+
+    With no success its upper end is the exact one, and likewise the lower end without a failure (Brown, Cai & DasGupta
+    2001, section 4.1.2). Of one success, Wilson's interval excludes shares that often give one.
+
+    >>> jeffreys(1, 50, 0.95)
+    Interval(low=0.0022..., high=0.089..., method='jeffreys', why=None)
+    """
+    tail, share = (1 - level) / 2, successes / n
+    a, b = successes + 0.5, max(n - successes, 0.0) + 0.5
+    if share <= 0:
+        return Interval(0.0, 1 - tail ** (1 / n), "jeffreys")
+    if share >= 1:
+        return Interval(tail ** (1 / n), 1.0, "jeffreys")
+    low, high = float(betaincinv(a, b, tail)), float(betaincinv(a, b, 1 - tail))
+    return Interval(min(low, share), max(high, share), "jeffreys")
 
 
 @dataclass(frozen=True, slots=True)

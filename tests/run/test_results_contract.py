@@ -48,6 +48,20 @@ CORRECTED = record(
         "least_limit": NUMBER,
     }
 )
+BY_LABELS = record(
+    {
+        "value": NUMBER,
+        "low": NUMBER,
+        "high": NUMBER,
+        "why": {"type": ["string", "null"]},
+        "level": {"type": "number"},
+        "texts": COUNT,
+        "labels": COUNT,
+        "positive": COUNT,
+        "sensitivity": {"anyOf": [{"type": "null"}, LABELLED]},
+        "specificity": {"anyOf": [{"type": "null"}, LABELLED]},
+    }
+)
 METRIC = record(
     {
         "name": TEXT,
@@ -73,6 +87,7 @@ METRIC = record(
         "bounds": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
+        "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})
