@@ -10,7 +10,10 @@ data has its own method, chosen by simulation (`tests/bench/interval_coverage.py
   (0 to 1) and `v` its cluster-robust variance CR2 (Bell & McCaffrey 2002), with a t quantile. The degrees of freedom
   follow from the kurtosis of the clusters' contributions: a variance dominated by few clusters is poorly estimated.
   Values that concentrate at one bound, as most toxicity scores do, may include rare extreme ones that a small sample
-  misses; for those, a fifth of one additional cluster is assumed to lie at the other bound;
+  misses; for those, a fifth of one additional cluster is assumed to lie at the other bound. Where few clusters differ
+  from the rest, their variance is hardly known, but a cluster's mean between two bounds varies at most as a coin that
+  shows one or the other (Hoeffding 1963). So neither end lies beyond that of the exact interval for as many coins as
+  there are clusters (Clopper & Pearson 1934; of unequal ones, `1 / sum(w^2)` by their shares `w` of the cases);
 * `cluster-bootstrap-t`: values without bounds. Whole clusters are resampled and the resampled means studentised
   (Efron & Tibshirani 1993, section 12.5), which captures the skewness that t intervals ignore. Each end reaches at
   least as far as that of the t interval with CR2 and the degrees of freedom above;
@@ -26,7 +29,7 @@ bounds has no interval.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, isfinite, sqrt
 from typing import TypeAlias
 
@@ -197,7 +200,20 @@ def _wilson_clustered(
     near, far = sorted((sample.mean - least, greatest - sample.mean))
     crowding = min(1.0, sample.groups * float((shifts**2).sum()) / max(near, _ROUNDING) ** 2)
     hidden = unseen * crowding * (far / sample.groups) ** 2
-    return effective(sample.mean, shifts, level, bounds, hidden=hidden)
+    found = effective(sample.mean, shifts, level, bounds, hidden=hidden)
+    low, high = _of_coins(sample, level, bounds)
+    return replace(found, low=max(found.low or low, low), high=min(found.high or high, high))
+
+
+def _of_coins(sample: _Sample, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return the exact interval of the mean if every cluster were a coin that shows one bound or the other."""
+    least, reach = bounds[0], bounds[1] - bounds[0]
+    coins = float(sample.sizes.sum()) ** 2 / float((sample.sizes**2).sum())
+    heads = min(max((sample.mean - least) / reach, 0.0), 1.0) * coins
+    tails, tail = coins - heads, (1 - level) / 2
+    low = float(betaincinv(heads, tails + 1, tail)) if heads > 0 else 0.0
+    high = float(betaincinv(heads + 1, tails, 1 - tail)) if tails > 0 else 1.0
+    return min(least + low * reach, sample.mean), max(least + high * reach, sample.mean)
 
 
 def effective(

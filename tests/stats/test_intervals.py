@@ -60,10 +60,37 @@ class TestClusteredProportion:
         centre = (5 / 8 + t * t / (2 * n)) / (1 + t * t / n)
         half = t / (1 + t * t / n) * sqrt((5 / 8) * (3 / 8) / n + t * t / (4 * n * n))
 
+        # Of four coins with 2.5 heads, the exact interval has a higher low end.
+        coins = stats.beta.ppf(0.025, 2.5, 1.5 + 1), stats.beta.ppf(0.975, 2.5 + 1, 1.5)
+
         found = _mean(values, _clusters(4, 2), binary=True)
 
         assert found.method == "wilson-clustered"
-        assert (found.low, found.high) == pytest.approx((centre - half, centre + half))
+        assert coins[0] > centre - half
+        assert coins[1] > centre + half
+        assert (found.low, found.high) == pytest.approx((coins[0], centre + half))
+
+    @pytest.mark.parametrize("events", [(0,), (0, 1), (0, 8), (0, 8, 16)])
+    def test_no_wider_than_that_of_coins(self, events):
+        """Few cases of 24 clusters of eight differ: their variance is unknown, but no more than that of 24 coins."""
+        values = np.ones(192)
+        values[list(events)] = 0
+
+        found = _mean(values, _clusters(24, 8), binary=True)
+
+        low = stats.beta.ppf(0.025, 24 * values.mean(), 24 * (1 - values.mean()) + 1)
+        assert low - 1e-9 <= found.low <= values.mean() <= found.high <= 1
+        assert found.low > 0.8
+
+    def test_coins_are_exact(self):
+        """Where each cluster agrees with itself, no end is beyond that of the exact interval (scipy)."""
+        values = np.repeat([1.0] + [0.0] * 11, 3)
+
+        found = _mean(values, _clusters(12, 3), binary=True)
+
+        exact = stats.binomtest(1, 12).proportion_ci(0.95, method="exact")
+        assert exact.low - 1e-9 <= found.low
+        assert found.high <= exact.high + 1e-9
 
     def test_alike_cases_count_once(self):
         """Repeating each case within its cluster adds no certainty."""
