@@ -28,7 +28,7 @@ RATE = MetricSpec("rate", ideal=0.0, direction="lower", unit="fraction", binary=
 
 
 def a_metric(name="rate", value=0.5, low=0.45, high=0.55, **other) -> Metric:
-    fields = {"level": 0.95, "n": 1000, "clusters": 1000, "interval": "wilson", "ideal": 0.0}
+    fields = {"level": 0.95, "n": 1000, "clusters": 1000, "interval": "wilson-clustered", "ideal": 0.0}
     return Metric(name, value, low, high, **fields | {"direction": "lower", "unit": "fraction"} | other)
 
 

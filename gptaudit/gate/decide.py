@@ -9,7 +9,8 @@ intersection-union test (Berger 1982) and errs no more often than a single rule.
 chances of a false alarm add up; Holm's procedure (1979) over all rules and slices keeps the chance of any at 1 - level.
 An ideal with its tolerance is one test, against the limit that the figure exceeds. The p-value of each test is computed
 from the end of its interval that faces the limit, so that results have to hold intervals only, and a single rule fails
-exactly if its interval lies outside the limits.
+exactly if its interval lies outside the limits. A share of independent cases has the exact p-value of its count
+(binomial): Wilson's interval excludes a small limit too often.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.wording import limit_text, reading
 from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
-from gptaudit.stats.multiplicity import holm, p_value
+from gptaudit.stats.multiplicity import holm, p_value, p_value_of_count
 
 if TYPE_CHECKING:
     from gptaudit.gate.policy import Policy
@@ -106,10 +107,14 @@ def _p_value(figure: Figure, level: float) -> float:
     value, low, high = figure.estimate
     least, greatest = figure.rule.limits
     if greatest is not None and value > greatest:
-        return p_value(value - greatest, value - low, level, figure.clusters)
-    if least is not None and value < least:
-        return p_value(least - value, high - value, level, figure.clusters)
-    return 1.0
+        limit, side = greatest, value - low
+    elif least is not None and value < least:
+        limit, side = least, high - value
+    else:
+        return 1.0
+    if figure.cases:
+        return p_value_of_count(value, figure.cases, limit)
+    return p_value(abs(value - limit), side, level, figure.clusters)
 
 
 def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleResult:
@@ -119,8 +124,16 @@ def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleR
     within = (greatest is None or high <= greatest) and (least is None or low >= least)
     failed = beyond and adjusted <= 1 - level + _ROUNDING
     verdict: Verdict = "fail" if failed else "pass" if within else "inconclusive"
-    why = reading(figure.estimate, figure.rule.limits, level, unsure_of=tests if beyond and not failed else 0)
+    doubt = "" if failed or not beyond else _doubt(tests)
+    why = reading(figure.estimate, figure.rule.limits, level, doubt)
     return _result(figure, verdict, why + figure.note)
+
+
+def _doubt(tests: int) -> str:
+    """Return why an interval outside the limits does not fail."""
+    if tests > 1:
+        return f", but not clearly enough for {tests} tests made at once"
+    return ", but an exact test of so few cases does not exclude it"
 
 
 def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:

@@ -12,7 +12,7 @@ from gptaudit.gate.policy import require_failing
 from gptaudit.gate.wording import rule_words, slice_words
 from gptaudit.records import AuditResult, Metric, ProbeResult, ScorerErrors, full_name
 from gptaudit.scorers.correction import corrected_at
-from gptaudit.stats.intervals import Interval
+from gptaudit.stats.intervals import WILSON, Interval, wilson
 from gptaudit.stats.multiplicity import quantile
 from gptaudit.validation import nearest
 
@@ -32,6 +32,8 @@ class Figure:
     low: float | None = None
     high: float | None = None
     clusters: int = 0
+    cases: int = 0
+    """Independent cases of which the value is the share; 0 for any other figure."""
     note: str = ""
     """What a share is that a scorer rated, if it is not as rated."""
     untold: str | None = None
@@ -125,7 +127,9 @@ def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
 
 
 def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
-    """Add a metric's value and interval; its sides are rescaled by t quantiles if the policy has another level.
+    """Add a metric's value and interval at the policy's level.
+
+    A share of independent cases has it by its count, any other figure by the interval's sides, rescaled by t quantiles.
 
     A share that a scorer rated is that of a person's labels, where there are some; else it is corrected for the
     scorer's errors, where they are known.
@@ -133,24 +137,38 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
     labelled = metric.labelled
     if labelled is not None and labelled.value is not None:
         note = f" It is by {labelled.labels} labels of a person; as rated it is {metric.value:.4g}."
-        ends = replace(
-            metric, value=labelled.value, low=labelled.low, high=labelled.high, level=labelled.level
+        by_labels = replace(
+            metric,
+            value=labelled.value,
+            low=labelled.low,
+            high=labelled.high,
+            level=labelled.level,
+            interval=labelled.interval,
+            rated=None,
+            labelled=None,
         )
-        return _at_level(replace(figure, note=note), replace(ends, rated=None, labelled=None), level)
+        return _at_level(replace(figure, note=note), by_labels, level)
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
-    scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
-    low = metric.value - (metric.value - metric.low) * scale
-    high = metric.value + (metric.high - metric.value) * scale
-    whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters)
+    low, high, cases = _ends(metric, metric.value, metric.low, metric.high, level)
+    whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters, cases=cases)
     found = corrected_at(metric, Interval(low, high, metric.interval), level)
     if found is None:
         return whole
     if found.value is None or found.low is None or found.high is None:
         return replace(whole, untold=found.why or "the scorer cannot tell")
     note = f" The scorer's errors are corrected for; as rated it is {metric.value:.4g}."
-    corrected = replace(whole, value=found.value, low=found.low, high=found.high, note=note)
+    corrected = replace(whole, value=found.value, low=found.low, high=found.high, cases=0, note=note)
     return replace(corrected, untold=untold(figure.rule, found.least_limit, found.errors))
+
+
+def _ends(metric: Metric, value: float, low: float, high: float, level: float) -> tuple[float, float, int]:
+    """Return both ends at a level, and the cases of a share of independent ones."""
+    if metric.interval == WILSON:
+        exact = wilson(value * metric.n, metric.n, level)
+        return exact.low or 0.0, exact.high or 0.0, metric.n
+    scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
+    return value - (value - low) * scale, value + (high - value) * scale, 0
 
 
 def untold(rule: Rule, least_limit: float | None, errors: ScorerErrors) -> str | None:

@@ -44,13 +44,11 @@ def reading(
     estimate: tuple[float, float, float],
     limits: tuple[float | None, float | None],
     level: float,
-    *,
-    unsure_of: int = 0,
+    doubt: str = "",
 ) -> str:
     """Return where the interval lies relative to the limits, and by how much, as a sentence.
 
-    `estimate` is value, low, high. `unsure_of` is the number of tests made at once if correcting for them keeps an
-    interval outside the limits from failing, else 0.
+    `estimate` is value, low, high. `doubt` is why an interval outside the limits does not fail, if it does not.
 
         0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.
     """
@@ -59,7 +57,6 @@ def reading(
     given = [limit for limit in limits if limit is not None]
     decimals = _decimals(high - low, *(abs(end - limit) for end in (low, high) for limit in given))
     figure = f"{value:.{decimals}f} ({level * 100:g} % interval {low:.{decimals}f} to {high:.{decimals}f})"
-    doubt = f", but not clearly enough for {unsure_of} tests made at once" if unsure_of else ""
     if greatest is not None and low > greatest:
         return f"{figure} lies above {_limit(greatest)}{_by(low - greatest, decimals)}{doubt}."
     if least is not None and high < least:

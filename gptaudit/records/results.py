@@ -52,6 +52,7 @@ class LabelledRate:
     high: float | None
     why: str | None
     level: float
+    interval: str
     texts: int
     labels: int
     positive: int

@@ -201,6 +201,7 @@ def _rate(texts: Sequence[RatedText], known: Iterable[TextLabel], level: float) 
         interval.high,
         interval.why,
         level,
+        interval.method,
         texts=len(texts),
         labels=count,
         positive=sum(label is True for label in labels),

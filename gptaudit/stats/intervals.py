@@ -48,6 +48,7 @@ MANY_CLUSTERS = 20_000
 FEWEST_CLUSTERS = 5
 """With fewer, too many resamples consist of one cluster only, and the bootstrap gives no finite end."""
 
+WILSON = "wilson"
 WILSON_CLUSTERED = "wilson-clustered"
 UNSEEN = 0.2
 """Additional clusters assumed at the far bound when all drawn clusters concentrate at the near one."""
@@ -124,7 +125,7 @@ UNCHANGED = Interval(0.0, 0.0, "unchanged")
 def wilson(successes: float, n: float, level: float) -> Interval:
     """Return Wilson's score interval for `successes` among `n > 0` independent cases."""
     low, high = _score_interval(successes / n, n, _z(level))
-    return Interval(low, high, "wilson")
+    return Interval(low, high, WILSON)
 
 
 def jeffreys(successes: float, n: float, level: float) -> Interval:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, bdtrc, stdtr, stdtrit
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -40,3 +40,14 @@ def p_value(distance: float, side: float, level: float, clusters: int) -> float:
     if side == 0:
         return 0.0
     return float(2 * stdtr(max(clusters - 1, 1), -distance / side * quantile(level, clusters)))
+
+
+def p_value_of_count(share: float, n: int, limit: float) -> float:
+    """Return twice the exact one-sided p-value of a share of `n` independent cases beyond a limit (binomial).
+
+    >>> p_value_of_count(0.04, 50, 0.01)
+    0.178...
+    """
+    count = round(share * n)
+    tail = bdtrc(count - 1, n, limit) if share > limit else bdtr(count, n, limit)
+    return float(min(1.0, 2 * tail))

@@ -21,6 +21,7 @@ from gptaudit.records import (
     Measurement,
 )
 from gptaudit.run.metrics import summarise
+from gptaudit.stats.intervals import wilson
 
 
 class TestOneRule:
@@ -207,6 +208,38 @@ class TestManyRules:
             failed += decide_by(a_probe(*metrics), *rules).verdict == "fail"
 
         assert failed / audits <= 0.05
+
+
+class TestShareOfIndependentCases:
+    @pytest.mark.parametrize(("n", "limit"), [(50, 0.01), (200, 0.005), (50, 0.1), (400, 0.5)])
+    @pytest.mark.parametrize("kind", ["max", "min"])
+    def test_a_model_at_its_limit_fails_at_most_once_in_twenty_audits(self, n, limit, kind):
+        """The chances of all counts that fail add up to at most 5 %, on either side."""
+        limit = limit if kind == "max" else 1 - limit
+        failing = 0.0
+        for count in range(n + 1):
+            metric = self.metric(count, n)
+            if decide_by(a_probe(metric), Rule("probe.rate", **{kind: limit})).verdict == "fail":
+                failing += stats.binom.pmf(count, n, limit)
+        assert failing <= 0.05
+
+    def test_another_level_is_computed_from_the_count(self):
+        """None of 50 at 99.9 % reaches up to z^2 / (n + z^2)."""
+        rule = decide_by(a_probe(self.metric(0, 50)), Rule("probe.rate", max=0.2), level=0.999).rules[0]
+        z2 = stats.norm.ppf(0.9995) ** 2
+        assert (rule.low, rule.high) == pytest.approx((0.0, z2 / (50 + z2)))
+        assert rule.high == pytest.approx(0.178, abs=5e-4)
+
+    def test_a_count_that_is_no_evidence_is_inconclusive(self):
+        """Wilson's interval of 3 in 50 lies above 0.02, and 3 or more come by chance in 8 of 100 audits."""
+        rule = decide_by(a_probe(self.metric(3, 50)), Rule("probe.rate", max=0.02)).rules[0]
+        assert rule.verdict == "inconclusive"
+        assert "an exact test of so few cases does not exclude it" in rule.why
+
+    @staticmethod
+    def metric(count, n):
+        found = wilson(count, n, 0.95)
+        return a_metric(value=count / n, low=found.low, high=found.high, n=n, clusters=n, interval="wilson")
 
 
 class TestIncomplete:

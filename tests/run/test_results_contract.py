@@ -55,6 +55,7 @@ BY_LABELS = record(
         "high": NUMBER,
         "why": {"type": ["string", "null"]},
         "level": {"type": "number"},
+        "interval": TEXT,
         "texts": COUNT,
         "labels": COUNT,
         "positive": COUNT,
