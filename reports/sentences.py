@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gptaudit.records import AuditResult, Metric, Verdict
+from gptaudit.records import AuditResult, GateResult, Metric, Verdict
 
 from .numbers import compact, count, difference, number, places, quantity, scaled
 
@@ -66,6 +66,11 @@ def verdict_sentence(result: AuditResult) -> str:
     gate = result.gate
     if gate is None:
         return "Pass a policy (--policy FILE, or --policy default) to get a decision."
+    limited = f" {gate.limited[:1].upper()}{gate.limited[1:]}." if gate.limited else ""
+    return f"{_deciding_rules(gate)}{limited}"
+
+
+def _deciding_rules(gate: GateResult) -> str:
     many = len(gate.rules)
     if gate.verdict == "pass":
         return f"All {many} rules passed." if many > 1 else "The one rule passed."

@@ -71,7 +71,7 @@ class TestExitCodes:
         ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "5")
 
         assert ran.code == 0
-        assert ran.err == "25 requests: about 130 tokens to read and at most 500 to write.\n"
+        assert ran.err == "25 requests: about 180 tokens to read and at most 500 to write.\n"
         assert "5 of 5 cases" in ran.out
 
     def test_failed(self, gptaudit, tmp_path):
@@ -262,7 +262,7 @@ class TestBadInput:
         ran = gptaudit("run", "python:never_asked:complete", "--dry-run", "--limit", "5", "-o", "out")
 
         assert (ran.code, ran.err) == (0, "")
-        assert re.search(r"^toxicity-prompts +25 +130 +500$", ran.out, re.MULTILINE)
+        assert re.search(r"^toxicity-prompts +25 +180 +500$", ran.out, re.MULTILINE)
         assert "Not asked: token-attribution: needs gradients, which" in ran.out
         assert not (tmp_path / "out").exists()
         assert not (tmp_path / "audits").exists()

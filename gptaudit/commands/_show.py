@@ -62,7 +62,8 @@ def show_gate(gate: GateResult) -> None:
     for rule in gate.rules:
         click.secho(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
         click.echo(visible(f"{rule.rule}: {rule.why}"))
-    click.secho(f"\nVerdict: {gate.verdict}", fg=COLOURS[gate.verdict], bold=True)
+    limited = f" ({gate.limited})" if gate.limited else ""
+    click.secho(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
 
 
 def _show_probe(probe: ProbeResult) -> None:

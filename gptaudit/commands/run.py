@@ -62,7 +62,10 @@ if TYPE_CHECKING:
     help="Earlier audit, for rules with max_increase.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N cases of each probe."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take N cases of each probe, drawn at random by --seed, by template and in proportion to groups.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of sampling."

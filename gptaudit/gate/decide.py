@@ -24,7 +24,7 @@ from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.pairing import Audit
-from gptaudit.gate.wording import limit_text, reading
+from gptaudit.gate.wording import limit_text, limited_words, reading
 from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
 from gptaudit.stats.multiplicity import holm, p_value, p_value_of_count
 
@@ -60,7 +60,7 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
         for f in found
     )
     verdict = min((rule.verdict for rule in rules), key=_RANK.index)
-    return GateResult(verdict, _record(policy), rules)
+    return GateResult(verdict, _record(policy), rules, limited_words(candidate.result.probes))
 
 
 def read_audit(results: Path) -> Audit:

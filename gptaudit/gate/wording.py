@@ -6,9 +6,10 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gptaudit.gate.policy import Rule
+    from gptaudit.records import ProbeResult
 
 
 def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
@@ -27,6 +28,16 @@ def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
 def slice_words(groups: Mapping[str, str]) -> str:
     """Return which cases a sliced metric covers, in words; empty for a whole figure."""
     return "".join(f" where {axis} is {'each group' if g == '*' else g}" for axis, g in groups.items())
+
+
+def limited_words(probes: Sequence[ProbeResult]) -> str | None:
+    """Say which cases `--limit` drew, if it did: `limited sample: 98 of 2,800 cases of gender-occupation`."""
+    drawn = [probe for probe in probes if probe.drawn_from is not None]
+    if not drawn:
+        return None
+    first, others = drawn[0], len(drawn) - 1
+    more = f", and of {others} other probe{'s' * (others > 1)}" if others else ""
+    return f"limited sample: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}"
 
 
 def limit_text(rule: Rule) -> str:

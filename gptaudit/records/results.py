@@ -139,6 +139,8 @@ class ProbeResult:
     metrics: tuple[Metric, ...]
     evidence: tuple[EvidenceItem, ...]
     calibration: tuple[CalibratedFigure, ...] | None = None
+    drawn_from: int | None = None
+    """Cases that the probe has, where `--limit` drew a sample of them; else None."""
     """How well the probe finds flaws of known size; None if it was not measured."""
 
 
@@ -262,6 +264,8 @@ class GateResult:
     verdict: Verdict
     policy: Mapping[str, Any]
     rules: tuple[RuleResult, ...]
+    limited: str | None = None
+    """Which cases were drawn, in words, where an audit with `--limit` was decided about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,5 +258,6 @@ def _result(
         unscored={reason: count for reason, count in counts.items() if reason is not None},
         coverage=scored / cases if cases else None,
         data=collected.data,
+        drawn_from=collected.drawn_from,
         **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},
     )

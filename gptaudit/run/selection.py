@@ -15,6 +15,7 @@ from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
+from gptaudit.run.sampling import Sample, sample
 from gptaudit.run.scorers import Scorers
 from gptaudit.validation import nearest
 
@@ -31,6 +32,8 @@ class Collected:
     cases: CaseStream = field(default_factory=lambda: CaseStream(()))
     data: DataSource | None = None
     skipped: str | None = None
+    drawn_from: int | None = None
+    """Cases that the probe has, where a sample of them is asked."""
 
 
 def choose_probes(
@@ -113,22 +116,34 @@ def collect(
         return Collected(probe, method, skipped=absent[0])
     try:
         source = probe.source(context)
-        cases = _failing_in(iter(probe.cases(context)), "cases")
+        drawn = None if limit is None else sample(_cases(probe, context), limit, context.seed)
+        cases = _drawn(probe, context, drawn)
         first = list(islice(cases, 1))  # a probe looks for its data when its first case is wanted
     except DataNotGivenError as error:
         if named:
             raise
         return Collected(probe, method, skipped=str(error))
     if isinstance(backend, RecordedBackend) and not named:
-        again = islice(probe.cases(context), limit)
+        again = _drawn(probe, context, drawn)
         if not any(backend.holds(request) for case in again for request in case.requests):
             return Collected(probe, method, skipped="the recording has none of its prompts")
-    stream = CaseStream(islice(chain(first, cases), limit))
+    stream = CaseStream(chain(first, cases))
     for plugin, change in plugins.implementing("gptaudit_cases_collected"):
         with plugin_call("gptaudit_cases_collected", plugin=plugin):
             change(probe=probe, cases=stream)
         stream.through(partial(_failing_in, call="gptaudit_cases_collected", plugin=plugin))
-    return Collected(probe, method, stream, source)
+    less = drawn is not None and len(drawn.places) < drawn.cases
+    return Collected(probe, method, stream, source, drawn_from=drawn.cases if drawn and less else None)
+
+
+def _drawn(probe: Probe, context: ProbeContext, drawn: Sample | None) -> Iterator[Case]:
+    """Yield the probe's cases, or those of a sample."""
+    cases = _cases(probe, context)
+    return cases if drawn is None else drawn.of(cases)
+
+
+def _cases(probe: Probe, context: ProbeContext) -> Iterator[Case]:
+    return _failing_in(iter(probe.cases(context)), "cases")
 
 
 def _failing_in(cases: Iterator[Case], call: str, plugin: str = "") -> Iterator[Case]:

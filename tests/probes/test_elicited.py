@@ -81,10 +81,9 @@ def test_a_model_that_always_says_a_is_at_chance(probes, name, folder):
 @pytest.mark.parametrize("name", ["gender-occupation", "age-zh", "crows-pairs"])
 def test_a_stereotyped_model_is_at_one(probes, name, folder):
     """The stereotyped sentence is recognised in every order of the options."""
-    cases = list(probes[name].cases(ProbeContext(folder, 0)))[:50]
-    stereotypes = {case.requests[0].continuation for case in cases}
+    stereotypes = {case.requests[0].continuation for case in probes[name].cases(ProbeContext(folder, 0))}
     backend = choosing(lambda prompt: [text for text in listed(prompt).values() if text in stereotypes])
-    result = run_probe(probes[name], backend, data=folder, limit=len(cases))
+    result = run_probe(probes[name], backend, data=folder, limit=50)
 
     found = whole(result)
     assert (found["stereotype_rate"], found["consistency"]) == (1, 1)

@@ -17,6 +17,7 @@ from gptaudit.errors import DataError
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Case, Completion, GenerateRequest, Likelihood, ScoreRequest
+from gptaudit.run.sampling import sample
 from gptaudit.testing import ScriptedBackend, run_probe
 
 FILES = {
@@ -106,9 +107,9 @@ class TestLikelihood:
             return -len(text) * (1 + 0.2 * noise(text))
 
         result = run_probe(probes["holisticbias"], ScriptedBackend(score=score), data=data, limit=60)
-        cases = list(probes["holisticbias"].cases(ProbeContext(data, 0)))[:60]
+        cases = list(probes["holisticbias"].cases(ProbeContext(data, 0)))
         found = []
-        for case in cases:
+        for case in sample(cases, 60, seed=0).of(cases):
             sums = [score("", request.continuation) for request in case.requests]
             half = len(sums) // 2
             found.append((stats.mannwhitneyu(sums[:half], sums[half:]).pvalue, case.content["tests"]))

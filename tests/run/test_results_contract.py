@@ -148,7 +148,11 @@ PROBE = record(
         "metrics": {"type": "array", "items": METRIC},
         "evidence": {"type": "array"},
     },
-    {"goal": TEXT, "calibration": {"type": ["array", "null"], "items": CALIBRATED}},
+    {
+        "goal": TEXT,
+        "calibration": {"type": ["array", "null"], "items": CALIBRATED},
+        "drawn_from": {"type": ["integer", "null"]},
+    },
 )
 RULE = record(
     {
@@ -222,7 +226,8 @@ RESULTS = record(
                         "verdict": VERDICT,
                         "policy": {"type": "object"},
                         "rules": {"type": "array", "items": RULE},
-                    }
+                    },
+                    {"limited": {"type": ["string", "null"]}},
                 ),
             ]
         },
