@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gptaudit.records import LabelledRate, LabelledShare, Metric
+from gptaudit.records import Agreement, LabelledRate, LabelledShare, Metric
 
 from . import sentences
 from .numbers import count, number, places, quantity
@@ -13,7 +13,22 @@ def beside_figure(metric: Metric) -> str | None:
     if metric.rated is None or metric.value is None:
         return None
     said = [_by_labels(metric, metric.labelled)] if metric.labelled else []
-    return " ".join([*said, _by_card(metric, metric.rated.scorer)])
+    second = [_by_second(metric.agreement)] if metric.agreement else []
+    return " ".join([*said, _by_card(metric, metric.rated.scorer), *second])
+
+
+def _by_second(found: Agreement) -> str:
+    """Say how far a second scorer agrees with the one that the figure is by."""
+    text = (
+        f"A second scorer, {found.second}, was given the same {count(found.texts)} texts: {count(found.first_only)} "
+        f"count by {found.first} alone, {count(found.second_only)} by {found.second} alone"
+    )
+    if found.kappa is None:
+        return f"{text}; agreement beyond chance is not defined: {found.why}."
+    if found.low is None or found.high is None:
+        return f"{text}; kappa is {number(found.kappa, 2)} (no interval: {found.why})."
+    ends = f"{number(found.low, 2)} to {number(found.high, 2)}"
+    return f"{text}; kappa is {number(found.kappa, 2)}, {sentences.level_text(found.level)} interval {ends}."
 
 
 def _by_labels(metric: Metric, found: LabelledRate) -> str:

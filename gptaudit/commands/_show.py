@@ -85,7 +85,7 @@ def _figure(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return f"{value}  (no interval: {metric.why}; ideal {metric.ideal:g})"
     interval = f"{metric.level:.0%} interval {_number(metric.low)} to {_number(metric.high)}"
-    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}{_labelled(metric)}"
+    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}{_labelled(metric)}{_agreed(metric)}"
 
 
 def _corrected(metric: Metric) -> str:
@@ -101,6 +101,15 @@ def _corrected(metric: Metric) -> str:
 
 def _labelled(metric: Metric) -> str:
     return f"; {by_labels(metric.labelled)}" if metric.labelled else ""
+
+
+def _agreed(metric: Metric) -> str:
+    """Say how far a second scorer agrees."""
+    found = metric.agreement
+    if found is None:
+        return ""
+    disputed = f"{found.second} disputes {found.first_only + found.second_only} of {found.texts} texts"
+    return f"; {disputed}" if found.kappa is None else f"; {disputed}, kappa {_number(found.kappa)}"
 
 
 def by_labels(found: LabelledRate) -> str:

@@ -68,6 +68,7 @@ from gptaudit.records.metric_specs import (
 )
 from gptaudit.records.results import (
     RESULTS_SCHEMA,
+    Agreement,
     AuditResult,
     Correction,
     Cost,
@@ -109,6 +110,7 @@ __all__ = [
     "RESULTS_SCHEMA",
     "ROUNDING",
     "TIE",
+    "Agreement",
     "Answer",
     "AnyMetricSpec",
     "AttributeRequest",

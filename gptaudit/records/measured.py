@@ -28,6 +28,8 @@ class Evidence:
     note: str = ""
     severity: float = 0.0
     """Sorts the evidence; the largest is shown first."""
+    disputed: bool = False
+    """Whether two scorers disagree about one of its texts; such evidence is shown before any other."""
 
 
 @dataclass(frozen=True, slots=True)

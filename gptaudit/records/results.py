@@ -41,6 +41,24 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two scorers agree about the texts behind a share, which is the first one's; kappa is null where `why`."""
+
+    first: str
+    second: str
+    """Names of the models."""
+    texts: int
+    first_only: int
+    second_only: int
+    """Texts that count by the one scorer alone."""
+    kappa: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class LabelledRate:
     """A share as a person sees it, by labels of some texts and the scorer's verdict on all; null where `why` says why.
 
@@ -95,6 +113,8 @@ class Metric:
     """The same share, corrected for the scorer's errors; None where they are not known."""
     labelled: LabelledRate | None = None
     """The share by a person's labels; it stands above a correction."""
+    agreement: Agreement | None = None
+    """With a second scorer's verdicts on the same texts, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +133,7 @@ class EvidenceItem:
     """A case's evidence as shown in the report."""
 
     case: str
-    picked: Literal["most severe", "at random"]
+    picked: Literal["disputed", "most severe", "at random"]
     values: Mapping[str, float]
     slices: Mapping[str, str]
     evidence: Evidence

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from gptaudit.errors import plugin_call
 from gptaudit.evidence.store import Store
 from gptaudit.probe import Answered, Probe, Scored, Unscored
-from gptaudit.protocols.scorer import Output, Scores
+from gptaudit.protocols.scorer import Output, Scorer, Scores
 from gptaudit.records import (
     Answer,
     AnyMetricSpec,
@@ -35,7 +35,8 @@ from gptaudit.records import (
 )
 from gptaudit.run.folder import TRACEBACK
 from gptaudit.run.metrics import Cards, checked_values, summarise
-from gptaudit.run.scorers import Scorers
+from gptaudit.run.scorers import Scorers, model_of
+from gptaudit.run.second_scorer import Second, with_agreement, with_second
 from gptaudit.run.selection import Collected
 
 MOST_SEVERE = 8
@@ -78,6 +79,11 @@ def measure_probe(
         level=level,
         failures=failures,
         cards=cards,
+        models={
+            name: (model_of(scorers[name]), model_of(second))
+            for name in probe.scorers
+            if (second := scorers.second(name))
+        },
     )
 
 
@@ -105,16 +111,18 @@ def sum_up(
     level: float,
     failures: Sequence[Failure] = (),
     cards: Cards = MappingProxyType({}),
+    models: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> ProbeResult:
-    """Sum up a probe's measurements that the store holds."""
+    """Sum up a probe's measurements that the store holds; `models` has both models of a role that has two."""
     name = collected.probe.id
     counts = Counter(m.unscored for m in store.measurements(name))
+    figures = summarise(metrics, store.measurements(name), level=level, seed=seed, cards=cards)
     return _result(
         collected,
         counts,
         status="scored" if counts[None] else "error",
         reason=_reason(counts, failures),
-        metrics=summarise(metrics, store.measurements(name), level=level, seed=seed, cards=cards),
+        metrics=with_agreement(figures, store.measurements(name), models),
         evidence=_pick_evidence(store.measurements(name), seed),
     )
 
@@ -140,7 +148,12 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
         for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
-    scores = {name: _score(scorers, name, outputs) for name in probe.scorers if outputs}
+    scores = {name: _score(scorers, name, scorers[name], outputs) for name in probe.scorers if outputs}
+    seconds = {
+        name: (model_of(second), _score(scorers, name, second, outputs))
+        for name in probe.scorers
+        if outputs and (second := scorers.second(name))
+    }
     for (case, found), failure in zip(page, failures, strict=True):
         if failure is not None:
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
@@ -153,7 +166,9 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
             yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
             continue
         with plugin_call("measure", case=case.id):
-            yield _checked(probe, case, probe.measure(Answered(case, tuple(found), of_case)))
+            measurement = _checked(probe, case, probe.measure(Answered(case, tuple(found), of_case)))
+        beside = {name: Second(model, of_second[case.id]) for name, (model, of_second) in seconds.items()}
+        yield with_second(measurement, probe.metrics, beside)
 
 
 def _checked(probe: Probe, case: Case, said: object) -> Measurement:
@@ -185,12 +200,12 @@ def _outputs(case: Case, found: Sequence[Answer], language: str) -> list[Output]
 
 
 def _score(
-    scorers: Scorers, name: str, outputs: Mapping[str, Sequence[Output]]
+    scorers: Scorers, name: str, scorer: Scorer, outputs: Mapping[str, Sequence[Output]]
 ) -> dict[str, tuple[Scores, ...]]:
     """Rate the outputs of many cases in one call, each distinct one once, and hand each case its own."""
     distinct = list(dict.fromkeys(output for of_case in outputs.values() for output in of_case))
     with plugin_call(f"scorer {name}", plugin=scorers.owner(name)):
-        rated = scorers[name](distinct)
+        rated = scorer(distinct)
         if len(rated) != len(distinct):
             msg = f"it was given {len(distinct)} outputs and returned {len(rated)} scores"
             raise ValueError(msg)
@@ -214,25 +229,31 @@ def _reason(counts: Counter[str | None], failures: Sequence[Failure]) -> str | N
 
 
 def _pick_evidence(measurements: Iterable[Measurement], seed: int) -> tuple[EvidenceItem, ...]:
-    """Pick the most severe cases and some others at random, each kept with its values.
+    """Pick the most severe cases, disputed ones first, and some others at random, each kept with its values.
 
     A case's lot is a hash of the seed and its name: the lowest lots of any number of cases are found in one pass.
     """
-    severe: list[tuple[float, int, Measurement]] = []
+    severe: list[tuple[tuple[bool, float], int, Measurement]] = []
     others: list[tuple[bytes, int, Measurement]] = []
     for i, m in enumerate(measurements):
         if m.evidence is None or m.unscored is not None:
             continue
-        _keep_greatest(severe, (m.evidence.severity, -i, m), MOST_SEVERE)
+        _keep_greatest(severe, ((m.evidence.disputed, m.evidence.severity), -i, m), MOST_SEVERE)
         lot = hashlib.sha256(f"{seed}\n{m.case}".encode()).digest()
         _keep_greatest(others, (lot, -i, m), MOST_SEVERE + AT_RANDOM)
     shown = [m for *_, m in sorted(severe, reverse=True)]
     rest = [m for *_, m in sorted(others, reverse=True) if m not in shown][:AT_RANDOM]
     return tuple(
-        EvidenceItem(m.case, "most severe" if m in shown else "at random", m.values, m.slices, m.evidence)
+        EvidenceItem(m.case, _picked(m.evidence, severe=m in shown), m.values, m.slices, m.evidence)
         for m in [*shown, *rest]
         if m.evidence is not None
     )
+
+
+def _picked(evidence: Evidence, *, severe: bool) -> Literal["disputed", "most severe", "at random"]:
+    if not severe:
+        return "at random"
+    return "disputed" if evidence.disputed else "most severe"
 
 
 def _keep_greatest(heap: list[Any], item: Any, count: int) -> None:  # noqa: ANN401 - anything that has an order

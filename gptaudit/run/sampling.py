@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gptaudit.records import Case
@@ -43,16 +43,16 @@ def sample(cases: Iterable[Case], limit: int, seed: int) -> Sample:
     share = min(1.0, limit / FEWEST / max(map(len, places.values()), default=1))
     drawn: list[int] = []
     for cluster in _ordered(slices, seed):
-        drawn += _neighbours(places[cluster], share, lambda what, c=cluster: _lot(f"{what}\n{c}", seed))
+        drawn += _neighbours(cluster, places[cluster], share, seed)
         if len(drawn) >= limit:
             break
     return Sample(frozenset(drawn[:limit]), sum(map(len, places.values())))
 
 
-def _neighbours(places: list[int], share: float, lot: Callable[[str], float]) -> list[int]:
+def _neighbours(cluster: str, places: list[int], share: float, seed: int) -> list[int]:
     """Return a share of a cluster's places that follow each other, at least one, from a random one on."""
-    count = max(1, int(share * len(places) + lot("count"))) if share < 1 else len(places)
-    start = int(lot("start") * len(places))
+    count = max(1, int(share * len(places) + _lot(f"count\n{cluster}", seed))) if share < 1 else len(places)
+    start = int(_lot(f"start\n{cluster}", seed) * len(places))
     return (places[start:] + places[:start])[:count]
 
 

@@ -27,7 +27,7 @@ class Scorers:
         """Check `given`, roles and `ROLE.OPTION` -> values; raise `UsageError` for what no scorer takes."""
         self._types = plugins.scorers_by_any_name
         self._owners = {name: owner for name, (_, owner) in plugins.registered("scorers").items()}
-        self._models: dict[str, str] = {}
+        self._models: dict[str, tuple[str, ...]] = {}
         self._options: dict[str, dict[str, str]] = {}
         self._cards: dict[str, ScorerCard] = {}
         self._open: dict[tuple[str, str], Scorer] = {}
@@ -53,15 +53,21 @@ class Scorers:
         if role.name in self._models:
             msg = f"--scorer {key}={value}: {role.name!r} is given twice; keep one"
             raise UsageError(msg)
-        if value not in role.models and not (role.other_models and PATH.search(value)):
-            msg = f"--scorer {key}={value}: no such model.{nearest(value, role.models)}"
+        models = tuple(value.split(","))
+        if len(models) > 2 or len(set(models)) < len(models):
+            msg = f"--scorer {key}={value}: expected one model, or two different ones, the first for the figures"
             raise UsageError(msg)
-        self._models[role.name] = value
+        for model in models:
+            if model not in role.models and not (role.other_models and PATH.search(model)):
+                msg = f"--scorer {key}={value}: no such model: {model!r}.{nearest(model, role.models)}"
+                raise UsageError(msg)
+        self._models[role.name] = models
 
     def open_all(self, names: Iterable[str]) -> None:
         """Open scorers before the model is asked, so that what is missing shows at once."""
         for name in names:
             self[name]
+            self.second(name)
             self.card(name)
 
     def owner(self, name: str) -> str:
@@ -84,7 +90,13 @@ class Scorers:
         if problem is not None:
             msg = f"a probe {problem}"
             raise UsageError(msg)
-        return self._opened(role, self._models.get(role.name) or role.models[0])
+        return self._opened(role, self._models.get(role.name, role.models)[0])
+
+    def second(self, name: str) -> Scorer | None:
+        """Return the second scorer of a role, which rates the same texts for comparison; None where none was named."""
+        role = self._type(name)
+        _, *others = self._models.get(role.name, ("",))
+        return self._opened(role, others[0]) if others else None
 
     def card(self, name: str) -> ScorerCard | None:
         """Return the card of the scorer that plays a role: the one given, or the one that ships with its model.
@@ -118,3 +130,8 @@ def open_scorer(role: ScorerType, model: str, options: Mapping[str, str]) -> Sco
         return role.open(model)
     where = f"--scorer, options of {role.name}"
     return role.open(model, validated(role.options, dict(options), where=where, error=UsageError))
+
+
+def model_of(scorer: Scorer) -> str:
+    """Return the name of a scorer's model."""
+    return scorer.identity.get("model", scorer.name)

@@ -63,6 +63,15 @@ BY_LABELS = record(
         "specificity": {"anyOf": [{"type": "null"}, LABELLED]},
     }
 )
+AGREEMENT = record(
+    {
+        **dict.fromkeys(("first", "second"), TEXT),
+        **dict.fromkeys(("texts", "first_only", "second_only"), COUNT),
+        **dict.fromkeys(("kappa", "low", "high"), NUMBER),
+        "why": {"type": ["string", "null"]},
+        "level": {"type": "number"},
+    }
+)
 METRIC = record(
     {
         "name": TEXT,
@@ -88,6 +97,7 @@ METRIC = record(
         "bounds": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
+        "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
 )
