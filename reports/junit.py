@@ -63,7 +63,7 @@ def _probe(probe: ProbeResult) -> ET.Element:
     elif probe.status == "error":
         case.append(_element("error", reason, type="error", message=reason))
     else:
-        lines = [sentences.coverage_text(probe.scored, probe.cases)]
+        lines = [sentences.coverage_text(probe)]
         lines += [f"{reason}: {many} unscored" for reason, many in probe.unscored.items()]
         lines += [f"{m.name}: {sentences.metric_reading(m)}" for m in probe.metrics if not m.slice]
         case.append(_element("system-out", "\n".join(lines)))

@@ -73,7 +73,7 @@ def _probe(probe: ProbeResult) -> Iterator[tuple[str, ...]]:
         yield probe.id, why, "", "", "", "", ""
     for metric in probe.metrics:
         if not metric.slice:
-            scored = sentences.coverage_text(probe.scored, probe.cases)
+            scored = sentences.coverage_text(probe)
             yield probe.id, scored, *_figure(metric), _calibration(probe, metric)
 
 

@@ -43,7 +43,7 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "goal": probe.goal,
         "status": sentences.STATUSES[probe.status],
         "reason": probe.reason,
-        "coverage": sentences.coverage_text(probe.scored, probe.cases) if probe.cases else "",
+        "coverage": sentences.coverage_text(probe) if probe.cases else "",
         "unscored": [(reason, count(many)) for reason, many in probe.unscored.items()],
         "method": plain_pairs(probe.method),
         "data": probe.data,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gptaudit.records import AuditResult, GateResult, Metric, Verdict
+from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult, Verdict
 
 from .numbers import compact, count, difference, number, places, quantity, scaled
 
@@ -196,11 +196,15 @@ def slice_text(metric: Metric) -> str:
     return ", ".join(metric.slice.values()) or "all"
 
 
-def coverage_text(scored: int, cases: int) -> str:
-    """State how many cases were scored."""
+def coverage_text(probe: ProbeResult) -> str:
+    """State how many of a probe's cases were scored, and whether they are a sample."""
+    scored, cases = probe.scored, probe.cases
+    sample = f", a sample of {count(probe.drawn_from)}" if probe.drawn_from is not None else ""
     if scored == cases:
-        return f"all {count(cases)} {plural(cases, 'case')} scored"
-    return f"{count(scored)} of {count(cases)} cases scored ({quantity(scored / cases, 'fraction', 1)})"
+        return f"all {count(cases)} {plural(cases, 'case')} scored{sample}"
+    return (
+        f"{count(scored)} of {count(cases)} cases scored ({quantity(scored / cases, 'fraction', 1)}){sample}"
+    )
 
 
 def plural(many: int, word: str) -> str:

@@ -68,9 +68,9 @@ def show_gate(gate: GateResult) -> None:
 
 def _show_probe(probe: ProbeResult) -> None:
     click.secho(f"\n{probe.id}", bold=True, nl=False)
-    click.echo(
-        f"  {probe.status}, {probe.scored} of {probe.cases} cases" if probe.cases else f"  {probe.status}"
-    )
+    cases = f", {probe.scored} of {probe.cases} cases" if probe.cases else ""
+    sample = f", a sample of {probe.drawn_from}" if probe.drawn_from is not None else ""
+    click.echo(f"  {probe.status}{cases}{sample}")
     if probe.reason:
         click.echo(f"  {visible(probe.reason)}")
     for metric in probe.metrics:
