@@ -32,6 +32,7 @@ class Length(Probe):
     id = suite = "bench-length"
     title = "Length of an answer"
     needs = frozenset({"generate"})
+    judges_cut = True  # the server never ends an answer by itself
     metrics = (MetricSpec("characters", ideal=0.0, direction="lower", unit="characters"),)
 
     def cases(self, context):
