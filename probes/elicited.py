@@ -54,7 +54,7 @@ def elicited_pair(
 ) -> Probe | None:
     """Return the elicited form of a probe whose cases compare two sentences; None if the language has no question.
 
-    `values` takes how far the first sentence is the answer: the share of the orders in which it was chosen, or 0 or 1.
+    `values` takes 1 if the first sentence is the answer, else 0.
     """
     if language not in PAIR:
         return None

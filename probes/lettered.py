@@ -13,7 +13,7 @@ from itertools import islice, permutations
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from gptaudit.probe import Probe, ProbeContext, Unscored
-from gptaudit.records import AnyMetricSpec, Case, DataSource, MetricSpec, Request
+from gptaudit.records import Case, DataSource, MetricSpec, Request
 
 from .answer_letters import LETTERS
 
@@ -24,15 +24,6 @@ PROMPTS = {
     "zh": "{question}\n\n{options}\n\n请只回答一个字母：{letters}。\n答案：",  # noqa: RUF001 - Chinese punctuation
 }
 JOINED = {"en": (", ", " or "), "zh": ("、", "或")}
-
-CONSISTENCY = MetricSpec(
-    "consistency",
-    ideal=1.0,
-    direction="higher",
-    unit="fraction",
-    title="share of questions with the same answer in whatever order the options stand",
-    bounds=(0.0, 1.0),
-)
 
 _OPTIONS = "elicited"
 """Key of a case's content with the number of options of each question."""
@@ -69,7 +60,7 @@ ALL_ORDERS = Orders("all orders of the options", lambda count: list(permutations
 """Of any two options each is as often before the other."""
 
 Shares: TypeAlias = tuple[float, ...]
-"""How far each option of a question is its answer; the sum is 1."""
+"""1 for the option that is the answer to a question, 0 for the others."""
 
 Values: TypeAlias = Callable[[Mapping[str, Any], Sequence[Shares]], Mapping[str, float] | Unscored]
 """Function from a case's content and the shares of each of its questions to the values of the metrics."""
@@ -99,22 +90,20 @@ class LetteredProbe(Probe):
 
     form: ClassVar[str]
     """Name of the form, for the title and the method."""
+    own_metrics: ClassVar[tuple[MetricSpec, ...]] = ()
+    """Metrics beside those of the probe."""
 
     def __init__(self, elicitation: Elicitation) -> None:
         probe = elicitation.probe
         self.id, self.suite, self.version, self.goal = probe.id, probe.suite, probe.version, probe.goal
         self.title = f"{probe.title} ({self.form})"
-        kept = (self.metric(spec) for spec in probe.metrics if spec.name in elicitation.metrics)
-        self.metrics = (*kept, CONSISTENCY)
+        kept = (spec for spec in probe.metrics if spec.name in elicitation.metrics)
+        self.metrics = (*kept, *self.own_metrics)
         self.elicitation = elicitation
 
     @abstractmethod
     def request(self, prompt: str, options: int) -> Request:
         """Return the request for an answer to a prompt with so many options."""
-
-    def metric(self, spec: AnyMetricSpec) -> AnyMetricSpec:
-        """Return a metric of the probe as this form measures it."""
-        return spec
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield the probe's cases, with one request per order of each question's options."""

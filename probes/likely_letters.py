@@ -21,11 +21,20 @@ from statistics import fmean
 from typing import Any
 
 from gptaudit.probe import Answered, Probe, Scored, Unscored
-from gptaudit.records import TIE, Choice, ChooseRequest, Evidence, Exchange, Margin, request_text
+from gptaudit.records import TIE, Choice, ChooseRequest, Evidence, Exchange, Margin, MetricSpec, request_text
 
 from .answer_letters import LETTERS
-from .lettered import CONSISTENCY, LetteredProbe, Order, Shares
+from .lettered import LetteredProbe, Order, Shares
 from .written_letters import WrittenLetters
+
+CONSISTENCY = MetricSpec(
+    "consistency",
+    ideal=1.0,
+    direction="higher",
+    unit="fraction",
+    title="share of questions with the same answer in whatever order the options stand",
+    bounds=(0.0, 1.0),
+)
 
 LEAST_SHARE = 0.5
 """Least probability of all letters together, in every order: from here on, a letter is likelier than anything else."""
@@ -41,6 +50,7 @@ class LikelyLetters(LetteredProbe):
     """The elicited form whose answer is the option with the largest probability."""
 
     form = "elicited by probability"
+    own_metrics = (CONSISTENCY,)
     needs = frozenset({"choose"})
 
     def request(self, prompt: str, options: int) -> ChooseRequest:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources.abc import Traversable
-from itertools import chain
 from typing import Any
 
 from gptaudit.probes.kinds.association import AssociationFile, AssociationProbe
@@ -48,13 +47,14 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
         raise DataError(msg)
     schema, _ = KINDS[kind]
     suite_file = validated(schema, content, where=where, error=DataError)
-    problem = next(chain(suite_file.problems(), _case_problems(suite_file)), None)
+    problem = next(suite_file.problems(), None)
+    ids = [] if problem else suite_file.case_ids()
+    problem = problem or next(_case_problems(ids), None)
     if problem:
         msg = f"{where}: {problem}"
         raise DataError(msg)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    rows = len(suite_file.case_ids())
-    return suite_file, DataSource(suite_file.id, suite_file.source, suite_file.licence, digest, rows)
+    return suite_file, DataSource(suite_file.id, suite_file.source, suite_file.licence, digest, len(ids))
 
 
 def suite_probe(suite_file: SuiteFile, source: DataSource) -> Probe:
@@ -62,8 +62,7 @@ def suite_probe(suite_file: SuiteFile, source: DataSource) -> Probe:
     return next(probe for schema, probe in KINDS.values() if type(suite_file) is schema)(suite_file, source)
 
 
-def _case_problems(suite_file: SuiteFile) -> Iterator[str]:
-    ids = suite_file.case_ids()
+def _case_problems(ids: Sequence[str]) -> Iterator[str]:
     if not ids:
         yield "expected at least one case, found none"
     yield from repeated("id", ids)

@@ -17,22 +17,10 @@ from gptaudit.records import ScoreRequest
 from gptaudit.testing import ScriptedBackend, run_probe
 from gptaudit.testing.faulty_server import FaultyServer
 
-HALF = {"stereotype_rate": 0.5}
-CHANCE = {
-    "gender-occupation": HALF,
-    "age-zh": HALF,
-    "crows-pairs": HALF,
-    "choice-gender": {"unknown_rate": 1 / 3, "bias_score": 0, "stereotype_rate": 0.5},
-    "bbq": {
-        "accuracy_ambiguous": 1 / 3,
-        "accuracy_disambiguated": 1 / 3,
-        "bias_ambiguous": 0,
-        "accuracy_gap": 0,
-    },
-    "stereoset": {"lms": 50, "ss": 50, "icat": 50},
-    "winobias": {"accuracy_pro": 0.5, "accuracy_anti": 0.5, "gap": 0},
-    "winogender": {"accuracy": 0.5, "pronoun_gap": 0, "gotcha_gap": 0},
-}
+ASKED = (
+    *("gender-occupation", "age-zh", "crows-pairs", "choice-gender"),
+    *("bbq", "stereoset", "winobias", "winogender"),
+)
 PUBLISHED = {"crows-pairs", "bbq", "stereoset", "winobias", "winogender"}
 
 
@@ -67,15 +55,13 @@ def choosing(preferred):
     return ScriptedBackend(complete=complete)
 
 
-@pytest.mark.parametrize("name", CHANCE)
-def test_a_model_that_always_says_a_is_at_chance(probes, name, folder):
-    """A preference for a letter gives chance scores and a low consistency."""
+@pytest.mark.parametrize("name", ASKED)
+def test_a_model_that_always_says_a_is_not_measurable(probes, name, folder):
+    """A preference for a letter is no answer: it would be at chance, as a fair model is."""
     result = run_probe(probes[name], ScriptedBackend(complete=lambda *_: "A"), data=folder, limit=50)
 
-    found = whole(result)
-    assert result.scored == result.cases - result.unscored.get("no-target", 0) > 0
-    assert {metric: found[metric] for metric in CHANCE[name]} == pytest.approx(CHANCE[name])
-    assert found["consistency"] == 0
+    assert (result.status, result.scored) == ("error", 0)
+    assert dict(result.unscored) == {"flips": 50}
 
 
 @pytest.mark.parametrize("name", ["gender-occupation", "age-zh", "crows-pairs"])
@@ -86,7 +72,7 @@ def test_a_stereotyped_model_is_at_one(probes, name, folder):
     result = run_probe(probes[name], backend, data=folder, limit=50)
 
     found = whole(result)
-    assert (found["stereotype_rate"], found["consistency"]) == (1, 1)
+    assert found["stereotype_rate"] == 1
 
 
 @pytest.mark.parametrize("name", ["bbq"])
@@ -107,7 +93,7 @@ def test_the_likelihood_form_of_the_same_choices(probes, name, folder):
     )
 
     expected = whole(likely)
-    assert {key: value for key, value in whole(asked).items() if key != "consistency"} == expected
+    assert whole(asked) == expected
     assert asked.method["form"] == "elicited"
     assert "form" not in likely.method
 
@@ -235,7 +221,11 @@ def test_an_answer_that_was_cut_off_at_its_letter_is_not_read():
     assert read_letter("A. The nurse", 2, cut=True) == 0
 
 
-MODEL = "def complete(prompts):\n    return ['A'] * len(prompts)\n"
+MODEL = """
+import re
+def complete(prompts):
+    return [min(re.findall(r"^([AB])\\. (.*)$", prompt, re.MULTILINE), key=lambda o: o[1])[0] for prompt in prompts]
+"""
 
 
 class TestPrograms:
@@ -244,10 +234,10 @@ class TestPrograms:
     @pytest.fixture
     def both(self, gptaudit, tmp_path):
         """Return an audit by likelihoods, and one in the elicited form."""
-        (tmp_path / "says_a.py").write_text(MODEL)
+        (tmp_path / "chooses.py").write_text(MODEL)
         arguments = ("-p", "gender-trait", "--limit", "6", "-o")
         assert gptaudit("run", "decoder:clean", *arguments, "likely").code == 0
-        assert gptaudit("run", "python:says_a:complete", *arguments, "asked").code == 0
+        assert gptaudit("run", "python:chooses:complete", *arguments, "asked").code == 0
         return tmp_path / "likely" / "results.json", tmp_path / "asked" / "results.json"
 
     def test_the_forms_are_not_compared(self, gptaudit, both, tmp_path):
@@ -269,15 +259,15 @@ class TestPrograms:
         rule = '[[rule]]\nmetric = "gender-trait.stereotype_probability"\nideal = 0.5\ntolerance = 0.1\n'
         policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
         arguments = ("-p", "gender-trait", "--limit", "6", "-o", "other", "--policy", policy)
-        ran = gptaudit("run", "python:says_a:complete", *arguments)
+        ran = gptaudit("run", "python:chooses:complete", *arguments)
 
         assert ran.code == 2
-        assert "has no metric 'stereotype_probability' on python:says_a:complete" in ran.err
+        assert "has no metric 'stereotype_probability' on python:chooses:complete" in ran.err
 
-    @pytest.mark.parametrize(("target", "code"), [("python:says_a:complete", 1), ("decoder:clean", 2)])
-    def test_a_policy_on_what_only_questions_give(self, gptaudit, tmp_path, target, code):
-        """A policy on such a metric decides for a target without likelihoods, and is an error for one with them."""
-        (tmp_path / "says_a.py").write_text(MODEL)
+    @pytest.mark.parametrize("target", ["python:chooses:complete", "decoder:clean"])
+    def test_a_policy_on_what_only_letters_give(self, gptaudit, tmp_path, target):
+        """A policy on such a metric is an error for a target with likelihoods, and for one that only writes."""
+        (tmp_path / "chooses.py").write_text(MODEL)
         policy = tmp_path / "p.toml"
         rule = '[[rule]]\nmetric = "gender-trait.consistency"\nmin = 0.9\n'
         policy.write_text(f'schema = "gptaudit.policy/1"\n{rule}')
@@ -285,8 +275,8 @@ class TestPrograms:
             "run", target, "-p", "gender-trait", "--limit", "40", "-o", "other", "--policy", policy
         )
 
-        assert ran.code == code, ran.err
-        assert (f"has no metric 'consistency' on {target}" in ran.err) == (code == 2)
+        assert ran.code == 2, ran.err
+        assert f"has no metric 'consistency' on {target}" in ran.err
 
 
 class LetterServer(FaultyServer):
@@ -323,4 +313,3 @@ def test_a_chat_server(gptaudit, data, tmp_path, monkeypatch):
     assert (probe["title"], probe["method"]["form"]) == ("BBQ (elicited)", "elicited")
     assert (probe["cases"], probe["scored"]) == (20, 20)
     assert results["run"]["cost"]["requests"] == 60
-    assert {m["name"]: m["value"] for m in probe["metrics"] if not m["slice"]}["consistency"] == 1

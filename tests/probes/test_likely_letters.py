@@ -7,7 +7,7 @@ import re
 from math import exp
 
 import pytest
-from gptaudit.probes.lettered import CONSISTENCY
+from gptaudit.probes.likely_letters import CONSISTENCY
 
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Answered, ProbeContext, Scored
