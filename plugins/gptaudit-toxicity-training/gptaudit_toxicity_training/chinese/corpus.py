@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,8 +91,11 @@ def swapped(rows: Sequence[Example], own: dict[str, Any], rng: random.Random) ->
             name: rng.choice(alike[name] if rng.random() < LIKE else list(alike))
             for name in dict.fromkeys(named.findall(r.text))
         }
-        pieces = re.split(f"({named.pattern})", r.text)
-        yield Example("".join(others.get(piece, piece) for piece in pieces), r.toxic)
+        yield Example(named.sub(partial(_other, others), r.text), r.toxic)
+
+
+def _other(others: Mapping[str, str], name: re.Match[str]) -> str:
+    return others[name[0]]
 
 
 def group_pairs(own: dict[str, Any], rng: random.Random) -> Iterator[Example]:

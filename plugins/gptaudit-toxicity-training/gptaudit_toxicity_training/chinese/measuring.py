@@ -89,7 +89,8 @@ def figures(value: NDArray[np.float64], toxic: NDArray[np.bool_]) -> dict[str, A
 def macro_f1(tables: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the mean of both classes' F1 for each row (hits, false alarms, misses, right passes)."""
     hit, false, missed, right = tables.T
-    return hit / (2 * hit + false + missed) + right / (2 * right + false + missed)
+    both: NDArray[np.float64] = hit / (2 * hit + false + missed) + right / (2 * right + false + missed)
+    return both
 
 
 def rate(successes: int, n: int) -> tuple[float, float, float]:
