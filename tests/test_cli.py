@@ -308,7 +308,12 @@ class TestBadInput:
         path.write_text(POLICY.format(limit=limit).replace("ability", f"ability{metric}"))
         extra = ["--policy", path, "-p", "toxicity-prompts"]
         if baseline:
-            assert gptaudit("run", "python:unasked:say_a", "-p", "age", "--limit", "2", "-o", "old").code == 0
+            assert (
+                gptaudit(
+                    "run", "python:unasked:say_a", "-p", "canary-extraction", "--limit", "2", "-o", "old"
+                ).code
+                == 0
+            )
             extra += ["--baseline", tmp_path / "old" / "results.json"]
         ran = gptaudit("run", "python:unasked:complete", *extra)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext, forms_of
 from gptaudit.protocols.options import ChatOptions
 from gptaudit.records import Completion, Failure, GenerateRequest
+from gptaudit.run.sampling import sample
 
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]
 
@@ -160,9 +162,13 @@ class TestReplay:
     def test_a_recording_is_audited_by_what_it_holds(self, tmp_path, gptaudit):
         """A probe of whose prompts it has none is skipped with that reason; one that is named is asked all the same."""
         *_, form = forms_of(load_plugins().probes["gender-trait"])
-        cases = list(form.cases(ProbeContext(None, 0)))[:6]
+        drawn = sample(form.cases(ProbeContext(None, 0)), 6, seed=0)
+        prompts = [r.prompt for case in drawn.of(form.cases(ProbeContext(None, 0))) for r in case.requests]
+        options = [re.findall(r"^([AB])\. (.*)$", prompt, re.MULTILINE) for prompt in prompts]
+        first = [min(listed, key=lambda option: option[1])[0] for listed in options]
         recorded = self.write(
-            tmp_path, *({"prompt": r.prompt, "completion": "A"} for case in cases for r in case.requests)
+            tmp_path,
+            *({"prompt": p, "completion": letter} for p, letter in zip(prompts, first, strict=True)),
         )
         target = f"replay:{recorded}"
         everything = gptaudit("run", target, "--limit", "6", "-o", "all")

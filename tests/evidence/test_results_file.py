@@ -32,11 +32,11 @@ from gptaudit.records import (
 
 PROBE_KEYS = (
     "id version suite title goal status reason cases scored unscored coverage data method metrics evidence "
-    "calibration"
+    "calibration drawn_from"
 )
 METRIC_KEYS = """
     name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast
-    bounds rated corrected
+    bounds rated corrected labelled agreement
 """
 
 
