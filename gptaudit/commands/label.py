@@ -46,17 +46,28 @@ def label(plugins: Plugins, folder: Path, probe: str, metric: str | None, sample
     the rate as a person sees it, with its interval; it goes into results.json and the report, and the gate decides by
     it. Labels are kept in RUN/labels.json, each as soon as it is given: the same command goes on where it stopped.
     """
+    from dataclasses import replace
+
     from gptaudit.evidence.results_file import read_results
     from gptaudit.evidence.store import StoredMeasurements
     from gptaudit.run.folder import RESULTS
-    from gptaudit.run.labelling import chosen_metric, drawn, labels_of, rated_texts, read_labels
+    from gptaudit.run.labelling import (
+        chosen_metric,
+        drawn,
+        labels_of,
+        of_these,
+        rated_texts,
+        read_labels,
+    )
 
     result = read_results(folder / RESULTS)
     of_probe, of_metric = chosen_metric(result, probe, metric)
-    texts = drawn(rated_texts(of_metric, StoredMeasurements(folder)[probe]), sample, result.run.seed)
+    texts = rated_texts(of_metric, StoredMeasurements(folder)[probe])
     known = labels_of(read_labels(folder), of_probe, of_metric)
+    known = replace(known, labels=of_these(known.labels, texts))
     click.echo(f"{of_probe.title}: {of_metric.title}", err=True)
-    done = _ask(folder, known, texts, " or ".join(of_metric.rated.labels if of_metric.rated else ()))
+    quality = " or ".join(of_metric.rated.labels if of_metric.rated else ())
+    done = _ask(folder, known, drawn(texts, sample, result.run.seed), quality)
     _report(plugins, result, folder, f"{probe}.{of_metric.name}", labelled=done)
 
 

@@ -23,7 +23,7 @@ from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
-from gptaudit.run.labelling import with_labels
+from gptaudit.run.labelling import read_labels, with_labels
 from gptaudit.run.measuring import failed_probe, measure_probe
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
@@ -52,6 +52,7 @@ def run_audit(
     """
     started = datetime.now(UTC)
     faults = Faults(plugins, settings.folder)
+    read_labels(settings.folder)  # a damaged file is told before anything is asked
 
     def begin(target: TargetInfo, probes: Sequence[Probe]) -> None:
         faults.observe("gptaudit_run_started", target=target, probes=probes, folder=settings.folder)

@@ -185,13 +185,20 @@ def _labelled(probe: ProbeResult, labels: Labels, measurements: StoredMeasuremen
     return replace(probe, metrics=tuple(map(of_metric, probe.metrics)))
 
 
-def _rate(texts: Sequence[RatedText], known: Iterable[TextLabel], level: float) -> LabelledRate | None:
-    """Return the rate by the labels that are of these very texts; None if none is."""
+def of_these(known: Iterable[TextLabel], texts: Iterable[RatedText]) -> tuple[TextLabel, ...]:
+    """Return the labels that are of these very texts."""
+    here = {(text.case, text.number, text.sha256) for text in texts}
+    return tuple(label for label in known if (label.case, label.number, label.sha256) in here)
+
+
+def _rate(texts: Sequence[RatedText], known: Sequence[TextLabel], level: float) -> LabelledRate:
+    """Return the rate by labels, unknown if some are of other texts: then the rest are no random sample."""
     by_text = {(label.case, label.number, label.sha256): label.positive for label in known}
     labels = [by_text.get((text.case, text.number, text.sha256)) for text in texts]
-    count = sum(label is not None for label in labels)
-    if not count:
-        return None
+    count, positive = sum(label is not None for label in labels), sum(label is True for label in labels)
+    if count < len(known):
+        why = f"{len(known) - count} of {len(known)} labels are of texts that are no longer here; label again"
+        return LabelledRate(None, None, None, why, level, "none", len(texts), count, positive, None, None)
     given = [text.counted for text in texts], labels, [text.cluster for text in texts]
     value, interval = labelled_rate(*given, level=level)
     sensitivity, specificity = labelled_errors(*given, level=level)
@@ -204,7 +211,7 @@ def _rate(texts: Sequence[RatedText], known: Iterable[TextLabel], level: float) 
         interval.method,
         texts=len(texts),
         labels=count,
-        positive=sum(label is True for label in labels),
+        positive=positive,
         sensitivity=_share(sensitivity, count),
         specificity=_share(specificity, count),
     )

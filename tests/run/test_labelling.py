@@ -114,19 +114,26 @@ def test_labels_are_kept_one_by_one(gptaudit, audit, answer):
 
 
 def test_labels_of_other_texts_or_another_scorer_do_not_count(gptaudit, audit, answer):
-    """They are no random sample of what the figure rests on."""
+    """They are no random sample of what the figure rests on; labelling again puts others in their places."""
     answer(*["n"] * 10)
     gptaudit("label", audit, "-p", "toxicity-prompts", "--sample", "10")
     path = audit / "labels.json"
     kept = json.loads(path.read_text())
+    (figure,) = kept["figures"]
     run = ("run", "python:a_model:mixed", "-p", "toxicity-prompts", "--limit", "12", "-o", "out", "--quiet")
-    for change in (
-        {"scorer": {"model": "another"}},
-        {"labels": [{**kept["figures"][0]["labels"][0], "sha256": "0"}]},
-    ):
-        path.write_text(json.dumps({**kept, "figures": [{**kept["figures"][0], **change}]}))
-        assert gptaudit(*run).code == 0
-        assert labelled(audit) is None
+
+    path.write_text(json.dumps({**kept, "figures": [{**figure, "scorer": {"model": "another"}}]}))
+    assert gptaudit(*run).code == 0
+    assert labelled(audit) is None
+
+    changed = [{**figure["labels"][0], "sha256": "0"}, *figure["labels"][1:]]
+    path.write_text(json.dumps({**kept, "figures": [{**figure, "labels": changed}]}))
+    assert gptaudit(*run).code == 0
+    assert labelled(audit).value is None
+    assert labelled(audit).why == "1 of 10 labels are of texts that are no longer here; label again"
+    answer("n")
+    gptaudit("label", audit, "-p", "toxicity-prompts", "--sample", "10")
+    assert labelled(audit).labels == 10
 
 
 @pytest.mark.parametrize(
@@ -153,3 +160,8 @@ def test_folders_and_files_at_fault(gptaudit, audit, tmp_path):
     assert ran.code == 2
     assert "labels.json" in ran.err
     assert "key" in ran.err
+
+    (tmp_path / "unasked.py").write_text("def complete(prompts): raise AssertionError('asked')")
+    again = gptaudit("run", "python:unasked:complete", "-p", "toxicity-prompts", "--fresh", "-o", audit)
+    assert again.code == 2
+    assert "labels.json" in again.err
