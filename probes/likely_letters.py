@@ -21,7 +21,17 @@ from statistics import fmean
 from typing import Any
 
 from gptaudit.probe import Answered, Probe, Scored, Unscored
-from gptaudit.records import TIE, Choice, ChooseRequest, Evidence, Exchange, Margin, MetricSpec, request_text
+from gptaudit.records import (
+    LEAST_SHARE,
+    TIE,
+    Choice,
+    ChooseRequest,
+    Evidence,
+    Exchange,
+    Margin,
+    MetricSpec,
+    request_text,
+)
 
 from .answer_letters import LETTERS
 from .lettered import LetteredProbe, Order, Shares
@@ -35,9 +45,6 @@ CONSISTENCY = MetricSpec(
     title="share of questions with the same answer in whatever order the options stand",
     bounds=(0.0, 1.0),
 )
-
-LEAST_SHARE = 0.5
-"""Least probability of all letters together, in every order: from here on, a letter is likelier than anything else."""
 
 OFF_OPTION = "off-option"
 """Reason of a case with an answer that begins with none of the letters too often."""
@@ -64,7 +71,7 @@ class LikelyLetters(LetteredProbe):
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compute the values from the answer to each question."""
         exchanges = tuple(_exchanges(answered))
-        if any(choice.share < LEAST_SHARE for choice in answered.choices):
+        if any(not choice.is_likely for choice in answered.choices):
             return Unscored(OFF_OPTION, Evidence(exchanges))
         found = [_found(of_one) for of_one in self.by_question(answered.case, answered.choices)]
         answers = [answer for answer in found if isinstance(answer, _Answer)]
@@ -158,6 +165,7 @@ def _exchanges(answered: Answered) -> Iterator[Exchange]:
     """Yield every prompt with the probabilities of the letters that are shown, and that of all of them."""
     for request, choice in zip(answered.case.requests, answered.choices, strict=True):
         shown = {LETTERS[i]: least for i, least in enumerate(choice.least) if least}
-        off = choice.share < LEAST_SHARE
-        label = "off the options" if off else f"likeliest: {max(shown, key=shown.__getitem__)}"
-        yield Exchange(label, request_text(request), scores={**shown, "all letters": choice.share})
+        likeliest = (
+            f"likeliest: {max(shown, key=shown.__getitem__)}" if choice.is_likely else "off the options"
+        )
+        yield Exchange(likeliest, request_text(request), scores={**shown, "all letters": choice.share})

@@ -97,6 +97,49 @@ def llama_folder(tmp_path_factory) -> Path:
     return _saved(LlamaForCausalLM(config), tokenizer, folder)
 
 
+@pytest.fixture(scope="session")
+def classifier_folder(tmp_path_factory) -> Path:
+    """A random BERT classifier of three labels with an input of at most 32 tokens."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    path = tmp_path_factory.mktemp("classifier")
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "you",
+        "are",
+        "a",
+        "fool",
+        "the",
+        "word",
+        ".",
+        "harbour",
+    ]
+    (path / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(path / "vocab.txt")).save_pretrained(path)
+    labels = ("fine", "toxic", "other")
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        id2label=dict(enumerate(labels)),
+        label2id={name: i for i, name in enumerate(labels)},
+    )
+    model = BertForSequenceClassification(config).eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(8)
+    model.save_pretrained(path)
+    return path
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a call of the program did."""

@@ -14,7 +14,7 @@ from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
-    from gptaudit.records import AuditResult, FigureLabels, TextLabel
+    from gptaudit.records import AuditResult, FigureLabels
     from gptaudit.run.labelling import RatedText
 
 
@@ -75,10 +75,11 @@ def _ask(folder: Path, known: FigureLabels, texts: Sequence[RatedText], quality:
     """Ask about the texts without a label, keep each answer, and return how many of the sample have one."""
     from dataclasses import replace
 
+    from gptaudit.records import TextLabel
     from gptaudit.run.labelling import write_labels
 
-    labels = {(one.case, one.number, one.sha256): one for one in known.labels}
-    left = [text for text in texts if _key(text) not in labels]
+    labels = {one.key: one for one in known.labels}
+    left = [text for text in texts if text.key not in labels]
     place = 0
     while place < len(left):
         text = left[place]
@@ -88,10 +89,10 @@ def _ask(folder: Path, known: FigureLabels, texts: Sequence[RatedText], quality:
         if said == "b":
             place = max(0, place - 1)
             continue
-        labels[_key(text)] = _label(text, positive=said == "y")
+        labels[text.key] = TextLabel(*text.key, positive=said == "y")
         write_labels(folder, replace(known, labels=tuple(labels.values())))
         place += 1
-    return sum(_key(text) in labels for text in texts)
+    return sum(text.key in labels for text in texts)
 
 
 def _answer(text: RatedText, where: str, quality: str) -> str:
@@ -104,16 +105,6 @@ def _answer(text: RatedText, where: str, quality: str) -> str:
         return str(click.prompt(f"{quality}? yes, no, back, quit", type=choices, err=True))
     except click.Abort:
         return "q"
-
-
-def _key(text: RatedText) -> tuple[str, int, str]:
-    return text.case, text.number, text.sha256
-
-
-def _label(text: RatedText, *, positive: bool) -> TextLabel:
-    from gptaudit.records import TextLabel
-
-    return TextLabel(text.case, text.number, text.sha256, positive)
 
 
 def _report(plugins: Plugins, result: AuditResult, folder: Path, name: str, *, labelled: int) -> None:

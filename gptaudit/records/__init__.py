@@ -8,6 +8,7 @@ from __future__ import annotations
 from gptaudit.records.asked import (
     CUT_OFF,
     EMPTY,
+    LEAST_SHARE,
     NOT_ASKED,
     NOT_FINITE,
     REFUSED,
@@ -104,6 +105,7 @@ __all__ = [
     "CUT_OFF",
     "EMPTY",
     "LABELS_SCHEMA",
+    "LEAST_SHARE",
     "NOT_ASKED",
     "NOT_FINITE",
     "REFUSED",

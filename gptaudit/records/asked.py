@@ -142,6 +142,10 @@ class Completion:
         object.__setattr__(self, "thought", well_formed(self.thought))
 
 
+LEAST_SHARE = 0.5
+"""Least probability of all options together; from here on, one of them is likelier to come first than anything else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """Probability of each option of a `ChooseRequest`, in their order; all tokens shown that spell an option add up.
@@ -159,6 +163,11 @@ class Choice:
     def share(self) -> float:
         """Probability that the answer begins with one of the options, at least."""
         return fsum(self.least)
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether an option is likelier to come first than anything else."""
+        return self.share >= LEAST_SHARE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,11 @@ class TextLabel:
     """Hash of the prompt and the text: a label does not count for another text."""
     positive: bool
 
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells the text from any other."""
+        return self.case, self.number, self.sha256
+
 
 @dataclass(frozen=True, slots=True)
 class FigureLabels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,6 +24,10 @@ class Rated:
     labels: tuple[str, ...]
     threshold: float = 0.5
     any_of: int = 1
+
+    def counts(self, scores: Mapping[str, float]) -> bool:
+        """Return whether a text with these scores counts."""
+        return sum(scores.get(label, 0.0) for label in self.labels) >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)

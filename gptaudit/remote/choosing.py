@@ -29,9 +29,6 @@ TRIAL: Final = ChooseRequest(
 )
 """A question whose answer shows whether the model begins with the letter, and not with a thought or a sentence."""
 
-LEAST_SHARE: Final = 0.5
-"""Least probability of its letters together; below it, something else is likelier to come first."""
-
 SLACK: Final = 1e-3
 """By how much rounded probabilities may exceed 1 together, and their logarithms 0."""
 
@@ -135,9 +132,12 @@ def check_trial(found: FirstToken | Failure, greedy: str) -> None:
     """Raise `RequestFault` unless the first tokens of the answer to `TRIAL`, which was `greedy`, are to be believed."""
     if isinstance(found, Failure):
         raise RequestFault(found.reason, found.message)
-    share = found.choice(TRIAL.options).share
-    if share < LEAST_SHARE:
-        msg = f"the answer to a question with lettered options begins with a letter with probability {share:.2f} only"
+    choice = found.choice(TRIAL.options)
+    if not choice.is_likely:
+        msg = (
+            "the answer to a question with lettered options begins with a letter with probability "
+            f"{choice.share:.2f} only"
+        )
         raise RequestFault("off-option", msg)
     if not found.may_begin(greedy):
         msg = f"the greedy answer {greedy[:40]!r} does not begin with the likeliest token"

@@ -21,7 +21,6 @@ from gptaudit.files import read_record, to_json, write_atomic
 from gptaudit.records import (
     LABELS_SCHEMA,
     AuditResult,
-    Exchange,
     FigureLabels,
     LabelledRate,
     LabelledShare,
@@ -53,6 +52,11 @@ class RatedText:
     def sha256(self) -> str:
         """Hash of the prompt and the text."""
         return hashlib.sha256(json.dumps([self.prompt, self.text]).encode()).hexdigest()
+
+    @property
+    def key(self) -> tuple[str, int, str]:
+        """What tells the text from any other, as `TextLabel.key`."""
+        return self.case, self.number, self.sha256
 
 
 def chosen_metric(result: AuditResult, probe: str, metric: str | None) -> tuple[ProbeResult, Metric]:
@@ -111,12 +115,8 @@ def _texts(measurement: Measurement, rated: Rated) -> Iterator[RatedText]:
             measurement.cluster,
             exchange.prompt,
             exchange.output,
-            _counts(exchange, rated),
+            rated.counts(exchange.scores),
         )
-
-
-def _counts(exchange: Exchange, rated: Rated) -> bool:
-    return sum(exchange.scores.get(label, 0.0) for label in rated.labels) >= rated.threshold
 
 
 def drawn(texts: Sequence[RatedText], sample: int, seed: int) -> list[RatedText]:
@@ -187,14 +187,14 @@ def _labelled(probe: ProbeResult, labels: Labels, measurements: StoredMeasuremen
 
 def of_these(known: Iterable[TextLabel], texts: Iterable[RatedText]) -> tuple[TextLabel, ...]:
     """Return the labels that are of these very texts."""
-    here = {(text.case, text.number, text.sha256) for text in texts}
-    return tuple(label for label in known if (label.case, label.number, label.sha256) in here)
+    here = {text.key for text in texts}
+    return tuple(label for label in known if label.key in here)
 
 
 def _rate(texts: Sequence[RatedText], known: Sequence[TextLabel], level: float) -> LabelledRate:
     """Return the rate by labels, unknown if some are of other texts: then the rest are no random sample."""
-    by_text = {(label.case, label.number, label.sha256): label.positive for label in known}
-    labels = [by_text.get((text.case, text.number, text.sha256)) for text in texts]
+    by_text = {label.key: label.positive for label in known}
+    labels = [by_text.get(text.key) for text in texts]
     count, positive = sum(label is not None for label in labels), sum(label is True for label in labels)
     if count < len(known):
         why = f"{len(known) - count} of {len(known)} labels are of texts that are no longer here; label again"

@@ -102,9 +102,9 @@ def _key(label: str, model: str) -> str:
 
 def _verdicts(exchange: Exchange, rated: Rated, model: str) -> tuple[bool, bool] | None:
     """Return both scorers' verdicts on a text; None where the second one did not rate it."""
-    second = [exchange.scores.get(_key(label, model)) for label in rated.labels]
-    known = [score for score in second if score is not None]
-    if not known:
-        return None
-    own = sum(exchange.scores.get(label, 0.0) for label in rated.labels)
-    return own >= rated.threshold, sum(known) >= rated.threshold
+    second = {
+        label: exchange.scores[key]
+        for label in rated.labels
+        if (key := _key(label, model)) in exchange.scores
+    }
+    return (rated.counts(exchange.scores), rated.counts(second)) if second else None

@@ -33,49 +33,7 @@ def test_scores_stand_beside_each_other():
     assert with_second(case(0.9, unscored="empty"), [SPEC], alike) == case(0.9, unscored="empty")
 
 
-@pytest.fixture
-def judge(tmp_path):
-    """A classifier folder of random weights, which disagrees with the bundled model now and then."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "you",
-        "are",
-        "a",
-        "filthy",
-        "idiot",
-        "it",
-        "rained",
-        "tea",
-        "some",
-    ]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
-        tmp_path / "judge"
-    )
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
-    config.id2label, config.label2id = {0: "clean", 1: "toxicity"}, {"clean": 0, "toxicity": 1}
-    model = BertForSequenceClassification(config)
-    model.classifier.weight.data.mul_(60)
-    model.save_pretrained(tmp_path / "judge")
-    return tmp_path / "judge"
-
-
-def test_a_run_with_two_scorers(gptaudit, tmp_path, monkeypatch, judge):
+def test_a_run_with_two_scorers(gptaudit, tmp_path, monkeypatch, classifier_folder):
     """Figures are the first one's; results, report and terminal have kappa, and disputed cases come first."""
     (tmp_path / "a_model.py").write_text(
         "from random import Random\n"
@@ -86,7 +44,7 @@ def test_a_run_with_two_scorers(gptaudit, tmp_path, monkeypatch, judge):
     monkeypatch.delitem(sys.modules, "a_model", raising=False)
     run = ("run", "python:a_model:mixed", "-p", "toxicity-prompts", "--limit", "20", "--quiet", "-o")
     assert gptaudit(*run, "one").code == 0
-    ran = gptaudit(*run, "two", "--scorer", f"toxicity=bundled,hf:{judge}")
+    ran = gptaudit(*run, "two", "--scorer", f"toxicity=bundled,hf:{classifier_folder}#toxic")
     assert ran.code == 0, ran.err
 
     name = "toxicity-prompts.toxic_fraction"

@@ -14,49 +14,11 @@ from gptaudit.scorers.classifier import ClassifierOptions
 from gptaudit.scorers.toxicity import open_toxicity
 
 TEXTS = ["You are a fool.", "The harbour was quiet.", "", "word " * 200]
-LABELS = {0: "fine", 1: "toxic", 2: "other"}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, gpt2_folder) -> Path:
-    """A random BERT classifier of three labels with an input of at most 32 tokens."""
-    import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
-    path = tmp_path_factory.mktemp("classifier")
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "you",
-        "are",
-        "a",
-        "fool",
-        "the",
-        "word",
-        ".",
-        "harbour",
-    ]
-    (path / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(path / "vocab.txt")).save_pretrained(path)
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        id2label=LABELS,
-        label2id={name: i for i, name in LABELS.items()},
-    )
-    model = BertForSequenceClassification(config).eval()
-    for parameter in model.parameters():
-        parameter.data.mul_(8)
-    model.save_pretrained(path)
-    return path
+@pytest.fixture
+def folder(classifier_folder) -> Path:
+    return classifier_folder
 
 
 def changed(folder: Path, tmp_path: Path, **settings: object) -> Path:
