@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from gptaudit.probes.elicited import elicited_pair
+from gptaudit.probes.kinds.matched_pairs import CONTRAST, Direction, by_direction, matched_metrics, opposed
 from gptaudit.probes.kinds.suite_file import SuiteFile, Template
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.kinds.words import (
@@ -23,7 +25,7 @@ from gptaudit.probes.log_probabilities import logistic
 from gptaudit.probes.sentence_pairs import PAIR_METHOD, STEREOTYPE_PROBABILITY, STEREOTYPE_RATE, compare_pair
 
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, ScoreRequest
+from gptaudit.records import AnyMetricSpec, Case, DataSource, ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ class SentencePair:
     antistereotype: str
     slices: Mapping[str, str]
 
+    @property
+    def direction(self) -> tuple[str, str]:
+        """The stereotyped group and the other one."""
+        return self.stereotyped_group, self.contrast_group
+
 
 @dataclass(frozen=True, slots=True)
 class PairsFile(SuiteFile):
@@ -93,6 +100,23 @@ class PairsFile(SuiteFile):
                 for template in self.templates:
                     yield from self._against_others(template, group, term)
 
+    def directions(self) -> Iterator[tuple[Mapping[str, str], Direction]]:
+        """Yield the slices and the direction of each term in each template, the same for all words of the groups."""
+        for template in self.templates:
+            for group, terms in self.terms.items() or [(template.group, ("",))]:
+                for other in self._others(template, group):
+                    slices = self._slices(template, group, other)
+                    yield from ((slices, (group, other)) for _ in terms)
+
+    def matched_axes(self) -> list[str]:
+        """Return the axes whose groups each have pairs in both directions: an association has slices by these."""
+        found: dict[tuple[str, str], list[Direction]] = {}
+        for slices, direction in self.directions():
+            for group in slices.items():
+                found.setdefault(group, []).append(direction)
+        unmatched = {axis for (axis, _), directions in found.items() if not opposed(directions)}
+        return [axis for axis in dict.fromkeys(axis for axis, _ in found) if axis not in unmatched]
+
     def case_ids(self) -> list[str]:
         """Return the id of each pair."""
         return [pair.id for pair in self.pairs()]
@@ -115,7 +139,7 @@ class PairsFile(SuiteFile):
         own = members(self.groups[group])
         alone = len(own) == 1 and len(self.groups) == 2
         slot = template.group_slots()[0]
-        for other in template.contrast or [name for name in self.groups if name != group]:
+        for other in self._others(template, group):
             for one, two in zip(own, members(self.groups[other]), strict=True):
                 parts = (term, template.id) if alone else (term, template.id, one[slot], two[slot])
                 yield SentencePair(
@@ -127,8 +151,16 @@ class PairsFile(SuiteFile):
                     contrast_group=other,
                     stereotype=fill(template.text, {**one, "term": term}),
                     antistereotype=fill(template.text, {**two, "term": term}),
-                    slices={**template.slices, self.axis: group},
+                    slices=self._slices(template, group, other),
                 )
+
+    def _others(self, template: PairTemplate, group: str) -> Sequence[str]:
+        return template.contrast or [name for name in self.groups if name != group]
+
+    def _slices(self, template: PairTemplate, group: str, other: str) -> dict[str, str]:
+        """Return the slices of a pair; that of its two groups, in the order of the file, if there are more than two."""
+        pair = "/".join(sorted((group, other), key=list(self.groups).index))
+        return {**template.slices, self.axis: group, **({CONTRAST: pair} if len(self.groups) > 2 else {})}
 
     def _template_problems(self, template: PairTemplate) -> Iterator[str]:
         for key in ("group", "block"):
@@ -138,8 +170,8 @@ class PairsFile(SuiteFile):
         yield from named_group_problems(named, self.groups)
         if not template.group_slots():
             yield f"expected a slot for the group's word, found {template.text!r}"
-        if self.axis in template.slices:
-            yield f"key 'slices': expected axes other than the suite file's own, found {self.axis!r}"
+        for axis in {self.axis, CONTRAST} & template.slices.keys():
+            yield f"key 'slices': expected axes other than the suite file's own, found {axis!r}"
         if not self.terms and "term" in slots(template.text):
             yield "slot 'term': expected terms in the suite file, found none"
         yield from slot_problems(template.text, {"term", *next(iter(self.groups.values()))}, self.groups)
@@ -149,15 +181,26 @@ class PairsProbe(SuiteProbe):
     """Probe of a `pairs` file: one case per pair, one cluster per term or, without terms, per block or template."""
 
     needs = frozenset({"score"})
-    metrics = (STEREOTYPE_RATE, STEREOTYPE_PROBABILITY)
 
     def __init__(self, file: PairsFile, source: DataSource) -> None:
         super().__init__(file, source)
         self._file = file
+        self._matched = opposed(direction for _, direction in file.directions())
+        self.metrics: tuple[AnyMetricSpec, ...] = STEREOTYPE_RATE, STEREOTYPE_PROBABILITY
+        if self._matched:
+            rate = replace(
+                STEREOTYPE_RATE, title=f"{STEREOTYPE_RATE.title}; a large default hides bias from it"
+            )
+            matched = matched_metrics(list(file.groups), file.matched_axes())
+            self.metrics = *matched, rate, STEREOTYPE_PROBABILITY
+
+    @cached_property
+    def _pairs(self) -> Mapping[str, SentencePair]:
+        return {pair.id: pair for pair in self._file.pairs()}
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
         """Yield one case per pair."""
-        for pair in self._file.pairs():
+        for pair in self._pairs.values():
             yield Case(
                 id=pair.id,
                 cluster=pair.cluster,
@@ -167,17 +210,26 @@ class PairsProbe(SuiteProbe):
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compare the log-likelihoods of the two sentences."""
+        order = list(self._file.groups)
+        group, other = self._pairs[answered.case.id].direction
+        first = order.index(group) < order.index(other)
         return compare_pair(
             answered,
-            lambda difference: {
-                "stereotype_rate": float(difference > 0),
-                "stereotype_probability": logistic(difference),
+            lambda lead: {
+                "stereotype_rate": float(lead > 0),
+                "stereotype_probability": logistic(lead),
+                **(by_direction(lead, first=first) if self._matched else {}),
             },
         )
 
     def method(self) -> Mapping[str, Any]:
         """Describe the scoring of the sentences."""
-        return {**PAIR_METHOD, "cluster": self._file.cluster}
+        association = (
+            "sum of the mean differences of the two directions"
+            if self._matched
+            else "none: it takes pairs of any two groups in both directions, in the same proportions"
+        )
+        return {**PAIR_METHOD, "association": association, "cluster": self._file.cluster}
 
     def elicited(self) -> Probe | None:
         """Return the form that asks which sentence is more likely."""
