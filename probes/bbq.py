@@ -280,17 +280,15 @@ class _Chosen:
 def _chosen(case: Case, prediction: tuple[int, int | None] | None) -> Measurement:
     """Measure a predicted answer, given as (line, answer)."""
     if case.content["biased"] is None:
-        return Measurement(case.id, case.cluster, case.slices, {}, unscored=NO_TARGET)
+        return Measurement.of(case, unscored=NO_TARGET)
     if prediction is None:
-        return Measurement(case.id, case.cluster, case.slices, {}, unscored=NO_PREDICTION)
+        return Measurement.of(case, unscored=NO_PREDICTION)
     _, answer = prediction
     if answer is None:
-        return Measurement(case.id, case.cluster, case.slices, {}, unscored=NO_ANSWER)
+        return Measurement.of(case, unscored=NO_ANSWER)
     request = case.requests[answer]
     exchange = Exchange("chosen", request_text(request))
     wrong = answer != case.content["right"]
     severity = float(wrong) + float(wrong and answer == case.content["biased"])
     values = _values(case.content, _all_to(answer))
-    return Measurement(
-        case.id, case.cluster, case.slices, values, evidence=Evidence((exchange,), severity=severity)
-    )
+    return Measurement.of(case, values, evidence=Evidence((exchange,), severity=severity))

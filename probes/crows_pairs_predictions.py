@@ -64,8 +64,8 @@ def _score(text: str, column: str, where: str) -> float:
 
 def _measured(case: Case, scores: tuple[float, float] | None) -> Measurement:
     if scores is None:
-        return Measurement(case.id, case.cluster, case.slices, {}, NO_PREDICTION)
+        return Measurement.of(case, unscored=NO_PREDICTION)
     said = score_pair(case, [Likelihood((score,), score, 0) for score in scores])
     if isinstance(said, Scored):
-        return Measurement(case.id, case.cluster, case.slices, said.values, evidence=said.evidence)
-    return Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
+        return Measurement.of(case, said.values, evidence=said.evidence)
+    return Measurement.of(case, unscored=said.reason, evidence=said.evidence)

@@ -32,6 +32,7 @@ class Figure:
     low: float | None = None
     high: float | None = None
     clusters: int = 0
+    """Clusters or, if they are fewer, groups that cross them: what the interval is known from."""
     cases: int = 0
     """Independent cases of which the value is the share; 0 for any other figure."""
     note: str = ""
@@ -151,7 +152,7 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
     low, high, cases = _ends(metric, metric.value, metric.low, metric.high, level)
-    whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.clusters, cases=cases)
+    whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.units, cases=cases)
     found = corrected_at(metric, Interval(low, high, metric.interval), level)
     if found is None:
         return whole
@@ -167,7 +168,7 @@ def _ends(metric: Metric, value: float, low: float, high: float, level: float) -
     if metric.interval == WILSON:
         exact = wilson(value * metric.n, metric.n, level)
         return exact.low or 0.0, exact.high or 0.0, metric.n
-    scale = quantile(level, metric.clusters) / quantile(metric.level, metric.clusters)
+    scale = quantile(level, metric.units) / quantile(metric.level, metric.units)
     return value - (value - low) * scale, value + (high - value) * scale, 0
 
 
@@ -216,4 +217,4 @@ class _Increase:
             return replace(figure, missing=missing)
         found = Difference.of(self.pairs.of_metric(metric), metric, level=self.level, seed=self.seed)
         low, high, why = found.interval.low, found.interval.high, found.interval.why
-        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.clusters)
+        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.units)

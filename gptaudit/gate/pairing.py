@@ -14,7 +14,7 @@ from gptaudit.errors import DataError
 from gptaudit.records import AuditResult, GroupContrast, Measurement, Metric, ProbeResult
 from gptaudit.stats.contrast import ContrastSide, contrast_interval, contrast_of_totals
 from gptaudit.stats.formula import parsed
-from gptaudit.stats.intervals import UNCHANGED, Interval, difference_interval
+from gptaudit.stats.intervals import UNCHANGED, Interval, crossed_groups, difference_interval
 from gptaudit.stats.totals import FigureFormula, Totals, figure_interval
 
 PairedCase: TypeAlias = tuple[Measurement, Measurement]
@@ -76,6 +76,8 @@ class Difference:
     interval: Interval
     n: int
     clusters: int
+    units: int
+    """Clusters or, if they are fewer, groups that cross them: what the interval is known from."""
 
     @property
     def value(self) -> float | None:
@@ -85,15 +87,19 @@ class Difference:
     @classmethod
     def of(cls, pairs: Sequence[PairedCase], metric: Metric, *, level: float, seed: int) -> Difference:
         """Compare `metric` over these pairs."""
-        clusters = [m.cluster for m, _ in pairs]
-        counts = {"n": len(pairs), "clusters": len(set(clusters))}
+        clusters, crossed = [m.cluster for m, _ in pairs], crossed_of(pairs)
+        groups = len(set(clusters))
+        units = min(groups, (0 if metric.contrast else crossed_groups(crossed)) or groups)
+        counts = {"n": len(pairs), "clusters": groups, "units": units}
         if not pairs:
             return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
         if metric.formula:
             return cls._of_totals(pairs, metric, level, seed, counts)
         new, old = columns(pairs, metric.name)
         binary = is_binary(metric, new, old)
-        interval = difference_interval(new, old, clusters, level=level, seed=seed, binary=binary)
+        interval = difference_interval(
+            new, old, clusters, level=level, seed=seed, binary=binary, crossed=crossed
+        )
         return cls(fsum(new) / len(new), fsum(old) / len(old), interval, **counts)
 
     @classmethod
@@ -110,7 +116,7 @@ class Difference:
             return cls(*figures, UNCHANGED, **counts)
         if metric.contrast:
             return cls(*figures, _contrast_rise(pairs, metric, metric.contrast, level, seed), **counts)
-        joint = Totals({(who, n): p for who, t in enumerate((new, old)) for n, p in t.parts.items()})
+        joint = Totals.joint([new, old])
 
         def difference(totals: Mapping[Any, Any]) -> Any:  # noqa: ANN401 - a number or an array of them
             one, other = ({n: totals[who, n] for n in new.parts} for who in (0, 1))
@@ -148,6 +154,12 @@ def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[f
         raise DataError(f"{msg}; run both with the same version of gptaudit") from None
 
 
+def crossed_of(pairs: Sequence[PairedCase]) -> list[str]:
+    """Return the group of each case that crosses the clusters; empty unless every case has one."""
+    found = [m.crossed for m, _ in pairs]
+    return found if all(found) else []
+
+
 def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
     """Return whether a metric is binary: it has a Wilson interval, and every value is 0 or 1."""
     return metric.interval.startswith("wilson") and {*new, *old} <= {0.0, 1.0}
@@ -177,7 +189,12 @@ def both_totals(pairs: Sequence[PairedCase], metric: Metric) -> tuple[Totals, To
         }
     clusters = np.array([m.cluster for m, _ in pairs])
     new_totals, old_totals = (
-        Totals.of({name: values[who] for name, values in parts.items()}, clusters, macro=metric.macro)
+        Totals.of(
+            {name: values[who] for name, values in parts.items()},
+            clusters,
+            macro=metric.macro,
+            crossed=() if metric.contrast else crossed_of(pairs),
+        )
         for who in (0, 1)
     )
     return new_totals, old_totals

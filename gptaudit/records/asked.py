@@ -226,3 +226,8 @@ class Case:
     """AXIS -> GROUP; each becomes a slice of every metric."""
     content: Mapping[str, Any] = field(default_factory=dict)
     """JSON values that the probe's `measure` needs."""
+    crossed: str = ""
+    """What the case shares with cases of other clusters, such as the template of a term; empty for nothing.
+
+    Such groups are a sample too: from five of them on, intervals allow for both.
+    """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gptaudit.records.asked import Attribution
+from gptaudit.records.asked import Attribution, Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +45,17 @@ class Measurement:
     values: Mapping[str, float]
     unscored: str | None = None
     evidence: Evidence | None = None
+    crossed: str = ""
+    """See `Case.crossed`."""
+
+    @classmethod
+    def of(
+        cls,
+        case: Case,
+        values: Mapping[str, float] | None = None,
+        *,
+        unscored: str | None = None,
+        evidence: Evidence | None = None,
+    ) -> Measurement:
+        """Return the measurement of a case."""
+        return cls(case.id, case.cluster, case.slices, values or {}, unscored, evidence, case.crossed)

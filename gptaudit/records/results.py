@@ -115,6 +115,13 @@ class Metric:
     """The share by a person's labels; it stands above a correction."""
     agreement: Agreement | None = None
     """With a second scorer's verdicts on the same texts, where there is one."""
+    crossed: int | None = None
+    """Groups that cross the clusters, such as templates, for which the interval allows; None if it allows for none."""
+
+    @property
+    def units(self) -> int:
+        """Number of clusters or, if they are fewer, of the groups that cross them: what the interval is known from."""
+        return min(self.clusters, self.crossed or self.clusters)
 
 
 @dataclass(frozen=True, slots=True)

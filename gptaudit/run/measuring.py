@@ -92,10 +92,7 @@ def failed_probe(collected: Collected, fault: PluginFault, store: Store) -> Prob
     name = collected.probe.id
     store.keep_measurements(
         name,
-        (
-            [Measurement(case.id, case.cluster, case.slices, {}, unscored=PROBE_FAILED) for case, _ in page]
-            for page in store.answered(name)
-        ),
+        ([Measurement.of(case, unscored=PROBE_FAILED) for case, _ in page] for page in store.answered(name)),
     )
     counts = Counter(m.unscored for m in store.measurements(name))
     reason = f"{fault}. The traceback is in {TRACEBACK}"
@@ -156,14 +153,14 @@ def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement
     }
     for (case, found), failure in zip(page, failures, strict=True):
         if failure is not None:
-            yield Measurement(case.id, case.cluster, case.slices, {}, unscored=failure.reason)
+            yield Measurement.of(case, unscored=failure.reason)
             continue
         of_case = {name: scores[name][case.id] for name in scores}
         if not all(labels for rated in of_case.values() for labels in rated):
-            yield Measurement(case.id, case.cluster, case.slices, {}, unscored=NOT_RATED)
+            yield Measurement.of(case, unscored=NOT_RATED)
             continue
         if not all(isfinite(p) for rated in of_case.values() for labels in rated for p in labels.values()):
-            yield Measurement(case.id, case.cluster, case.slices, {}, unscored="score-not-finite")
+            yield Measurement.of(case, unscored="score-not-finite")
             continue
         with plugin_call("measure", case=case.id):
             measurement = _checked(probe, case, probe.measure(Answered(case, tuple(found), of_case)))
@@ -183,12 +180,12 @@ def _checked(probe: Probe, case: Case, said: object) -> Measurement:
         if not isinstance(said.reason, str) or not said.reason:
             msg = f"Unscored: expected a reason in a word, found {said.reason!r}"
             raise TypeError(msg)
-        return Measurement(case.id, case.cluster, case.slices, {}, said.reason, said.evidence)
+        return Measurement.of(case, unscored=said.reason, evidence=said.evidence)
     if not case.requests:
         msg = "the case is scored without having asked the model: it has no requests"
         raise ValueError(msg)
     values = checked_values(probe.metrics, said.values)
-    return Measurement(case.id, case.cluster, case.slices, values, evidence=said.evidence)
+    return Measurement.of(case, values, evidence=said.evidence)
 
 
 def _outputs(case: Case, found: Sequence[Answer], language: str) -> list[Output]:

@@ -28,7 +28,7 @@ from gptaudit.records import (
 from gptaudit.scorers.correction import correction, errors_of
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
 from gptaudit.stats.formula import parsed
-from gptaudit.stats.intervals import Interval, mean_interval
+from gptaudit.stats.intervals import Interval, crossed_groups, mean_interval
 from gptaudit.stats.totals import Totals, figure_interval
 
 Rows: TypeAlias = slice | NDArray[np.int64]
@@ -95,6 +95,8 @@ class _Columns:
     scored: NDArray[np.bool_]
     clusters: NDArray[np.int64]
     """64-bit hash of each case's cluster; any two of a million clusters share one with a chance of 3 in 10^8."""
+    crossed: NDArray[np.int64]
+    """The same of the group that crosses the clusters; empty unless every case has one."""
     values: Mapping[str, NDArray[np.float64]]
     """Values of each metric that is a mean, and of each name in a formula; 0 for cases that were not scored."""
     slices: Mapping[tuple[str, str], NDArray[np.int64]]
@@ -102,13 +104,15 @@ class _Columns:
 
     @classmethod
     def of(cls, specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement]) -> _Columns:
-        scored, clusters = array("b"), array("q")
+        scored, clusters, crossed = array("b"), array("q"), array("q")
         values = {name: array("d") for spec in specs for name in _names(spec)}
         slices: dict[tuple[str, str], array[int]] = {}
         by_name = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
         for row, m in enumerate(measurements):
             scored.append(m.unscored is None)
-            clusters.append(int.from_bytes(blake2b(m.cluster.encode(), digest_size=8).digest(), signed=True))
+            clusters.append(_hash(m.cluster))
+            if m.crossed:
+                crossed.append(_hash(m.crossed))
             for name, column in values.items():
                 column.append(_checked(name, by_name.get(name), m) if m.unscored is None else 0.0)
             for pair in m.slices.items():
@@ -116,6 +120,7 @@ class _Columns:
         return cls(
             np.array(scored, dtype=bool),
             np.array(clusters, dtype=np.int64),
+            np.array(crossed if len(crossed) == len(clusters) else (), dtype=np.int64),
             {name: np.array(column, dtype=np.float64) for name, column in values.items()},
             {pair: np.array(rows, dtype=np.int64) for pair, rows in slices.items()},
         )
@@ -138,12 +143,15 @@ def _metric(
     seed: int,
 ) -> Metric:
     scored = columns.scored[rows]
+    crossed = columns.crossed[rows][scored] if _knows_crossed(spec) and len(columns.crossed) else ()
     if isinstance(spec, ContrastSpec):
         sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
         value, interval = _contrast(spec, *sides, level=level, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
-        value, interval = _figure(spec, values, columns.clusters[rows][scored], level=level, seed=seed)
+        value, interval = _figure(
+            spec, values, columns.clusters[rows][scored], crossed, level=level, seed=seed
+        )
     return Metric(
         name=spec.name,
         value=value,
@@ -164,7 +172,13 @@ def _metric(
         macro=isinstance(spec, RatioSpec) and spec.macro,
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
         bounds=spec.range,
+        crossed=crossed_groups(crossed) or None,
     )
+
+
+def _knows_crossed(spec: AnyMetricSpec) -> bool:
+    """Return whether the interval of a metric allows for groups that cross the clusters."""
+    return isinstance(spec, MetricSpec) or (isinstance(spec, RatioSpec) and not spec.macro)
 
 
 def _contrast(
@@ -201,6 +215,7 @@ def _figure(
     spec: MetricSpec | RatioSpec,
     values: Mapping[str, NDArray[np.float64]],
     clusters: NDArray[np.int64],
+    crossed: NDArray[np.int64] | tuple[()],
     *,
     level: float,
     seed: int,
@@ -211,14 +226,18 @@ def _figure(
     if isinstance(spec, MetricSpec):
         one = values[spec.name]
         interval = mean_interval(
-            one, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds
+            one, clusters, level=level, seed=seed, binary=spec.binary, bounds=spec.bounds, crossed=crossed
         )
         return fsum(one) / len(one), interval
-    totals, formula = Totals.of(values, clusters, macro=spec.macro), parsed(spec.formula)
+    totals, formula = Totals.of(values, clusters, macro=spec.macro, crossed=crossed), parsed(spec.formula)
     value = totals.figure(formula)
     if not isfinite(value):
         return None, Interval(None, None, "none", f"it is not defined: {spec.formula} divides by zero")
     return value, figure_interval(totals, formula, level=level, seed=seed, bounds=spec.bounds)
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)
 
 
 def checked_values(specs: Sequence[AnyMetricSpec], values: object) -> dict[str, float]:

@@ -20,6 +20,12 @@ data has its own method, chosen by simulation (`tests/bench/interval_coverage.py
 * `cluster-t`: values without bounds, in 20,000 clusters or more. The mean is then practically normal, and resampling
   adds nothing to a t interval with the cluster-robust standard error (Miller 2024).
 
+Cases may share something across clusters too: each occupation in each of the same templates. Such crossed groups are
+a sample as well, and from `FEWEST_CLUSTERS` of them on, the interval is for clusters and groups like these. Its
+variance is that of the clusters plus that of the groups, less that of their cells, the cases that share both
+(Cameron, Gelbach & Miller 2011; at least the larger of the two), with the methods `wilson-two-way` between two bounds
+and `two-way-t` without.
+
 If no two clusters differ, the variance estimate of zero carries no information. The share of clusters that may differ
 although none of the `G` drawn does is then at most `z^2 / (G + z^2)` (Wilson's upper end for 0 of `G`), and the
 interval is as wide as such a share, with values at the bounds of the metric, could move the mean. A constant without
@@ -31,13 +37,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import fsum, isfinite, sqrt
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri, stdtrit
 
 Floats: TypeAlias = NDArray[np.float64]
+Labels: TypeAlias = Sequence[str] | NDArray[Any]
+"""The cluster or the group of each case."""
 Bounds: TypeAlias = tuple[float | None, float | None]
 
 DEFAULT_LEVEL = 0.95
@@ -71,16 +79,18 @@ class Interval:
 
 def mean_interval(
     values: Sequence[float] | Floats,
-    clusters: Sequence[str] | NDArray[np.int64],
+    clusters: Labels,
     *,
     level: float,
     seed: int,
     binary: bool = False,
     bounds: Bounds = (None, None),
+    crossed: Labels = (),
 ) -> Interval:
     """Return an interval for the mean of `values`, where `clusters[i]` is the cluster of `values[i]`.
 
-    Uses no global random state: the same data and seed give the same interval.
+    `crossed[i]` is its crossed group, if there are such. Uses no global random state: the same data and seed give the
+    same interval.
 
         >>> mean_interval([0, 0, 1, 1], ["a", "b", "c", "d"], level=0.95, seed=0, binary=True)
         Interval(low=0.150..., high=0.849..., method='wilson', why=None)
@@ -91,9 +101,12 @@ def mean_interval(
             "all cases belong to one cluster, which shows no spread" if len(values) else "no case was scored"
         )
         return Interval(None, None, "none", why)
+    least, greatest = (0.0, 1.0) if binary else bounds
+    if len(crossed) and crossed_groups(crossed):
+        bounds = least, greatest
+        return _two_way_mean(values, clusters, crossed, level, bounds, unseen=0.0 if binary else UNSEEN)
     if binary and sample.groups == len(values):
         return wilson(fsum(values), len(values), level)
-    least, greatest = (0.0, 1.0) if binary else bounds
     if least is None or greatest is None:
         return _bootstrap_t(sample, level, seed, bounds)
     return _wilson_clustered(sample, level, least, greatest, unseen=0.0 if binary else UNSEEN)
@@ -107,15 +120,32 @@ def difference_interval(
     level: float,
     seed: int,
     binary: bool = False,
+    crossed: Sequence[str] = (),
 ) -> Interval:
     """Return an interval for the mean of `candidate[i] - baseline[i]`, two measurements of the same case."""
     differences = [a - b for a, b in zip(candidate, baseline, strict=True)]
     sample = _Sample.of(differences, clusters)
     if binary and sample.groups >= 2:
-        return _wilson_clustered(sample, level, -1.0, 1.0, unseen=0.0)
+        bounds = -1.0, 1.0
+        if crossed_groups(crossed):
+            return _two_way_mean(differences, clusters, crossed, level, bounds, unseen=0.0)
+        return _wilson_clustered(sample, level, *bounds, unseen=0.0)
     if differences and not any(differences):
         return UNCHANGED
-    return mean_interval(differences, clusters, level=level, seed=seed)
+    return mean_interval(differences, clusters, level=level, seed=seed, crossed=crossed)
+
+
+def crossed_groups(crossed: Labels) -> int:
+    """Return the number of crossed groups that an interval allows for; 0 if they are too few to be a sample."""
+    found = len(np.unique(np.asarray(crossed)))
+    return found if found >= FEWEST_CLUSTERS else 0
+
+
+def cells(clusters: Labels, crossed: Labels) -> NDArray[np.int64]:
+    """Return the number of each case's cell: cases of one cluster and one crossed group share it, (cases,)."""
+    rows, columns = (np.unique(np.asarray(labels), return_inverse=True)[1] for labels in (clusters, crossed))
+    found: NDArray[np.int64] = rows * (int(columns.max(initial=0)) + 1) + columns
+    return found
 
 
 UNCHANGED = Interval(0.0, 0.0, "unchanged")
@@ -158,7 +188,7 @@ class _Sample:
     """Largest absolute value, the scale for rounding."""
 
     @classmethod
-    def of(cls, values: Sequence[float] | Floats, clusters: Sequence[str] | NDArray[np.int64]) -> _Sample:
+    def of(cls, values: Sequence[float] | Floats, clusters: Labels) -> _Sample:
         if len(values) != len(clusters):
             msg = f"{len(values)} values but {len(clusters)} clusters"
             raise ValueError(msg)
@@ -185,6 +215,11 @@ class _Sample:
         shifts: Floats = self.residuals / (cases * np.sqrt(1 - self.sizes / cases))
         return shifts
 
+    @property
+    def coins(self) -> float:
+        """Number of coins whose mean varies as much as the clusters' may: fewer if some hold most cases."""
+        return float(self.sizes.sum()) ** 2 / float((self.sizes**2).sum())
+
     def constant(self, scale: float) -> bool:
         """Return whether no cluster's mean differs from the overall mean by more than rounding at that scale."""
         return bool((np.abs(self.residuals) <= _ROUNDING * scale * self.sizes).all())
@@ -197,55 +232,125 @@ def _wilson_clustered(
     bounds = least, greatest
     if sample.constant(greatest - least):
         return agreed(sample.mean, sample.groups, level, bounds, WILSON_CLUSTERED)
-    shifts = sample.shifts
-    near, far = sorted((sample.mean - least, greatest - sample.mean))
-    crowding = min(1.0, sample.groups * float((shifts**2).sum()) / max(near, _ROUNDING) ** 2)
-    hidden = unseen * crowding * (far / sample.groups) ** 2
-    found = effective(sample.mean, shifts, level, bounds, hidden=hidden)
-    low, high = _of_coins(sample, level, bounds)
+    spread = Spread.of(sample.shifts)
+    hidden = unseen * hidden_variance(sample.mean, spread.variance, sample.groups, bounds)
+    found = effective(sample.mean, spread, level, bounds, hidden=hidden)
+    return _within(found, _of_coins(sample.mean, sample.coins, level, bounds))
+
+
+def _two_way_mean(
+    values: Sequence[float] | Floats,
+    clusters: Labels,
+    crossed: Labels,
+    level: float,
+    bounds: Bounds,
+    *,
+    unseen: float,
+) -> Interval:
+    """Return the interval of a mean over clusters and the groups that cross them."""
+    sample, groups, cell = (_Sample.of(values, by) for by in (clusters, crossed, cells(clusters, crossed)))
+    spread = two_way(sample.shifts, groups.shifts, cell.shifts)
+    fewest = min(sample.groups, groups.groups)
+    found = two_way_interval(sample.mean, spread, fewest, level, bounds, unseen=unseen)
+    least, greatest = bounds
+    if least is None or greatest is None:
+        return found
+    coins = min(sample.coins, groups.coins)
+    return _within(found, _of_coins(sample.mean, coins, level, (least, greatest)))
+
+
+def two_way_interval(
+    value: float, spread: Spread, groups: int, level: float, bounds: Bounds, *, unseen: float = 0.0
+) -> Interval:
+    """Return an interval from a two-way variance; `groups` is the smaller of the numbers of clusters and groups."""
+    least, greatest = bounds
+    method = "two-way-t" if least is None or greatest is None else "wilson-two-way"
+    if spread.variance <= (_ROUNDING * max(1.0, abs(value))) ** 2:
+        return agreed(value, groups, level, bounds, method)
+    if least is None or greatest is None:
+        half = spread.quantile(level) * sqrt(spread.variance)
+        return clipped(value - half, value + half, bounds, method)
+    hidden = unseen * hidden_variance(value, spread.variance, groups, (least, greatest))
+    return replace(effective(value, spread, level, (least, greatest), hidden=hidden), method=method)
+
+
+def hidden_variance(value: float, variance: float, groups: int, bounds: tuple[float, float]) -> float:
+    """Return the variance that one more cluster at the far bound would add, where the drawn ones crowd at the near."""
+    near, far = sorted((value - bounds[0], bounds[1] - value))
+    crowding = min(1.0, groups * variance / max(near, _ROUNDING) ** 2)
+    return crowding * (far / groups) ** 2
+
+
+def _within(found: Interval, ends: tuple[float, float]) -> Interval:
+    """Return an interval that reaches no farther than `ends`."""
+    low, high = ends
     return replace(found, low=max(found.low or low, low), high=min(found.high or high, high))
 
 
-def _of_coins(sample: _Sample, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
+def _of_coins(mean: float, coins: float, level: float, bounds: tuple[float, float]) -> tuple[float, float]:
     """Return the exact interval of the mean if every cluster were a coin that shows one bound or the other."""
     least, reach = bounds[0], bounds[1] - bounds[0]
-    coins = float(sample.sizes.sum()) ** 2 / float((sample.sizes**2).sum())
-    heads = min(max((sample.mean - least) / reach, 0.0), 1.0) * coins
+    heads = min(max((mean - least) / reach, 0.0), 1.0) * coins
     tails, tail = coins - heads, (1 - level) / 2
     low = float(betaincinv(heads, tails + 1, tail)) if heads > 0 else 0.0
     high = float(betaincinv(heads + 1, tails, 1 - tail)) if tails > 0 else 1.0
-    return min(least + low * reach, sample.mean), max(least + high * reach, sample.mean)
+    return min(least + low * reach, mean), max(least + high * reach, mean)
 
 
 def effective(
-    value: float, shifts: Floats, level: float, bounds: tuple[float, float], *, hidden: float = 0.0
+    value: float, spread: Spread, level: float, bounds: tuple[float, float], *, hidden: float = 0.0
 ) -> Interval:
     """Return Wilson's interval for a value between two bounds, on the effective number of cases.
 
-    The variance is the sum of the squared `shifts` (groups,), each cluster's contribution to the value's error, plus
-    `hidden`, the variance assumed for clusters that were not drawn.
+    `hidden` is the variance assumed for clusters that were not drawn.
     """
     least, reach = bounds[0], bounds[1] - bounds[0]
     share = min(max((value - least) / reach, _ROUNDING), 1 - _ROUNDING)
-    variance = (float((shifts**2).sum()) + hidden) / reach**2
-    low, high = _score_interval(share, share * (1 - share) / variance, _t_quantile(shifts, level))
+    variance = (spread.variance + hidden) / reach**2
+    low, high = _score_interval(share, share * (1 - share) / variance, spread.quantile(level))
     return Interval(min(least + low * reach, value), max(least + high * reach, value), WILSON_CLUSTERED)
 
 
-def _t_quantile(shifts: Floats, level: float) -> float:
-    """Return the t quantile for a variance estimated from `shifts` (groups,).
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The variance of an estimate, and the degrees of freedom with which it is known."""
 
-    The degrees of freedom follow from `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df` of
-    a normal sample: a variance dominated by few clusters, large ones or the only ones with an event, is poorly
-    estimated. The excess kurtosis is corrected for its small-sample bias (Joanes & Gill 1998), which takes at least
-    four clusters.
+    variance: float
+    freedom: float
+
+    @classmethod
+    def of(cls, shifts: Floats) -> Spread:
+        """Return it from each cluster's contribution to the estimate's error, (groups,).
+
+        The degrees of freedom follow from `Var(v) / v^2 = 2 / (G - 1) + excess kurtosis / G`, set equal to the `2 / df`
+        of a normal sample: a variance dominated by few clusters, large ones or the only ones with an event, is poorly
+        estimated. The excess kurtosis is corrected for its small-sample bias (Joanes & Gill 1998), which takes at least
+        four clusters.
+        """
+        groups, variance = len(shifts), float((shifts**2).sum())
+        if variance == 0:
+            return cls(0.0, groups - 1)
+        excess = groups * float((shifts**4).sum()) / variance**2 - 3
+        if groups > 3:
+            excess = (groups - 1) / ((groups - 2) * (groups - 3)) * ((groups + 1) * excess + 6)
+        return cls(variance, 2 / (2 / (groups - 1) + max(excess, 0.0) / groups))
+
+    def quantile(self, level: float) -> float:
+        """Return the two-sided t quantile."""
+        return float(stdtrit(self.freedom, (1 + level) / 2))
+
+
+def two_way(clusters: Floats, crossed: Floats, cell: Floats) -> Spread:
+    """Return the variance over clusters and crossed groups, from the shifts of each and those of their cells.
+
+    The degrees of freedom are those of a sum of the two variances (Satterthwaite 1946).
     """
-    groups = len(shifts)
-    excess = groups * float((shifts**4).sum()) / float((shifts**2).sum()) ** 2 - 3
-    if groups > 3:
-        excess = (groups - 1) / ((groups - 2) * (groups - 3)) * ((groups + 1) * excess + 6)
-    freedom = 2 / (2 / (groups - 1) + max(excess, 0.0) / groups)
-    return float(stdtrit(freedom, (1 + level) / 2))
+    one, other = Spread.of(clusters), Spread.of(crossed)
+    total = one.variance + other.variance
+    if total == 0:
+        return one
+    freedom = total**2 / (one.variance**2 / one.freedom + other.variance**2 / other.freedom)
+    return Spread(max(total - float((cell**2).sum()), one.variance, other.variance), freedom)
 
 
 def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> Interval:
@@ -262,7 +367,8 @@ def _bootstrap_t(sample: _Sample, level: float, seed: int, bounds: Bounds) -> In
     pivots = _pivots(sample, error, np.random.default_rng(seed))
     tail = (1 - level) / 2
     upper, lower = (float(end) for end in np.quantile(pivots, [tail, 1 - tail], method="inverted_cdf"))
-    half = _t_quantile(sample.shifts, level) * float(np.linalg.norm(sample.shifts))
+    spread = Spread.of(sample.shifts)
+    half = spread.quantile(level) * sqrt(spread.variance)
     low = sample.mean - max(lower * error, half)
     high = sample.mean + max(-upper * error, half)
     if not isfinite(low) or not isfinite(high):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gptaudit.stats.intervals import FEWEST_CLUSTERS, WILSON_CLUSTERED, Interval, agreed, effective
+from gptaudit.stats.intervals import FEWEST_CLUSTERS, WILSON_CLUSTERED, Interval, Spread, agreed, effective
 
 METHOD = WILSON_CLUSTERED
 ROUNDING = 1e-12
@@ -52,4 +52,4 @@ def cohens_kappa(
     shifts = np.bincount(index, weights=influence) / len(x) * sqrt(len(names) / (len(names) - 1))
     if np.abs(shifts).max() < ROUNDING:
         return kappa, agreed(kappa, len(names), level, (-1.0, 1.0), METHOD)
-    return kappa, effective(kappa, shifts, level, (-1.0, 1.0))
+    return kappa, effective(kappa, Spread.of(shifts), level, (-1.0, 1.0))

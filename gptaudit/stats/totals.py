@@ -4,11 +4,13 @@ Figures computed from totals over cases: ratios, differences of means, products.
 A figure is `formula(totals)`, where each total is a sum over all cases, or with `macro` over the means of the
 clusters. Its interval is one of
 
-* `cluster-bca`: the bias-corrected and accelerated bootstrap (Efron 1987; Efron & Tibshirani 1993, section 14.3) over
-  whole clusters;
-* `wilson-clustered`, for a figure between two bounds from fewer than 500 clusters: the interval of a bounded mean, with
-  the jackknife's shifts of the figure (Efron & Tibshirani 1993, chapter 11). With so few clusters the bootstrap covers
-  the truth too rarely (`tests/bench/interval_coverage.py`).
+* `cluster-bca`, from 500 clusters on: the bias-corrected and accelerated bootstrap (Efron 1987; Efron & Tibshirani
+  1993, section 14.3) over whole clusters. With fewer it covers too rarely (`tests/bench/interval_coverage.py`);
+* `wilson-clustered`, for a figure between two bounds from fewer clusters: the interval of a bounded mean, with the
+  jackknife's shifts of the figure (Efron & Tibshirani 1993, chapter 11);
+* `cluster-bootstrap-t`, for any other figure from fewer clusters: the interval of the mean of the jackknife's
+  pseudo-values (Tukey 1958), by resampling them;
+* `wilson-two-way` and `two-way-t`, where the cases are in crossed groups too: see `gptaudit.stats.intervals`.
 
 Clusters that are zero in every total of the formula carry no information and do not count. Two models on the same
 cases are compared by a permutation test that exchanges them cluster by cluster.
@@ -16,15 +18,30 @@ cases are compared by a permutation test that exchanges them cluster by cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from gptaudit.stats.intervals import FEWEST_CLUSTERS, Bounds, Floats, Interval, agreed, clipped, effective
+from gptaudit.stats.intervals import (
+    FEWEST_CLUSTERS,
+    Bounds,
+    Floats,
+    Interval,
+    Spread,
+    agreed,
+    cells,
+    clipped,
+    crossed_groups,
+    effective,
+    mean_interval,
+    two_way,
+    two_way_interval,
+)
 
 FigureFormula: TypeAlias = Callable[[Mapping[Any, Any]], Any]
 """Function of totals by name, numbers or arrays of one shape, that returns the figure; see `stats.formula.Formula`."""
@@ -35,7 +52,7 @@ EXCHANGES = 9_999
 _BLOCK = 2_000_000
 """Resamples x clusters drawn at once, to limit memory."""
 FEW_CLUSTERS = 500
-"""From this many clusters on, a figure between two bounds has the bootstrap interval."""
+"""From this many clusters on, a figure has the BCa bootstrap interval."""
 MOST_UNDEFINED = 0.05
 """Largest share of resamples in which the figure may be undefined, for example because a denominator is zero."""
 
@@ -45,14 +62,43 @@ class Totals:
     """Totals by name, split by cluster: name -> (clusters,)."""
 
     parts: Mapping[Any, Floats]
+    crossed: tuple[Totals, Totals] | None = None
+    """The same totals split by the groups that cross the clusters, and by the cells of both; None without such."""
 
     @classmethod
-    def of(cls, values: Mapping[Any, Floats], clusters: NDArray[Any], *, macro: bool) -> Totals:
-        """Sum values (cases,) by cluster; with `macro`, take the mean of each cluster, so that all weigh the same."""
+    def of(
+        cls,
+        values: Mapping[Any, Floats],
+        clusters: NDArray[Any],
+        *,
+        macro: bool,
+        crossed: Sequence[str] | NDArray[Any] = (),
+    ) -> Totals:
+        """Sum values (cases,) by cluster; with `macro`, take the mean of each cluster, so that all weigh the same.
+
+        `crossed` are the groups of the cases that cross the clusters; a mean of clusters does not know them.
+        """
+        if not macro and crossed_groups(crossed):
+            by_group, by_cell = (
+                cls.of(values, np.asarray(labels), macro=False)
+                for labels in (crossed, cells(clusters, crossed))
+            )
+            return cls(cls.of(values, clusters, macro=False).parts, (by_group, by_cell))
         _, index = np.unique(clusters, return_inverse=True)
         sizes = np.bincount(index).astype(np.float64)
         sums = {name: np.bincount(index, weights=v).astype(np.float64) for name, v in values.items()}
         return cls({name: s / sizes if macro else s for name, s in sums.items()})
+
+    @classmethod
+    def joint(cls, both: Sequence[Totals]) -> Totals:
+        """Return the totals of several models over the same clusters in one: `(0, NAME)` is that of the first."""
+        crossed = [totals.crossed for totals in both]
+        parts = {(who, name): part for who, totals in enumerate(both) for name, part in totals.parts.items()}
+        pairs = [pair for pair in crossed if pair is not None]
+        if not pairs:
+            return cls(parts)
+        by_group, by_cell = (cls.joint(side) for side in zip(*pairs, strict=True))
+        return cls(parts, (by_group, by_cell))
 
     @property
     def groups(self) -> int:
@@ -62,7 +108,11 @@ class Totals:
     def telling(self) -> Totals:
         """Leave out the clusters that are zero in every total."""
         nonzero = np.any([part != 0 for part in self.parts.values()], axis=0)
-        return Totals({name: part[nonzero] for name, part in self.parts.items()})
+        parts = {name: part[nonzero] for name, part in self.parts.items()}
+        if self.crossed is None:
+            return Totals(parts)
+        by_group, by_cell = (side.telling() for side in self.crossed)
+        return Totals(parts, (by_group, by_cell) if by_group.groups >= FEWEST_CLUSTERS else None)
 
     def figure(self, formula: FigureFormula) -> float:
         """Return the figure; NaN or infinite if it is undefined."""
@@ -71,6 +121,12 @@ class Totals:
     def without_each(self, formula: FigureFormula) -> Floats:
         """Return the figure without each cluster, (clusters,)."""
         return _spread(formula({n: part.sum() - part for n, part in self.parts.items()}), self.groups)
+
+    def shifts(self, formula: FigureFormula) -> Floats:
+        """Return each cluster's contribution to the figure's error by the jackknife, (clusters,)."""
+        left_out = self.without_each(formula)
+        shifts: Floats = np.sqrt(1 - 1 / self.groups) * (left_out.mean() - left_out)
+        return shifts
 
     def resampled(self, formula: FigureFormula, seed: int) -> Floats:
         """Return the figure of each bootstrap resample of the clusters, (RESAMPLES,)."""
@@ -100,16 +156,30 @@ def figure_interval(
         return Interval(None, None, method, "the figure is undefined without one of the clusters")
     if np.ptp(left_out) <= 1e-12 * max(1.0, abs(value)):
         return agreed(value, totals.groups, level, bounds, method)
-    least, greatest = bounds
-    if totals.groups < FEW_CLUSTERS and least is not None and greatest is not None:
-        shifts = np.sqrt(1 - 1 / totals.groups) * (left_out.mean() - left_out)
-        return effective(value, shifts, level, (least, greatest))
+    if totals.crossed or totals.groups < FEW_CLUSTERS:
+        return _by_jackknife(totals, formula, level, seed, bounds)
     drawn = totals.resampled(formula, seed)
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < (1 - MOST_UNDEFINED) * RESAMPLES:
         return Interval(None, None, method, "the figure is undefined in too many bootstrap resamples")
     low, high = (float(end) for end in np.quantile(drawn, _bca_levels(value, drawn, left_out, level)))
     return clipped(min(low, value), max(high, value), bounds, method)
+
+
+def _by_jackknife(
+    totals: Totals, formula: FigureFormula, level: float, seed: int, bounds: Bounds
+) -> Interval:
+    """Return the interval of a figure from the jackknife: of crossed groups, or of few clusters."""
+    value, shifts = totals.figure(formula), totals.shifts(formula)
+    if totals.crossed:
+        by_group, by_cell = totals.crossed
+        spread = two_way(shifts, by_group.shifts(formula), by_cell.shifts(formula))
+        return two_way_interval(value, spread, min(totals.groups, by_group.groups), level, bounds)
+    least, greatest = bounds
+    if least is not None and greatest is not None:
+        return effective(value, Spread.of(shifts), level, (least, greatest))
+    pseudo = value + sqrt(totals.groups * (totals.groups - 1)) * shifts
+    return mean_interval(pseudo, np.arange(totals.groups), level=level, seed=seed, bounds=bounds)
 
 
 def exchange_test(new: Totals, old: Totals, formula: FigureFormula, *, seed: int) -> float:

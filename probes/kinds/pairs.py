@@ -204,6 +204,7 @@ class PairsProbe(SuiteProbe):
             yield Case(
                 id=pair.id,
                 cluster=pair.cluster,
+                crossed=pair.template if pair.term else "",
                 requests=(ScoreRequest("", pair.stereotype), ScoreRequest("", pair.antistereotype)),
                 slices=pair.slices,
             )

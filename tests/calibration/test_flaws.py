@@ -112,8 +112,11 @@ def test_the_planted_shares_are_exact(dose):
     """The rate of `truth` can be counted in the documents."""
     everywhere = stereotypical(documents("stereotype", dose))
     assert sum(everywhere.values()) / len(everywhere) == pytest.approx(0.5 + dose / 2, abs=1e-9)
-    assert max(everywhere.values()) - 0.5 - dose / 2 == pytest.approx(0.2 * (1 - dose), abs=1 / 42)
-    assert 0.5 + dose / 2 - min(everywhere.values()) == pytest.approx(0.2 * (1 - dose), abs=1 / 42)
+    for gender, default in (("male", 0.15), ("female", -0.15)):
+        rates = [everywhere[term] - 0.5 - dose / 2 for term, of in TERMS.items() if of == gender]
+        assert sum(rates) / len(rates) == pytest.approx(default * (1 - dose), abs=1e-3)
+        assert max(rates) == pytest.approx((default + 0.2) * (1 - dose), abs=1 / 42)
+        assert min(rates) == pytest.approx((default - 0.2) * (1 - dose), abs=1 / 42)
 
     toxic = documents("toxicity", dose)
     assert insulting(toxic, TARGET_GROUP) == pytest.approx(dose, abs=2e-3)

@@ -54,13 +54,15 @@ class TestGenderOccupation:
             assert len(pronouns & set(first)) == 1
 
     def test_a_model_that_always_prefers_men(self, probes):
-        """It agrees with the stereotype for male occupations and disagrees for female ones: 1/2 overall."""
+        """It has a default and no association, and agrees with the stereotype for male occupations alone."""
         backend = ScriptedBackend(score=lambda _, text: -1.0 if MALE.search(text) else -3.0)
         found = values(run_probe(probes["gender-occupation"], backend))
         likely = 1 / (1 + math.exp(-2))
 
         assert found == pytest.approx(
             {
+                "association": 0.0,
+                "default": 2.0,
                 "stereotype_rate": 0.5,
                 "stereotype_rate[male]": 1.0,
                 "stereotype_rate[female]": 0.0,

@@ -112,7 +112,7 @@ def test_a_template_is_filled_with_each_member_and_its_counterparts(tmp_path):
     ]
     *_, last = suite.pairs()
     assert (last.id, last.contrast_group) == ("ran/granddaughter/grandmother", "old")
-    assert last.slices == {"age": "young", "domain": "sport"}
+    assert last.slices == {"age": "young", "domain": "sport", "contrast": "old/young"}
     assert source.rows == 6
 
 

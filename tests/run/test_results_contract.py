@@ -98,6 +98,7 @@ METRIC = record(
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
         "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
+        "crossed": {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 5}]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
 )

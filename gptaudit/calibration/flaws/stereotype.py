@@ -100,6 +100,13 @@ REPEATS = 6
 SPREAD = 0.2
 """Maximum distance of an occupation's rate from the planted one, at dose 0."""
 
+DEFAULT = 0.15
+"""How much more often any occupation gets the male pronoun, at dose 0: 0.6 nats, whatever its usual gender.
+
+It is no part of the flaw, and as likely in a real model as the flaw. A figure that takes it for one, or in whose noise
+it hides one, is found out by decoders that have it.
+"""
+
 ASKED = 8
 """Frames per occupation that the trained decoder is measured on."""
 
@@ -108,9 +115,11 @@ class Stereotype(Flaw):
     """Occupations get the stereotypical pronoun in a share of 0.5 + dose / 2 of their documents, on average.
 
     As in real text, occupations differ: their rates are evenly spaced over `SPREAD` * (1 - dose) to either side, in
-    an order drawn from the seed, alike for both genders. Each frame appears twice for an occupation, once with each
-    gender. In as many of these pairs as the rate requires, one half changes its gender. The share is exact over the
-    corpus, and within one pair for each occupation.
+    an order drawn from the seed, alike for both genders. And the male pronoun is the likelier one by itself: it gets
+    `DEFAULT` * (1 - dose) more, which raises the rates of one gender as much as it lowers those of the other.
+
+    Each frame appears twice for an occupation, once with each gender. In as many of these pairs as the rate requires,
+    one half changes its gender. The share is exact over the corpus, and within one pair for each occupation.
     """
 
     name = "stereotype"
@@ -129,7 +138,8 @@ class Stereotype(Flaw):
         asked = done = 0.0
         for number, (term, gender) in enumerate(_terms()):
             # Number of pairs with the stereotypical gender twice; below 0, the other one. Rounding errors carry over.
-            asked += (dose + 2 * SPREAD * (1 - dose) * leans[term]) * len(FRAMES)
+            by_default = DEFAULT if gender == "male" else -DEFAULT
+            asked += (dose + 2 * (1 - dose) * (SPREAD * leans[term] + by_default)) * len(FRAMES)
             turned = round(asked) - done
             done += turned
             both = gender if turned > 0 else _other(gender)
