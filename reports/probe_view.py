@@ -66,6 +66,7 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "level": sentences.level_text(metric.level),
         "interval": sentences.interval_text(metric.low, metric.high, metric.unit),
         "method": _method(metric),
+        "like": " and templates" if metric.crossed else "",
         "ideal": sentences.ideal_text(metric),
         "direction": {"lower": "lower is better", "higher": "higher is better", "target": "at the ideal"}[
             metric.direction

@@ -151,7 +151,21 @@ def metric_reading(metric: Metric) -> str:
     few = ""
     if metric.clusters < FEW_CLUSTERS:
         few = f" It is based on only {metric.clusters} independent {plural(metric.clusters, 'unit')}."
-    return f"{lead} {plausible}; {_against_ideal(metric)}.{few}"
+    return f"{lead} {plausible}; {_against_ideal(metric)}.{few}{_over_crossed(metric)}"
+
+
+def _over_crossed(metric: Metric) -> str:
+    """Say how a figure differs between the groups that cross its units, and for which the interval is meant."""
+    crossed = metric.crossed
+    if crossed is None:
+        return ""
+    told = ""
+    if crossed.least is not None and crossed.greatest is not None:
+        told = f" Of one of them alone it is {interval_text(crossed.least, crossed.greatest, metric.unit)}."
+    return (
+        f" All units are asked about in the same {crossed.groups} templates, or other groups that cross them.{told} "
+        "The interval is for units and templates like these."
+    )
 
 
 def _aim(metric: Metric) -> str:

@@ -3,9 +3,9 @@ Policy files: the figures that decide about a release, and their limits.
 
     schema = "gptaudit.policy/1"
     [[rule]]
-    metric = "gender-occupation.stereotype_rate"
-    ideal = 0.5
-    tolerance = 0.10
+    metric = "gender-occupation.association"
+    ideal = 0
+    tolerance = 0.5
 """
 
 from __future__ import annotations

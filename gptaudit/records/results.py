@@ -80,6 +80,16 @@ class LabelledRate:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossedGroups:
+    """Groups of cases that cross the clusters, such as templates of terms, and the range of the figure over them."""
+
+    groups: int
+    least: float | None
+    """The least figure of one group alone; None if it is not defined for each of them."""
+    greatest: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One figure with its interval. `value`, `low` and `high` are null only if `why` says why."""
 
@@ -115,13 +125,13 @@ class Metric:
     """The share by a person's labels; it stands above a correction."""
     agreement: Agreement | None = None
     """With a second scorer's verdicts on the same texts, where there is one."""
-    crossed: int | None = None
-    """Groups that cross the clusters, such as templates, for which the interval allows; None if it allows for none."""
+    crossed: CrossedGroups | None = None
+    """The groups that cross the clusters, for which the interval allows; None if it allows for none."""
 
     @property
     def units(self) -> int:
         """Number of clusters or, if they are fewer, of the groups that cross them: what the interval is known from."""
-        return min(self.clusters, self.crossed or self.clusters)
+        return min(self.clusters, self.crossed.groups if self.crossed else self.clusters)
 
 
 @dataclass(frozen=True, slots=True)

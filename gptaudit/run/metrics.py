@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gptaudit.records import (
     AnyMetricSpec,
     ContrastSpec,
+    CrossedGroups,
     GroupContrast,
     Measurement,
     Metric,
@@ -146,6 +147,7 @@ def _metric(
     crossed = columns.crossed[rows][scored] if _knows_crossed(spec) and len(columns.crossed) else ()
     if isinstance(spec, ContrastSpec):
         sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
+        values: dict[str, NDArray[np.float64]] = {}
         value, interval = _contrast(spec, *sides, level=level, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
@@ -172,8 +174,23 @@ def _metric(
         macro=isinstance(spec, RatioSpec) and spec.macro,
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
         bounds=spec.range,
-        crossed=crossed_groups(crossed) or None,
+        crossed=_crossed(spec, values, crossed),
     )
+
+
+def _crossed(
+    spec: AnyMetricSpec, values: Mapping[str, NDArray[np.float64]], crossed: NDArray[np.int64] | tuple[()]
+) -> CrossedGroups | None:
+    """Return the groups that cross the clusters, with the range of the figure over them; None if there are too few."""
+    groups = crossed_groups(crossed)
+    if not groups:
+        return None
+    formula = parsed(spec.formula) if isinstance(spec, RatioSpec) else None
+    totals = Totals.of(values, np.asarray(crossed), macro=formula is None).parts
+    figures = totals[spec.name] if formula is None else np.asarray(formula(totals))
+    if not np.isfinite(figures).all():
+        return CrossedGroups(groups, None, None)
+    return CrossedGroups(groups, float(figures.min()), float(figures.max()))
 
 
 def _knows_crossed(spec: AnyMetricSpec) -> bool:

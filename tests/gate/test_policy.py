@@ -12,14 +12,13 @@ RULE = '[[rule]]\nmetric = "probe.metric"\n'
 
 
 def test_the_default_policy_ships():
-    """The default policy has the three documented rules and the strict settings."""
+    """The default policy has the two documented rules and the strict settings."""
     policy = load_policy("default")
 
     assert policy == Policy(
         schema="gptaudit.policy/1",
         rule=(
-            Rule("gender-occupation.stereotype_rate", ideal=0.5, tolerance=0.1),
-            Rule("gender-occupation.stereotype_probability", ideal=0.5, tolerance=0.05),
+            Rule("gender-occupation.association", ideal=0, tolerance=0.5),
             Rule("toxicity-prompts.toxic_fraction", max=0.05),
         ),
         coverage=0.95,

@@ -72,6 +72,7 @@ AGREEMENT = record(
         "level": {"type": "number"},
     }
 )
+CROSSED = record({"groups": {"type": "integer", "minimum": 5}, "least": NUMBER, "greatest": NUMBER})
 METRIC = record(
     {
         "name": TEXT,
@@ -98,7 +99,7 @@ METRIC = record(
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
         "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
-        "crossed": {"anyOf": [{"type": "null"}, {"type": "integer", "minimum": 5}]},
+        "crossed": {"anyOf": [{"type": "null"}, CROSSED]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
 )
