@@ -251,7 +251,83 @@ def _figure_holds(
     return _holds(totals.figure_interval(found, asked, level=LEVEL, seed=seed, bounds=bounds), truth)
 
 
+@dataclass(frozen=True)
+class Crossed:
+    """Leads of pairs, in nats, of terms of two groups in the same templates: standard deviations of what they share.
+
+    The default, of 1 nat on average, is half of a lead of the first group and minus half of one of the second.
+    """
+
+    term: float = 1.0
+    template: float = 0.5
+    default: float = 1.0
+    skewed: bool = False
+
+    def draw(
+        self, terms: int, templates: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the leads of the pairs, their terms and templates, and whether the term is of the first group."""
+        own = generator.lognormal(size=terms) - np.exp(0.5) if self.skewed else generator.normal(size=terms)
+        term, template = np.repeat(np.arange(terms), templates), np.tile(np.arange(templates), terms)
+        first = term < terms // 2
+        default = 1 + self.default * generator.normal(size=templates)
+        leads = self.term * own[term] + self.template * generator.normal(size=templates)[template]
+        leads += np.where(first, 1, -1) * default[template] + 0.8 * generator.normal(size=len(term))
+        return leads, term, template, first
+
+
+CROSSED = (Crossed(), Crossed(template=0.0), Crossed(term=0.0), Crossed(skewed=True), Crossed(0.3, 1.0))
+ASSOCIATION = parsed("first_lead / first_pairs + second_lead / second_pairs")
+
+
+def crossed_coverage(
+    data: Crossed, figure: str, terms: int, templates: int, samples: int, *, one_way: bool = False
+) -> float:
+    """Return the coverage of an association, a mean probability or a rate over drawn terms and drawn templates."""
+    leads = [data.draw(60, 60, np.random.default_rng(10**6 + i))[0] for i in range(200)]
+    truth = {
+        "association": 0.0,
+        "probability": float(np.mean(1 / (1 + np.exp(-np.concatenate(leads))))),
+        "rate": float(np.mean(np.concatenate(leads) > 0)),
+    }[figure]
+    held = 0
+    for number in range(samples):
+        lead, term, template, first = data.draw(terms, templates, np.random.default_rng(number))
+        crossed = () if one_way else template
+        if figure == "association":
+            parts = {
+                "first_lead": lead * first,
+                "first_pairs": first * 1.0,
+                "second_lead": lead * ~first,
+                "second_pairs": ~first * 1.0,
+            }
+            of_term = totals.Totals.of(parts, term, macro=False, crossed=crossed)
+            found = totals.figure_interval(of_term, ASSOCIATION, level=LEVEL, seed=number)
+        else:
+            values = (lead > 0) * 1.0 if figure == "rate" else 1 / (1 + np.exp(-lead))
+            found = intervals.mean_interval(
+                values,
+                term,
+                level=LEVEL,
+                seed=number,
+                binary=figure == "rate",
+                bounds=(0, 1),
+                crossed=crossed,
+            )
+        held += _holds(found, truth)
+    return held / samples
+
+
 Row = tuple[str, str, str, list[float]]
+
+
+def _two_way(samples: int) -> Iterator[Row]:
+    for data in CROSSED:
+        for figure in ("association", "probability", "rate"):
+            for templates in (5, 8, 14, 40):
+                cells = [crossed_coverage(data, figure, n, templates, samples // 4) for n in CLUSTERS[1:]]
+                name = f"{figure} of terms ({data.term}) in {templates} templates ({data.template})"
+                yield name + (", skewed" if data.skewed else ""), "equal", "", [float("nan"), *cells]
 
 
 def _means(samples: int) -> Iterator[Row]:
@@ -303,7 +379,7 @@ def main() -> None:
     intervals.RESAMPLES, totals.RESAMPLES = 1000, 1000
     print("| values | clusters' sizes | correlation |", *(f"{n} clusters |" for n in CLUSTERS))
     print("|---|---|---|" + "---|" * len(CLUSTERS))
-    for rows in (_means, _others):
+    for rows in (_means, _others, _two_way):
         for name, kind, correlation, cells in rows(samples):
             print(f"| {name} | {kind} | {correlation} |", *(f"{100 * c:.1f} |" for c in cells))
             sys.stdout.flush()

@@ -101,7 +101,9 @@ def test_a_model_that_prefers_some_words_is_at_one_half(suite, probes):
     result = run_probe(probes[suite.id], backend)
 
     (overall,) = (m for m in result.metrics if m.name == "stereotype_rate" and not m.slice)
+    (association,) = (m for m in result.metrics if m.name == "association" and not m.slice)
     assert overall.value == 0.5
+    assert association.value == pytest.approx(0, abs=1e-9)
     assert overall.clusters == len({pair.cluster for pair in suite.pairs()}) >= 20
 
 

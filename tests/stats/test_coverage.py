@@ -44,6 +44,24 @@ class TestCoverage:
 
         assert held > 0.95
 
+    def test_templates_are_a_sample_too(self):
+        """An interval over terms and templates holds the association; one that takes the templates for all does not."""
+        bench = _bench()
+        figure = bench.Crossed(), "association", 100, 14
+
+        assert 0.92 <= bench.crossed_coverage(*figure, samples=300) <= 0.98
+        assert bench.crossed_coverage(*figure, samples=300, one_way=True) < 0.85
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("figure", ["association", "probability", "rate"])
+    def test_terms_and_templates_everywhere(self, figure):
+        """From 8 templates on, 92 % are held, and 90 % where terms are as skewed as a lognormal."""
+        bench = _bench()
+        for data in bench.CROSSED:
+            for terms, templates in ((10, 8), (20, 14), (200, 14), (60, 40)):
+                held = bench.crossed_coverage(data, figure, terms, templates, samples=500)
+                assert held >= (0.9 if data.skewed else 0.92) - ERROR / 2, (data, terms, templates)
+
     @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["equal", "uneven", "heavy"])
     def test_binary_everywhere(self, kind):

@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.api import OLS
 from statsmodels.stats.proportion import proportion_confint
 
 from gptaudit.stats import intervals
@@ -371,3 +372,69 @@ class TestDifference:
 
         assert found.high == pytest.approx(wilson(0, 100, 0.95).high)
         assert found.low == -found.high
+
+
+class TestTwoWay:
+    """Intervals over clusters and the groups that cross them."""
+
+    def test_variance_is_that_of_statsmodels(self):
+        """In a full crossing, each of the three variances is statsmodels' with its small-sample factor G / (G - 1)."""
+        generator = np.random.default_rng(0)
+        term, template = np.repeat(np.arange(12), 7), np.tile(np.arange(7), 12)
+        values = (
+            generator.normal(size=12)[term] + generator.normal(size=7)[template] + generator.normal(size=84)
+        )
+        model = OLS(values, np.ones(84))
+
+        def of(groups):
+            options = {"cov_type": "cluster", "cov_kwds": {"groups": groups, "use_correction": False}}
+            count = len(np.unique(groups))
+            return model.fit(**options).cov_params()[0, 0] * count / (count - 1)
+
+        found = _mean(values, term, crossed=template)
+
+        variance = of(term) + of(template) - of(np.arange(84))
+        assert found.method == "two-way-t"
+        ratio = (found.high - found.low) / 2 / sqrt(variance)
+        assert stats.t.ppf(0.975, 30) < ratio < stats.t.ppf(0.975, 6)
+
+    def test_too_few_groups_are_no_sample(self):
+        """Of four templates the interval is that of the terms alone; of five it allows for both."""
+        generator = np.random.default_rng(1)
+        for templates, same in ((4, True), (5, False)):
+            term, template = np.repeat(np.arange(30), templates), np.tile(np.arange(templates), 30)
+            values = (generator.random(len(term)) < 0.2 + 0.15 * template) * 1.0
+            one_way = _mean(values, term, binary=True)
+            assert (_mean(values, term, binary=True, crossed=template) == one_way) is same
+
+    def test_groups_within_clusters_change_nothing_between_bounds(self):
+        """Where each group is in one cluster only, clusters say all."""
+        generator = np.random.default_rng(2)
+        clusters = np.repeat(np.arange(20), 8)
+        values = (generator.random(160) < generator.random(20)[clusters]) * 1.0
+
+        one_way = _mean(values, clusters, binary=True)
+        found = _mean(values, clusters, binary=True, crossed=np.arange(160) // 2)
+
+        assert found.method == "wilson-two-way"
+        assert (found.low, found.high) == pytest.approx((one_way.low, one_way.high), abs=5e-3)
+
+    def test_equal_values_have_the_width_that_the_smaller_number_allows(self):
+        """Nothing differs: what five templates did not show bounds the mean, however many terms there are."""
+        term, template = np.repeat(np.arange(100), 5), np.tile(np.arange(5), 100)
+
+        found = _mean(np.ones(500), term, binary=True, crossed=template)
+
+        assert (found.low, found.high) == (pytest.approx(wilson(5, 5, 0.95).low), 1.0)
+
+    def test_a_paired_difference_knows_the_templates(self):
+        """Of two models that differ in one template, the interval allows for other templates."""
+        term, template = np.repeat(np.arange(40), 8), np.tile(np.arange(8), 40)
+        old = np.zeros(320)
+        new = np.where(template == 3, 1.0, 0.0)
+        clusters, crossed = [list(map(str, labels)) for labels in (term, template)]
+
+        found = difference_interval(new, old, clusters, level=0.95, seed=0, binary=True, crossed=crossed)
+        without = difference_interval(new, old, clusters, level=0.95, seed=0, binary=True)
+
+        assert found.high - found.low > 2 * (without.high - without.low)
