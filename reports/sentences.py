@@ -151,7 +151,11 @@ def metric_reading(metric: Metric) -> str:
     few = ""
     if metric.clusters < FEW_CLUSTERS:
         few = f" It is based on only {metric.clusters} independent {plural(metric.clusters, 'unit')}."
-    return f"{lead} {plausible}; {_against_ideal(metric)}.{few}{_over_crossed(metric)}"
+    return f"{lead} {plausible}; {_against_ideal(metric)}.{few}{_over_crossed(metric)}{_unfit(metric)}"
+
+
+def _unfit(metric: Metric) -> str:
+    return f" No rule may limit it: {metric.unfit}." if metric.unfit else ""
 
 
 def _over_crossed(metric: Metric) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptaudit.errors import PolicyError
 from gptaudit.gate.pairing import Audit, Difference, Pairs
-from gptaudit.gate.policy import require_failing
+from gptaudit.gate.policy import Limitable, require_sense
 from gptaudit.gate.wording import rule_words, slice_words
 from gptaudit.records import AuditResult, Metric, ProbeResult, ScorerErrors, full_name
 from gptaudit.scorers.correction import corrected_at
@@ -87,7 +87,7 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
         return
     increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
     for metric in _metrics(rule, probe, policy):
-        require_failing(policy, rule, metric.bounds, metric.unit)
+        require_sense(policy, rule, Limitable(metric.bounds, metric.unit, metric.unfit))
         words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
         figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
         yield increase.over(figure, metric) if increase else _at_level(figure, metric, policy.level)

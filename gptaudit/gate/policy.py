@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationError, with_config
 
@@ -134,12 +134,22 @@ class Policy:
                 raise ValueError(msg)
 
 
-Ranges: TypeAlias = "Mapping[str, tuple[Bounds, str]]"
-"""The least and greatest values that each metric of a probe can have, and its unit."""
+class Limitable(NamedTuple):
+    """What decides whether a rule on a metric makes sense."""
+
+    bounds: Bounds
+    """The least and greatest values that it can have."""
+    unit: str
+    unfit: str = ""
+    """Why no rule may limit it; empty if one may."""
 
 
-def require_measured(policy: Policy, metrics: Mapping[str, Ranges], on: str = "") -> None:
-    """Raise `PolicyError` if a rule names a probe or metric that the audit will not have, or can never fail.
+Limitables: TypeAlias = Mapping[str, Limitable]
+"""The metrics of a probe."""
+
+
+def require_measured(policy: Policy, metrics: Mapping[str, Limitables], on: str = "") -> None:
+    """Raise `PolicyError` if a rule names a probe or metric that the audit will not have, or makes no sense.
 
     It is called before the model is asked, so that no time is lost. `metrics` holds the metrics of each probe; `on`
     names the target in the message, for example ` on python:model:answer`.
@@ -154,12 +164,15 @@ def require_measured(policy: Policy, metrics: Mapping[str, Ranges], on: str = ""
             hint = nearest(target.name, metrics[target.probe])
             msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
             raise PolicyError(msg)
-        require_failing(policy, rule, *metrics[target.probe][target.name])
+        require_sense(policy, rule, metrics[target.probe][target.name])
 
 
-def require_failing(policy: Policy, rule: Rule, bounds: Bounds, unit: str) -> None:
-    """Raise `PolicyError` for a rule that no value within the metric's bounds fails."""
-    lowest, highest = bounds
+def require_sense(policy: Policy, rule: Rule, metric: Limitable) -> None:
+    """Raise `PolicyError` for a rule on an unfit metric, and for one that no value within the metric's bounds fails."""
+    if metric.unfit:
+        msg = f"{policy.name}: the rule on {rule.metric!r} limits a figure that is not fit for it: {metric.unfit}"
+        raise PolicyError(msg)
+    lowest, highest = metric.bounds
     least, greatest = rule.limits
     what = "values"
     if rule.kind == "increase" and lowest is not None and highest is not None:
@@ -168,9 +181,9 @@ def require_failing(policy: Policy, rule: Rule, bounds: Bounds, unit: str) -> No
     exceeds = greatest is not None and (highest is None or highest > greatest)
     if falls or exceeds or (lowest, highest) == (None, None):
         return
-    hint = "; write 5 % as 0.05" if unit == "fraction" else ""
+    hint = "; write 5 % as 0.05" if metric.unit == "fraction" else ""
     msg = f"{policy.name}: the rule on {rule.metric!r} can never fail: {what} lie between {lowest} and {highest}"
-    raise PolicyError(f"{msg}, in the unit {unit!r}{hint}. Write a limit that a model can miss")
+    raise PolicyError(f"{msg}, in the unit {metric.unit!r}{hint}. Write a limit that a model can miss")
 
 
 def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, str]]]) -> None:

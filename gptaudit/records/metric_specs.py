@@ -35,7 +35,8 @@ class _Spec:
     """Fields of every metric.
 
     `bounds` are the least and greatest values possible; intervals stay inside them.
-    `axes` are the slice axes for whose groups a figure is computed; empty means all axes.
+    `axes` are the slice axes for whose groups a figure is computed; empty means all axes. `unfit` says why no rule may
+    limit the figure, and what to limit in its place; empty if one may.
     """
 
     name: str
@@ -45,6 +46,7 @@ class _Spec:
     title: str = ""
     bounds: Bounds = (None, None)
     axes: tuple[str, ...] = ()
+    unfit: str = ""
 
     @property
     def range(self) -> Bounds:

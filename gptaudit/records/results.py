@@ -127,6 +127,8 @@ class Metric:
     """With a second scorer's verdicts on the same texts, where there is one."""
     crossed: CrossedGroups | None = None
     """The groups that cross the clusters, for which the interval allows; None if it allows for none."""
+    unfit: str = ""
+    """Why no rule may limit the figure, and what to limit in its place; empty if one may."""
 
     @property
     def units(self) -> int:

@@ -175,6 +175,7 @@ def _metric(
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
         bounds=spec.range,
         crossed=_crossed(spec, values, crossed),
+        unfit=spec.unfit,
     )
 
 

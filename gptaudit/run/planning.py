@@ -17,7 +17,7 @@ from gptaudit.evidence.store import Store
 from gptaudit.gate.decide import read_audit
 from gptaudit.gate.figures import require_baseline, untold
 from gptaudit.gate.pairing import Audit
-from gptaudit.gate.policy import Policy, Ranges, require_measured, require_slices
+from gptaudit.gate.policy import Limitable, Limitables, Policy, require_measured, require_slices
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe, ProbeContext, forms_of
 from gptaudit.protocols.backend import Backend
@@ -166,9 +166,9 @@ def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "
     """Refuse a rule on what no form of a probe measures, and once the target is open, what its form does not."""
     if policy is None:
         return
-    metrics: dict[str, Ranges] = {}
+    metrics: dict[str, Limitables] = {}
     for form in forms:
-        own = {spec.name: (spec.range, spec.unit) for spec in form.metrics}
+        own = {spec.name: Limitable(spec.range, spec.unit, spec.unfit) for spec in form.metrics}
         metrics[form.id] = {**own, **metrics.get(form.id, {})}
     require_measured(policy, metrics, on)
 

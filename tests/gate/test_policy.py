@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gptaudit.errors import PolicyError
-from gptaudit.gate.policy import MetricName, Policy, Rule, load_policy, parse_policy, require_measured
+from gptaudit.gate.policy import (
+    Limitable,
+    MetricName,
+    Policy,
+    Rule,
+    load_policy,
+    parse_policy,
+    require_measured,
+)
 
 HEAD = 'schema = "gptaudit.policy/1"\n'
 RULE = '[[rule]]\nmetric = "probe.metric"\n'
@@ -167,7 +177,7 @@ class TestRulesThatCannotFail:
         with pytest.raises(
             PolicyError, match=r"probe\.metric' can never fail.*unit 'fraction'; write 5 % as 0\.05"
         ):
-            require_measured(policy, {"probe": {"metric": ((0.0, 1.0), "fraction")}})
+            require_measured(policy, {"probe": {"metric": Limitable((0.0, 1.0), "fraction")}})
 
     @pytest.mark.parametrize(
         "limit", ["max = 0.99", "min = 0.01", "min = 0.1\nmax = 1", "max_increase = 0.9", "max = -1"]
@@ -176,7 +186,18 @@ class TestRulesThatCannotFail:
         """One side that can be missed is enough; a figure without bounds can miss every limit."""
         policy = parse_policy(HEAD + RULE + limit, "p.toml")
 
-        require_measured(policy, {"probe": {"metric": ((0.0, 1.0), "fraction")}})
+        require_measured(policy, {"probe": {"metric": Limitable((0.0, 1.0), "fraction")}})
         require_measured(
-            parse_policy(HEAD + RULE + "max = 10", "p.toml"), {"probe": {"metric": ((None, None), "nats")}}
+            parse_policy(HEAD + RULE + "max = 10", "p.toml"),
+            {"probe": {"metric": Limitable((None, None), "nats")}},
         )
+
+    def test_a_figure_that_is_not_fit_for_a_rule_says_what_is(self, gptaudit):
+        """A limit on StereoSet's icat is refused before anything is asked, and names what to limit in its place."""
+        Path("p.toml").write_text(HEAD + '[[rule]]\nmetric = "stereoset.icat"\nmin = 60\n', "utf-8")
+
+        ran = gptaudit("run", "-p", "stereoset", "--policy", "p.toml")
+
+        assert ran.code == 2
+        assert "the rule on 'stereoset.icat' limits a figure that is not fit for it" in ran.err
+        assert "limit ss and lms" in ran.err

@@ -99,6 +99,7 @@ METRIC = record(
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
         "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
+        "unfit": {"type": "string"},
         "crossed": {"anyOf": [{"type": "null"}, CROSSED]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
