@@ -81,9 +81,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
         "r2": "unknown" if figure.r2 is None else number(figure.r2, 3),
         "alarms": words.share_text(figure.false_alarms),
         "found": words.found_text(figure),
-        "smallest": None
-        if figure.smallest_detectable is None
-        else words.amount(figure, figure.smallest_detectable),
+        "smallest": words.smallest_text(figure),
         "measured": _measured_plot(figure, trials),
         "power": _power_plot(figure),
         "doses": [_dose(figure, power, trials) for power in figure.power],
@@ -115,11 +113,10 @@ def _sentences(figure: CalibratedFigure, trials: Sequence[Trial]) -> Iterable[st
         if words.departs(figure):
             aim += ", so it misses some of what is planted, or counts what is not"
         yield f"For each planted unit the figure changes by {words.estimate_text(figure.slope)}; {aim}."
-    if figure.smallest_detectable is None:
-        yield f"The smallest flaw that is found in 95 % of audits is not known: {figure.why}."
+    if smallest := words.smallest_text(figure):
+        yield f"The smallest flaw that is found in 95 % of audits of phantoms is about {smallest}."
     else:
-        smallest = words.amount(figure, figure.smallest_detectable)
-        yield f"The smallest flaw that is found in 95 % of audits is about {smallest}."
+        yield f"The smallest flaw that is found in 95 % of audits is not known: {figure.why}."
     if figure.failed:
         decoders = f"{count(figure.failed)} {sentences.plural(figure.failed, 'decoder')}"
         yield f"Not counted: {decoders} that did not learn what was planted."

@@ -21,10 +21,8 @@ NOT_CALIBRATED = (
 def sentence(figure: CalibratedFigure) -> str:
     """Summarise a figure: detections, false alarms, the smallest detectable flaw and the slope."""
     parts = [f"{name(figure)}: {found_text(figure)}; {alarm_text(figure.false_alarms)}"]
-    if figure.smallest_detectable is not None:
-        parts.append(
-            f"the smallest flaw found in 95 % of audits: {amount(figure, figure.smallest_detectable)}"
-        )
+    if smallest := smallest_text(figure):
+        parts.append(f"the smallest flaw found in 95 % of audits: {smallest}")
     if figure.same_unit and figure.slope.value is not None:
         parts.append(f"slope {estimate_text(figure.slope)}")
     if figure.failed:
@@ -35,12 +33,11 @@ def sentence(figure: CalibratedFigure) -> str:
 
 def beside_figure(figure: CalibratedFigure) -> str:
     """Return the sentences beside a figure in an audit report: how well such an audit finds the flaw."""
-    text = f"Calibrated on {figure.decoders} decoders with and without the planted flaw “{figure.flaw}”"
+    text = f"On phantoms, {figure.decoders} small decoders with and without the planted flaw “{figure.flaw}”"
     text += f"{' ' + where(figure) if figure.slice else ''}: such an audit {found_text(figure)}; "
     text += f"{alarm_text(figure.false_alarms)}."
-    if figure.smallest_detectable is not None:
-        smallest = amount(figure, figure.smallest_detectable)
-        text += f" The smallest flaw that it finds in 95 of 100 audits is about {smallest}."
+    if smallest := smallest_text(figure):
+        text += f" The smallest flaw that it finds in 95 of 100 audits of phantoms is about {smallest}."
     else:
         text += f" The smallest flaw that it finds in 95 of 100 audits is not known: {figure.why}."
     if departs(figure):
@@ -49,6 +46,19 @@ def beside_figure(figure: CalibratedFigure) -> str:
             f"and its interval held the planted rate in {share_text(figure.covers_planted)} audits."
         )
     return text
+
+
+def smallest_text(figure: CalibratedFigure) -> str | None:
+    """Format the smallest flaw found with its interval, as `2 points (1 to 4 points)`; None if there is none."""
+    if figure.smallest_detectable is None:
+        return None
+    text = amount(figure, figure.smallest_detectable)
+    if figure.smallest_low is None:
+        return text
+    low = amount(figure, figure.smallest_low)
+    if figure.smallest_high is None:
+        return f"{text} (at least {low}; too few decoders bound it from above)"
+    return f"{text} ({low} to {amount(figure, figure.smallest_high)})"
 
 
 def departs(figure: CalibratedFigure) -> bool:

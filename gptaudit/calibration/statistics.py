@@ -28,8 +28,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import fsum, inf, sqrt
-from typing import TYPE_CHECKING
+from math import inf, sqrt
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -46,6 +46,9 @@ FEWEST_SEEDS = 3
 """Minimum number of seeds with a planted dose for an interval of the slope."""
 FEWEST_DECODERS = 3
 """Minimum number of decoders at a dose for a standard deviation."""
+DRAWS = 4000
+"""Draws for the interval of the smallest flaw."""
+_Z = float(ndtri(POWER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
     """
     audited = [t for t in trials if not t.failed]
     slope, intercept, r2 = line_of(audited, subject.level)
-    smallest, why = smallest_detectable(subject, audited)
+    smallest = smallest_detectable(subject, audited)
     return CalibratedFigure(
         flaw=subject.flaw,
         metric=subject.metric,
@@ -93,8 +96,10 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
         covers_planted=_coverage(subject, audited, [t.planted for t in audited]),
         covers_learned=_coverage(subject, audited, [t.learned for t in audited]),
         power=tuple(_power(subject, dose, audited) for dose in _doses(audited)),
-        smallest_detectable=smallest,
-        why=why,
+        smallest_detectable=smallest.value,
+        why=smallest.why,
+        smallest_low=smallest.low,
+        smallest_high=smallest.high,
     )
 
 
@@ -133,43 +138,84 @@ def line_of(trials: Sequence[Trial], level: float) -> tuple[Estimate, Estimate, 
     return slope, intercept, r2
 
 
-def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> tuple[float | None, str | None]:
-    """Return the smallest effect found with power 95 %, or None and the reason; the module docstring has the method."""
-    by_effect = {
-        abs(_planted(dose, trials) - subject.clean): [
-            m for t in trials if t.dose == dose and (m := margin(t, subject.ideal, subject.side)) is not None
-        ]
+def smallest_detectable(subject: Subject, trials: Sequence[Trial]) -> Estimate:
+    """Return the smallest effect found with power 95 %, or the reason why none is; the module docstring has the method.
+
+    An end of its interval is None where that many draws find none, both where no two decoders of a dose differ.
+    """
+    margins = {
+        abs(_planted(dose, trials) - subject.clean): np.array(
+            [
+                m
+                for t in trials
+                if t.dose == dose and (m := margin(t, subject.ideal, subject.side)) is not None
+            ]
+        )
         for dose in _doses(trials, clean=True)
     }
-    effects = sorted(by_effect)
-    few = [effect for effect in effects if len(by_effect[effect]) < FEWEST_DECODERS]
-    if few or len(effects) < 2:
-        return None, f"at least {FEWEST_DECODERS} audits with an interval are needed at every dose"
+    effects = sorted(margins)
+    if len(effects) < 2 or any(len(of_effect) < FEWEST_DECODERS for of_effect in margins.values()):
+        why = f"at least {FEWEST_DECODERS} audits with an interval are needed at every dose"
+        return Estimate(None, None, None, why)
     alarms = _false_alarms(subject, trials)
     if alarms.count > alarms.of / 2:
-        return None, f"most clean decoders raise an alarm too, {alarms.count} of {alarms.of}"
-    z = float(ndtri(POWER))
-    smallest = None
-    for low, high in reversed(list(pairwise(effects))):
-        scatter = _pooled(by_effect[low], by_effect[high])
-        first, last = (fsum(by_effect[e]) / len(by_effect[e]) - z * scatter for e in (low, high))
-        if last <= 0:
-            break
-        if first <= 0:
-            return low + (high - low) * -first / (last - first), None
-        smallest = low
-    return smallest, "even the largest dose is not found in 95 % of audits" if smallest is None else None
+        why = f"most clean decoders raise an alarm too, {alarms.count} of {alarms.of}"
+        return Estimate(None, None, None, why)
+    pairs = [(margins[low], margins[high]) for low, high in pairwise(effects)]
+    ends = [[np.array([group.mean() - _Z * _pooled(*pair)[0]]) for group in pair] for pair in pairs]
+    smallest = float(_smallest(effects, ends)[0])
+    if smallest == inf:
+        return Estimate(None, None, None, "even the largest dose is not found in 95 % of audits")
+    if not any(_pooled(*pair)[1] for pair in pairs):
+        return Estimate(smallest, None, None)
+    tails = (1 - subject.level) / 2, (1 + subject.level) / 2
+    low, high = np.quantile(_smallest(effects, _drawn(margins, effects)), tails, method="inverted_cdf")
+    return Estimate(smallest, min(float(low), smallest), float(max(high, smallest)) if high < inf else None)
 
 
-def _pooled(*groups: Sequence[float]) -> float:
-    """Return the pooled standard deviation of the groups that vary.
+Ends: TypeAlias = "list[list[NDArray[np.float64]]]"
+"""For each two neighbouring sizes of a flaw, the margin that 95 % of audits exceed at either, each (draws,)."""
+
+
+def _drawn(margins: Mapping[float, NDArray[np.float64]], effects: Sequence[float]) -> Ends:
+    """Draw the ends from what the margins say of their means and standard deviation, for a normal distribution.
+
+    These are generalised pivots (Weerahandi 1993): the deviation is that of the sample over that of a sample from the
+    standard normal, and the mean that of the sample plus as many deviations as such a sample's mean has.
+    """
+    generator = np.random.default_rng(0)
+    normal = {effect: generator.normal(size=DRAWS) / sqrt(len(margins[effect])) for effect in effects}
+    found = []
+    for pair in pairwise(effects):
+        scatter, freedom = _pooled(*(margins[effect] for effect in pair))
+        deviation = scatter * np.sqrt(freedom / generator.chisquare(freedom, DRAWS)) if freedom else 0.0
+        found.append([margins[e].mean() + deviation * (normal[e] - _Z) for e in pair])
+    return found
+
+
+def _smallest(effects: Sequence[float], ends: Ends) -> NDArray[np.float64]:
+    """Return the smallest effect that is found with power 95 %, infinite if none is, (draws,)."""
+    smallest = np.full(len(ends[0][0]), inf)
+    searching = np.ones(len(smallest), dtype=bool)
+    for (low, high), (first, last) in reversed(list(zip(pairwise(effects), ends, strict=True))):
+        searching &= last > 0
+        smallest[searching] = low
+        crosses = searching & (first <= 0)
+        smallest[crosses] += (high - low) * -first[crosses] / (last - first)[crosses]
+        searching &= ~crosses
+    return smallest
+
+
+def _pooled(*groups: NDArray[np.float64]) -> tuple[float, int]:
+    """Return the pooled standard deviation of the groups that vary, and its degrees of freedom.
 
     If the ideal is the lowest possible value, the margins of clean decoders are all 0: they cannot vary downwards,
     and say nothing about margins that can.
     """
-    varying = [np.asarray(group) for group in groups if max(group) > min(group)]
+    varying = [group for group in groups if group.max() > group.min()]
     freedom = sum(len(group) - 1 for group in varying)
-    return sqrt(sum(float(((g - g.mean()) ** 2).sum()) for g in varying) / freedom) if freedom else 0.0
+    squares = sum(float(((g - g.mean()) ** 2).sum()) for g in varying)
+    return (sqrt(squares / freedom) if freedom else 0.0), freedom
 
 
 def _least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

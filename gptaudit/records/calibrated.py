@@ -5,7 +5,7 @@
  "probes": [{"id", "version", "method": SHA256, "sightings": [
    {"figure": {"flaw", "metric", "slice", "unit", "same_unit", "ideal", "level", "cases", "decoders", "failed",
                "slope", "intercept", "r2", "false_alarms", "covers_planted", "covers_learned", "power": [...],
-               "smallest_detectable", "why"},
+               "smallest_detectable", "why", "smallest_low", "smallest_high"},
     "trials": [{"dose", "seed", "planted", "learned", "value", "low", "high", "failed", "why"}]}]}]}
 """
 
@@ -86,6 +86,9 @@ class CalibratedFigure:
     smallest_detectable: float | None
     """The smallest distance from the rate of dose 0 that is found in 95 % of audits; null only if `why` says why."""
     why: str | None = None
+    smallest_low: float | None = None
+    smallest_high: float | None = None
+    """Its interval; an end that the decoders do not bound is null."""
 
 
 @dataclass(frozen=True, slots=True)

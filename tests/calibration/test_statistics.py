@@ -74,6 +74,9 @@ class TestPlantedTruth:
 
         assert None not in smallest
         assert np.median(smallest) == pytest.approx(truth, rel=0.05)
+        held = sum(f.smallest_low <= truth <= (f.smallest_high or np.inf) for f in honest)
+        assert stats.binomtest(held, 400, 0.95, alternative="less").pvalue > 0.001
+        assert np.median([f.smallest_high - f.smallest_low for f in honest]) < 6 * np.std(smallest)
 
     def test_a_biased_probe_is_shown_up(self):
         """A metric that is 6 points too high with half the slope has false alarms and bad coverage."""

@@ -67,7 +67,7 @@ class TestPage:
 
         assert "finds a flaw of 10 points in 4 of 4 trial audits" in text
         assert "excluded the ideal (50\N{NO-BREAK SPACE}%) in 0 of 20" in text
-        assert "The smallest flaw that is found in 95 % of audits is about" in text
+        assert "The smallest flaw that is found in 95 % of audits of phantoms is about" in text
         assert "is not known: at least 3 audits" in text
 
 
@@ -109,7 +109,7 @@ class TestSentences:
         """The sentence beside a figure states the number of audits."""
         said = beside_figure(sighting.figure)
 
-        assert said.startswith("Calibrated on 28 decoders")
+        assert said.startswith("On phantoms, 28 small decoders")
         assert "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20" in said
 
     def test_what_did_not_learn_is_said(self, sighting):
@@ -142,7 +142,7 @@ class TestAuditReports:
         said = [text for _, text in Page(render_audit(calibrated)).texts]
         scored = sum(bool(probe.metrics) for probe in calibrated.probes)
 
-        assert sum(text.startswith("Calibrated on 28 decoders") for text in said) == 1
+        assert sum(text.startswith("On phantoms, 28 small decoders") for text in said) == 1
         assert sum(text.startswith("Not calibrated:") for text in said) == scored - 1
         assert sum(text.startswith("This figure is not calibrated") for text in said) == 1
 
