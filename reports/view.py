@@ -16,6 +16,9 @@ from .calibration_sentences import NOT_CALIBRATED
 from .numbers import count, duration, moment, places, quantity
 from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
 
+NOT_GIVEN = (None, "", {})
+"""Values of the options that a user left alone."""
+
 
 def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
     """Return the view of the whole page."""
@@ -128,7 +131,9 @@ def target_view(target: TargetInfo) -> View:
         "parameters": None if target.parameters is None else count(target.parameters),
         "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
         "lacking": [(name, what) for name, what in CAPABILITIES.items() if name not in able | needless],
-        "options": plain_pairs(target.options),
+        "options": plain_pairs(
+            {name: value for name, value in target.options.items() if value not in NOT_GIVEN}
+        ),
         "details": plain_pairs(target.details),
     }
 
@@ -137,12 +142,13 @@ def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
     """Return the view of a planted flaw, with the measured value."""
     metric = result.metric(flaw.metric)
     unit = metric.unit if metric else ""
-    found: View = {"measured": "not measured", "interval": None, "agrees": None}
+    found: View = {"measured": "not measured", "interval": None, "agrees": None, "why": ""}
     if metric is not None:
         interval = sentences.interval_text(metric.low, metric.high, metric.unit)
-        found = {"measured": sentences.value_text(metric), "interval": interval, "agrees": None}
+        found |= {"measured": sentences.value_text(metric), "interval": interval}
         if metric.low is not None and metric.high is not None:
             found["agrees"] = metric.low <= flaw.learned <= metric.high
+            found["why"] = _why_missed(metric, flaw.learned)
     return {
         "flaw": flaw.flaw,
         "dose": quantity(flaw.dose, "", 2),
@@ -151,6 +157,19 @@ def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
         "learned": quantity(flaw.learned, unit, 1 if unit == "fraction" else 3),
         **found,
     }
+
+
+def _why_missed(metric: Metric, learned: float) -> str:
+    """Say why the interval of a figure may miss what a model learned."""
+    if metric.rated is None:
+        return f", as {sentences.level_text(1 - metric.level)} of intervals do by chance"
+    corrected = metric.corrected
+    why = f": it is of what the scorer of {metric.rated.scorer} finds, and the scorer errs"
+    if corrected is None or corrected.low is None or corrected.high is None:
+        return why
+    held = "contains" if corrected.low <= learned <= corrected.high else "misses"
+    interval = sentences.interval_text(corrected.low, corrected.high, metric.unit)
+    return f"{why}. Corrected for its errors it is {interval}, which {held} the learned size"
 
 
 def gaps(result: AuditResult) -> Iterator[tuple[str, str]]:

@@ -63,8 +63,8 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         ideal=0.0,
         direction="target",
         unit="nats",
-        title="how much a stereotype raises the log-likelihood of its group's words against those of the other group, "
-        "in both directions together; how likely the words are by themselves cancels",
+        title="log odds ratio of a group's words by the stereotype: how much likelier it makes them against the other "
+        "group's, apart from how likely the words are by themselves",
         axes=tuple(axes) or (CONTRAST,),
         formula="first_lead / first_pairs + second_lead / second_pairs",
     )
@@ -73,8 +73,7 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         ideal=0.0,
         direction="target",
         unit="nats",
-        title=f"how much greater the log-likelihood of the words of {first} is than that of {others}, whatever the "
-        "stereotype",
+        title=f"how much likelier the words of {first} are than those of {others}, whatever the stereotype",
         axes=tuple(axes) or (CONTRAST,),
         formula="(first_lead / first_pairs - second_lead / second_pairs) / 2",
     )
