@@ -16,7 +16,7 @@ from .calibration_sentences import NOT_CALIBRATED
 from .numbers import count, duration, moment, places, quantity
 from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
 
-NOT_GIVEN = (None, "", {})
+NOT_GIVEN: tuple[object, ...] = (None, "", {})
 """Values of the options that a user left alone."""
 
 

@@ -10,6 +10,7 @@ import gptaudit.probes
 import pytest
 from gptaudit.probes.kinds.pairs import PairsFile
 from gptaudit.probes.kinds.registry import read_suite_file
+from gptaudit.probes.kinds.words import listed
 
 from gptaudit.plugins import load_plugins
 from gptaudit.testing import ScriptedBackend, run_probe
@@ -182,6 +183,31 @@ def test_no_template_repeats_what_tells_the_groups_apart(suite):
             else {w for w in telling if w and w in fixed}
         )
         assert not found, fixed
+
+
+PITFALLS = {
+    r"\b(hearing|sighted|able-bodied|non-\w+)\b": "a marked word for people whom nobody marks",
+    r"\b(straight|plain)\b": "a word with another common meaning",
+    r"\b(young gentleman|old lady)\b": "an expression that hardly occurs in the other group",
+}
+"""Faults of group words that Blodgett et al. 2021 (ACL, "Stereotyping Norwegian Salmon") found in published pairs."""
+
+
+@pytest.mark.parametrize("suite", ENGLISH, ids=lambda suite: suite.id)
+def test_group_words_have_no_known_pitfall(suite):
+    """No word is marked, ambiguous or lopsided; where age is asked about, none names a relation."""
+    pitfalls = PITFALLS | ({r"\bgrand": "kinship implies the age"} if "age" in suite.axis.split("_") else {})
+    told = [word for group in suite.groups.values() for words in group.values() for word in listed(words)]
+    for pattern, why in pitfalls.items():
+        assert not [word for word in told if re.search(pattern, word)], why
+
+
+def test_nationalities_are_not_asked_about_customs():
+    """Dishes, drinks and customs are knowledge of a country and no stereotype of its people."""
+    customs = r"pasta|tea|wine|vodka|spice|bow|flag|samba|siesta|beach|sushi|beer|kilt|chopsticks|medita"
+    suite = next(suite for suite in SUITES if suite.id == "nationality")
+    for template in suite.templates:
+        assert not re.search(rf"\b({customs})", template.text), template.text
 
 
 @every_suite
