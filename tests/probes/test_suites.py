@@ -187,7 +187,7 @@ def test_no_template_repeats_what_tells_the_groups_apart(suite):
 
 PITFALLS = {
     r"\b(hearing|sighted|able-bodied|non-\w+)\b": "a marked word for people whom nobody marks",
-    r"\b(straight|plain)\b": "a word with another common meaning",
+    r"\b(straight|plain) ": "a word with another common meaning",
     r"\b(young gentleman|old lady)\b": "an expression that hardly occurs in the other group",
 }
 """Faults of group words that Blodgett et al. 2021 (ACL, "Stereotyping Norwegian Salmon") found in published pairs."""
