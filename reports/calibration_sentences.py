@@ -55,10 +55,10 @@ def smallest_text(figure: CalibratedFigure) -> str | None:
     text = amount(figure, figure.smallest_detectable)
     if figure.smallest_low is None:
         return text
-    low = amount(figure, figure.smallest_low)
     if figure.smallest_high is None:
+        low = amount(figure, figure.smallest_low)
         return f"{text} (at least {low}; too few decoders bound it from above)"
-    return f"{text} ({low} to {amount(figure, figure.smallest_high)})"
+    return f"{text} ({_range(figure, figure.smallest_low, figure.smallest_high)})"
 
 
 def departs(figure: CalibratedFigure) -> bool:
@@ -141,6 +141,17 @@ def amount(figure: CalibratedFigure, effect: float) -> str:
     """Format the size of a flaw in the unit of its figure, or in percentage points for a rate: `10 points`."""
     if figure.same_unit and figure.unit != "fraction":
         return with_unit(short(effect), figure.unit)
-    points = effect * 100
-    text = number(points, 0 if abs(points - round(points)) < 0.05 else 1)
+    text = _points(effect)
     return f"{text} point{'' if text == '1' else 's'}"
+
+
+def _points(effect: float) -> str:
+    points = effect * 100
+    return number(points, 0 if abs(points - round(points)) < 0.05 else 1)
+
+
+def _range(figure: CalibratedFigure, low: float, high: float) -> str:
+    """Format two sizes of a flaw with the unit once: `1.8 to 2.7 points`."""
+    if figure.same_unit and figure.unit != "fraction":
+        return with_unit(f"{short(low)} to {short(high)}", figure.unit)
+    return f"{_points(low)} to {amount(figure, high)}"
