@@ -117,6 +117,7 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
                 "interval": sentences.interval_text(m.low, m.high, m.unit),
                 "why": m.why,
                 "corrected": scorer_sentences.in_brief(m),
+                "pooled": sentences.pooled_text(m),
                 "n": count(m.n),
                 "clusters": count(m.clusters),
                 "bar": metric_bar(m, scale),

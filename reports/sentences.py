@@ -123,6 +123,16 @@ def interval_text(low: float | None, high: float | None, unit: str) -> str | Non
     return f"{scaled(low, unit, decimals)} to {quantity(high, unit, decimals)}"
 
 
+def pooled_text(metric: Metric) -> str | None:
+    """Format a group's pooled estimate with its interval: `61 % (55 to 68 %)`; None if it has none."""
+    pooled = metric.pooled
+    if pooled is None:
+        return None
+    decimals = places(pooled.low, pooled.high, metric.unit)
+    interval = interval_text(pooled.low, pooled.high, metric.unit)
+    return f"{quantity(pooled.value, metric.unit, decimals)} ({interval})"
+
+
 def range_text(least: float, greatest: float, unit: str) -> str:
     """Format the range that a rule allows; an end may be infinite."""
     if math.isinf(least):
@@ -203,10 +213,13 @@ def slices_reading(slices: Iterable[Metric]) -> str:
     if len(known) < 2:
         return ""
     (_, least), (_, most) = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-    return (
+    text = (
         f"From {value_text(least)} ({slice_text(least)}) to {value_text(most)} ({slice_text(most)}). "
         f"The intervals are not corrected for the number of groups: of many, some miss the true value by chance."
     )
+    if most.pooled is None:
+        return text
+    return f"{text} Pooled estimates borrow from the other groups, so that the worst of many is not just the luckiest."
 
 
 def slice_text(metric: Metric) -> str:

@@ -90,6 +90,15 @@ class CrossedGroups:
 
 
 @dataclass(frozen=True, slots=True)
+class PooledEstimate:
+    """A group's figure as an estimate that borrows from the other groups of its axis, with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """One figure with its interval. `value`, `low` and `high` are null only if `why` says why."""
 
@@ -129,6 +138,8 @@ class Metric:
     """The groups that cross the clusters, for which the interval allows; None if it allows for none."""
     unfit: str = ""
     """Why no rule may limit the figure, and what to limit in its place; empty if one may."""
+    pooled: PooledEstimate | None = None
+    """Set for the groups of an axis with five or more, so that the worst of many is not just the luckiest."""
 
     @property
     def units(self) -> int:

@@ -23,13 +23,16 @@ from gptaudit.records import (
     Measurement,
     Metric,
     MetricSpec,
+    PooledEstimate,
     RatioSpec,
     ScorerCard,
 )
 from gptaudit.scorers.correction import correction, errors_of
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
 from gptaudit.stats.formula import parsed
-from gptaudit.stats.intervals import Interval, crossed_groups, mean_interval
+from gptaudit.stats.intervals import Interval, clipped, crossed_groups, mean_interval
+from gptaudit.stats.multiplicity import quantile
+from gptaudit.stats.pooling import FEWEST_GROUPS, partially_pooled
 from gptaudit.stats.totals import Totals, figure_interval
 
 Rows: TypeAlias = slice | NDArray[np.int64]
@@ -59,12 +62,39 @@ def summarise(
     columns = _Columns.of(specs, measurements)
     parts: list[tuple[dict[str, str], Rows]] = [({}, slice(None))]
     parts += [({axis: group}, rows) for (axis, group), rows in columns.slices.items()]
-    return tuple(
+    found = [
         _corrected(spec, _metric(spec, where, columns, rows, level=level, seed=seed), cards)
         for spec in specs
         for where, rows in parts
         if _has_figure(spec, where)
-    )
+    ]
+    return tuple(_with_pooled(found))
+
+
+def _with_pooled(metrics: Sequence[Metric]) -> list[Metric]:
+    """Add to the groups of each axis the estimates that borrow from one another."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for place, metric in enumerate(metrics):
+        if metric.slice and metric.value is not None and metric.low is not None and metric.high is not None:
+            groups.setdefault((metric.name, *metric.slice), []).append(place)
+    pooled = list(metrics)
+    for places in groups.values():
+        of_axis = [metrics[place] for place in places]
+        errors = [_standard_error(metric) for metric in of_axis]
+        if len(places) < FEWEST_GROUPS or not all(errors):
+            continue
+        values = [metric.value or 0.0 for metric in of_axis]
+        estimates = partially_pooled(values, errors, level=of_axis[0].level)
+        for place, metric, (value, low, high) in zip(places, of_axis, estimates, strict=True):
+            inside = clipped(low, high, metric.bounds, "")
+            estimate = PooledEstimate(value, inside.low or 0.0, inside.high or 0.0)
+            pooled[place] = replace(metric, pooled=estimate)
+    return pooled
+
+
+def _standard_error(metric: Metric) -> float:
+    """Return half the width of a metric's interval in units of the t quantile."""
+    return ((metric.high or 0.0) - (metric.low or 0.0)) / 2 / quantile(metric.level, metric.units)
 
 
 def _corrected(spec: AnyMetricSpec, metric: Metric, cards: Cards) -> Metric:

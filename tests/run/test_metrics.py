@@ -36,6 +36,42 @@ def test_whole_then_slices_in_order_of_appearance():
     assert [m.n for m in metrics] == [3, 2, 1, 1]
 
 
+def test_groups_of_an_axis_borrow_from_one_another():
+    """Five groups have pooled estimates nearer to one another; four have none, nor has the whole figure."""
+    cases = [
+        _case(20 * i + j, float(j < 4 + 3 * i), group="abcde"[i], half="xy"[j % 2])
+        for i in range(5)
+        for j in range(20)
+    ]
+
+    metrics = _summary([RATE], cases)
+    groups = [m for m in metrics if "group" in m.slice]
+
+    assert [m.pooled is not None for m in metrics] == [False, True, False, False, True, True, True, True]
+    assert groups[0].value < groups[0].pooled.value < groups[4].pooled.value < groups[4].value
+    assert all(0 <= m.pooled.low <= m.pooled.value <= m.pooled.high <= 1 for m in groups)
+    assert not any(m.pooled for m in _summary([RATE], [c for c in cases if c.slices["group"] != "e"]))
+
+
+def test_groups_that_cross_the_clusters_are_counted_with_their_range():
+    """Each of 12 terms is asked about in six templates, of which two always find something."""
+    cases = [
+        replace(_case(6 * i + j, float(j < 2), cluster=f"term{i}"), crossed=f"template{j}")
+        for i in range(12)
+        for j in range(6)
+    ]
+
+    whole = _summary([RATE], cases)[0]
+
+    assert (whole.crossed.groups, whole.crossed.least, whole.crossed.greatest) == (6, 0.0, 1.0)
+    assert (whole.clusters, whole.units, whole.interval) == (12, 6, "wilson-two-way")
+    assert whole.low < 0.1
+    assert whole.high > 0.7
+    one_way = _summary([RATE], [replace(case, crossed="") for case in cases])[0]
+    assert one_way.crossed is None
+    assert one_way.high - one_way.low < 0.5 * (whole.high - whole.low)
+
+
 def test_one_case_per_cluster_is_wilson():
     """For 3 of 10 independent cases, the interval is Wilson's."""
     whole = _summary([RATE], [_case(i, float(i < 3)) for i in range(10)])[0]

@@ -72,6 +72,7 @@ AGREEMENT = record(
         "level": {"type": "number"},
     }
 )
+POOLED = record({name: {"type": "number"} for name in ("value", "low", "high")})
 CROSSED = record({"groups": {"type": "integer", "minimum": 5}, "least": NUMBER, "greatest": NUMBER})
 METRIC = record(
     {
@@ -100,6 +101,7 @@ METRIC = record(
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
         "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
         "unfit": {"type": "string"},
+        "pooled": {"anyOf": [{"type": "null"}, POOLED]},
         "crossed": {"anyOf": [{"type": "null"}, CROSSED]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
