@@ -5,24 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from math import exp, fsum
 from typing import Any
 
 import torch
 
 from gptaudit.attribution.integrated_gradients import attribute_contrast
 from gptaudit.causal_lm.chat import Chat
-from gptaudit.causal_lm.encoding import EncodedPrompt, Encoder
+from gptaudit.causal_lm.encoding import EncodedPair, EncodedPrompt, Encoder
 from gptaudit.causal_lm.generation import Draw, TextGenerator, Watch
 from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.tree_support import widest_tree
 from gptaudit.errors import BackendError, first_line
 from gptaudit.evidence.plan import request_key
+from gptaudit.protocols.choosing import TRIAL, spellings
 from gptaudit.protocols.text_backend import CHAT_CAPABILITIES
 from gptaudit.records import (
     AttributeRequest,
     Attribution,
+    Choice,
+    ChooseRequest,
     Completion,
     Failure,
     GenerateRequest,
@@ -33,6 +39,26 @@ from gptaudit.records import (
 )
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """A prompt, and the tokens that spell each option as the first of an answer."""
+
+    prompt: tuple[int, ...]
+    options: Sequence[Sequence[int]]
+
+
+def _choice(spelled: _Spelled, logprobs: Iterator[tuple[float, ...] | Failure]) -> Choice | Failure:
+    """Take the log-probabilities of a prompt's spellings, and add up those of each option."""
+    taken = [list(islice(logprobs, len(tokens))) for tokens in spelled.options]
+    failure = next((one for of_option in taken for one in of_option if isinstance(one, Failure)), None)
+    if failure is not None:
+        return failure
+    shares = tuple(
+        fsum(exp(one[0]) for one in of_option if not isinstance(one, Failure)) for of_option in taken
+    )
+    return Choice(shares, shares, len(spelled.prompt))
 
 
 @contextmanager
@@ -85,6 +111,13 @@ class CausalLMBackend:
             **(details or {}),
             **(chat.details if chat else {}),
         }
+        if self._answers_with_letter():
+            self.capabilities |= {"choose"}
+
+    def _answers_with_letter(self) -> bool:
+        """Return whether the model's answer to a question with lettered options is likely to begin with a letter."""
+        (found,) = self.choose([TRIAL])
+        return isinstance(found, Choice) and found.is_likely
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""
@@ -163,6 +196,34 @@ class CausalLMBackend:
 
     def _answer(self, drawn: Completion | Failure) -> Completion | Failure:
         return self._chat.answer(drawn) if self._chat and isinstance(drawn, Completion) else drawn
+
+    @_model_errors()
+    def choose(self, requests: Sequence[ChooseRequest]) -> list[Choice | Failure]:
+        """Return the probability of each option as the first token of the answer."""
+        found = [self._spelled(request) for request in requests]
+        pairs = [
+            EncodedPair(one.prompt, (token,))
+            for one in found
+            if isinstance(one, _Spelled)
+            for tokens in one.options
+            for token in tokens
+        ]
+        logprobs = iter(self._scorer.token_logprobs(pairs))
+        return [one if isinstance(one, Failure) else _choice(one, logprobs) for one in found]
+
+    def _spelled(self, request: ChooseRequest) -> _Spelled | Failure:
+        """Encode a prompt, and the tokens that spell each of its options."""
+        prompt = self._prompt(request.prompt, 0)
+        if isinstance(prompt, Failure):
+            return prompt
+        text = self._chat.render(request.prompt) if self._chat else request.prompt
+        if not isinstance(text, str):
+            return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
+        options = [self._encoder.tokens_after(text, spellings(option)) for option in request.options]
+        for option, tokens in zip(request.options, options, strict=True):
+            if not tokens:
+                return Failure("not-one-token", f"the option {option!r} is no token after the prompt")
+        return _Spelled(prompt.ids, options)
 
     @_model_errors()
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:

@@ -97,6 +97,21 @@ class Encoder:
         ids = self._ids(text)
         return EncodedPrompt(tuple(ids), 0, None) if ids else None
 
+    def tokens_after(self, text: str, spellings: Sequence[str]) -> list[int]:
+        """Return the tokens that continue a text by one of these spellings; one that takes several has none.
+
+        >>> encoder.tokens_after("Answer:", ("A", " A"))
+        [32, 330]
+        """
+        before, *longer = (
+            list(ids)
+            for ids in self._tokenizer(
+                [text, *(text + spelling for spelling in spellings)], add_special_tokens=False
+            )["input_ids"]
+        )
+        added = (ids[-1] for ids in longer if ids[:-1] == before)
+        return list(dict.fromkeys(added))
+
     def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
         """Return the vocabulary entry of each token, in the tokenizer's notation: `Ġnurse` for " nurse"."""
         return tuple(map(str, self._tokenizer.convert_ids_to_tokens(list(ids))))

@@ -68,6 +68,11 @@ if TYPE_CHECKING:
     help="Take N cases of each probe, drawn at random by --seed, by template and in proportion to groups.",
 )
 @click.option(
+    "--elicited",
+    is_flag=True,
+    help="Ask questions with lettered options where a probe could compare likelihoods.",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of sampling."
 )
 @click.option(

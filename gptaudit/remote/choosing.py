@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from gptaudit.protocols.choosing import TRIAL, spellings
 from gptaudit.records import EMPTY, REFUSED, Choice, ChooseRequest, Failure, Sampling
 from gptaudit.remote.faults import RequestFault
 from gptaudit.remote.likelihood import ROUNDING
@@ -22,12 +23,6 @@ FIRST_TOKEN: Final = Sampling(max_new_tokens=1, temperature=1)
 """The temperature is 1, since some servers apply it to the log-probabilities; the token that is drawn is ignored."""
 
 FIRST_GREEDY: Final = replace(FIRST_TOKEN, temperature=0)
-
-TRIAL: Final = ChooseRequest(
-    "Which of these two words is the name of a colour?\n\nA. blue\nB. chair\n\nReply with one letter: A or B.\nAnswer:",
-    ("A", "B"),
-)
-"""A question whose answer shows whether the model begins with the letter, and not with a thought or a sentence."""
 
 SLACK: Final = 1e-3
 """By how much rounded probabilities may exceed 1 together, and their logarithms 0."""
@@ -79,7 +74,7 @@ class FirstToken:
         hidden = min(2 * min(p for _, p in shown), max(0.0, 1 - fsum(p for _, p in shown)))
         least = []
         for option in options:
-            spelled = [(text, p) for text, p in shown if text in {option, f" {option}"}]
+            spelled = [(text, p) for text, p in shown if text in spellings(option)]
             if len(spelled) > len({text for text, _ in spelled}):
                 raise RequestFault("wrong-schema", f"top_logprobs: {option!r} is shown with two numbers")
             least.append(fsum(p for _, p in spelled))

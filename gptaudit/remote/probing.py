@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from gptaudit.protocols.choosing import TRIAL
 from gptaudit.records import Failure, Prompt, Sampling, ScoreRequest
 from gptaudit.remote.choosing import (
     FIRST_GREEDY,
     MOST_SHOWN,
-    TRIAL,
     at_temperature_one,
     check_trial,
     choice_body,

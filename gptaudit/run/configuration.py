@@ -112,6 +112,7 @@ class Configuration:
     excluded: Some | None = None
     data: Place | None = None
     limit: Count | None = None
+    elicited: Flag | None = None
     seed: Annotated[int, Strict(), Field(ge=0)] | None = None
     policy: Annotated[Name, AfterValidator(_policy)] | None = None
     baseline: Place | None = None

@@ -227,7 +227,14 @@ def _collect(
     for probe in probes:
         try:
             found = collect(
-                probe, context, backend, plugins, scorers, limit=settings.limit, named=probe.id in named
+                probe,
+                context,
+                backend,
+                plugins,
+                scorers,
+                limit=settings.limit,
+                named=probe.id in named,
+                elicited=settings.elicited,
             )
         except PluginCallError as error:
             faults.of_probe(probe.id, error)

@@ -93,17 +93,21 @@ def collect(
     *,
     limit: int | None,
     named: bool,
+    elicited: bool = False,
 ) -> Collected:
     """Collect a probe's cases; raise `PluginCallError` where a call of the probe or a plugin fails.
 
     A probe without its data or scorer is skipped, and so is one of whose prompts a recording has none, unless the
     user asked for it by name.
 
-    Of a probe that needs more than the target can do, the first elicited form is taken whose needs it meets.
+    Of a probe that needs more than the target can do, or with `elicited`, the first elicited form is taken whose needs
+    it meets.
     A target that samples as it likes is measured in another way than one that samples as it is asked; the method
     says so, and the two are never compared.
     """
-    probe = next((form for form in forms_of(probe) if not lacking(form, backend.capabilities)), probe)
+    own, *others = forms_of(probe)
+    forms = others if elicited and others else [own, *others]
+    probe = next((form for form in forms if not lacking(form, backend.capabilities)), forms[0])
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
     method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
     missing = lacking(probe, backend.capabilities)

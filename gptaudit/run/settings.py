@@ -22,6 +22,8 @@ class Settings:
     scorers: Mapping[str, str] = field(default_factory=dict)
     data: Path | None = None
     limit: int | None = None
+    elicited: bool = False
+    """Whether probes that compare likelihoods ask questions with lettered options instead, where they can."""
     seed: int = 0
     engine: str = "local"
     max_requests: int | None = None

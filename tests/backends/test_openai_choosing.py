@@ -10,8 +10,9 @@ import pytest
 from gptaudit.probes.lettered import PROMPTS
 
 from gptaudit.backends.openai import open_openai
+from gptaudit.protocols.choosing import TRIAL
 from gptaudit.records import ChooseRequest, Failure
-from gptaudit.remote.choosing import MOST_SHOWN, TRIAL
+from gptaudit.remote.choosing import MOST_SHOWN
 from gptaudit.remote.options import RemoteOptions
 from gptaudit.testing.faulty_server import HEEDED, FaultyServer, error
 
