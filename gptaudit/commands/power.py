@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 def power(results: Path, policy: str, baseline: Path | None, power: float, *, as_json: bool) -> None:
     """Show how many clusters (templates, prompts, terms) each rule of a policy needs to be decided.
 
-    RESULTS is an audit of a similar model, and may be small; it shows how much clusters differ.
+    RESULTS is an audit of a similar model, and may be small; it shows how much clusters differ. Where all terms are
+    asked about in the same templates, more templates are needed, not more terms.
     """
     from gptaudit.evidence.results_file import read_results
     from gptaudit.gate.decide import read_audit

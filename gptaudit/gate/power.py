@@ -17,6 +17,8 @@ from gptaudit.stats.power import decided_margin, needed_clusters
 class Need:
     """Number of clusters that one rule needs, if the true figure equals the measured one.
 
+    Where templates cross the clusters, and there are fewer of them, the number is that of templates.
+
     `decided` is the smallest distance from the limit that the present clusters decide. `needed` is None if the figure
     is so close to its limit that no number of clusters up to `gptaudit.stats.power.MOST` decides.
     """
