@@ -32,7 +32,7 @@ def render(result: AuditResult) -> str:
         + ("" if result.target.verified else " (cannot be verified)"),
     ]
     if warning := sentences.status_warning(result):
-        lines += ["", f"**Unfinished run.** {warning}"]
+        lines += ["", f"**Unfinished run.** {escape(warning)}"]
     if result.gate is not None:
         lines += ["", "### Rules", ""]
         lines += table(("Verdict", "Rule", "Value", "Interval", "Why"), map(_rule, result.gate.rules))

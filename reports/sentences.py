@@ -231,6 +231,7 @@ def coverage_text(probe: ProbeResult) -> str:
     """State how many of a probe's cases were scored, and whether they are a sample."""
     scored, cases = probe.scored, probe.cases
     sample = f", a sample of {count(probe.drawn_from)}" if probe.drawn_from is not None else ""
+    sample += f"; data not as published: {probe.data.altered}" if probe.data and probe.data.altered else ""
     if scored == cases:
         return f"all {count(cases)} {plural(cases, 'case')} scored{sample}"
     return (

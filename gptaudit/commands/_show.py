@@ -62,20 +62,22 @@ def show_gate(gate: GateResult) -> None:
     for rule in gate.rules:
         click.secho(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
         click.echo(visible(f"{rule.rule}: {rule.why}"))
-    limited = f" ({gate.limited})" if gate.limited else ""
+    limited = f" ({visible(gate.limited)})" if gate.limited else ""
     click.secho(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
 
 
 def _show_probe(probe: ProbeResult) -> None:
-    click.secho(f"\n{probe.id}", bold=True, nl=False)
+    click.secho(f"\n{visible(probe.id)}", bold=True, nl=False)
     cases = f", {probe.scored} of {probe.cases} cases" if probe.cases else ""
     sample = f", a sample of {probe.drawn_from}" if probe.drawn_from is not None else ""
     click.echo(f"  {probe.status}{cases}{sample}")
     if probe.reason:
         click.echo(f"  {visible(probe.reason)}")
+    if probe.data and probe.data.altered:
+        click.echo(f"  data not as published: {visible(probe.data.altered)}")
     for metric in probe.metrics:
         if not metric.slice:
-            click.echo(f"  {metric.name:<26} {_figure(metric)}")
+            click.echo(f"  {visible(metric.name):<26} {_figure(metric)}")
 
 
 def _figure(metric: Metric) -> str:

@@ -133,7 +133,7 @@ def summary(data_set: DataSet, found: Mapping[DataFile, FileState]) -> str:
 
 
 def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
-    """Return the source of `rows`, with a remark on files that are missing or differ from the published ones.
+    """Return the source of `rows`, which says what files are missing or differ from the published ones.
 
     The hash of several files is the hash of their list in the format of `sha256sum`.
     """
@@ -145,7 +145,7 @@ def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
     listing = "".join(f"{found}  {file.path}\n" for file, found in hashes.items())
     one = hashes.get(data_set.files[0]) if len(data_set.files) == 1 else None
     digest = one or hashlib.sha256(listing.encode()).hexdigest()
-    return DataSource("; ".join([data_set.name, *remarks]), data_set.source, data_set.licence, digest, rows)
+    return DataSource(data_set.name, data_set.source, data_set.licence, digest, rows, "; ".join(remarks))
 
 
 def sha256(path: Path) -> str:

@@ -31,13 +31,20 @@ def slice_words(groups: Mapping[str, str]) -> str:
 
 
 def limited_words(probes: Sequence[ProbeResult]) -> str | None:
-    """Say which cases `--limit` drew, if it did: `limited sample: 98 of 2,800 cases of gender-occupation`."""
-    drawn = [probe for probe in probes if probe.drawn_from is not None]
-    if not drawn:
-        return None
-    first, others = drawn[0], len(drawn) - 1
-    more = f", and of {others} other probe{'s' * (others > 1)}" if others else ""
-    return f"limited sample: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}"
+    """Say what limits a verdict: which cases `--limit` drew, and which data are not as published.
+
+    For example `limited sample: 98 of 2,800 cases of gender-occupation`.
+    """
+    parts = []
+    if drawn := [probe for probe in probes if probe.drawn_from is not None]:
+        first, others = drawn[0], len(drawn) - 1
+        more = f", and of {others} other probe{'s' * (others > 1)}" if others else ""
+        parts.append(f"limited sample: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}")
+    if altered := [
+        f"{probe.id} ({probe.data.altered})" for probe in probes if probe.data and probe.data.altered
+    ]:
+        parts.append(f"data not as published: {', '.join(altered)}")
+    return "; ".join(parts) or None
 
 
 def limit_text(rule: Rule) -> str:

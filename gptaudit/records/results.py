@@ -156,6 +156,8 @@ class DataSource:
     licence: str
     sha256: str
     rows: int
+    altered: str = ""
+    """How the files differ from the published ones, such as `without winobias/anti.txt`; empty if they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +317,7 @@ class GateResult:
     policy: Mapping[str, Any]
     rules: tuple[RuleResult, ...]
     limited: str | None = None
-    """Which cases were drawn, in words, where an audit with `--limit` was decided about."""
+    """What limits the verdict, in words: a sample of the cases, or data that are not as published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def _url(given: str, where: str) -> tuple[str, SplitResult]:
     except ValueError:
         host, port, split = None, None, urlsplit("")
     if split.scheme not in {"http", "https"} or not host or split.query or split.fragment:
-        shown = "" if "@" in given else f", found {given!r}"
+        shown = "" if {*given} & set("@?#") else f", found {given!r}"
         msg = f"{where}: expected http://HOST:PORT/v1 or https://HOST/v1, without a query{shown}"
         raise TargetError(msg)
     name = f"[{host}]" if ":" in host else host

@@ -458,7 +458,6 @@ class TestRefused:
             "ftp://host/v1",
             "http://",
             "http://host:port/v1",
-            "http://host/v1?key=x",
             "http://[x/v1",
         ],
     )
@@ -468,6 +467,14 @@ class TestRefused:
 
         assert repr(url) in message
         assert "http://HOST:PORT/v1" in message
+
+    @pytest.mark.parametrize("part", ["?key=s3cret", "#s3cret", "?a=1&token=s3cret#x"])
+    def test_a_query_may_hold_a_key_and_is_not_shown(self, part):
+        """An address with more than a path is refused without what came after it."""
+        message = refusal(base_url=f"http://host/v1{part}")
+
+        assert "without a query" in message
+        assert "s3cret" not in message
 
     def test_no_address(self):
         """Without an address nothing is sent anywhere."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,9 +22,8 @@ from gptaudit.files import to_json
 from gptaudit.gate.decide import exit_code
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Rule
-from gptaudit.records import (
-    GateResult,
-)
+from gptaudit.gate.wording import limited_words
+from gptaudit.records import DataSource, GateResult
 
 
 class TestWords:
@@ -184,3 +184,21 @@ class TestCommand:
 
         assert found.code == 1
         assert "increase of rate of probe" in found.out
+
+
+class TestLimits:
+    """What limits a verdict stands in it."""
+
+    def test_data_that_are_not_as_published(self):
+        """A file that was cut short, or a part of a data set, is named with its probe, beside a sample."""
+        data = DataSource(
+            "pairs", "https://example.org", "MIT", "0" * 64, 39, "differs from the published file: p.csv"
+        )
+        one = replace(a_probe(a_metric(value=0.5, low=0.4, high=0.6)), data=data)
+
+        assert limited_words([one]) == "data not as published: probe (differs from the published file: p.csv)"
+        both = limited_words([replace(one, drawn_from=200)])
+        assert re.fullmatch(
+            r"limited sample: .* of 200 cases of probe; data not as published: probe \(.*\)", both
+        )
+        assert limited_words([replace(one, data=replace(data, altered=""))]) is None

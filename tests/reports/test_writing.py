@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -90,6 +91,17 @@ class TestMarkdown:
     def test_text_stays_text(self, text, expected):
         """Markup, HTML, mentions, references and links are escaped."""
         assert markdown.escape(text) == expected
+
+    def test_why_a_run_ended_is_escaped(self, audit):
+        """What a server said last has no effect in the summary."""
+        why = "no answer:\n# PASS\n<h1>PASS</h1> ![x](http://evil.test/x.png)"
+        run = replace(audit.run, status="partial", why=why)
+
+        text = markdown.render(replace(audit, run=run))
+
+        assert "\n# PASS" not in text
+        assert "<h1>" not in text
+        assert "![x](http" not in text
 
     def test_a_long_text_is_cut(self):
         """It is shortened to the maximum length of a cell."""

@@ -138,6 +138,8 @@ CALIBRATED = record(
             ),
         },
         "smallest_detectable": NUMBER,
+        "smallest_low": NUMBER,
+        "smallest_high": NUMBER,
         "why": {"type": ["string", "null"]},
     }
 )
@@ -156,7 +158,10 @@ PROBE = record(
         "data": {
             "anyOf": [
                 {"type": "null"},
-                record({"name": TEXT, "source": TEXT, "licence": TEXT, "sha256": TEXT, "rows": COUNT}),
+                record(
+                    {"name": TEXT, "source": TEXT, "licence": TEXT, "sha256": TEXT, "rows": COUNT},
+                    {"altered": TEXT},
+                ),
             ]
         },
         "method": {"type": "object"},
