@@ -36,9 +36,9 @@ F = TypeVar("F")
 class ScriptedBackend:
     """A backend that answers by given functions; its capabilities are those with a function.
 
-    `complete(prompt, sample)` returns a completion's text, `score(context, continuation)` a log-likelihood in
-    nats, `choose(prompt, options)` the probability of each option, `attribute(request)` an attribution. Each may return
-    a `Failure` instead.
+    `complete(prompt, sample)` returns a completion's text, `score(context, continuation)` a log-likelihood in nats or a
+    `Likelihood` with its tokens, `choose(prompt, options)` the probability of each option, `attribute(request)` an
+    attribution. Each may return a `Failure` instead.
     """
 
     verified = False
@@ -51,7 +51,7 @@ class ScriptedBackend:
         self,
         *,
         complete: Callable[[Any, int], str | Failure] | None = None,
-        score: Callable[[str, str], float | Failure] | None = None,
+        score: Callable[[str, str], float | Likelihood | Failure] | None = None,
         choose: Callable[[Any, tuple[str, ...]], Sequence[float] | Failure] | None = None,
         attribute: Callable[[AttributeRequest], Attribution | Failure] | None = None,
         fingerprint: str = "scripted",
@@ -69,7 +69,7 @@ class ScriptedBackend:
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the results of the function `score`."""
         found = [_required(self._score)(r.context, r.continuation) for r in requests]
-        return [f if isinstance(f, Failure) else Likelihood((f,), f, 1) for f in found]
+        return [Likelihood((f,), f, 1) if isinstance(f, int | float) else f for f in found]
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
         """Return the results of the function `complete`."""

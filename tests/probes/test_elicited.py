@@ -92,7 +92,7 @@ def test_the_likelihood_form_of_the_same_choices(probes, name, folder):
         probes[name], ScriptedBackend(score=lambda _, text: weight(text.strip())), data=folder, limit=300
     )
 
-    expected = whole(likely)
+    expected = {name: value for name, value in whole(likely).items() if not name.endswith("_per_token")}
     assert whole(asked) == expected
     assert asked.method["form"] == "elicited"
     assert "form" not in likely.method
