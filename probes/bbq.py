@@ -102,8 +102,9 @@ METRICS = _metrics()
 BY_MEAN = "_per_token"
 """Suffix of the figures by the log-likelihood of an answer for each of its tokens.
 
-Sums of log-likelihoods punish long answers, and the ones that say "unknown" are the longest: by sums, most models have
-an ambiguous accuracy near 0, whatever they know.
+Sums punish long answers, means favour them. Neither offers the model the answer "unknown" before it is asked: a person
+whom the context names is the likelier continuation by either, and SmolLM2-135M answers "unknown" in 3 to 7 % of
+ambiguous contexts. The elicited form lists the answers.
 """
 
 
