@@ -24,7 +24,7 @@ Cases may share something across clusters too: each occupation in each of the sa
 a sample as well, and from `FEWEST_CLUSTERS` of them on, the interval is for clusters and groups like these. Its
 variance is that of the clusters plus that of the groups, less that of their cells, the cases that share both
 (Cameron, Gelbach & Miller 2011; at least the larger of the two), with the methods `wilson-two-way` between two bounds
-and `two-way-t` without.
+and `two-way-t` without, which reaches at least as far as the interval over the clusters alone.
 
 If no two clusters differ, the variance estimate of zero carries no information. The share of clusters that may differ
 although none of the `G` drawn does is then at most `z^2 / (G + z^2)` (Wilson's upper end for 0 of `G`), and the
@@ -104,7 +104,8 @@ def mean_interval(
     least, greatest = (0.0, 1.0) if binary else bounds
     if len(crossed) and crossed_groups(crossed):
         bounds = least, greatest
-        return _two_way_mean(values, clusters, crossed, level, bounds, unseen=0.0 if binary else UNSEEN)
+        unseen = 0.0 if binary else UNSEEN
+        return _two_way_mean(values, clusters, crossed, level, bounds, seed=seed, unseen=unseen)
     if binary and sample.groups == len(values):
         return wilson(fsum(values), len(values), level)
     if least is None or greatest is None:
@@ -128,7 +129,7 @@ def difference_interval(
     if binary and sample.groups >= 2:
         bounds = -1.0, 1.0
         if crossed_groups(crossed):
-            return _two_way_mean(differences, clusters, crossed, level, bounds, unseen=0.0)
+            return _two_way_mean(differences, clusters, crossed, level, bounds, seed=seed, unseen=0.0)
         return _wilson_clustered(sample, level, *bounds, unseen=0.0)
     if differences and not any(differences):
         return UNCHANGED
@@ -245,6 +246,7 @@ def _two_way_mean(
     level: float,
     bounds: Bounds,
     *,
+    seed: int,
     unseen: float,
 ) -> Interval:
     """Return the interval of a mean over clusters and the groups that cross them."""
@@ -254,7 +256,7 @@ def _two_way_mean(
     found = two_way_interval(sample.mean, spread, fewest, level, bounds, unseen=unseen)
     least, greatest = bounds
     if least is None or greatest is None:
-        return found
+        return wider(found, _bootstrap_t(sample, level, seed, bounds))
     coins = min(sample.coins, groups.coins)
     return _within(found, _of_coins(sample.mean, coins, level, (least, greatest)))
 
@@ -272,6 +274,13 @@ def two_way_interval(
         return clipped(value - half, value + half, bounds, method)
     hidden = unseen * hidden_variance(value, spread.variance, groups, (least, greatest))
     return replace(effective(value, spread, level, (least, greatest), hidden=hidden), method=method)
+
+
+def wider(found: Interval, other: Interval) -> Interval:
+    """Return an interval that reaches at least as far as another one on either side, if both have ends."""
+    if found.low is None or found.high is None or other.low is None or other.high is None:
+        return found
+    return replace(found, low=min(found.low, other.low), high=max(found.high, other.high))
 
 
 def hidden_variance(value: float, variance: float, groups: int, bounds: tuple[float, float]) -> float:

@@ -41,6 +41,7 @@ from gptaudit.stats.intervals import (
     mean_interval,
     two_way,
     two_way_interval,
+    wider,
 )
 
 FigureFormula: TypeAlias = Callable[[Mapping[Any, Any]], Any]
@@ -171,15 +172,18 @@ def _by_jackknife(
 ) -> Interval:
     """Return the interval of a figure from the jackknife: of crossed groups, or of few clusters."""
     value, shifts = totals.figure(formula), totals.shifts(formula)
-    if totals.crossed:
-        by_group, by_cell = totals.crossed
-        spread = two_way(shifts, by_group.shifts(formula), by_cell.shifts(formula))
-        return two_way_interval(value, spread, min(totals.groups, by_group.groups), level, bounds)
     least, greatest = bounds
     if least is not None and greatest is not None:
-        return effective(value, Spread.of(shifts), level, (least, greatest))
-    pseudo = value + sqrt(totals.groups * (totals.groups - 1)) * shifts
-    return mean_interval(pseudo, np.arange(totals.groups), level=level, seed=seed, bounds=bounds)
+        of_clusters = effective(value, Spread.of(shifts), level, (least, greatest))
+    else:
+        pseudo = value + sqrt(totals.groups * (totals.groups - 1)) * shifts
+        of_clusters = mean_interval(pseudo, np.arange(totals.groups), level=level, seed=seed, bounds=bounds)
+    if not totals.crossed:
+        return of_clusters
+    by_group, by_cell = totals.crossed
+    spread = two_way(shifts, by_group.shifts(formula), by_cell.shifts(formula))
+    of_both = two_way_interval(value, spread, min(totals.groups, by_group.groups), level, bounds)
+    return wider(of_both, of_clusters)
 
 
 def exchange_test(new: Totals, old: Totals, formula: FigureFormula, *, seed: int) -> float:
