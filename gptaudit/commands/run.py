@@ -68,8 +68,7 @@ if TYPE_CHECKING:
     help="Take N cases of each probe, drawn at random by --seed, by template and in proportion to groups.",
 )
 @click.option(
-    "--elicited",
-    is_flag=True,
+    "--elicited/--no-elicited",
     help="Ask questions with lettered options where a probe could compare likelihoods.",
 )
 @click.option(

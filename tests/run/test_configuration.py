@@ -39,6 +39,7 @@ FILE = {
     "max_requests": "5",
     "max_tokens": "6",
     "max_seconds": "7.5",
+    "elicited": "true",
     "quiet": "true",
     "fresh": "true",
     "options": '{dtype = "float16", chat = true, batch_tokens = 8, backoff = 0.5}',
@@ -61,6 +62,7 @@ SAME = {
     "max_requests": ["--max-requests", "5"],
     "max_tokens": ["--max-tokens", "6"],
     "max_seconds": ["--max-seconds", "7.5"],
+    "elicited": ["--elicited"],
     "quiet": ["--quiet"],
     "fresh": ["--fresh"],
     "options": ["-b", "dtype=float16", "-b", "chat=true", "-b", "batch_tokens=8", "-b", "backoff=0.5"],
@@ -81,6 +83,7 @@ OTHER = {
     "max_requests": ["--max-requests", "50"],
     "max_tokens": ["--max-tokens", "60"],
     "max_seconds": ["--max-seconds", "75"],
+    "elicited": ["--no-elicited"],
     "quiet": ["--no-quiet"],
     "fresh": ["--no-fresh"],
 }
