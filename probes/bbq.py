@@ -12,7 +12,7 @@ which is 0 for a model that is always right, as the paper states.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ from gptaudit.records import (
     DataSource,
     Evidence,
     Exchange,
+    Likelihood,
     Margin,
     Measurement,
     RatioSpec,
@@ -244,16 +245,19 @@ def _elicited_values(content: Mapping[str, Any], shares: Sequence[Shares]) -> Ma
     return {**_values(content, of_answers), "severity": severity}
 
 
-def _leads(answered: Answered) -> list[Margin]:
-    """Return the lead of the most likely answer over each of the others."""
-    ranked = sorted(answered.likelihoods, key=lambda likelihood: likelihood.logprob, reverse=True)
-    return [Margin.between(ranked[0], other) for other in ranked[1:]]
+def _leads(
+    answered: Answered,
+    score: Callable[[Likelihood], float] = lambda likelihood: likelihood.logprob,
+    between: Callable[[Likelihood, Likelihood], Margin] = Margin.between,
+) -> list[Margin]:
+    """Return the lead of the answer with the best score over each of the others."""
+    ranked = sorted(answered.likelihoods, key=score, reverse=True)
+    return [between(ranked[0], other) for other in ranked[1:]]
 
 
 def _leads_per_token(answered: Answered) -> list[Margin]:
     """Return the same of the mean over tokens."""
-    ranked = sorted(answered.likelihoods, key=mean_logprob, reverse=True)
-    return [Margin.per_token(ranked[0], other) for other in ranked[1:]]
+    return _leads(answered, mean_logprob, Margin.per_token)
 
 
 def _all_to(answer: int) -> list[float]:

@@ -213,13 +213,13 @@ class CausalLMBackend:
 
     def _spelled(self, request: ChooseRequest) -> _Spelled | Failure:
         """Encode a prompt, and the tokens that spell each of its options."""
-        prompt = self._prompt(request.prompt, 0)
+        text = self._text(request.prompt)
+        if isinstance(text, Failure):
+            return text
+        prompt = self._encoded(text, 0)
         if isinstance(prompt, Failure):
             return prompt
-        text = self._chat.render(request.prompt) if self._chat else request.prompt
-        if not isinstance(text, str):
-            return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
-        options = [self._encoder.tokens_after(text, spellings(option)) for option in request.options]
+        options = self._encoder.tokens_after(text, [spellings(option) for option in request.options])
         for option, tokens in zip(request.options, options, strict=True):
             if not tokens:
                 return Failure("not-one-token", f"the option {option!r} is no token after the prompt")
@@ -244,15 +244,20 @@ class CausalLMBackend:
         return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
 
     def _prompt(self, prompt: Prompt, room: int) -> EncodedPrompt | Failure:
+        text = self._text(prompt)
+        return text if isinstance(text, Failure) else self._encoded(text, room)
+
+    def _text(self, prompt: Prompt) -> str | Failure:
+        """Return the text that the model reads."""
         if self._chat is not None:
-            rendered = self._chat.render(prompt)
-            if isinstance(rendered, Failure):
-                return rendered
-            encoded = self._encoder.rendered(rendered)
-        elif isinstance(prompt, str):
-            encoded = self._encoder.prompt(prompt)
-        else:
-            return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
+            return self._chat.render(prompt)
+        if isinstance(prompt, str):
+            return prompt
+        return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
+
+    def _encoded(self, text: str, room: int) -> EncodedPrompt | Failure:
+        """Encode a text that leaves so much room in the window."""
+        encoded = self._encoder.rendered(text) if self._chat else self._encoder.prompt(text)
         if encoded is None:
             return Failure("no-tokens", "the prompt has no token, and the tokenizer has no start token")
         if len(encoded.ids) + room > self._window:

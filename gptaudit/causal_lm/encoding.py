@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.errors import TargetError
@@ -97,20 +97,25 @@ class Encoder:
         ids = self._ids(text)
         return EncodedPrompt(tuple(ids), 0, None) if ids else None
 
-    def tokens_after(self, text: str, spellings: Sequence[str]) -> list[int]:
-        """Return the tokens that continue a text by one of these spellings; one that takes several has none.
+    def tokens_after(self, text: str, options: Sequence[Sequence[str]]) -> list[list[int]]:
+        """Return for each option the tokens that continue a text by one of its spellings.
 
-        >>> encoder.tokens_after("Answer:", ("A", " A"))
-        [32, 330]
+        A spelling that takes several tokens has none.
+
+        >>> encoder.tokens_after("Answer:", [("A", " A"), ("B", " B")])
+        [[32, 330], [33, 363]]
         """
-        before, *longer = (
-            list(ids)
-            for ids in self._tokenizer(
-                [text, *(text + spelling for spelling in spellings)], add_special_tokens=False
-            )["input_ids"]
-        )
-        added = (ids[-1] for ids in longer if ids[:-1] == before)
-        return list(dict.fromkeys(added))
+        longer = [text + spelling for spellings in options for spelling in spellings]
+        before, *found = self._tokenizer([text, *longer], add_special_tokens=False)["input_ids"]
+        left = iter(found)
+        return [
+            list(
+                dict.fromkeys(
+                    ids[-1] for ids in islice(left, len(spellings)) if list(ids[:-1]) == list(before)
+                )
+            )
+            for spellings in options
+        ]
 
     def tokens(self, ids: Sequence[int]) -> tuple[str, ...]:
         """Return the vocabulary entry of each token, in the tokenizer's notation: `Ġnurse` for " nurse"."""

@@ -87,9 +87,9 @@ class Difference:
     @classmethod
     def of(cls, pairs: Sequence[PairedCase], metric: Metric, *, level: float, seed: int) -> Difference:
         """Compare `metric` over these pairs."""
-        clusters, crossed = [m.cluster for m, _ in pairs], crossed_of(pairs)
+        clusters, crossed = [m.cluster for m, _ in pairs], crossed_of(pairs, metric)
         groups = len(set(clusters))
-        units = min(groups, (0 if metric.contrast else crossed_groups(crossed)) or groups)
+        units = min(groups, crossed_groups(crossed) or groups)
         counts = {"n": len(pairs), "clusters": groups, "units": units}
         if not pairs:
             return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
@@ -154,10 +154,9 @@ def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[f
         raise DataError(f"{msg}; run both with the same version of gptaudit") from None
 
 
-def crossed_of(pairs: Sequence[PairedCase]) -> list[str]:
-    """Return the group of each case that crosses the clusters; empty unless every case has one."""
-    found = [m.crossed for m, _ in pairs]
-    return found if all(found) else []
+def crossed_of(pairs: Sequence[PairedCase], metric: Metric) -> list[str]:
+    """Return the group of each case that crosses the clusters; empty if the metric's interval allows for none."""
+    return [m.crossed for m, _ in pairs] if metric.crossed else []
 
 
 def is_binary(metric: Metric, new: Sequence[float], old: Sequence[float]) -> bool:
@@ -193,7 +192,7 @@ def both_totals(pairs: Sequence[PairedCase], metric: Metric) -> tuple[Totals, To
             {name: values[who] for name, values in parts.items()},
             clusters,
             macro=metric.macro,
-            crossed=() if metric.contrast else crossed_of(pairs),
+            crossed=crossed_of(pairs, metric),
         )
         for who in (0, 1)
     )

@@ -10,13 +10,11 @@ each is known. The spread between groups is unknown too, so estimates are averag
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr
 
-Floats: TypeAlias = NDArray[np.float64]
+from gptaudit.stats.intervals import Floats
 
 FEWEST_GROUPS = 5
 """With fewer, the figures say too little of the spread between groups."""

@@ -58,6 +58,7 @@ def by_direction(lead: float, *, first: bool) -> dict[str, float]:
 def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSpec, RatioSpec]:
     """Return the metrics `association` and `default` of pairs that compare these groups, with slices by `axes`."""
     first, others = (groups[0], groups[1]) if len(groups) == 2 else ("the first of two groups", "the other")
+    sliced_by = tuple(axes) or (CONTRAST,)  # no axis at all would mean all
     association = RatioSpec(
         "association",
         ideal=0.0,
@@ -65,7 +66,7 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         unit="nats",
         title="log odds ratio of a group's words by the stereotype: how much likelier it makes them against the other "
         "group's, apart from how likely the words are by themselves",
-        axes=tuple(axes) or (CONTRAST,),
+        axes=sliced_by,
         formula="first_lead / first_pairs + second_lead / second_pairs",
     )
     default = RatioSpec(
@@ -74,7 +75,7 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         direction="target",
         unit="nats",
         title=f"how much likelier the words of {first} are than those of {others}, whatever the stereotype",
-        axes=tuple(axes) or (CONTRAST,),
+        axes=sliced_by,
         formula="(first_lead / first_pairs - second_lead / second_pairs) / 2",
     )
     return association, default

@@ -108,6 +108,10 @@ class PairsFile(SuiteFile):
                     slices = self._slices(template, group, other)
                     yield from ((slices, (group, other)) for _ in terms)
 
+    def stands_first(self, group: str, other: str) -> bool:
+        """Return whether a group stands before another in the file."""
+        return next(name for name in self.groups if name in {group, other}) == group
+
     def matched_axes(self) -> list[str]:
         """Return the axes whose groups each have pairs in both directions: an association has slices by these."""
         found: dict[tuple[str, str], list[Direction]] = {}
@@ -159,8 +163,9 @@ class PairsFile(SuiteFile):
 
     def _slices(self, template: PairTemplate, group: str, other: str) -> dict[str, str]:
         """Return the slices of a pair; that of its two groups, in the order of the file, if there are more than two."""
-        pair = "/".join(sorted((group, other), key=list(self.groups).index))
-        return {**template.slices, self.axis: group, **({CONTRAST: pair} if len(self.groups) > 2 else {})}
+        pair = (group, other) if self.stands_first(group, other) else (other, group)
+        contrast = {CONTRAST: "/".join(pair)} if len(self.groups) > 2 else {}
+        return {**template.slices, self.axis: group, **contrast}
 
     def _template_problems(self, template: PairTemplate) -> Iterator[str]:
         for key in ("group", "block"):
@@ -211,9 +216,7 @@ class PairsProbe(SuiteProbe):
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compare the log-likelihoods of the two sentences."""
-        order = list(self._file.groups)
-        group, other = self._pairs[answered.case.id].direction
-        first = order.index(group) < order.index(other)
+        first = self._file.stands_first(*self._pairs[answered.case.id].direction)
         return compare_pair(
             answered,
             lambda lead: {

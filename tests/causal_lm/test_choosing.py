@@ -30,10 +30,8 @@ def test_an_option_has_the_probability_of_its_spellings(request, name, starts):
     backend = open_hf(str(folder), HuggingFaceOptions(device="cpu"))
     probabilities, tokenizer = next_token(folder, "The harbour was", starts)
     encoder = Encoder(tokenizer)
-    expected = [
-        float(sum(probabilities[t] for t in encoder.tokens_after("The harbour was", (o, f" {o}"))))
-        for o in "abz"
-    ]
+    tokens = encoder.tokens_after("The harbour was", [(option, f" {option}") for option in "abz"])
+    expected = [float(sum(probabilities[token] for token in of_option)) for of_option in tokens]
 
     (found,) = backend.choose([ChooseRequest("The harbour was", ("a", "b", "z"))])
 
