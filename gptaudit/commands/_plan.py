@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HEAD = ("probe", "requests", "tokens to read", "to write at most")
 
 
-def show_plan(target: TargetInfo, plans: Sequence[ProbePlan]) -> None:
+def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: bool) -> None:
     """Print what each probe asks, what is left out and why, and the sum of all."""
     click.echo(visible(f"Plan of an audit of {target.spec}; nothing is asked.\n"))
     asked = [plan for plan in plans if plan.requests]
@@ -25,7 +25,8 @@ def show_plan(target: TargetInfo, plans: Sequence[ProbePlan]) -> None:
     for name, *numbers in rows:
         right = (number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))
         click.echo("  ".join([visible(name).ljust(widths[0]), *right]))
-    click.echo(f"\n{summary(plans)}.")
+    stops = "; at most, since it stops as soon as every rule is decided" if until_decided else ""
+    click.echo(f"\n{summary(plans)}{stops}.")
     for plan in plans:
         if plan.skipped is not None:
             click.echo(visible(f"Not asked: {plan.id}: {plan.skipped}"))

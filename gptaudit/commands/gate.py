@@ -31,8 +31,9 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from gptaudit.gate.policy import load_policy
 
     rules = load_policy(policy)
-    # Only a comparison needs the measurements; without one, results can be gated without their store.
-    candidate = read_audit(results) if baseline else Audit(read_results(results))
+    # Only comparisons and bets need the measurements; without them, results can be gated without their store.
+    result = read_results(results)
+    candidate = read_audit(results) if baseline or result.run.looks else Audit(result)
     decision = decide(candidate, rules, read_audit(baseline) if baseline else None)
     show_gate(decision)
     raise Finished(exit_code(replace(candidate.result, gate=decision), rules))

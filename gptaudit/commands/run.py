@@ -121,6 +121,12 @@ if TYPE_CHECKING:
     help="Start no request after S seconds.",
 )
 @click.option(
+    "--until",
+    type=click.Choice(["decided", "all"]),
+    help="Stop asking as soon as every rule of the policy is decided, with only the probes that rules name. "
+    "[default: all, unless the policy has a table [stop]]",
+)
+@click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -163,12 +169,13 @@ def run(
     if dry_run:
         with shown_progress(quiet=quiet) as progress:
             planned = plan_only(settings, plugins, progress)
-        show_plan(*planned)
+        show_plan(*planned, until_decided=settings.until_decided)
         return
 
     def tell(plans: Sequence[ProbePlan]) -> None:
         if not quiet:
-            click.echo(f"{summary(plans)}.", err=True)
+            first = "First look: " if settings.until_decided else ""
+            click.echo(f"{first}{summary(plans)}.", err=True)
 
     try:
         with shown_progress(quiet=quiet) as progress:

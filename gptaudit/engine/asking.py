@@ -67,21 +67,45 @@ def raise_lost(probe: str, error: PluginCallError) -> None:  # noqa: ARG001 - as
     raise error
 
 
+Look: TypeAlias = Callable[[int], bool]
+"""Called once all is answered, with the number of the look; releases further cases, and says whether there are any."""
+
+
+def only_look(number: int) -> bool:  # noqa: ARG001 - as `Look` has it
+    """Release nothing: all cases are asked at once."""
+    return False
+
+
 @dataclass
 class Rounds:
-    """The rounds in which cases are asked; after each round, probes follow up on the answers."""
+    """The rounds in which cases are asked; after each round, probes follow up on the answers.
+
+    Where no probe follows up any more, a look at the answers may release further cases, which begin with round 1.
+    """
 
     store: Store
     probes: Sequence[Probe]
     seed: int
     lost: Lost = raise_lost
+    look: Look = only_look
     number: int = 1
+    looks: int = 1
     failed: set[str] = field(default_factory=set)
+
+    def next(self) -> bool:
+        """Add the requests of the next round or look to the store; return whether there are any."""
+        if self.follow_up():
+            return True
+        if not self.look(self.looks):
+            return False
+        self.looks += 1
+        self.number = 1
+        return True
 
     def follow_up(self) -> bool:
         """Add the requests of the next round to the store; return whether there are any."""
         asking = [p for p in self.probes if p.rounds > self.number and p.id not in self.failed]
-        extended = sum(self.store.extend(probe.id, self._next(probe), self.seed) for probe in asking)
+        extended = sum(self.store.extend(p.id, self._next(p), self.seed, self.looks) for p in asking)
         self.number += 1
         return extended > 0
 
@@ -110,11 +134,12 @@ def _requests(returned: object) -> Sequence[Request]:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Outcome of asking; `why` is the reason if it ended early."""
+    """Outcome of asking; `why` is the reason if it ended early, `looks` how often the answers were looked at."""
 
     status: Status
     why: str | None
     cost: Cost
+    looks: int
     interruption: KeyboardInterrupt | None = None
 
 
@@ -133,8 +158,9 @@ def ask_missing(
     budget: Budget,
     progress: Progress,
     lost: Lost = raise_lost,
+    look: Look = only_look,
 ) -> Asked:
-    """Ask the requests without an answer, in rounds as long as probes follow up on the answers.
+    """Ask the requests without an answer, in rounds as long as probes follow up on the answers or looks release cases.
 
     It ends early if a budget is spent, the model is lost, or an interruption comes (Ctrl-C). `lost` is called for a
     probe whose `follow_up` fails.
@@ -143,7 +169,7 @@ def ask_missing(
     tally = Tally()
     tally.plan(store.workload())
     progress(tally.step())
-    rounds = Rounds(store, probes, work.seed, lost)
+    rounds = Rounds(store, probes, work.seed, lost, look)
     status: Status = "complete"
     why = interruption = None
     try:
@@ -153,7 +179,7 @@ def ask_missing(
                 _ask_part(engine, part, store, budget, tally, progress)
                 if store.missing():
                     break
-            asking = not store.missing() and rounds.follow_up()
+            asking = not store.missing() and rounds.next()
             tally.plan(store.workload())
     except BackendLostError as error:
         why = str(error)
@@ -166,7 +192,7 @@ def ask_missing(
         status = "partial"
         why = why or budget.spent(tally.tokens, tally.seconds) or budget.requests_spent(tally.done.total())
         why = why or f"the engine ended with {left} requests unanswered"
-    return Asked(status, why if status != "complete" else None, tally.cost(left), interruption)
+    return Asked(status, why if status != "complete" else None, tally.cost(left), rounds.looks, interruption)
 
 
 def _ask_part(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 FILE_NAME = "evidence.sqlite"
-VERSION = "2"
+VERSION = "3"
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 _CASE = TypeAdapter(Case)
@@ -37,12 +37,12 @@ _MEASUREMENT = TypeAdapter(Measurement)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests (
-  key TEXT PRIMARY KEY, probe TEXT NOT NULL, request TEXT NOT NULL) WITHOUT ROWID;
+  key TEXT PRIMARY KEY, probe TEXT NOT NULL, request TEXT NOT NULL, asked INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
   key TEXT PRIMARY KEY, answer TEXT NOT NULL, checksum INTEGER NOT NULL, failed INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cases (
   probe TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, keys TEXT NOT NULL,
-  PRIMARY KEY (probe, position), UNIQUE (probe, id)) WITHOUT ROWID;
+  look INTEGER NOT NULL, PRIMARY KEY (probe, position), UNIQUE (probe, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS measurements (
   probe TEXT NOT NULL, position INTEGER NOT NULL, measurement TEXT NOT NULL,
   PRIMARY KEY (probe, position)) WITHOUT ROWID
@@ -58,7 +58,7 @@ _QUEUE = f"""
 CREATE TEMP TABLE queue AS
 WITH missing AS (
   SELECT request, json_extract(request, '$.kind') AS kind, {_TEXT} AS text
-  FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL)
+  FROM requests LEFT JOIN answers USING (key) WHERE asked AND answer IS NULL)
 SELECT request FROM missing
 ORDER BY kind = 'attribute', kind, max(length(text)) OVER (PARTITION BY kind, substr(text, 1, {ALIKE})) DESC,
   substr(text, 1, {ALIKE}), text, request
@@ -68,12 +68,12 @@ _WORKLOAD = f"""
 SELECT probe, json_extract(request, '$.kind') AS kind, count(*), count(*) FILTER (WHERE NOT failed),
   coalesce(sum(length(CAST({_TEXT} AS BLOB)) / {BYTES}) FILTER (WHERE failed IS NULL), 0),
   coalesce(sum(json_extract(request, '$.sampling.max_new_tokens')) FILTER (WHERE failed IS NULL), 0)
-FROM requests LEFT JOIN answers USING (key) GROUP BY probe, kind ORDER BY probe, kind
+FROM requests LEFT JOIN answers USING (key) WHERE asked GROUP BY probe, kind ORDER BY probe, kind
 """  # noqa: S608 - constants of the project
 
 _KEEP = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)"
 _MISSING = """
-SELECT key FROM requests LEFT JOIN answers USING (key) WHERE key > ? AND coalesce(failed, 1) ORDER BY key
+SELECT key FROM requests LEFT JOIN answers USING (key) WHERE key > ? AND asked AND coalesce(failed, 1) ORDER BY key
 """
 _DROP = "DELETE FROM answers WHERE key IN (SELECT value FROM json_each(?)) RETURNING key"
 _BY_PROBE = """
@@ -81,6 +81,22 @@ SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?
 """
 _SLICES = """
 SELECT DISTINCT of_case.key, of_case.value FROM cases, json_each(body, '$.slices') AS of_case WHERE probe = ?
+"""
+_CASES = """
+SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? AND look >= ? ORDER BY position
+"""
+_CLUSTERS = """
+SELECT json_extract(body, '$.cluster') FROM cases WHERE probe = ? GROUP BY 1 ORDER BY min(position)
+"""
+_RELEASE = """
+UPDATE cases SET look = ? WHERE probe = ? AND json_extract(body, '$.cluster') IN (SELECT value FROM json_each(?))
+"""
+_RELEASE_REQUESTS = """
+UPDATE requests SET asked = 1 WHERE key IN (
+  SELECT of_case.value FROM cases, json_each(keys) AS of_case WHERE probe = ? AND look = ?)
+"""
+_ADD_REQUEST = """
+INSERT INTO requests VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET asked = max(asked, excluded.asked)
 """
 _EXTEND = """
 UPDATE cases SET keys = (SELECT json_group_array(value) FROM (
@@ -123,18 +139,20 @@ class Store:
         seed: int,
         fresh: bool = False,
         lost: Callable[[str, PluginCallError], object] | None = None,
+        until: str = "",
     ) -> str:
         """Store the cases of each probe and their distinct requests; return the plan's hash.
 
-        A folder belongs to one plan: the model, the seed, and the requests of each case. If a probe fails to generate
-        its cases, the plan has none of them and `lost` is called with the probe and the error; without `lost`, the
-        error is raised. If this raises, the folder is unchanged.
+        A folder belongs to one plan: the model, the seed, the requests of each case, and until when they are asked. If
+        a probe fails to generate its cases, the plan has none of them and `lost` is called with the probe and the
+        error; without `lost`, the error is raised. If this raises, the folder is unchanged. With `until`, no case is
+        asked before `release`.
 
         Raises:
             UsageError: the folder holds another plan; `fresh` deletes that instead.
             DataError: a case id appears twice in a probe.
         """
-        identity = hashlib.sha256(f"{fingerprint}\n{seed}".encode())
+        identity = hashlib.sha256("\n".join(filter(None, (fingerprint, str(seed), until))).encode())
         with self._db.transaction():
             for table in ("requests", "answers", "measurements") if fresh else ():
                 self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names are constants, one line above
@@ -143,7 +161,7 @@ class Store:
             for probe, of_probe in cases.items():
                 try:
                     with self._db.savepoint():
-                        added = self._add_all(probe, of_probe, seed, identity.copy())
+                        added = self._add_all(probe, of_probe, seed, identity.copy(), look=0 if until else 1)
                 except PluginCallError as error:
                     if lost is None:
                         raise
@@ -152,6 +170,22 @@ class Store:
                     identity = added
             self._claim(identity.hexdigest(), fresh=fresh)
         return identity.hexdigest()
+
+    def clusters(self, probe: str) -> list[str]:
+        """Return the clusters of a probe's cases, in the order of the cases."""
+        return [cluster for (cluster,) in self._db.rows(_CLUSTERS, (probe,))]
+
+    def case_count(self, probe: str) -> int:
+        """Count a probe's cases, asked or not."""
+        ((count,),) = self._db.rows("SELECT count(*) FROM cases WHERE probe = ?", (probe,))
+        return int(count)
+
+    def release(self, probe: str, clusters: Sequence[str], look: int) -> None:
+        """Let the cases of these clusters be asked, at this look of an audit that is asked until it decides."""
+        with self._db.transaction():
+            self._db.rows(_RELEASE, (look, probe, json.dumps(clusters)))
+            self._db.rows(_RELEASE_REQUESTS, (probe, look))
+        self._borrow()
 
     def slices(self, probe: str) -> list[tuple[str, str]]:
         """Return the (axis, group) of each slice of a probe's cases."""
@@ -196,7 +230,7 @@ class Store:
     def missing(self) -> int:
         """Count the requests that have neither an answer nor a failure."""
         ((count,),) = self._db.rows(
-            "SELECT count(*) FROM requests LEFT JOIN answers USING (key) WHERE answer IS NULL"
+            "SELECT count(*) FROM requests LEFT JOIN answers USING (key) WHERE asked AND answer IS NULL"
         )
         return int(count)
 
@@ -219,14 +253,18 @@ class Store:
         return str(asked[0][0])
 
     def answered(self, probe: str) -> Iterator[list[tuple[Case, tuple[Answer | None, ...]]]]:
-        """Yield a probe's cases in order, page by page, each with its answers; None for a request not answered yet."""
+        """Yield the cases of a probe that are asked in order, page by page, each with its answers.
+
+        None stands for a request not answered yet.
+        """
         for page in self._pages(probe):
             yield [(case, answers) for _, case, answers in page]
 
-    def _pages(self, probe: str) -> Iterator[list[tuple[int, Case, tuple[Answer | None, ...]]]]:
-        """Yield a probe's cases with their positions and answers."""
-        query = "SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? ORDER BY position"
-        for rows in self._db.paged(query, probe):
+    def _pages(
+        self, probe: str, look: int = 1
+    ) -> Iterator[list[tuple[int, Case, tuple[Answer | None, ...]]]]:
+        """Yield a probe's cases from this look on with their positions and answers."""
+        for rows in self._db.paged(_CASES, probe, look):
             keys = [json.loads(of_case) for _, _, of_case in rows]
             found = self._exchanges({key for of_case in keys for key in of_case})
             yield [
@@ -235,15 +273,22 @@ class Store:
             ]
 
     def extend(
-        self, probe: str, follow_up: Callable[[Case, Sequence[Answer | None]], Sequence[Request]], seed: int
+        self,
+        probe: str,
+        follow_up: Callable[[Case, Sequence[Answer | None]], Sequence[Request]],
+        seed: int,
+        look: int = 1,
     ) -> int:
-        """Add the requests that follow up on the answers to each case of a probe; return how many cases have any."""
+        """Add the requests that follow up on the answers to each case of a probe, from this look on.
+
+        Return how many cases have any.
+        """
         extended = 0
-        for page in self._pages(probe):
+        for page in self._pages(probe, look):
             added = [(position, follow_up(case, answers)) for position, case, answers in page]
             with self._db.transaction():
                 for position, requests in added:
-                    keys = [self._add_request(probe, request, seed) for request in requests]
+                    keys = [self._add_request(probe, request, seed, asked=True) for request in requests]
                     if keys:
                         self._db.rows(_EXTEND, (json.dumps(keys), probe, position))
                         extended += 1
@@ -291,30 +336,31 @@ class Store:
         """Close the file."""
         self._db.close()
 
-    def _add_all(self, probe: str, cases: Iterable[Case], seed: int, identity: Hash) -> Hash:
-        """Store the cases of a probe; return `identity` updated with them."""
+    def _add_all(self, probe: str, cases: Iterable[Case], seed: int, identity: Hash, *, look: int) -> Hash:
+        """Store the cases of a probe, to be asked at a look, or for look 0 not yet; return `identity` with them."""
         for position, case in enumerate(cases):
-            keys = self._add(probe, position, case, seed)
+            keys = self._add(probe, position, case, seed, look)
             identity.update(json.dumps([probe, case.id, *keys]).encode())
         return identity
 
-    def _add(self, probe: str, position: int, case: Case, seed: int) -> list[str]:
+    def _add(self, probe: str, position: int, case: Case, seed: int, look: int) -> list[str]:
         """Store a case; return the keys of its requests."""
         if self._db.rows("SELECT 1 FROM cases WHERE probe = ? AND id = ?", (probe, case.id)):
             msg = f"probe {probe!r}: the case id {case.id!r} appears twice; make the ids of its data unique"
             raise DataError(msg)
-        keys = [self._add_request(probe, request, seed) for request in case.requests]
+        keys = [self._add_request(probe, request, seed, asked=look > 0) for request in case.requests]
         body = _CASE.dump_json(replace(case, requests=())).decode()
         self._db.rows(
-            "INSERT INTO cases VALUES (?, ?, ?, ?, ?)", (probe, position, case.id, body, json.dumps(keys))
+            "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?)",
+            (probe, position, case.id, body, json.dumps(keys), look),
         )
         return keys
 
-    def _add_request(self, probe: str, request: Request, seed: int) -> str:
-        """Store a request; return its key."""
+    def _add_request(self, probe: str, request: Request, seed: int, *, asked: bool) -> str:
+        """Store a request, to be asked or not yet; return its key."""
         key = request_key(request, seed)
-        row = (key, probe, REQUEST.dump_json(request).decode())
-        self._db.rows("INSERT OR IGNORE INTO requests VALUES (?, ?, ?)", row)
+        row = (key, probe, REQUEST.dump_json(request).decode(), asked)
+        self._db.rows(_ADD_REQUEST, row)
         return key
 
     def _claim(self, identity: str, *, fresh: bool) -> None:

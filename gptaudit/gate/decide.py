@@ -10,7 +10,8 @@ chances of a false alarm add up; Holm's procedure (1979) over all rules and slic
 An ideal with its tolerance is one test, against the limit that the figure exceeds. The p-value of each test is computed
 from the end of its interval that faces the limit, so that results have to hold intervals only, and a single rule fails
 exactly if its interval lies outside the limits. A share of independent cases has the exact p-value of its count
-(binomial): Wilson's interval excludes a small limit too often.
+(binomial): Wilson's interval excludes a small limit too often. In an audit that was asked until it decided, intervals
+and p-values hold at any number of clusters, and so does the verdict (`gptaudit.stats.sequences`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
         for f in found
     )
     verdict = min((rule.verdict for rule in rules), key=_RANK.index)
-    return GateResult(verdict, _record(policy), rules, limited_words(candidate.result.probes))
+    return GateResult(verdict, _record(policy), rules, limited_words(candidate.result))
 
 
 def read_audit(results: Path) -> Audit:
@@ -112,9 +113,11 @@ def _p_value(figure: Figure, level: float) -> float:
         limit, side = least, high - value
     else:
         return 1.0
+    if figure.bets:
+        return figure.bets.p_value(limit)
     if figure.cases:
         return p_value_of_count(value, figure.cases, limit)
-    return p_value(abs(value - limit), side, level, figure.clusters)
+    return p_value(abs(value - limit), side, level, figure.clusters, anytime=figure.anytime)
 
 
 def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleResult:
@@ -154,4 +157,5 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
 def _record(policy: Policy) -> dict[str, object]:
     """Return the policy as JSON values, without the limits that a rule does not set."""
     rules = [{key: value for key, value in asdict(rule).items() if value is not None} for rule in policy.rule]
-    return {**asdict(policy), "rule": rules}
+    record = {key: value for key, value in asdict(policy).items() if value is not None}
+    return {**record, "rule": rules}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gptaudit.errors import PolicyError
+from gptaudit.errors import DataError, PolicyError
 from gptaudit.gate.pairing import Audit, Difference, Pairs
 from gptaudit.gate.policy import Limitable, require_sense
 from gptaudit.gate.wording import rule_words, slice_words
@@ -14,6 +14,7 @@ from gptaudit.records import AuditResult, Metric, ProbeResult, ScorerErrors, ful
 from gptaudit.scorers.correction import corrected_at
 from gptaudit.stats.intervals import WILSON, Interval, wilson
 from gptaudit.stats.multiplicity import quantile
+from gptaudit.stats.sequences import BETTING, Bets
 from gptaudit.validation import nearest
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Figure:
     high: float | None = None
     clusters: int = 0
     """Clusters or, if they are fewer, groups that cross them: what the interval is known from."""
+    anytime: bool = False
+    """Whether the interval holds at any number of clusters."""
+    bets: Bets | None = None
+    """The bets that the interval is of, where it is by bets."""
     cases: int = 0
     """Independent cases of which the value is the share; 0 for any other figure."""
     note: str = ""
@@ -62,11 +67,22 @@ def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Fi
     return found
 
 
-def require_baseline(policy: Policy, baseline: Audit | None) -> None:
-    """Raise `PolicyError` if a rule compares with a baseline that is missing or lacks the probe."""
+def require_baseline(policy: Policy, baseline: Audit | None, *, until_decided: bool = False) -> None:
+    """Raise `PolicyError` if a rule compares with a baseline that is missing or lacks the probe or its cases.
+
+    An audit that is asked until it decides may need any of the cases.
+    """
     for rule in policy.rule:
-        if rule.kind == "increase":
-            _in_baseline(rule, policy, baseline)
+        if rule.kind != "increase":
+            continue
+        found, probe = _in_baseline(rule, policy, baseline)
+        if until_decided and found.result.run.looks and probe.drawn_from is not None:
+            where = f"{policy.name}: {rule.metric}: max_increase"
+            part = f"{probe.cases:,} of {probe.drawn_from:,} cases, until its own rules were decided"
+            msg = (
+                f"{where} needs a baseline with all cases; it was asked {part}. Run it again without --until"
+            )
+            raise PolicyError(msg)
 
 
 def _in_baseline(rule: Rule, policy: Policy, baseline: Audit | None) -> tuple[Audit, ProbeResult]:
@@ -90,7 +106,11 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
         require_sense(policy, rule, Limitable(metric.bounds, metric.unit, metric.unfit))
         words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
         figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
-        yield increase.over(figure, metric) if increase else _at_level(figure, metric, policy.level)
+        if increase:
+            yield increase.over(figure, metric)
+        else:
+            bets = _bets(candidate, probe.id, metric) if metric.interval == BETTING else None
+            yield _at_level(replace(figure, anytime=metric.anytime, bets=bets), metric, policy.level)
 
 
 def _probe(result: AuditResult, name: str, who: str) -> ProbeResult:
@@ -112,6 +132,24 @@ def _metrics(rule: Rule, probe: ProbeResult, policy: Policy) -> list[Metric]:
         msg = f"{policy.name}: the results hold no metric {rule.metric!r}.{nearest(rule.metric, named)}"
         raise PolicyError(msg)
     return found
+
+
+def _bets(candidate: Audit, probe: str, metric: Metric) -> Bets:
+    """Return the bets on a mean that an audit measured until it decided; raise `DataError` where they are missing."""
+    least, greatest = metric.bounds
+    of_slice = [
+        m
+        for m in candidate.measurements.get(probe, ())
+        if m.unscored is None and metric.slice.items() <= m.slices.items() and metric.name in m.values
+    ]
+    if least is None or greatest is None or len(of_slice) != metric.n:
+        what = (
+            f"{full_name(probe, metric)} is of {metric.n} cases, but the evidence has {len(of_slice)} of them"
+        )
+        msg = f"{what}; restore the evidence.sqlite of that audit, or run it again"
+        raise DataError(msg)
+    values = [m.values[metric.name] for m in of_slice]
+    return Bets.of(values, [m.cluster for m in of_slice], (least, greatest))
 
 
 def _unscored(probe: ProbeResult) -> str:
@@ -147,11 +185,12 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
             interval=labelled.interval,
             rated=None,
             labelled=None,
+            anytime=False,
         )
-        return _at_level(replace(figure, note=note), by_labels, level)
+        return _at_level(replace(figure, note=note, anytime=False, bets=None), by_labels, level)
     if metric.value is None or metric.low is None or metric.high is None:
         return replace(figure, missing=figure.missing or metric.why or "no interval", value=metric.value)
-    low, high, cases = _ends(metric, metric.value, metric.low, metric.high, level)
+    low, high, cases = _ends(metric, (metric.value, metric.low, metric.high), level, figure.bets)
     whole = replace(figure, value=metric.value, low=low, high=high, clusters=metric.units, cases=cases)
     found = corrected_at(metric, Interval(low, high, metric.interval), level)
     if found is None:
@@ -159,16 +198,25 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
     if found.value is None or found.low is None or found.high is None:
         return replace(whole, untold=found.why or "the scorer cannot tell")
     note = f" The scorer's errors are corrected for; as rated it is {metric.value:.4g}."
-    corrected = replace(whole, value=found.value, low=found.low, high=found.high, cases=0, note=note)
+    corrected = replace(
+        whole, value=found.value, low=found.low, high=found.high, cases=0, bets=None, note=note
+    )
     return replace(corrected, untold=untold(figure.rule, found.least_limit, found.errors))
 
 
-def _ends(metric: Metric, value: float, low: float, high: float, level: float) -> tuple[float, float, int]:
+def _ends(
+    metric: Metric, estimate: tuple[float, float, float], level: float, bets: Bets | None
+) -> tuple[float, float, int]:
     """Return both ends at a level, and the cases of a share of independent ones."""
-    if metric.interval == WILSON:
+    value, low, high = estimate
+    if metric.interval == WILSON and not metric.anytime:
         exact = wilson(value * metric.n, metric.n, level)
         return exact.low or 0.0, exact.high or 0.0, metric.n
-    scale = quantile(level, metric.units) / quantile(metric.level, metric.units)
+    if bets:
+        found = bets.interval(level)
+        return found.low or 0.0, found.high or 0.0, 0
+    ours, stored = (quantile(at, metric.units, anytime=metric.anytime) for at in (level, metric.level))
+    scale = ours / stored
     return value - (value - low) * scale, value + (high - value) * scale, 0
 
 
@@ -217,4 +265,12 @@ class _Increase:
             return replace(figure, missing=missing)
         found = Difference.of(self.pairs.of_metric(metric), metric, level=self.level, seed=self.seed)
         low, high, why = found.interval.low, found.interval.high, found.interval.why
-        return replace(figure, missing=why, value=found.value, low=low, high=high, clusters=found.units)
+        return replace(
+            figure,
+            missing=why,
+            value=found.value,
+            low=low,
+            high=high,
+            clusters=found.units,
+            anytime=metric.anytime,
+        )

@@ -15,6 +15,7 @@ from gptaudit.records import AuditResult, GroupContrast, Measurement, Metric, Pr
 from gptaudit.stats.contrast import ContrastSide, contrast_interval, contrast_of_totals
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, crossed_groups, difference_interval
+from gptaudit.stats.sequences import anytime_level
 from gptaudit.stats.totals import FigureFormula, Totals, figure_interval
 
 PairedCase: TypeAlias = tuple[Measurement, Measurement]
@@ -48,6 +49,8 @@ class Pairs:
     def of(cls, candidate: Audit, baseline: Audit, probes: tuple[ProbeResult, ProbeResult]) -> Pairs:
         """Pair the cases of `probes`, the candidate's and the baseline's."""
         new, old = candidate.by_case(probes[0].id), baseline.by_case(probes[1].id)
+        if candidate.result.run.looks:  # it may have asked a part of what the baseline was asked
+            old = {case: m for case, m in old.items() if case in new}
         facts = [_facts(probe, list(cases)) for probe, cases in zip(probes, (new, old), strict=True)]
         unlike = [name for name in facts[0] if facts[0][name] != facts[1][name]]
         both = ((m, old[case]) for case, m in new.items() if case in old)
@@ -86,11 +89,12 @@ class Difference:
 
     @classmethod
     def of(cls, pairs: Sequence[PairedCase], metric: Metric, *, level: float, seed: int) -> Difference:
-        """Compare `metric` over these pairs."""
+        """Compare `metric` over these pairs; the interval holds at any number of clusters if the metric's does."""
         clusters, crossed = [m.cluster for m, _ in pairs], crossed_of(pairs, metric)
         groups = len(set(clusters))
         units = min(groups, crossed_groups(crossed) or groups)
         counts = {"n": len(pairs), "clusters": groups, "units": units}
+        level = anytime_level(level, units) if metric.anytime else level
         if not pairs:
             return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
         if metric.formula:

@@ -48,6 +48,15 @@ class MetricName:
     axis: str | None = None
     group: str | None = None
 
+    @classmethod
+    def of(cls, text: str) -> MetricName:
+        """Parse `PROBE.METRIC` or `PROBE.METRIC[AXIS=GROUP]`; raise `ValueError` for another text."""
+        match = _METRIC.fullmatch(text)
+        if match is None:
+            msg = f"metric = {text!r} is not a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
+            raise ValueError(msg)
+        return cls(**match.groupdict())
+
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
@@ -63,9 +72,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a malformed name or limits that contradict one another."""
-        if not _METRIC.fullmatch(self.metric):
-            msg = f"metric = {self.metric!r} is not a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
-            raise ValueError(msg)
+        MetricName.of(self.metric)
         if problem := self._problem():
             raise ValueError(problem)
 
@@ -86,9 +93,7 @@ class Rule:
     @property
     def target(self) -> MetricName:
         """The parsed `metric`."""
-        match = _METRIC.fullmatch(self.metric)
-        assert match is not None  # noqa: S101 - `__post_init__` refuses any other
-        return MetricName(**match.groupdict())
+        return MetricName.of(self.metric)
 
     @property
     def kind(self) -> LimitKind:
@@ -106,6 +111,14 @@ class Rule:
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """When an audit stops before its cases are out: as soon as every rule is decided."""
+
+    until: Literal["decided"]
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Content of a policy file; `name` is the file's name without its folder."""
 
@@ -116,6 +129,7 @@ class Policy:
     correction: Literal["holm", "none"] = "holm"
     inconclusive: Literal["fail", "allow"] = "fail"
     name: str = ""
+    stop: Stop | None = None
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for settings out of range, no rule, or two rules that limit the same metric."""
@@ -242,17 +256,24 @@ def _problem(name: str, text: str, error: ErrorDetails) -> str:
         case "unexpected_keyword_argument":
             return _unknown(name, text, keys)
         case "missing":
-            return f"{place}: is missing; every policy needs a [[rule]], and every [[rule]] a metric"
+            needs = "every policy needs a [[rule]], every [[rule]] a metric, and a [stop] the key 'until'"
+            return f"{place}: is missing; {needs}"
         case "value_error":
             return f"{place}: {error['ctx']['error']}"
         case "tuple_type" | "dataclass_type":
-            return f"{place}: found {error['input']!r}; write [[rule]] on a line of its own above each rule"
+            header = (
+                "[stop] on a line of its own"
+                if "stop" in keys
+                else "[[rule]] on a line of its own above each rule"
+            )
+            return f"{place}: found {error['input']!r}; write {header}"
         case _:
             return f"{place}: {error['msg']}; found {error['input']!r}"
 
 
 def _unknown(name: str, text: str, keys: tuple[str | int, ...]) -> str:
-    known = [f.name for f in fields(Rule if len(keys) > 1 else Policy) if f.name != "name"]
+    table = Policy if len(keys) == 1 else Stop if keys[0] == "stop" else Rule
+    known = [f.name for f in fields(table) if f.name != "name"]
     return f"{_place(name, text, keys)}: unknown key.{nearest(str(keys[-1]), known)}"
 
 
@@ -264,7 +285,7 @@ def _place(name: str, text: str, keys: tuple[str | int, ...]) -> str:
 
 def _line(text: str, keys: tuple[str | int, ...]) -> int | None:
     """Return the line of a key, or else the first line of its rule."""
-    rule = keys[1] if len(keys) > 1 else None
+    rule = keys[1] if len(keys) > 1 and keys[0] == "rule" else None
     key = re.compile(rf"\s*[\"']?{re.escape(str(keys[-1]))}[\"']?\s*=") if keys else None
     current, header = -1, None
     for number, line in enumerate(text.splitlines(), 1):

@@ -6,10 +6,10 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from gptaudit.gate.policy import Rule
-    from gptaudit.records import ProbeResult
+    from gptaudit.records import AuditResult
 
 
 def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
@@ -30,16 +30,17 @@ def slice_words(groups: Mapping[str, str]) -> str:
     return "".join(f" where {axis} is {'each group' if g == '*' else g}" for axis, g in groups.items())
 
 
-def limited_words(probes: Sequence[ProbeResult]) -> str | None:
-    """Say what limits a verdict: which cases `--limit` drew, and which data are not as published.
+def limited_words(result: AuditResult) -> str | None:
+    """Say what limits a verdict: which cases were drawn, and which data are not as published.
 
     For example `limited sample: 98 of 2,800 cases of gender-occupation`.
     """
-    parts = []
+    parts, probes = [], result.probes
     if drawn := [probe for probe in probes if probe.drawn_from is not None]:
         first, others = drawn[0], len(drawn) - 1
         more = f", and of {others} other probe{'s' * (others > 1)}" if others else ""
-        parts.append(f"limited sample: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}")
+        sample = "asked until decided" if result.run.looks else "limited sample"
+        parts.append(f"{sample}: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}")
     if altered := [
         f"{probe.id} ({probe.data.altered})" for probe in probes if probe.data and probe.data.altered
     ]:

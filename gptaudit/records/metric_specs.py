@@ -65,6 +65,11 @@ class MetricSpec(_Spec):
     binary: bool = False
     rated: Rated | None = None
 
+    @property
+    def range(self) -> Bounds:
+        """The least and greatest values that the figure can have."""
+        return (0.0, 1.0) if self.binary else self.bounds
+
 
 @dataclass(frozen=True, slots=True)
 class RatioSpec(_Spec):

@@ -140,6 +140,8 @@ class Metric:
     """Why no rule may limit the figure, and what to limit in its place; empty if one may."""
     pooled: PooledEstimate | None = None
     """Set for the groups of an axis with five or more, so that the worst of many is not just the luckiest."""
+    anytime: bool = False
+    """Whether the interval holds at any number of clusters, so that an audit may stop when it decides."""
 
     @property
     def units(self) -> int:
@@ -191,9 +193,9 @@ class ProbeResult:
     metrics: tuple[Metric, ...]
     evidence: tuple[EvidenceItem, ...]
     calibration: tuple[CalibratedFigure, ...] | None = None
-    drawn_from: int | None = None
-    """Cases that the probe has, where `--limit` drew a sample of them; else None."""
     """How well the probe finds flaws of known size; None if it was not measured."""
+    drawn_from: int | None = None
+    """Cases that the probe has, where only a sample of them was asked; else None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,8 @@ class RunInfo:
     why: str | None = None
     """Why the run ended early."""
     faults: tuple[PluginFault, ...] = ()
+    looks: int = 0
+    """How often the rules were tried until all were decided or the cases were out; 0 where all cases were asked."""
 
 
 @dataclass(frozen=True, slots=True)

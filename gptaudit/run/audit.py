@@ -6,25 +6,26 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from gptaudit.engine.asking import Asked, Budget, ask_missing
+from gptaudit.engine.asking import Asked, Budget, Look, ask_missing
 from gptaudit.errors import PluginCallError, PolicyError, UsageError
 from gptaudit.evidence.provenance import environment, versions
 from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.decide import decide
 from gptaudit.gate.pairing import Audit
-from gptaudit.gate.policy import Policy
+from gptaudit.gate.policy import MetricName, Policy
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe
-from gptaudit.records import AuditResult, Measurement, ProbeResult, RunInfo, TargetInfo
+from gptaudit.records import AuditResult, Cost, Measurement, ProbeResult, RunInfo, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
 from gptaudit.run.labelling import read_labels, with_labels
-from gptaudit.run.measuring import failed_probe, measure_probe
+from gptaudit.run.measuring import Watch, failed_probe, measure_probe
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import Collected
@@ -32,6 +33,8 @@ from gptaudit.run.settings import Settings
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 
 log = logging.getLogger("gptaudit")
+
+NOTHING_ASKED = Cost(0, 0, None, None, 0.0)
 
 
 def _tell_nobody(plan: Sequence[ProbePlan]) -> None:
@@ -61,11 +64,25 @@ def run_audit(
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         tell_plan(probe_plans(plan, faults))
-        asked = _ask(plan, settings, faults, progress)
-        _leave_what_is_whole(asked, settings.folder)
-        measured = _measure(plan, settings, faults, progress)
 
-    result = AuditResult(_run_info(started, plan.identity, asked, settings, plugins), plan.target, measured)
+        def result_of(asked: Asked, watch: Watch, progress: Progress) -> AuditResult:
+            measured = _measure(plan, settings, faults, watch, progress)
+            return AuditResult(
+                _run_info(started, plan.identity, asked, settings, plugins), plan.target, measured
+            )
+
+        def look(number: int) -> bool:
+            """Release further cases for the rules that are not decided yet; return whether there are any."""
+            if plan.looks is None or settings.policy is None:
+                return False
+            so_far = Asked("complete", None, NOTHING_ASKED, number)
+            undecided = _undecided(result_of(so_far, _watch_nothing, silent), plan, settings.policy)
+            return plan.looks.release(undecided, number + 1)
+
+        asked = _ask(plan, settings, faults, progress, look)
+        _leave_what_is_whole(asked, settings.folder)
+        result = result_of(asked, partial(_observe_case, faults), progress)
+
     result = with_labels(result, settings.folder)
     if settings.policy is not None:
         result = _decided(result, settings, settings.policy, plan.baseline, faults)
@@ -77,15 +94,24 @@ def run_audit(
     return result
 
 
-def _ask(plan: Plan, settings: Settings, faults: Faults, progress: Progress) -> Asked:
+def _ask(plan: Plan, settings: Settings, faults: Faults, progress: Progress, look: Look) -> Asked:
     budget = Budget(settings.max_requests, settings.max_tokens, settings.max_seconds)
+    lost = faults.of_probe
     try:
-        return ask_missing(plan.engine, plan.work, plan.store, plan.asking, budget, progress, faults.of_probe)
+        return ask_missing(plan.engine, plan.work, plan.store, plan.asking, budget, progress, lost, look)
     finally:
         try:
             plan.store.lend()
         except UsageError as error:  # the audit has its answers; only others go without them
             log.warning("nothing is shared: %s", error)
+
+
+def _undecided(result: AuditResult, plan: Plan, policy: Policy) -> list[str]:
+    """Return the probes of the rules that more cases may decide."""
+    measurements = {probe.id: list(plan.store.measurements(probe.id)) for probe in plan.asking}
+    gate = decide(Audit(result, measurements), policy, plan.baseline)
+    open_ = {MetricName.of(rule.metric).probe for rule in gate.rules if rule.verdict not in {"pass", "fail"}}
+    return [probe.id for probe in plan.asking if probe.id in open_]
 
 
 def _leave_what_is_whole(asked: Asked, folder: Path) -> None:
@@ -95,28 +121,44 @@ def _leave_what_is_whole(asked: Asked, folder: Path) -> None:
         raise asked.interruption
 
 
-def _measure(plan: Plan, settings: Settings, faults: Faults, progress: Progress) -> tuple[ProbeResult, ...]:
+def _observe_case(faults: Faults, probe: Probe, measurement: Measurement) -> None:
+    faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
+
+
+def _watch_nothing(probe: Probe, measurement: Measurement) -> None:
+    """Ignore the measurement."""
+
+
+def _measure(
+    plan: Plan, settings: Settings, faults: Faults, watch: Watch, progress: Progress
+) -> tuple[ProbeResult, ...]:
     """Measure every probe, all or none: what the store holds belongs to one `results.json`."""
     results = []
     with plan.store.transaction():
         for number, of_probe in enumerate(plan.collected, start=1):
-            results.append(_measure_one(of_probe, plan, settings, faults))
+            results.append(_measure_one(of_probe, plan, settings, faults, watch))
             progress(Step("measuring", number, len(plan.collected)))
     return tuple(results)
 
 
-def _measure_one(collected: Collected, plan: Plan, settings: Settings, faults: Faults) -> ProbeResult:
+def _measure_one(
+    collected: Collected, plan: Plan, settings: Settings, faults: Faults, watch: Watch
+) -> ProbeResult:
     """Measure a probe, or say which fault keeps it from being measured."""
-
-    def watch(probe: Probe, measurement: Measurement) -> None:
-        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
-
+    if plan.looks is not None and collected.skipped is None:
+        drawn_from = plan.looks.drawn_from(collected.probe.id)
+        collected = replace(collected, drawn_from=collected.drawn_from or drawn_from, until_decided=True)
     fault = faults.lost.get(collected.probe.id)
     if fault is None:
         level = settings.policy.level if settings.policy else DEFAULT_LEVEL
         try:
             result = measure_probe(
-                collected, plan.store, plan.scorers, watch, seed=settings.seed, level=level
+                collected,
+                plan.store,
+                plan.scorers,
+                watch,
+                seed=settings.seed,
+                level=level,
             )
             return replace(result, calibration=calibration_of(collected.probe, result))
         except PluginCallError as error:
@@ -149,6 +191,7 @@ def _run_info(
         id=f"{started:%Y%m%dT%H%M%SZ}-{identity[:8]}",
         status=asked.status,
         why=asked.why,
+        looks=asked.looks if settings.until_decided else 0,
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=settings.seed,

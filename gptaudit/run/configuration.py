@@ -113,6 +113,7 @@ class Configuration:
     data: Place | None = None
     limit: Count | None = None
     elicited: Flag | None = None
+    until: Literal["decided", "all"] | None = None
     seed: Annotated[int, Strict(), Field(ge=0)] | None = None
     policy: Annotated[Name, AfterValidator(_policy)] | None = None
     baseline: Place | None = None

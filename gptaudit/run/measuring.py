@@ -59,7 +59,7 @@ Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
 def measure_probe(
     collected: Collected, store: Store, scorers: Scorers, watch: Watch, *, seed: int, level: float
 ) -> ProbeResult:
-    """Measure every case of a probe, keep the measurements, and sum up.
+    """Measure every case of a probe that was asked, keep the measurements, and sum up.
 
     Raises `PluginCallError` where the probe or one of its scorers fails, naming the case.
     """
@@ -113,7 +113,14 @@ def sum_up(
     """Sum up a probe's measurements that the store holds; `models` has both models of a role that has two."""
     name = collected.probe.id
     counts = Counter(m.unscored for m in store.measurements(name))
-    figures = summarise(metrics, store.measurements(name), level=level, seed=seed, cards=cards)
+    figures = summarise(
+        metrics,
+        store.measurements(name),
+        level=level,
+        seed=seed,
+        cards=cards,
+        anytime=collected.until_decided,
+    )
     return _result(
         collected,
         counts,

@@ -33,6 +33,7 @@ from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, clipped, crossed_groups, mean_interval
 from gptaudit.stats.multiplicity import quantile
 from gptaudit.stats.pooling import FEWEST_GROUPS, partially_pooled
+from gptaudit.stats.sequences import Bets, anytime_level
 from gptaudit.stats.totals import Totals, figure_interval
 
 Rows: TypeAlias = slice | NDArray[np.int64]
@@ -49,8 +50,11 @@ def summarise(
     level: float,
     seed: int,
     cards: Cards = MappingProxyType({}),
+    anytime: bool = False,
 ) -> tuple[Metric, ...]:
     """Return each metric over the scored cases with its interval: the whole figure, then each slice.
+
+    With `anytime`, the intervals hold at any number of clusters: see `gptaudit.stats.sequences`.
 
     A contrast between groups has no whole figure, and a metric with `axes` has no slices on other axes. Slices are in
     the order in which they first appear. A slice without a scored case is kept, without a value, so that a rule on it
@@ -63,7 +67,7 @@ def summarise(
     parts: list[tuple[dict[str, str], Rows]] = [({}, slice(None))]
     parts += [({axis: group}, rows) for (axis, group), rows in columns.slices.items()]
     found = [
-        _corrected(spec, _metric(spec, where, columns, rows, level=level, seed=seed), cards)
+        _corrected(spec, _metric(spec, where, columns, rows, level=level, seed=seed, anytime=anytime), cards)
         for spec in specs
         for where, rows in parts
         if _has_figure(spec, where)
@@ -94,7 +98,8 @@ def _with_pooled(metrics: Sequence[Metric]) -> list[Metric]:
 
 def _standard_error(metric: Metric) -> float:
     """Return half the width of a metric's interval in units of the t quantile."""
-    return ((metric.high or 0.0) - (metric.low or 0.0)) / 2 / quantile(metric.level, metric.units)
+    half = ((metric.high or 0.0) - (metric.low or 0.0)) / 2
+    return half / quantile(metric.level, metric.units, anytime=metric.anytime)
 
 
 def _corrected(spec: AnyMetricSpec, metric: Metric, cards: Cards) -> Metric:
@@ -172,18 +177,22 @@ def _metric(
     *,
     level: float,
     seed: int,
+    anytime: bool,
 ) -> Metric:
     scored = columns.scored[rows]
     crossed = columns.crossed[rows][scored] if _knows_crossed(spec) and len(columns.crossed) else ()
+    clusters = columns.clusters[rows][scored]
+    count = len(np.unique(clusters))
+    at = anytime_level(level, min(count, crossed_groups(crossed) or count)) if anytime else level
     if isinstance(spec, ContrastSpec):
         sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
         values: dict[str, NDArray[np.float64]] = {}
-        value, interval = _contrast(spec, *sides, level=level, seed=seed)
+        value, interval = _contrast(spec, *sides, level=at, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
-        value, interval = _figure(
-            spec, values, columns.clusters[rows][scored], crossed, level=level, seed=seed
-        )
+        value, interval = _figure(spec, values, clusters, crossed, level=at, seed=seed)
+        if anytime and isinstance(spec, MetricSpec) and not crossed_groups(crossed):
+            interval = _bet(spec, values[spec.name], clusters, level) or interval
     return Metric(
         name=spec.name,
         value=value,
@@ -191,7 +200,7 @@ def _metric(
         high=interval.high,
         level=level,
         n=int(scored.sum()),
-        clusters=len(np.unique(columns.clusters[rows][scored])),
+        clusters=count,
         interval=interval.method,
         ideal=spec.ideal,
         direction=spec.direction,
@@ -206,7 +215,18 @@ def _metric(
         bounds=spec.range,
         crossed=_crossed(spec, values, crossed),
         unfit=spec.unfit,
+        anytime=anytime,
     )
+
+
+def _bet(
+    spec: MetricSpec, values: NDArray[np.float64], clusters: NDArray[np.int64], level: float
+) -> Interval | None:
+    """Return the interval of a mean by bets on it; None if it has no bounds."""
+    least, greatest = spec.range
+    if least is None or greatest is None:
+        return None
+    return Bets.of(values, clusters, (least, greatest)).interval(level)
 
 
 def _crossed(
@@ -304,7 +324,7 @@ def _number(name: str, value: object, spec: MetricSpec | None) -> float:
     """Return a case's value of a metric, or of a name in a formula."""
     what = f"{name!r}, which a formula needs" if spec is None else f"metric {name!r}"
     binary = spec is not None and spec.binary
-    least, greatest = (None, None) if spec is None else (0.0, 1.0) if binary else spec.bounds
+    least, greatest = (None, None) if spec is None else spec.range
     if value is None:
         msg = f"no value for {what}"
         raise ValueError(msg)

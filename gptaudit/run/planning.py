@@ -27,6 +27,7 @@ from gptaudit.records import MetricSpec, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, prepared
+from gptaudit.run.looks import Looks
 from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.settings import Settings
@@ -52,6 +53,8 @@ class Plan:
     """Hash of the plan."""
     scorers: Scorers
     baseline: Audit | None
+    looks: Looks | None
+    """The clusters still to be asked, where the audit stops as soon as every rule is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,14 @@ def planned(
     begin: Begin = _begin_nothing,
 ) -> Iterator[Plan]:
     """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
-    probes = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
+    chosen = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
+    probes = _named_by_rules(chosen, settings) if settings.until_decided else chosen
     _require_measured(settings.policy, [form for p in probes for form in forms_of(p)])
     engine, work_options, options = _engine(settings, plugins)
     scorers = Scorers(plugins, settings.scorers)
     baseline = read_audit(settings.baseline) if settings.baseline else None
     if settings.policy is not None:
-        require_baseline(settings.policy, baseline)
+        require_baseline(settings.policy, baseline, until_decided=settings.until_decided)
     with prepared(settings.folder, fresh=settings.fresh):
         progress(Step("opening the model", 0, 0))
         backend, target = open_target(settings.target, options, plugins)
@@ -112,6 +116,7 @@ def planned(
             seed=settings.seed,
             fresh=settings.fresh,
             lost=faults.of_probe,
+            until="decided" if settings.until_decided else "",
         )
         asking = [c.probe for c in _sound(collected, faults)]
         if settings.policy is not None:
@@ -121,7 +126,8 @@ def planned(
         )
         if cache:
             store.share(cache, target.fingerprint)
-        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline)
+        looks = Looks(store, [p.id for p in asking], settings.seed) if settings.until_decided else None
+        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, looks)
 
 
 def plan_only(
@@ -129,12 +135,16 @@ def plan_only(
 ) -> tuple[TargetInfo, list[ProbePlan]]:
     """Return what an audit would ask in its first round, without its run folder and without asking anything.
 
+    Of an audit that stops as soon as every rule is decided it is the most that it asks.
+
     Raises as `gptaudit.run.audit.run_audit` does before it asks.
     """
     with TemporaryDirectory() as folder:
         settings = replace(settings, folder=Path(folder), cache=None, fresh=False)
         faults = Faults(plugins, settings.folder)
         with planned(settings, plugins, faults, progress) as plan:
+            if plan.looks is not None:
+                plan.looks.release_all()
             return plan.target, probe_plans(plan, faults)
 
 
@@ -160,6 +170,20 @@ def _probe_plan(collected: Collected, loads: Sequence[Workload], skipped: str | 
 def _why_not(collected: Collected, faults: Faults) -> str | None:
     fault = faults.lost.get(collected.probe.id)
     return f"fails: {fault}" if fault else collected.skipped
+
+
+def _named_by_rules(probes: list[Probe], settings: Settings) -> list[Probe]:
+    """Return the probes that a rule names, since an audit that stops when all rules are decided asks no others."""
+    if settings.policy is None:
+        msg = "--until decided: expected rules to decide, found no policy; give one with --policy FILE or default"
+        raise UsageError(msg)
+    named = {rule.target.probe for rule in settings.policy.rule}
+    found = [probe for probe in probes if probe.id in named]
+    if others := len(probes) - len(found):
+        log.warning(
+            "%d probes are not asked, since the audit stops once it decides, and no rule names them", others
+        )
+    return found
 
 
 def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "") -> None:

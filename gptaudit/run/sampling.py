@@ -10,12 +10,12 @@ case is drawn as often, and a mean over the sample is right on average.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gptaudit.records import Case
+from gptaudit.run.looks import lot
 
 FEWEST = 10
 """Clusters of a sample at least, where the probe has so many."""
@@ -51,8 +51,8 @@ def sample(cases: Iterable[Case], limit: int, seed: int) -> Sample:
 
 def _neighbours(cluster: str, places: list[int], share: float, seed: int) -> list[int]:
     """Return a share of a cluster's places that follow each other, at least one, from a random one on."""
-    count = max(1, int(share * len(places) + _lot(f"count\n{cluster}", seed))) if share < 1 else len(places)
-    start = int(_lot(f"start\n{cluster}", seed) * len(places))
+    count = max(1, int(share * len(places) + lot(f"count\n{cluster}", seed))) if share < 1 else len(places)
+    start = int(lot(f"start\n{cluster}", seed) * len(places))
     return (places[start:] + places[:start])[:count]
 
 
@@ -67,13 +67,7 @@ def _ordered(slices: dict[str, set[tuple[str, str]]], seed: int) -> Iterator[str
         strata[frozenset(of_cluster)].append(cluster)
     ranks: dict[str, float] = {}
     for members in strata.values():
-        shuffled = sorted(members, key=lambda cluster: _lot(cluster, seed))
-        offset = _lot(shuffled[0], seed + 1)
+        shuffled = sorted(members, key=lambda cluster: lot(cluster, seed))
+        offset = lot(shuffled[0], seed + 1)
         ranks |= {cluster: (number + offset) / len(shuffled) for number, cluster in enumerate(shuffled)}
     yield from sorted(ranks, key=lambda cluster: ranks[cluster])
-
-
-def _lot(cluster: str, seed: int) -> float:
-    """Return a number in [0, 1) that depends on nothing but the cluster and the seed."""
-    digest = hashlib.sha256(f"{seed}\n{cluster}".encode(errors="surrogatepass")).digest()
-    return int.from_bytes(digest[:8]) / 2**64

@@ -34,6 +34,8 @@ class Collected:
     skipped: str | None = None
     drawn_from: int | None = None
     """Cases that the probe has, where a sample of them is asked."""
+    until_decided: bool = False
+    """Whether the cases are asked until every rule is decided: intervals must then hold at any number of them."""
 
 
 def choose_probes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from gptaudit.gate.policy import Policy
 
@@ -30,6 +31,8 @@ class Settings:
     max_tokens: int | None = None
     max_seconds: float | None = None
     policy: Policy | None = None
+    until: Literal["decided", "all"] | None = None
+    """Whether to stop asking as soon as every rule is decided, or once all cases are asked; None as the policy says."""
     baseline: Path | None = None
     cache: Path | None = None
     reports: tuple[str, ...] = ()
@@ -37,3 +40,9 @@ class Settings:
     command: tuple[str, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
     """Which file held some of this, and its sha256: recorded, and of no effect."""
+
+    @property
+    def until_decided(self) -> bool:
+        """Whether the audit stops as soon as every rule is decided."""
+        by_policy = self.policy is not None and self.policy.stop is not None
+        return self.until == "decided" or (self.until is None and by_policy)

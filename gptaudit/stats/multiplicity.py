@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from scipy.special import bdtr, bdtrc, stdtr, stdtrit
 
+from gptaudit.stats.sequences import anytime_p_value, anytime_quantile
+
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values (Holm 1979).
@@ -24,22 +26,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def quantile(level: float, clusters: int) -> float:
-    """Return the two-sided t quantile of an interval from so many clusters."""
+def quantile(level: float, clusters: int, *, anytime: bool = False) -> float:
+    """Return the two-sided quantile of an interval from so many clusters: of t, or of a confidence sequence."""
+    if anytime:
+        return anytime_quantile(level, clusters)
     return float(stdtrit(max(clusters - 1, 1), (1 + level) / 2))
 
 
-def p_value(distance: float, side: float, level: float, clusters: int) -> float:
+def p_value(distance: float, side: float, level: float, clusters: int, *, anytime: bool = False) -> float:
     """Return the two-sided p-value of a limit that lies `distance` from the estimate.
 
     It is derived from the interval, whose end on that side lies `side` from the estimate (Altman & Bland 2011,
     BMJ 343:d2304): the standard error is `side / quantile(level, clusters)`. A limit at the end of the interval has
     p = 1 - level for every quantile; the t distribution matters for the small p-values that many tests require, which
-    the normal distribution would underestimate for few clusters.
+    the normal distribution would underestimate for few clusters. That of an interval that holds at any number of
+    clusters is one that does.
     """
     if side == 0:
         return 0.0
-    return float(2 * stdtr(max(clusters - 1, 1), -distance / side * quantile(level, clusters)))
+    deviations = distance / side * quantile(level, clusters, anytime=anytime)
+    if anytime:
+        return anytime_p_value(deviations, clusters)
+    return float(2 * stdtr(max(clusters - 1, 1), -deviations))
 
 
 def p_value_of_count(share: float, n: int, limit: float) -> float:

@@ -196,9 +196,12 @@ class TestLimits:
         )
         one = replace(a_probe(a_metric(value=0.5, low=0.4, high=0.6)), data=data)
 
-        assert limited_words([one]) == "data not as published: probe (differs from the published file: p.csv)"
-        both = limited_words([replace(one, drawn_from=200)])
+        def words(**changes):
+            return limited_words(a_result(replace(one, **changes)))
+
+        assert words() == "data not as published: probe (differs from the published file: p.csv)"
+        both = words(drawn_from=200)
         assert re.fullmatch(
             r"limited sample: .* of 200 cases of probe; data not as published: probe \(.*\)", both
         )
-        assert limited_words([replace(one, data=replace(data, altered=""))]) is None
+        assert words(data=replace(data, altered="")) is None

@@ -40,6 +40,7 @@ FILE = {
     "max_tokens": "6",
     "max_seconds": "7.5",
     "elicited": "true",
+    "until": '"decided"',
     "quiet": "true",
     "fresh": "true",
     "options": '{dtype = "float16", chat = true, batch_tokens = 8, backoff = 0.5}',
@@ -63,6 +64,7 @@ SAME = {
     "max_tokens": ["--max-tokens", "6"],
     "max_seconds": ["--max-seconds", "7.5"],
     "elicited": ["--elicited"],
+    "until": ["--until", "decided"],
     "quiet": ["--quiet"],
     "fresh": ["--fresh"],
     "options": ["-b", "dtype=float16", "-b", "chat=true", "-b", "batch_tokens=8", "-b", "backoff=0.5"],
@@ -84,6 +86,7 @@ OTHER = {
     "max_tokens": ["--max-tokens", "60"],
     "max_seconds": ["--max-seconds", "75"],
     "elicited": ["--no-elicited"],
+    "until": ["--until", "all"],
     "quiet": ["--no-quiet"],
     "fresh": ["--no-fresh"],
 }

@@ -101,6 +101,7 @@ METRIC = record(
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
         "agreement": {"anyOf": [{"type": "null"}, AGREEMENT]},
         "unfit": {"type": "string"},
+        "anytime": {"type": "boolean"},
         "pooled": {"anyOf": [{"type": "null"}, POOLED]},
         "crossed": {"anyOf": [{"type": "null"}, CROSSED]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
@@ -224,7 +225,11 @@ RESULTS = record(
                 "environment": {"type": "object"},
                 "cost": COST,
             },
-            {"why": {"type": ["string", "null"]}, "faults": {"type": "array", "items": FAULT}},
+            {
+                "why": {"type": ["string", "null"]},
+                "faults": {"type": "array", "items": FAULT},
+                "looks": COUNT,
+            },
         ),
         "target": record(
             {
