@@ -161,7 +161,14 @@ def metric_reading(metric: Metric) -> str:
     few = ""
     if metric.clusters < FEW_CLUSTERS:
         few = f" It is based on only {metric.clusters} independent {plural(metric.clusters, 'unit')}."
-    return f"{lead} {plausible}; {_against_ideal(metric)}.{few}{_over_crossed(metric)}{_unfit(metric)}"
+    more = f"{few}{_over_crossed(metric)}{_anytime(metric)}{_unfit(metric)}"
+    return f"{lead} {plausible}; {_against_ideal(metric)}.{more}"
+
+
+def _anytime(metric: Metric) -> str:
+    if not metric.anytime:
+        return ""
+    return " The interval holds at any number of units, since no more were asked once the rules were decided."
 
 
 def _unfit(metric: Metric) -> str:

@@ -123,6 +123,10 @@ def test_heat_is_symmetric_and_centred_on_zero():
         ({"ideal": 0.97, "direction": "lower"}, "all of them are better than the ideal."),
         ({"clusters": 8}, "It is based on only 8 independent units."),
         (
+            {"anytime": True},
+            "The interval holds at any number of units, since no more were asked once the rules were decided.",
+        ),
+        (
             {"low": None, "high": None, "why": "one unit"},
             "is no interval (one unit), so it cannot be compared with the ideal.",
         ),

@@ -209,10 +209,9 @@ class TestWhoSaysUntilWhen:
         assert ran.code == 2
         assert message in ran.err
 
-    def test_without_rules(self, run, gptaudit):
+    def test_without_rules(self, gptaudit):
         """There is nothing to decide without a policy."""
-        run(Plugin(0.0))
-        ran = gptaudit("run", "scripted:x", *UNTIL)
+        ran = gptaudit("run", *UNTIL)
 
         assert ran.code == 2
         assert "found no policy; give one with --policy" in ran.err
