@@ -15,6 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 
 from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationError, with_config
@@ -162,11 +163,13 @@ Limitables: TypeAlias = Mapping[str, Limitable]
 """The metrics of a probe."""
 
 
-def require_measured(policy: Policy, metrics: Mapping[str, Limitables], on: str = "") -> None:
+def require_measured(
+    policy: Policy, metrics: Mapping[str, Limitables], on: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Raise `PolicyError` if a rule names a probe or metric that the audit will not have, or makes no sense.
 
     It is called before the model is asked, so that no time is lost. `metrics` holds the metrics of each probe; `on`
-    names the target in the message, for example ` on python:model:answer`.
+    says for each on what and how it is measured, for example ` on python:model:answer`.
     """
     for number, rule in enumerate(policy.rule, 1):
         target = rule.target
@@ -176,7 +179,8 @@ def require_measured(policy: Policy, metrics: Mapping[str, Limitables], on: str 
             raise PolicyError(f"{msg} Run it too, or use a policy without that rule")
         if target.name not in metrics[target.probe]:
             hint = nearest(target.name, metrics[target.probe])
-            msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{on}.{hint}"
+            how = on.get(target.probe, "")
+            msg = f"{where}: the probe {target.probe!r} has no metric {target.name!r}{how}.{hint}"
             raise PolicyError(msg)
         require_sense(policy, rule, metrics[target.probe][target.name])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gptaudit.errors import PluginCallError, UsageError
@@ -19,7 +20,7 @@ from gptaudit.gate.figures import require_baseline, untold
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Limitable, Limitables, Policy, require_measured, require_slices
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Probe, ProbeContext, forms_of
+from gptaudit.probe import Probe, ProbeContext, forms_of, lacking
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
@@ -104,7 +105,7 @@ def planned(
         begin(target, probes)
         progress(Step("planning", 0, 0))
         collected = _collect(probes, backend, settings, plugins, scorers, faults)
-        _require_measured(settings.policy, [c.probe for c in collected], f" on {target.spec}")
+        _require_measured(settings.policy, [c.probe for c in collected], _ways(probes, collected, target))
         scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
         if settings.policy is not None:
             _warn_of_untold(settings.policy, [c.probe for c in _sound(collected, faults)], scorers)
@@ -186,7 +187,22 @@ def _named_by_rules(probes: list[Probe], settings: Settings) -> list[Probe]:
     return found
 
 
-def _require_measured(policy: Policy | None, forms: Sequence[Probe], on: str = "") -> None:
+def _ways(probes: Sequence[Probe], collected: Sequence[Collected], target: TargetInfo) -> dict[str, str]:
+    """Say on what each probe is measured, and why in another form where it is not in its own."""
+    ways = {}
+    for probe, found in zip(probes, collected, strict=True):
+        way = f" on {target.spec}"
+        missing = ", ".join(lacking(probe, target.capabilities))
+        if found.probe is not probe:
+            why = f"which cannot {missing}" if missing else "with --elicited"
+            way += f", {why}: there it is measured as {found.probe.title!r}"
+        ways[probe.id] = way
+    return ways
+
+
+def _require_measured(
+    policy: Policy | None, forms: Sequence[Probe], on: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Refuse a rule on what no form of a probe measures, and once the target is open, what its form does not."""
     if policy is None:
         return

@@ -262,7 +262,10 @@ class TestPrograms:
         ran = gptaudit("run", "python:chooses:complete", *arguments)
 
         assert ran.code == 2
-        assert "has no metric 'stereotype_probability' on python:chooses:complete" in ran.err
+        assert (
+            "has no metric 'stereotype_probability' on python:chooses:complete, which cannot score: there it is "
+            "measured as 'Gender and traits (elicited)'. Did you mean 'stereotype_rate'?"
+        ) in ran.err
 
     @pytest.mark.parametrize("target", ["python:chooses:complete", "decoder:clean"])
     def test_a_policy_on_what_only_letters_give(self, gptaudit, tmp_path, target):
