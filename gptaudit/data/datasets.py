@@ -145,7 +145,15 @@ def describe(data_set: DataSet, folder: Path | None, rows: int) -> DataSource:
     listing = "".join(f"{found}  {file.path}\n" for file, found in hashes.items())
     one = hashes.get(data_set.files[0]) if len(data_set.files) == 1 else None
     digest = one or hashlib.sha256(listing.encode()).hexdigest()
-    return DataSource(data_set.name, data_set.source, data_set.licence, digest, rows, "; ".join(remarks))
+    return DataSource(
+        data_set.name,
+        data_set.source,
+        data_set.licence,
+        digest,
+        rows,
+        "; ".join(remarks),
+        published=None if missing else data_set.rows,
+    )
 
 
 def sha256(path: Path) -> str:

@@ -26,7 +26,7 @@ from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.wording import limit_text, limited_words, reading
-from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
+from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
 from gptaudit.stats.multiplicity import holm, p_value, p_value_of_count
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def shortfall(result: AuditResult) -> str | None:
     failed = {fault.probe for fault in result.run.faults if fault.lost == "probe"}
     probes = [probe for probe in result.probes if probe.id not in failed]
     short = [
-        f"{probe.id} ({probe.scored} of {probe.cases})"
+        f"{probe.id} ({probe.scored} of {probe.cases}{_rows_lost(probe)})"
         for probe in probes
         if probe.status == "error"
         or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
@@ -101,6 +101,12 @@ def shortfall(result: AuditResult) -> str | None:
     if short:
         return f"fewer than {COVERAGE_FLOOR:.0%} of the cases were scored in {', '.join(short)}"
     return None if any(p.status == "scored" for p in probes) or failed else "no probe was scored"
+
+
+def _rows_lost(probe: ProbeResult) -> str:
+    """Say that the data have fewer rows than were published."""
+    lost = probe.data.lost if probe.data else 0
+    return f"; {lost:,} rows of the published data are not there" if lost else ""
 
 
 def _p_value(figure: Figure, level: float) -> float:

@@ -158,7 +158,13 @@ def _unscored(probe: ProbeResult) -> str:
 
 
 def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
-    """Return why too few cases were scored, or None. The slice must reach the floor too: its cases may have failed."""
+    """Return why too few cases were scored, or None. The slice must reach the floor too: its cases may have failed.
+
+    Rows that the data have lost count as cases that were not scored.
+    """
+    if probe.data and probe.data.lost and (probe.coverage or 0.0) < floor:
+        rows = f"{probe.data.rows:,} of the {probe.data.published:,} published rows of {probe.data.name}"
+        return f"the data have {rows}, and the policy asks for {floor:.0%} of the cases"
     for scored, cases in ((probe.scored, probe.cases), (metric.n, metric.cases or metric.n)):
         if scored < floor * cases or not cases:
             return f"only {scored} of {cases} cases were scored; the policy asks for {floor:.0%}"

@@ -92,7 +92,7 @@ class Difference:
         """Compare `metric` over these pairs; the interval holds at any number of clusters if the metric's does."""
         clusters, crossed = [m.cluster for m, _ in pairs], crossed_of(pairs, metric)
         groups = len(set(clusters))
-        units = min(groups, crossed_groups(crossed) or groups)
+        units = groups if metric.anytime else min(groups, crossed_groups(crossed) or groups)
         counts = {"n": len(pairs), "clusters": groups, "units": units}
         level = anytime_level(level, units) if metric.anytime else level
         if not pairs:

@@ -145,8 +145,11 @@ class Metric:
 
     @property
     def units(self) -> int:
-        """Number of clusters or, if they are fewer, of the groups that cross them: what the interval is known from."""
-        return min(self.clusters, self.crossed.groups if self.crossed else self.clusters)
+        """Number of clusters or, if they are fewer, of the groups that cross them: what the interval is known from.
+
+        One that holds at any number of clusters is known from these.
+        """
+        return self.clusters if self.anytime or not self.crossed else min(self.clusters, self.crossed.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,13 @@ class DataSource:
     rows: int
     altered: str = ""
     """How the files differ from the published ones, such as `without winobias/anti.txt`; empty if they do not."""
+    published: int | None = None
+    """Rows that the same files have as published; None where they were not published, or not all files are there."""
+
+    @property
+    def lost(self) -> int:
+        """Rows that the files have lost since they were published."""
+        return max(0, (self.published or 0) - self.rows)
 
 
 @dataclass(frozen=True, slots=True)

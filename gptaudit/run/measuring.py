@@ -25,6 +25,7 @@ from gptaudit.records import (
     AnyMetricSpec,
     Case,
     Completion,
+    DataSource,
     Evidence,
     EvidenceItem,
     Failure,
@@ -266,6 +267,11 @@ def _keep_greatest(heap: list[Any], item: Any, count: int) -> None:  # noqa: ANN
         heapq.heappop(heap)
 
 
+def _kept(data: DataSource | None) -> float:
+    """Return the share of the published rows that the data still have."""
+    return 1.0 if data is None or not data.lost else data.rows / (data.rows + data.lost)
+
+
 def _result(
     collected: Collected,
     counts: Counter[str | None],
@@ -281,7 +287,7 @@ def _result(
         cases=cases,
         scored=scored,
         unscored={reason: count for reason, count in counts.items() if reason is not None},
-        coverage=scored / cases if cases else None,
+        coverage=scored / cases * _kept(collected.data) if cases else None,
         data=collected.data,
         drawn_from=collected.drawn_from,
         **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},

@@ -183,7 +183,7 @@ def _metric(
     crossed = columns.crossed[rows][scored] if _knows_crossed(spec) and len(columns.crossed) else ()
     clusters = columns.clusters[rows][scored]
     count = len(np.unique(clusters))
-    at = anytime_level(level, min(count, crossed_groups(crossed) or count)) if anytime else level
+    at = anytime_level(level, count) if anytime else level
     if isinstance(spec, ContrastSpec):
         sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
         values: dict[str, NDArray[np.float64]] = {}

@@ -52,6 +52,8 @@ class Kind:
     draw: Draw
     limit: float
     clear: tuple[tuple[Verdict, float], ...]
+    crossed: bool = False
+    """Whether the cases of each cluster are of the same templates, which are a sample too."""
 
 
 def independent(generator: np.random.Generator, rate: float) -> NDArray[np.float64]:
@@ -81,6 +83,12 @@ def skewed(generator: np.random.Generator, mean: float) -> NDArray[np.float64]:
     return mean + generator.lognormal(0, 1, (CLUSTERS, 1)) - np.exp(0.5)
 
 
+def templates(generator: np.random.Generator, mean: float) -> NDArray[np.float64]:
+    """Draw one log odds per cluster and template, of 14, each with an effect of its own; interactions too."""
+    clusters, crossed = generator.normal(0, 1, (CLUSTERS, 1)), generator.normal(0, 0.6, (1, 14))
+    return mean + clusters + crossed + generator.normal(0, 1, (CLUSTERS, 14))
+
+
 SHARE = MetricSpec("rate", ideal=0.0, direction="lower", unit="fraction", binary=True)
 SCORE = MetricSpec("rate", ideal=0.0, direction="lower", unit="fraction", bounds=(0.0, 1.0))
 NATS = RatioSpec("rate", ideal=0.0, direction="target", unit="nats", formula="value / cases")
@@ -99,6 +107,18 @@ KINDS = (
     Kind("score", SCORE, AT_MOST, scores, 0.05, (("fail", 0.1), ("pass", 0.005))),
     Kind(
         "nats", NATS, Rule("probe.rate", ideal=0, tolerance=0.5), nats, 0.5, (("fail", 1.0), ("pass", 0.05))
+    ),
+    Kind(
+        "nats, 14 templates",
+        NATS,
+        Rule("probe.rate", ideal=0, tolerance=0.5),
+        templates,
+        0.5,
+        (("fail", 2.0), ("pass", 0.0)),
+        crossed=True,
+    ),
+    Kind(
+        "share, two slices", SHARE, Rule("probe.rate[half=*]", max=0.05), independent, 0.05, (("fail", 0.1),)
     ),
     Kind("nats, skewed", NATS, Rule("probe.rate", max=0.5), skewed, 0.5, (("fail", 1.0), ("pass", -0.5))),
 )
@@ -121,9 +141,10 @@ def verdicts(kind: Kind, truth: float, seed: int, *, anytime: bool) -> Iterator[
             Measurement(
                 f"{cluster}-{case}",
                 str(cluster),
-                {},
+                {"half": "ab"[cluster % 2]},
                 {"rate": value, "value": value, "cases": 1.0},
                 unscored=None,
+                crossed=str(case) if kind.crossed else "",
             )
             for cluster, row in enumerate(values[:asked].tolist())
             for case, value in enumerate(row)

@@ -111,10 +111,12 @@ class TestFiles:
 
         assert describe(BOTH, tmp_path, 2).sha256 == hashlib.sha256(listing.encode()).hexdigest()
         assert (describe(BOTH, tmp_path, 2).name, describe(BOTH, tmp_path, 2).altered) == ("two", "")
+        assert (describe(BOTH, tmp_path, 2).published, describe(BOTH, tmp_path, 1).lost) == (BOTH.rows, 1)
         place(tmp_path, ONE.path, "other")
         assert describe(BOTH, tmp_path, 2).altered == f"differs from the published file: {ONE.path}"
         (tmp_path / ONE.path).unlink()
         assert describe(BOTH, tmp_path, 2).altered == f"without {ONE.path}"
+        assert describe(BOTH, tmp_path, 1).lost == 0  # whole files left out are no rows lost
 
     def test_one_file_is_known_by_its_own_hash(self, tmp_path):
         """A reader can check the hash of a single file with `sha256sum`."""

@@ -223,3 +223,20 @@ def test_broken_files(tmp_path, rows, message):
 
     with pytest.raises(DataError, match=message):
         list(CrowsPairs().cases(ProbeContext(tmp_path, 0)))
+
+
+def test_rows_that_are_not_there_are_not_covered(pairs, gptaudit):
+    """Five of the 1,508 published rows, all scored, are a coverage of 0.3 %: nothing may be concluded from them."""
+    (pairs / "p.toml").write_text(
+        'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "crows-pairs.stereotype_rate"\nmin = 0.0001\n'
+    )
+    arguments = ("run", "decoder:clean", "-p", "crows-pairs", "--data", pairs, "--quiet")
+    plain = gptaudit(*arguments, "-o", "plain")
+    gated = gptaudit(*arguments, "-o", "gated", "--policy", "p.toml")
+    probe = json.loads((pairs / "gated" / "results.json").read_text())["probes"][0]
+
+    assert (plain.code, gated.code) == (4, 4)
+    assert (probe["scored"], probe["cases"]) == (5, 5)
+    assert probe["coverage"] == pytest.approx(5 / 1508)
+    assert "5 of 5; 1,503 rows of the published data are not there" in plain.out
+    assert "the data have 5 of the 1,508 published rows of crows-pairs" in gated.out

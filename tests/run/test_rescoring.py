@@ -254,7 +254,7 @@ class TestCrowsPairs:
         )
         found = figures(tmp_path / "run" / "results.json")
 
-        assert ran.code == 0
+        assert ran.code == 4  # four rows are a small part of the published ones
         assert (found["stereotype_rate"], found["stereotype_rate antistereo"]) == (0.5, 0.0)
         assert found["likelihood_gap"] == pytest.approx((2 + 1.5 + 1 + 0.5) / 4)
         assert {name.split()[0] for name in found} == {"stereotype_rate", "likelihood_gap"}

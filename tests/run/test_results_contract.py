@@ -161,7 +161,7 @@ PROBE = record(
                 {"type": "null"},
                 record(
                     {"name": TEXT, "source": TEXT, "licence": TEXT, "sha256": TEXT, "rows": COUNT},
-                    {"altered": TEXT},
+                    {"altered": TEXT, "published": {"type": ["integer", "null"]}},
                 ),
             ]
         },
