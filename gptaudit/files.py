@@ -67,12 +67,20 @@ def read_record(
     """
     from gptaudit.validation import validated  # pydantic is slow to import, and few commands read a record
 
+    data = read_object(path, schema, remedy=remedy, error=error)
+    return validated(into, data, where=str(path), error=error)
+
+
+def read_object(
+    path: Path | Traversable, schema: str, *, remedy: str, error: type[GptauditError]
+) -> dict[str, Any]:
+    """Read the JSON object of a record with this `schema`, whatever its other keys; raise as `read_record` does."""
     data = parse_json(read_text(path, error=error), str(path))
     found = data.get("schema") if isinstance(data, dict) else None
-    if found != schema:
-        msg = f"{path}: expected an object with schema {schema!r}, found schema {found!r}. {remedy}"
-        raise error(msg)
-    return validated(into, data, where=str(path), error=error)
+    if isinstance(data, dict) and found == schema:
+        return data
+    msg = f"{path}: expected an object with schema {schema!r}, found schema {found!r}. {remedy}"
+    raise error(msg)
 
 
 def to_json(record: DataclassInstance) -> str:

@@ -28,9 +28,9 @@ def _html(result: AuditResult, sections: Sequence[ReportSection]) -> str:
 
 
 def _json(result: AuditResult, _: Sequence[ReportSection]) -> str:
-    from gptaudit.files import to_json
+    from gptaudit.evidence.results_file import results_text
 
-    return to_json(result)
+    return results_text(result)
 
 
 def _junit(result: AuditResult, _: Sequence[ReportSection]) -> str:

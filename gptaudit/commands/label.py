@@ -48,7 +48,7 @@ def label(plugins: Plugins, folder: Path, probe: str, metric: str | None, sample
     """
     from dataclasses import replace
 
-    from gptaudit.evidence.results_file import read_results
+    from gptaudit.evidence.results_file import read_bound
     from gptaudit.evidence.store import StoredMeasurements
     from gptaudit.run.folder import RESULTS
     from gptaudit.run.labelling import (
@@ -60,7 +60,7 @@ def label(plugins: Plugins, folder: Path, probe: str, metric: str | None, sample
         read_labels,
     )
 
-    result = read_results(folder / RESULTS)
+    result = read_bound(folder / RESULTS)
     of_probe, of_metric = chosen_metric(result, probe, metric)
     texts = rated_texts(of_metric, StoredMeasurements(folder)[probe])
     known = labels_of(read_labels(folder), of_probe, of_metric)
@@ -120,7 +120,10 @@ def _report(plugins: Plugins, result: AuditResult, folder: Path, name: str, *, l
     if not labelled:
         click.echo("nothing was labelled")
         return
-    anew = with_labels(replace(result, gate=None), folder)
+    binding = result.binding and replace(
+        result.binding, reports={}
+    )  # those not written again are out of date
+    anew = with_labels(replace(result, gate=None, binding=binding), folder)
     faults = Faults(plugins, None)
     present = [name for name, r in plugins.reporters.items() if (folder / r.file_name).exists()]
     write_reports(faults, anew, [*(n for n in present if n != "json"), "json"], folder)

@@ -92,6 +92,11 @@ class Database:
         with self.named():
             return self._db.execute(sql, values).fetchall()
 
+    def each(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query one by one; what it reads must not be written meanwhile."""
+        with self.named():
+            yield from self._db.execute(sql)
+
     def paged(self, sql: str, *values: object) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows of a query in pages of `PAGE` rows.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, TypeAdapter
 
 from gptaudit.errors import DataError, PluginCallError, UsageError
+from gptaudit.evidence.binding import table_digests
 from gptaudit.evidence.cache import Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
 from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
@@ -332,6 +333,10 @@ class Store:
         """Yield a probe's measurements in the order of its cases."""
         return _measurements(self._db, probe)
 
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of the rows of each table."""
+        return table_digests(self._db)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -385,17 +390,27 @@ class Store:
         return found
 
 
+def open_evidence(folder: Path) -> Database:
+    """Open the store beside `results.json` for reading; raise `DataError` if it is missing or damaged."""
+    path = folder / FILE_NAME
+    if not path.is_file():
+        msg = f"{path}: not found; it must be in the folder of results.json. Restore it, or run that audit again"
+        raise DataError(msg)
+    return Database.read_only(path, version=VERSION)
+
+
 class StoredMeasurements(Mapping[str, Iterable[Measurement]]):
     """The measurements of a finished audit by probe, read from its store on access."""
 
     def __init__(self, folder: Path) -> None:
         """Open the store beside `results.json`; raise `DataError` if it is missing or damaged."""
-        path = folder / FILE_NAME
-        if not path.is_file():
-            msg = f"{path}: not found; it must be in the folder of results.json. Restore it, or run that audit again"
-            raise DataError(msg)
-        self._db = Database.read_only(path, version=VERSION)
+        self._db = open_evidence(folder)
         self._probes = [name for (name,) in self._db.rows("SELECT DISTINCT probe FROM measurements")]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of all measurements."""
+        return table_digests(self._db, ("measurements",))["measurements"]
 
     def __getitem__(self, probe: str) -> Iterator[Measurement]:
         if probe not in self._probes:

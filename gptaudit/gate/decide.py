@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import ExitCode
-from gptaudit.evidence.results_file import read_results
+from gptaudit.evidence.results_file import read_bound
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.pairing import Audit
@@ -61,12 +61,20 @@ def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> G
         for f in found
     )
     verdict = min((rule.verdict for rule in rules), key=_RANK.index)
-    return GateResult(verdict, _record(policy), rules, limited_words(candidate.result))
+    limited = limited_words(candidate.result)
+    return GateResult(verdict, _record(policy), rules, limited, _compared(policy, baseline))
+
+
+def _compared(policy: Policy, baseline: Audit | None) -> str | None:
+    """Return the hash of the baseline's measurements, where a rule compares with them and they are bound."""
+    if baseline is None or baseline.result.binding is None or not policy.compares:
+        return None
+    return baseline.result.binding.evidence.get("measurements")
 
 
 def read_audit(results: Path) -> Audit:
     """Read a finished audit: its results, and the measurements in the store beside them."""
-    return Audit(read_results(results), StoredMeasurements(results.parent))
+    return Audit(read_bound(results), StoredMeasurements(results.parent))
 
 
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:

@@ -132,6 +132,11 @@ class Policy:
     name: str = ""
     stop: Stop | None = None
 
+    @property
+    def compares(self) -> bool:
+        """Whether a rule needs a baseline."""
+        return any(rule.kind == "increase" for rule in self.rule)
+
     def __post_init__(self) -> None:
         """Raise `ValueError` for settings out of range, no rule, or two rules that limit the same metric."""
         for key in ("coverage", "level"):

@@ -256,6 +256,18 @@ class PluginFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Arguments:
+    """Arguments that decide the cases and figures of an audit beside its target, probes, seed and policy."""
+
+    suites: tuple[str, ...] = ()
+    """Suite files of the user's own."""
+    limit: int | None = None
+    scorers: Mapping[str, str] = field(default_factory=dict)
+    baseline: str | None = None
+    """Results with which the policy's rules compare."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """Status, times, command, versions and cost of the run."""
 
@@ -274,6 +286,7 @@ class RunInfo:
     faults: tuple[PluginFault, ...] = ()
     looks: int = 0
     """How often the rules were tried until all were decided or the cases were out; 0 where all cases were asked."""
+    arguments: Arguments = Arguments()
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +345,22 @@ class GateResult:
     rules: tuple[RuleResult, ...]
     limited: str | None = None
     """What limits the verdict, in words: a sample of the cases, or data that are not as published."""
+    baseline: str | None = None
+    """SHA-256 of the baseline's measurements, where rules compare with them; see `Binding`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What the results belong to, each by its SHA-256 in hexadecimal."""
+
+    plan: str
+    """The model, the seed, and the requests of each case."""
+    evidence: Mapping[str, str]
+    """Table -> its rows in `evidence.sqlite`: `cases`, `requests`, `answers`, `measurements`."""
+    reports: Mapping[str, str] = field(default_factory=dict)
+    """File name -> content of each report beside the results."""
+    results: str = ""
+    """All of `results.json` except this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +371,8 @@ class AuditResult:
     target: TargetInfo
     probes: tuple[ProbeResult, ...]
     gate: GateResult | None = None
+    binding: Binding | None = None
+    """None in files of earlier versions, and for results that are not written yet."""
     schema: str = RESULTS_SCHEMA
 
     def metric(self, full_name: str) -> Metric | None:

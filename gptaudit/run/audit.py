@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from gptaudit.engine.asking import Asked, Budget, Look, ask_missing
@@ -19,7 +18,16 @@ from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import MetricName, Policy
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe
-from gptaudit.records import AuditResult, Cost, Measurement, ProbeResult, RunInfo, TargetInfo
+from gptaudit.records import (
+    Arguments,
+    AuditResult,
+    Binding,
+    Cost,
+    Measurement,
+    ProbeResult,
+    RunInfo,
+    TargetInfo,
+)
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
@@ -28,9 +36,8 @@ from gptaudit.run.labelling import read_labels, with_labels
 from gptaudit.run.measuring import Watch, failed_probe, measure_probe
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
-from gptaudit.run.selection import Collected
+from gptaudit.run.selection import OWN_SUITE, Collected
 from gptaudit.run.settings import Settings
-from gptaudit.stats.intervals import DEFAULT_LEVEL
 
 log = logging.getLogger("gptaudit")
 
@@ -66,7 +73,7 @@ def run_audit(
         tell_plan(probe_plans(plan, faults))
 
         def result_of(asked: Asked, watch: Watch, progress: Progress) -> AuditResult:
-            measured = _measure(plan, settings, faults, watch, progress)
+            measured = measure_all(plan, settings, faults, watch, progress)
             return AuditResult(
                 _run_info(started, plan.identity, asked, settings, plugins), plan.target, measured
             )
@@ -81,7 +88,8 @@ def run_audit(
 
         asked = _ask(plan, settings, faults, progress, look)
         _leave_what_is_whole(asked, settings.folder)
-        result = result_of(asked, partial(_observe_case, faults), progress)
+        result = result_of(asked, _announce(faults), progress)
+        result = replace(result, binding=Binding(plan.identity, plan.store.digests()))
 
     result = with_labels(result, settings.folder)
     if settings.policy is not None:
@@ -121,16 +129,21 @@ def _leave_what_is_whole(asked: Asked, folder: Path) -> None:
         raise asked.interruption
 
 
-def _observe_case(faults: Faults, probe: Probe, measurement: Measurement) -> None:
-    faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
-
-
 def _watch_nothing(probe: Probe, measurement: Measurement) -> None:
     """Ignore the measurement."""
 
 
-def _measure(
-    plan: Plan, settings: Settings, faults: Faults, watch: Watch, progress: Progress
+def _announce(faults: Faults) -> Watch:
+    """Return what shows each measurement to the plugins."""
+
+    def watch(probe: Probe, measurement: Measurement) -> None:
+        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
+
+    return watch
+
+
+def measure_all(
+    plan: Plan, settings: Settings, faults: Faults, watch: Watch, progress: Progress = silent
 ) -> tuple[ProbeResult, ...]:
     """Measure every probe, all or none: what the store holds belongs to one `results.json`."""
     results = []
@@ -150,15 +163,9 @@ def _measure_one(
         collected = replace(collected, drawn_from=collected.drawn_from or drawn_from, until_decided=True)
     fault = faults.lost.get(collected.probe.id)
     if fault is None:
-        level = settings.policy.level if settings.policy else DEFAULT_LEVEL
         try:
             result = measure_probe(
-                collected,
-                plan.store,
-                plan.scorers,
-                watch,
-                seed=settings.seed,
-                level=level,
+                collected, plan.store, plan.scorers, watch, seed=settings.seed, level=settings.level
             )
             return replace(result, calibration=calibration_of(collected.probe, result))
         except PluginCallError as error:
@@ -200,4 +207,10 @@ def _run_info(
         plugins=plugins.infos,
         environment={**environment(settings.engine), **settings.configuration},
         cost=asked.cost,
+        arguments=Arguments(
+            tuple(suite for suite in settings.suites if suite.endswith(OWN_SUITE)),
+            settings.limit,
+            settings.scorers,
+            settings.baseline.as_posix() if settings.baseline else None,
+        ),
     )

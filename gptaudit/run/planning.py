@@ -104,31 +104,36 @@ def planned(
         (settings.folder / TRACEBACK).unlink(missing_ok=True)
         begin(target, probes)
         progress(Step("planning", 0, 0))
-        collected = _collect(probes, backend, settings, plugins, scorers, faults)
+        collected = collect_all(probes, backend, settings, plugins, scorers, faults)
         _require_measured(settings.policy, [c.probe for c in collected], _ways(probes, collected, target))
         scorers.open_all(name for c in _sound(collected, faults) for name in c.probe.scorers)
         if settings.policy is not None:
             _warn_of_untold(settings.policy, [c.probe for c in _sound(collected, faults)], scorers)
         store = Store(settings.folder, fresh=settings.fresh)
+    work = Work((), settings.seed, backend, target=settings.target, options=options, settings=work_options)
     with closing(store), closing(cache) if cache else nullcontext():
-        identity = store.plan(
-            {c.probe.id: c.cases for c in _sound(collected, faults)},
-            fingerprint=target.fingerprint,
-            seed=settings.seed,
-            fresh=settings.fresh,
-            lost=faults.of_probe,
-            until="decided" if settings.until_decided else "",
-        )
-        asking = [c.probe for c in _sound(collected, faults)]
+        identity, asking = keep_plan(store, collected, target, settings, faults)
         if settings.policy is not None:
             require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
-        work = Work(
-            (), settings.seed, backend, target=settings.target, options=options, settings=work_options
-        )
         if cache:
             store.share(cache, target.fingerprint)
         looks = Looks(store, [p.id for p in asking], settings.seed) if settings.until_decided else None
         yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, looks)
+
+
+def keep_plan(
+    store: Store, collected: Sequence[Collected], target: TargetInfo, settings: Settings, faults: Faults
+) -> tuple[str, list[Probe]]:
+    """Store the cases of the probes that are asked; return the plan's hash and the probes."""
+    identity = store.plan(
+        {c.probe.id: c.cases for c in _sound(collected, faults)},
+        fingerprint=target.fingerprint,
+        seed=settings.seed,
+        fresh=settings.fresh,
+        lost=faults.of_probe,
+        until="decided" if settings.until_decided else "",
+    )
+    return identity, [c.probe for c in _sound(collected, faults)]
 
 
 def plan_only(
@@ -252,7 +257,7 @@ def _cache(settings: Settings, target: TargetInfo) -> Cache | None:
     return Cache(settings.cache)
 
 
-def _collect(
+def collect_all(
     probes: Sequence[Probe],
     backend: Backend,
     settings: Settings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from gptaudit.errors import UsageError
@@ -13,6 +14,7 @@ from gptaudit.plugins import Plugins
 from gptaudit.protocols.reporter import Reporter, ReportSection
 from gptaudit.records import AuditResult
 from gptaudit.run.faults import Faults
+from gptaudit.run.folder import RESULTS
 from gptaudit.validation import nearest
 
 BUILT_IN_REPORTS = "gptaudit.reports"
@@ -37,6 +39,8 @@ def write_reports(
     keep: Path | None = None,
 ) -> tuple[AuditResult, list[Path]]:
     """Write each named report into `folder`; return the result as it was reported, with all faults, and the files.
+
+    The result's binding names the hash of each report that is written, for the `json` that comes last.
 
     A plugin's report that cannot be rendered, and sections that cannot be made, are left out and recorded. Raises
     `UsageError`, before anything is written, for a name that is not known, and where a report would replace the file
@@ -66,7 +70,16 @@ def write_reports(
             continue
         write_atomic(path, text)
         written.append(path)
+        result = _with_report(result, reporter.file_name, text)
     return with_faults(result, faults), written
+
+
+def _with_report(result: AuditResult, file_name: str, text: str) -> AuditResult:
+    """Return the result bound to a report beside it, if it is bound at all."""
+    if result.binding is None or file_name == RESULTS:
+        return result
+    named = {**result.binding.reports, file_name: sha256(text.encode()).hexdigest()}
+    return replace(result, binding=replace(result.binding, reports=named))
 
 
 def with_faults(result: AuditResult, faults: Faults) -> AuditResult:

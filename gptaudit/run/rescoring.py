@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -14,7 +15,16 @@ from gptaudit.evidence.provenance import environment, versions
 from gptaudit.evidence.store import Store
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Predictions, Probe, ProbeContext
-from gptaudit.records import AuditResult, Case, Cost, Measurement, ProbeResult, RunInfo, TargetInfo
+from gptaudit.records import (
+    AuditResult,
+    Binding,
+    Case,
+    Cost,
+    Measurement,
+    ProbeResult,
+    RunInfo,
+    TargetInfo,
+)
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, forget, prepared
 from gptaudit.run.measuring import sum_up
@@ -71,14 +81,16 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         store = Store(settings.folder, fresh=settings.fresh)
     try:
         identity = store.plan(
-            {probe.id: (Case(m.case, m.cluster, (), m.slices) for m in predictions.measurements)},
+            {probe.id: cases_of(predictions)},
             fingerprint=target.fingerprint,
             seed=settings.seed,
             fresh=settings.fresh,
         )
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
-        measured = _measured(probe, predictions, store, faults, settings.seed)
+        watch = partial(faults.observe, "gptaudit_case_measured", probe=probe)
+        measured = measure_predictions(probe, predictions, store, watch, seed=settings.seed)
+        binding = Binding(identity, store.digests())
     finally:
         store.close()
     run = RunInfo(
@@ -93,7 +105,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         environment=environment("none"),
         cost=Cost(0, 0, None, None, monotonic() - begun),
     )
-    result = AuditResult(run, target, (measured,))
+    result = AuditResult(run, target, (measured,), binding=binding)
     result = with_faults(result, faults)
     faults.observe("gptaudit_run_finished", result=result, folder=settings.folder)
     # results.json last: where it exists, the folder is whole.
@@ -112,18 +124,22 @@ def _target(file: Path) -> TargetInfo:
     )
 
 
-def _measured(probe: Probe, predictions: Predictions, store: Store, faults: Faults, seed: int) -> ProbeResult:
-    """Keep the measurements and sum up, all or nothing."""
+def cases_of(predictions: Predictions) -> Iterator[Case]:
+    """Yield the cases that predictions are of, without requests."""
+    return (Case(m.case, m.cluster, (), m.slices) for m in predictions.measurements)
+
+
+def measure_predictions(
+    probe: Probe, predictions: Predictions, store: Store, watch: Callable[..., object], *, seed: int
+) -> ProbeResult:
+    """Keep the measurements, all or none, and sum up; `watch` is called with each `measurement`."""
+
+    def watched() -> Iterator[tuple[Measurement]]:
+        for measurement in predictions.measurements:
+            watch(measurement=measurement)
+            yield (measurement,)
+
     with store.transaction():
-        store.keep_measurements(probe.id, _announced(probe, predictions.measurements, faults))
+        store.keep_measurements(probe.id, watched())
         collected = Collected(probe, predictions.method, data=predictions.data)
         return sum_up(collected, predictions.metrics, store, seed=seed, level=DEFAULT_LEVEL)
-
-
-def _announced(
-    probe: Probe, measurements: Iterable[Measurement], faults: Faults
-) -> Iterator[tuple[Measurement]]:
-    """Show each measurement to the plugins before it is kept."""
-    for measurement in measurements:
-        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
-        yield (measurement,)

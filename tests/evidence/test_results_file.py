@@ -92,10 +92,10 @@ def written(tmp_path) -> tuple[Path, dict]:
 
 class TestToJson:
     def test_keys_stand_in_the_order_of_the_contract(self):
-        """The top level is schema, run, target, probes, gate; below it the order is that of the records."""
+        """The top level is schema, run, target, probes, gate, binding; below it the order is that of the records."""
         data = json.loads(to_json(make_audit()))
 
-        assert list(data) == ["schema", "run", "target", "probes", "gate"]
+        assert list(data) == ["schema", "run", "target", "probes", "gate", "binding"]
         assert list(data["probes"][0]) == PROBE_KEYS.split()
         assert list(data["probes"][0]["metrics"][0]) == METRIC_KEYS.split()
         assert data["probes"][0]["metrics"][0]["slice"] == {}

@@ -10,6 +10,7 @@ import pytest
 NUMBER = {"type": ["number", "null"]}
 COUNT = {"type": "integer", "minimum": 0}
 TEXT = {"type": "string"}
+SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 VERDICT = {"enum": ["pass", "fail", "inconclusive", "incomplete"]}
 
 
@@ -106,6 +107,14 @@ METRIC = record(
         "crossed": {"anyOf": [{"type": "null"}, CROSSED]},
         "labelled": {"anyOf": [{"type": "null"}, BY_LABELS]},
     },
+)
+ARGUMENTS = record(
+    {
+        "suites": {"type": "array", "items": TEXT},
+        "limit": {"type": ["integer", "null"]},
+        "scorers": {"type": "object", "additionalProperties": TEXT},
+        "baseline": {"type": ["string", "null"]},
+    }
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})
 ESTIMATE = record({"value": NUMBER, "low": NUMBER, "high": NUMBER, "why": {"type": ["string", "null"]}})
@@ -229,6 +238,7 @@ RESULTS = record(
                 "why": {"type": ["string", "null"]},
                 "faults": {"type": "array", "items": FAULT},
                 "looks": COUNT,
+                "arguments": ARGUMENTS,
             },
         ),
         "target": record(
@@ -252,10 +262,18 @@ RESULTS = record(
                         "policy": {"type": "object"},
                         "rules": {"type": "array", "items": RULE},
                     },
-                    {"limited": {"type": ["string", "null"]}},
+                    {"limited": {"type": ["string", "null"]}, "baseline": {"type": ["string", "null"]}},
                 ),
             ]
         },
+        "binding": record(
+            {
+                "plan": SHA256,
+                "evidence": record(dict.fromkeys(("cases", "requests", "answers", "measurements"), SHA256)),
+                "reports": {"type": "object", "additionalProperties": SHA256},
+                "results": SHA256,
+            }
+        ),
     }
 )
 
