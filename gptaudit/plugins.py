@@ -34,6 +34,7 @@ COMMANDS = (
     "gptaudit.commands.gate",
     "gptaudit.commands.compare",
     "gptaudit.commands.power",
+    "gptaudit.commands.verify",
     "gptaudit.commands.label",
     "gptaudit.commands.report",
     "gptaudit.commands.rescore",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FILE_NAME = "evidence.sqlite"
 VERSION = "3"
 
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 _CASE = TypeAdapter(Case)
 _MEASUREMENT = TypeAdapter(Measurement)
 
@@ -244,7 +244,7 @@ class Store:
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
         """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
-        key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
+        key, text = request_key(request, seed), ANSWER.dump_json(answer).decode()
         asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
         if not asked:
             msg = f"the engine answered a request that was not asked: {request}"
@@ -385,7 +385,7 @@ class Store:
             if answer is not None and check != checksum(key, answer):
                 raise self._db.damaged(f"answer {key} does not match its checksum")
             with self._db.named():
-                said = None if answer is None else _ANSWER.validate_json(answer)
+                said = None if answer is None else ANSWER.validate_json(answer)
                 found[key] = (REQUEST.validate_json(request), said)
         return found
 

@@ -18,19 +18,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from gptaudit.errors import ExitCode
+from gptaudit.errors import ExitCode, PolicyError
 from gptaudit.evidence.results_file import read_bound
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.pairing import Audit
+from gptaudit.gate.policy import Policy
 from gptaudit.gate.wording import limit_text, limited_words, reading
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
 from gptaudit.stats.multiplicity import holm, p_value, p_value_of_count
-
-if TYPE_CHECKING:
-    from gptaudit.gate.policy import Policy
+from gptaudit.validation import validated
 
 COVERAGE_FLOOR = 0.95
 """Share of a probe's cases that must be scored in an audit without a policy."""
@@ -166,6 +164,11 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
         least=figure.rule.limits[0],
         greatest=figure.rule.limits[1],
     )
+
+
+def policy_of(gate: GateResult) -> Policy:
+    """Return the policy of a verdict; raise `PolicyError` if it is malformed."""
+    return validated(Policy, dict(gate.policy), where="gate.policy", error=PolicyError)
 
 
 def _record(policy: Policy) -> dict[str, object]:

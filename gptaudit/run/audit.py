@@ -38,6 +38,7 @@ from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import OWN_SUITE, Collected
 from gptaudit.run.settings import Settings
+from gptaudit.stats.intervals import DEFAULT_LEVEL
 
 log = logging.getLogger("gptaudit")
 
@@ -71,9 +72,10 @@ def run_audit(
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         tell_plan(probe_plans(plan, faults))
+        level = settings.policy.level if settings.policy else DEFAULT_LEVEL
 
         def result_of(asked: Asked, watch: Watch, progress: Progress) -> AuditResult:
-            measured = measure_all(plan, settings, faults, watch, progress)
+            measured = measure_all(plan, faults, watch, progress, level=level)
             return AuditResult(
                 _run_info(started, plan.identity, asked, settings, plugins), plan.target, measured
             )
@@ -143,20 +145,18 @@ def _announce(faults: Faults) -> Watch:
 
 
 def measure_all(
-    plan: Plan, settings: Settings, faults: Faults, watch: Watch, progress: Progress = silent
+    plan: Plan, faults: Faults, watch: Watch, progress: Progress = silent, *, level: float
 ) -> tuple[ProbeResult, ...]:
     """Measure every probe, all or none: what the store holds belongs to one `results.json`."""
     results = []
     with plan.store.transaction():
         for number, of_probe in enumerate(plan.collected, start=1):
-            results.append(_measure_one(of_probe, plan, settings, faults, watch))
+            results.append(_measure_one(of_probe, plan, faults, watch, level))
             progress(Step("measuring", number, len(plan.collected)))
     return tuple(results)
 
 
-def _measure_one(
-    collected: Collected, plan: Plan, settings: Settings, faults: Faults, watch: Watch
-) -> ProbeResult:
+def _measure_one(collected: Collected, plan: Plan, faults: Faults, watch: Watch, level: float) -> ProbeResult:
     """Measure a probe, or say which fault keeps it from being measured."""
     if plan.looks is not None and collected.skipped is None:
         drawn_from = plan.looks.drawn_from(collected.probe.id)
@@ -165,7 +165,7 @@ def _measure_one(
     if fault is None:
         try:
             result = measure_probe(
-                collected, plan.store, plan.scorers, watch, seed=settings.seed, level=settings.level
+                collected, plan.store, plan.scorers, watch, seed=plan.work.seed, level=level
             )
             return replace(result, calibration=calibration_of(collected.probe, result))
         except PluginCallError as error:

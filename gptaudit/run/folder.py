@@ -13,6 +13,7 @@ from gptaudit.evidence.store import FILE_NAME as STORE
 
 RESULTS = "results.json"
 TRACEBACK = "traceback.txt"
+STATEMENT = "statement.intoto.json"
 
 
 def default_folder(target: str) -> Path:
@@ -46,6 +47,6 @@ def prepared(folder: Path, *, fresh: bool) -> Iterator[None]:
 
 
 def forget(folder: Path, reports: Iterable[str]) -> None:
-    """Remove an earlier audit's results, with the files of its reports."""
-    for name in (RESULTS, *reports):
+    """Remove an earlier audit's results, with the files of its reports and its statement."""
+    for name in (RESULTS, STATEMENT, *reports):
         (folder / name).unlink(missing_ok=True)

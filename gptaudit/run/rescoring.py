@@ -33,6 +33,9 @@ from gptaudit.run.selection import Collected
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
 
+BACKEND = "predictions"
+"""The scheme of the target of an audit whose predictions were made elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:
@@ -80,12 +83,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         faults.observe("gptaudit_run_started", target=target, probes=[probe], folder=settings.folder)
         store = Store(settings.folder, fresh=settings.fresh)
     try:
-        identity = store.plan(
-            {probe.id: cases_of(predictions)},
-            fingerprint=target.fingerprint,
-            seed=settings.seed,
-            fresh=settings.fresh,
-        )
+        identity = keep_predicted(store, probe, predictions, target, seed=settings.seed, fresh=settings.fresh)
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
         watch = partial(faults.observe, "gptaudit_case_measured", probe=probe)
@@ -115,8 +113,8 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
 
 def _target(file: Path) -> TargetInfo:
     return TargetInfo(
-        spec=f"predictions:{file}",
-        backend="predictions",
+        spec=f"{BACKEND}:{file}",
+        backend=BACKEND,
         fingerprint=f"sha256:{sha256(file)}",
         verified=False,
         capabilities=(),
@@ -124,9 +122,28 @@ def _target(file: Path) -> TargetInfo:
     )
 
 
-def cases_of(predictions: Predictions) -> Iterator[Case]:
-    """Yield the cases that predictions are of, without requests."""
-    return (Case(m.case, m.cluster, (), m.slices) for m in predictions.measurements)
+def predictions_file(target: TargetInfo, folder: Path) -> Path:
+    """Return the file that was measured, at its path or in the run folder; raise `DataError` if it is in neither."""
+    named = Path(target.spec.removeprefix(f"{BACKEND}:"))
+    for path in (named, folder / named.name):
+        if path.is_file() and f"sha256:{sha256(path)}" == target.fingerprint:
+            return path
+    msg = f"{named}: the predictions that were measured ({target.fingerprint}) are neither there nor in {folder}"
+    raise DataError(f"{msg}; put the file into that folder")
+
+
+def keep_predicted(
+    store: Store,
+    probe: Probe,
+    predictions: Predictions,
+    target: TargetInfo,
+    *,
+    seed: int,
+    fresh: bool = False,
+) -> str:
+    """Store the cases that predictions are of, without requests; return the plan's hash."""
+    cases = (Case(m.case, m.cluster, (), m.slices) for m in predictions.measurements)
+    return store.plan({probe.id: cases}, fingerprint=target.fingerprint, seed=seed, fresh=fresh)
 
 
 def measure_predictions(

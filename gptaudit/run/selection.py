@@ -23,6 +23,10 @@ OWN_SUITE = ".toml"
 """What `-s` ends with where it names a file."""
 
 
+OWN_SAMPLING = {"sampling": "the target's own"}
+"""What the method of a probe says whose completions the target does not sample as it is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
@@ -47,7 +51,7 @@ def choose_probes(
     and of suites. Raises `UsageError` for an unknown name, and where no probe is left.
     """
     probes = plugins.probes
-    own = _own_probes(plugins, [suite for suite in suites if suite.endswith(OWN_SUITE)])
+    own = own_probes(plugins, [suite for suite in suites if suite.endswith(OWN_SUITE)])
     known_suites = {probe.suite for probe in probes.values()}
     for suite in suites:
         if suite not in known_suites and not suite.endswith(OWN_SUITE):
@@ -73,7 +77,7 @@ def choose_probes(
     return left
 
 
-def _own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
+def own_probes(plugins: Plugins, files: Iterable[str]) -> list[Probe]:
     """Read the suite files that the user names; refuse one whose id another probe has."""
     found: dict[str, Probe] = {}
     for file in files:
@@ -111,7 +115,7 @@ def collect(
     forms = others if elicited and others else [own, *others]
     probe = next((form for form in forms if not lacking(form, backend.capabilities)), forms[0])
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
-    method = {**probe.method(), **({"sampling": "the target's own"} if own_sampling else {})}
+    method = {**probe.method(), **(OWN_SAMPLING if own_sampling else {})}
     missing = lacking(probe, backend.capabilities)
     if missing:
         reason = f"needs {', '.join(missing)}, which this target cannot do"

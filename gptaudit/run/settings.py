@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from gptaudit.gate.policy import Policy
-from gptaudit.stats.intervals import DEFAULT_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,3 @@ class Settings:
         """Whether the audit stops as soon as every rule is decided."""
         by_policy = self.policy is not None and self.policy.stop is not None
         return self.until == "decided" or (self.until is None and by_policy)
-
-    def level(self) -> float:
-        """Level of the intervals."""
-        return self.policy.level if self.policy else DEFAULT_LEVEL

@@ -1,0 +1,64 @@
+"""The evidence of a finished audit, read to be compared with what its audit would store today."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gptaudit.evidence.binding import COLUMNS, KEYS, table_digests
+from gptaudit.evidence.cache import checksum
+from gptaudit.evidence.plan import request_key
+from gptaudit.evidence.store import ANSWER, open_evidence
+from gptaudit.records import Answer, Request
+
+Row = tuple[object, ...]
+
+
+class RecordedEvidence:
+    """The store of a finished audit, open for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it; raise `DataError` if it is missing or damaged."""
+        self._db = open_evidence(folder)
+
+    @property
+    def plan(self) -> str | None:
+        """The hash of the plan."""
+        found = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
+        return str(found[0][0]) if found else None
+
+    def digests(self) -> dict[str, str]:
+        """Return the SHA-256 of the rows of each table."""
+        return table_digests(self._db)
+
+    def altered_answers(self) -> Iterator[str]:
+        """Yield the keys of the answers that do not match their checksums."""
+        for key, answer, check in self._db.each("SELECT key, answer, checksum FROM answers ORDER BY key"):
+            if check != checksum(key, answer):
+                yield key
+
+    def answer(self, request: Request, seed: int) -> Answer | None:
+        """Return the answer to a request, whatever its checksum; None where there is none."""
+        found = self._db.rows("SELECT answer FROM answers WHERE key = ?", (request_key(request, seed),))
+        with self._db.named():
+            return ANSWER.validate_json(found[0][0]) if found else None
+
+    def unlike(self, other: Path, table: str) -> list[tuple[Row, Row | None, Row | None]]:
+        """Return the rows of a table that the store in the folder `other` does not hold alike, in order.
+
+        Each as its key, and the other columns here and there; None where the row is missing.
+        """
+        columns = ", ".join(COLUMNS[table])
+        there = open_evidence(other).path.resolve().as_uri()
+        self._db.rows("ATTACH ? AS other", (f"{there}?mode=ro",))
+        try:
+            mine, theirs = (
+                {row[: KEYS[table]]: row[KEYS[table] :] for row in self._db.rows(query)}
+                for query in (
+                    f"SELECT {columns} FROM main.{table} EXCEPT SELECT {columns} FROM other.{table}",  # noqa: S608 - names of the project
+                    f"SELECT {columns} FROM other.{table} EXCEPT SELECT {columns} FROM main.{table}",  # noqa: S608
+                )
+            )
+        finally:
+            self._db.rows("DETACH other")
+        return [(key, mine.get(key), theirs.get(key)) for key in sorted({*mine, *theirs}, key=str)]

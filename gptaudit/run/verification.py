@@ -1,0 +1,310 @@
+"""
+Verification of a run folder: its audit once more, with the evidence in place of the model.
+
+The probes make their cases and requests again, the answers come from `evidence.sqlite`, and all that follows is done
+as in a run: follow-ups, scorers, measurements, figures, labels, verdict. What comes out is compared with what the
+folder holds. The model is neither loaded nor asked.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gptaudit.engine.asking import Budget, ask_missing
+from gptaudit.errors import DataError, GptauditError, UsageError
+from gptaudit.evidence.binding import COLUMNS
+from gptaudit.evidence.database import DamagedError
+from gptaudit.evidence.plan import digest
+from gptaudit.evidence.provenance import versions
+from gptaudit.evidence.recorded import RecordedEvidence
+from gptaudit.evidence.results_file import read_unchecked
+from gptaudit.evidence.store import FILE_NAME as STORE
+from gptaudit.evidence.store import Store, StoredMeasurements
+from gptaudit.gate.decide import decide, policy_of, read_audit
+from gptaudit.gate.pairing import Audit
+from gptaudit.plugins import Plugins
+from gptaudit.probe import Probe, ProbeContext, forms_of
+from gptaudit.protocols.engine import Engine, Work
+from gptaudit.records import (
+    Answer,
+    AuditResult,
+    GateResult,
+    ProbeResult,
+    Request,
+)
+from gptaudit.records.progress import silent
+from gptaudit.run.absent_model import AbsentModel
+from gptaudit.run.audit import measure_all
+from gptaudit.run.differences import unlike_results, unlike_rows
+from gptaudit.run.faults import Faults
+from gptaudit.run.folder import RESULTS
+from gptaudit.run.labelling import FILE_NAME as LABELS
+from gptaudit.run.labelling import with_labels
+from gptaudit.run.planning import Plan, collect_all, keep_plan
+from gptaudit.run.rescoring import BACKEND as PREDICTIONS
+from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
+from gptaudit.run.scorers import Scorers
+from gptaudit.run.selection import OWN_SAMPLING, own_probes
+from gptaudit.run.settings import Settings
+from gptaudit.stats.intervals import DEFAULT_LEVEL
+from gptaudit.validation import nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a verification needs beside the folder; what is not given is taken from where the audit had it."""
+
+    data: Path | None = None
+    suites: tuple[str, ...] = ()
+    scorers: Mapping[str, str] = field(default_factory=dict)
+    baseline: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a verification found."""
+
+    result: AuditResult
+    """The results that the folder holds."""
+    differences: tuple[str, ...]
+    """In what the folder does not agree with itself; empty where it does."""
+    remarks: tuple[str, ...]
+    """What was not compared, and why."""
+
+
+def verify(folder: Path, plugins: Plugins, resources: Resources) -> Verification:
+    """Compute everything that a run folder holds again from its evidence.
+
+    Raises a `GptauditError` where the folder is no run folder, and where a probe, scorer, data set or file is missing
+    without which it cannot be verified.
+    """
+    if not (folder / RESULTS).is_file():
+        msg = f"{folder}: is no run folder, since it has no {RESULTS}; name one that `gptaudit run` or `rescore` wrote"
+        raise DataError(msg)
+    result, content = read_unchecked(folder / RESULTS)
+    found = [*_unlike_content(result, content), *_unlike_reports(result, folder)]
+    try:
+        evidence = RecordedEvidence(folder)
+        found += _unlike_evidence(result, evidence)
+        with TemporaryDirectory() as again:
+            found += _unlike_again(_Verified(result, folder, evidence, plugins, resources), Path(again))
+    except DamagedError as error:
+        found.append(str(error))
+    except GptauditError as error:
+        if not found:
+            raise
+        found.append(f"the rest cannot be verified: {error}")
+    return Verification(result, tuple(found), tuple(_remarks(result, folder)))
+
+
+def _unlike_content(result: AuditResult, content: str) -> Iterator[str]:
+    if result.binding is not None and result.binding.results != content:
+        yield f"{RESULTS}: was changed: it names the SHA-256 {result.binding.results} and its content has {content}"
+
+
+def _unlike_reports(result: AuditResult, folder: Path) -> Iterator[str]:
+    """Say which reports are not those that were written; one that is not there says nothing false."""
+    for name, named in (result.binding.reports if result.binding else {}).items():
+        path = folder / name
+        if path.is_file() and sha256(path.read_bytes()).hexdigest() != named:
+            yield f"{name}: was changed after it was written; write it again: gptaudit report"
+
+
+def _unlike_evidence(result: AuditResult, evidence: RecordedEvidence) -> Iterator[str]:
+    """Say in what the evidence is not that which the results name, and which answers do not match their checksums."""
+    for key in evidence.altered_answers():
+        yield f"{STORE}, answers: {key} does not match its checksum"
+    if result.binding is None:
+        return
+    found = evidence.digests()
+    for table in COLUMNS:
+        if found[table] != (named := result.binding.evidence.get(table)):
+            yield f"{STORE}, {table}: {RESULTS} names the SHA-256 {named}, found {found[table]}"
+    if evidence.plan != result.binding.plan:
+        yield f"{STORE}: {RESULTS} names the plan {result.binding.plan}, found {evidence.plan}"
+
+
+def _remarks(result: AuditResult, folder: Path) -> Iterator[str]:
+    if result.binding is None:
+        yield f"{RESULTS} is unbound: an earlier version wrote it, without the hashes of its evidence and its reports"
+    for name in result.binding.reports if result.binding else ():
+        if not (folder / name).is_file():
+            yield f"{name} is not there, and was not compared"
+    here = versions()
+    others = [
+        f"{name} {was}" for name, was in result.run.versions.items() if here.get(name) not in (was, None)
+    ]
+    if others:
+        yield f"the audit ran with other versions: {', '.join(others)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A run folder that is verified, and what with."""
+
+    result: AuditResult
+    folder: Path
+    evidence: RecordedEvidence
+    plugins: Plugins
+    resources: Resources
+
+
+def _unlike_again(run: _Verified, again: Path) -> Iterator[str]:
+    """Audit again in the folder `again`; say in what it differs."""
+    if (run.folder / LABELS).is_file():
+        shutil.copy(run.folder / LABELS, again)
+    made_elsewhere = run.result.target.backend == PREDICTIONS
+    identity, why, probes = (_rescored if made_elsewhere else _measured)(run, again)
+    yield from _unlike_plan(run, identity)
+    yield from _unlike_status(run.result, why)
+    for table in ("cases", "requests", "measurements"):
+        yield from unlike_rows(run.evidence, again, table)
+    anew = with_labels(replace(run.result, probes=probes), again)
+    yield from unlike_results(run.result, replace(anew, gate=_decided(run, anew, again)))
+
+
+def _unlike_plan(run: _Verified, identity: str) -> Iterator[str]:
+    if identity != run.evidence.plan:
+        yield f"{STORE}: its plan is not that of the fingerprint and the seed in {RESULTS} and of the probes' requests"
+    if not run.result.run.id.endswith(f"-{identity[:8]}"):
+        yield f"{RESULTS}, run.id: {run.result.run.id} is not the name of this plan, which begins with {identity[:8]}"
+
+
+def _unlike_status(result: AuditResult, why: str | None) -> Iterator[str]:
+    """Say whether requests are unanswered where the run is complete; one may be interrupted after the last answer."""
+    status = result.run.status
+    if (status == "complete" and why) or (status == "partial" and not why):
+        yield f"{RESULTS}, run.status: found {status}, but {why or 'every request is answered'}"
+
+
+def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[ProbeResult, ...]]:
+    """Measure the recorded answers; return the plan's hash, why answers are missing, and the results of all probes."""
+    result, plugins = run.result, run.plugins
+    probes = _probes(result, plugins, run.resources)
+    settings = Settings(
+        result.target.spec,
+        again,
+        probes=tuple(probe.id for probe in probes),
+        data=run.resources.data,
+        limit=result.run.arguments.limit,
+        seed=result.run.seed,
+    )
+    faults = Faults(plugins, None)
+    scorers = Scorers(plugins, {**result.run.arguments.scorers, **run.resources.scorers})
+    backend = AbsentModel.of(result)
+    collected = collect_all(probes, backend, settings, plugins, scorers, faults)
+    _require_scorers(result, scorers)
+    work = Work((), settings.seed, backend)
+    with closing(Store(again)) as store:
+        identity, asking = keep_plan(store, collected, result.target, settings, faults)
+        asked = ask_missing(_answering(run), work, store, asking, Budget(), silent, faults.of_probe)
+        plan = Plan(result.target, _answering(run), work, collected, asking, store, identity, scorers, None)
+        measured = measure_all(plan, faults, _watch_nothing, level=_level(result))
+    of_probe = {probe.id: probe for probe in measured}
+    return identity, asked.why, tuple(of_probe.get(p.id) or _without_figures(p) for p in result.probes)
+
+
+def _rescored(run: _Verified, again: Path) -> tuple[str, str | None, tuple[ProbeResult, ...]]:
+    """Measure predictions that were made elsewhere, as `_measured` does answers."""
+    result = run.result
+    file = predictions_file(result.target, run.folder)
+    (probe,) = _probes(result, run.plugins, run.resources)
+    predictions = probe.read_predictions(file, ProbeContext(run.resources.data, result.run.seed))
+    with closing(Store(again)) as store:
+        identity = keep_predicted(store, probe, predictions, result.target, seed=result.run.seed)
+        measured = measure_predictions(probe, predictions, store, _watch_nothing, seed=result.run.seed)
+    return identity, None, (measured,)
+
+
+def _watch_nothing(*_: object, **__: object) -> None:
+    """Tell nobody of a measurement: the observers were told in the run."""
+
+
+def _answering(run: _Verified) -> Engine:
+    """Return the engine that answers each request with what the model said in the run, if it did."""
+
+    def engine(work: Work) -> Generator[tuple[Request, Answer]]:
+        for request in work.requests:
+            answer = run.evidence.answer(request, work.seed)
+            if answer is not None:
+                yield request, answer
+
+    return engine
+
+
+def _level(result: AuditResult) -> float:
+    """Return the level of the intervals: that of the policy, which a labelled audit no longer has."""
+    levels = (metric.level for probe in result.probes for metric in probe.metrics)
+    return next(levels, DEFAULT_LEVEL)
+
+
+def _without_figures(probe: ProbeResult) -> ProbeResult:
+    """Return a probe that was skipped, for a reason of its run such as missing data, as the results must have it."""
+    return replace(
+        probe, cases=0, scored=0, unscored={}, coverage=None, metrics=(), evidence=(), calibration=None
+    )
+
+
+def _probes(result: AuditResult, plugins: Plugins, resources: Resources) -> list[Probe]:
+    """Return the probes that were not skipped, each in the form that measured; raise `UsageError` for a missing one."""
+    suites = resources.suites or result.run.arguments.suites
+    for suite in suites:
+        if not Path(suite).is_file():
+            msg = f"{suite}: no such file; the audit had a suite of its own there, name it with -s FILE.toml"
+            raise UsageError(msg)
+    known = {**plugins.probes, **{probe.id: probe for probe in own_probes(plugins, suites)}}
+    return [_form(known, probe) for probe in result.probes if probe.status != "skipped"]
+
+
+def _form(known: Mapping[str, Probe], measured: ProbeResult) -> Probe:
+    probe = known.get(measured.id)
+    if probe is None:
+        msg = f"{measured.id}: no plugin here has this probe.{nearest(measured.id, known)}"
+        raise UsageError(
+            f"{msg} Install the plugin that the audit ran with, or name a suite file with -s FILE.toml"
+        )
+    if probe.version != measured.version:
+        msg = f"{measured.id}: version {measured.version} of this probe was run, and here is version {probe.version}"
+        raise UsageError(f"{msg}; install the gptaudit or the plugin that the audit ran with")
+    said = {key: value for key, value in measured.method.items() if key != "scorers"}
+    own = OWN_SAMPLING if OWN_SAMPLING.items() <= said.items() else {}
+    forms = list(forms_of(probe))
+    return next((form for form in forms if digest({**form.method(), **own}) == digest(said)), forms[0])
+
+
+def _require_scorers(result: AuditResult, scorers: Scorers) -> None:
+    """Raise `UsageError` if a scorer is another one than that which rated."""
+    for probe in result.probes:
+        for name, was in probe.method.get("scorers", {}).items():
+            here = dict(scorers[name].identity)
+            if here != was:
+                msg = f"{probe.id}: the scorer {name} was {was.get('model')!r} ({was}), and here it is {here}"
+                raise UsageError(f"{msg}; name the one of the audit with --scorer {name}=MODEL")
+
+
+def _decided(run: _Verified, anew: AuditResult, again: Path) -> GateResult | None:
+    """Decide again, by the policy that the results hold."""
+    if run.result.gate is None:
+        return None
+    policy = policy_of(run.result.gate)
+    baseline = _baseline(run, run.result.gate) if policy.compares else None
+    return decide(Audit(anew, StoredMeasurements(again)), policy, baseline)
+
+
+def _baseline(run: _Verified, gate: GateResult) -> Audit:
+    named = run.resources.baseline or Path(run.result.run.arguments.baseline or "")
+    if not named.is_file():
+        msg = f"the verdict compares with a baseline, and {named} is not there; name it with --baseline RESULTS.json"
+        raise UsageError(msg)
+    baseline = read_audit(named)
+    found = baseline.result.binding.evidence.get("measurements") if baseline.result.binding else None
+    if gate.baseline not in (None, found):
+        msg = f"{named}: expected the baseline of the verdict, whose measurements have the SHA-256 {gate.baseline}"
+        raise UsageError(f"{msg}, found {found}; name that one with --baseline RESULTS.json")
+    return baseline
