@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from gptaudit.errors import UsageError
 from gptaudit.evidence.database import Database
@@ -23,6 +24,13 @@ _FIND = """
 SELECT key, answer, checksum FROM answers
 WHERE fingerprint = ? AND key IN (SELECT value FROM json_each(?))
 """
+
+
+class AnswerSource(Protocol):
+    """Where answers are known that need not be asked for."""
+
+    def answers(self, fingerprint: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+        """Return (key, answer as JSON) for each request of which a model's answer is known; no failures."""
 
 
 class Cache:

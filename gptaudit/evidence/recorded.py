@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
 
 from gptaudit.evidence.binding import COLUMNS, KEYS, table_digests
 from gptaudit.evidence.cache import checksum
 from gptaudit.evidence.plan import request_key
-from gptaudit.evidence.store import ANSWER, open_evidence
-from gptaudit.records import Answer, Request
+from gptaudit.evidence.store import open_evidence
+from gptaudit.records import Failure, Request
 
-Row = tuple[object, ...]
+Row: TypeAlias = tuple[object, ...]
+
+_FAILED = TypeAdapter(Failure)
+_ANSWERS = "SELECT key, answer FROM answers WHERE NOT failed AND key IN (SELECT value FROM json_each(?))"
+_FAILURE = "SELECT answer FROM answers WHERE failed AND key = ?"
 
 
 class RecordedEvidence:
@@ -37,11 +45,15 @@ class RecordedEvidence:
             if check != checksum(key, answer):
                 yield key
 
-    def answer(self, request: Request, seed: int) -> Answer | None:
-        """Return the answer to a request, whatever its checksum; None where there is none."""
-        found = self._db.rows("SELECT answer FROM answers WHERE key = ?", (request_key(request, seed),))
+    def answers(self, fingerprint: str, keys: Sequence[str]) -> list[tuple[str, str]]:  # noqa: ARG002 - there is one model
+        """Return the answers to requests, as an `AnswerSource`; those too that do not match their checksums."""
+        return [(key, answer) for key, answer in self._db.rows(_ANSWERS, (json.dumps(keys),))]
+
+    def failure(self, request: Request, seed: int) -> Failure | None:
+        """Return the failure that stands in place of an answer; None where there is none."""
+        found = self._db.rows(_FAILURE, (request_key(request, seed),))
         with self._db.named():
-            return ANSWER.validate_json(found[0][0]) if found else None
+            return _FAILED.validate_json(found[0][0]) if found else None
 
     def unlike(self, other: Path, table: str) -> list[tuple[Row, Row | None, Row | None]]:
         """Return the rows of a table that the store in the folder `other` does not hold alike, in order.

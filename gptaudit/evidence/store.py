@@ -20,7 +20,7 @@ from pydantic import Field, TypeAdapter
 
 from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.binding import table_digests
-from gptaudit.evidence.cache import Cache, checksum
+from gptaudit.evidence.cache import AnswerSource, Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
 from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FILE_NAME = "evidence.sqlite"
 VERSION = "3"
 
-ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 _CASE = TypeAdapter(Case)
 _MEASUREMENT = TypeAdapter(Measurement)
 
@@ -123,6 +123,7 @@ class Store:
         """
         path = folder / FILE_NAME
         self._cache: tuple[Cache, str] | None = None
+        self._source: tuple[AnswerSource, str] | None = None
         try:
             self._db = Database.owned(path, _TABLES, version=VERSION)
         except UsageError as error:
@@ -204,16 +205,21 @@ class Store:
         self._db.rows("DELETE FROM answers WHERE failed")
 
     def share(self, cache: Cache, fingerprint: str) -> None:
-        """Copy missing answers from a cache, if it has them: now, and whenever requests are added."""
+        """Copy missing answers from a cache, as `borrow` does, and new ones into it where `lend` is called."""
         self._cache = cache, fingerprint
+        self.borrow(cache, fingerprint)
+
+    def borrow(self, source: AnswerSource, fingerprint: str) -> None:
+        """Copy missing answers from where they are known: now, and whenever requests are added."""
+        self._source = source, fingerprint
         self._borrow()
 
     def _borrow(self) -> None:
-        if self._cache is None:
+        if self._source is None:
             return
-        cache, fingerprint = self._cache
+        source, fingerprint = self._source
         for page in self._db.paged(_MISSING):
-            found = cache.answers(fingerprint, [key for (key,) in page])
+            found = source.answers(fingerprint, [key for (key,) in page])
             with self._db.transaction():
                 for key, answer in found:
                     self._db.rows(_KEEP, (key, answer, checksum(key, answer), False))
@@ -244,7 +250,7 @@ class Store:
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
         """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
-        key, text = request_key(request, seed), ANSWER.dump_json(answer).decode()
+        key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
         asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
         if not asked:
             msg = f"the engine answered a request that was not asked: {request}"
@@ -385,7 +391,7 @@ class Store:
             if answer is not None and check != checksum(key, answer):
                 raise self._db.damaged(f"answer {key} does not match its checksum")
             with self._db.named():
-                said = None if answer is None else ANSWER.validate_json(answer)
+                said = None if answer is None else _ANSWER.validate_json(answer)
                 found[key] = (REQUEST.validate_json(request), said)
         return found
 

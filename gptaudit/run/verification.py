@@ -203,8 +203,10 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
     work = Work((), settings.seed, backend)
     with closing(Store(again)) as store:
         identity, asking = keep_plan(store, collected, result.target, settings, faults)
-        asked = ask_missing(_answering(run), work, store, asking, Budget(), silent, faults.of_probe)
-        plan = Plan(result.target, _answering(run), work, collected, asking, store, identity, scorers, None)
+        store.borrow(run.evidence, result.target.fingerprint)
+        engine = _failing_again(run.evidence)
+        asked = ask_missing(engine, work, store, asking, Budget(), silent, faults.of_probe)
+        plan = Plan(result.target, engine, work, collected, asking, store, identity, scorers, None)
         measured = measure_all(plan, faults, _watch_nothing, level=_level(result))
     of_probe = {probe.id: probe for probe in measured}
     return identity, asked.why, tuple(of_probe.get(p.id) or _without_figures(p) for p in result.probes)
@@ -226,14 +228,14 @@ def _watch_nothing(*_: object, **__: object) -> None:
     """Tell nobody of a measurement: the observers were told in the run."""
 
 
-def _answering(run: _Verified) -> Engine:
-    """Return the engine that answers each request with what the model said in the run, if it did."""
+def _failing_again(evidence: RecordedEvidence) -> Engine:
+    """Return the engine that is asked what has no recorded answer; it gives the failure of the run, if there is one."""
 
     def engine(work: Work) -> Generator[tuple[Request, Answer]]:
         for request in work.requests:
-            answer = run.evidence.answer(request, work.seed)
-            if answer is not None:
-                yield request, answer
+            failure = evidence.failure(request, work.seed)
+            if failure is not None:
+                yield request, failure
 
     return engine
 
