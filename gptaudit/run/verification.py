@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from gptaudit.engine.asking import Budget, ask_missing
 from gptaudit.errors import DataError, GptauditError, UsageError
@@ -274,10 +275,16 @@ def _form(known: Mapping[str, Probe], measured: ProbeResult) -> Probe:
     if probe.version != measured.version:
         msg = f"{measured.id}: version {measured.version} of this probe was run, and here is version {probe.version}"
         raise UsageError(f"{msg}; install the gptaudit or the plugin that the audit ran with")
-    said = {key: value for key, value in measured.method.items() if key != "scorers"}
+    return next((form for form in forms_of(probe) if _measures_as(form, measured.method)), probe)
+
+
+def _measures_as(form: Probe, method: Mapping[str, Any]) -> bool:
+    said = {key: value for key, value in method.items() if key != "scorers"}
     own = OWN_SAMPLING if OWN_SAMPLING.items() <= said.items() else {}
-    forms = list(forms_of(probe))
-    return next((form for form in forms if digest({**form.method(), **own}) == digest(said)), forms[0])
+    try:
+        return digest({**form.method(), **own}) == digest(said)
+    except Exception:  # noqa: BLE001 - it fails again where the probe is prepared, and is recorded there
+        return False
 
 
 def _require_scorers(result: AuditResult, scorers: Scorers) -> None:
