@@ -22,7 +22,7 @@ SHOWN = 20
 
 
 @click.command()
-@click.argument("folder", metavar="FOLDER", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--statement",
     is_flag=True,
@@ -81,6 +81,9 @@ def _show_differences(found: Verification) -> None:
     if more > 0:
         click.echo(f"and {more} more")
     click.secho(f"\nNot verified: {len(found.differences)} differences", fg="red", bold=True)
+    click.echo(
+        "If a later run in this folder was stopped, run it to its end; else restore the files that were written."
+    )
 
 
 def _summary(found: Verification) -> str:
