@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from gptaudit.evidence.database import Database
 
 COLUMNS = {
-    "cases": ("probe", "position", "id", "body", "keys"),
-    "requests": ("key", "probe", "request"),
+    "cases": ("probe", "position", "id", "body", "keys", "look"),
+    "requests": ("key", "probe", "request", "asked"),
     "answers": ("key", "answer", "checksum", "failed"),
     "measurements": ("probe", "position", "measurement"),
 }

@@ -19,6 +19,7 @@ Row: TypeAlias = tuple[object, ...]
 
 _FAILED = TypeAdapter(Failure)
 _ANSWERS = "SELECT key, answer FROM answers WHERE NOT failed AND key IN (SELECT value FROM json_each(?))"
+_RELEASED = "SELECT DISTINCT probe, json_extract(body, '$.cluster') FROM cases WHERE look = ?"
 _FAILURE = "SELECT answer FROM answers WHERE failed AND key = ?"
 
 
@@ -34,6 +35,18 @@ class RecordedEvidence:
         """The hash of the plan."""
         found = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
         return str(found[0][0]) if found else None
+
+    def released(self, look: int) -> dict[str, list[str]]:
+        """Return the clusters of each probe that were asked at this look of an audit that stopped when it decided."""
+        clusters: dict[str, list[str]] = {}
+        for probe, cluster in self._db.rows(_RELEASED, (look,)):
+            clusters.setdefault(probe, []).append(cluster)
+        return clusters
+
+    def looks(self) -> int:
+        """Return the number of the last look at which cases were asked."""
+        ((last,),) = self._db.rows("SELECT coalesce(max(look), 0) FROM cases")
+        return int(last)
 
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of the rows of each table."""

@@ -177,10 +177,11 @@ class Store:
         """Return the clusters of a probe's cases, in the order of the cases."""
         return [cluster for (cluster,) in self._db.rows(_CLUSTERS, (probe,))]
 
-    def case_count(self, probe: str) -> int:
-        """Count a probe's cases, asked or not."""
-        ((count,),) = self._db.rows("SELECT count(*) FROM cases WHERE probe = ?", (probe,))
-        return int(count)
+    def drawn_from(self, probe: str) -> int | None:
+        """Return the number of a probe's cases, where some of them are not asked; else None."""
+        query = "SELECT count(*), count(*) FILTER (WHERE look > 0) FROM cases WHERE probe = ?"
+        ((cases, asked),) = self._db.rows(query, (probe,))
+        return int(cases) if asked < cases else None
 
     def release(self, probe: str, clusters: Sequence[str], look: int) -> None:
         """Let the cases of these clusters be asked, at this look of an audit that is asked until it decides."""

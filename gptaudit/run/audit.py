@@ -33,6 +33,7 @@ from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
 from gptaudit.run.labelling import read_labels, with_labels
+from gptaudit.run.looks import Looks
 from gptaudit.run.measuring import Watch, failed_probe, measure_probe
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
@@ -71,6 +72,7 @@ def run_audit(
     with planned(settings, plugins, faults, progress, begin) as plan:
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
+        looks = Looks(plan.store, [p.id for p in plan.asking], settings.seed) if plan.until_decided else None
         tell_plan(probe_plans(plan, faults))
         level = settings.policy.level if settings.policy else DEFAULT_LEVEL
 
@@ -82,11 +84,11 @@ def run_audit(
 
         def look(number: int) -> bool:
             """Release further cases for the rules that are not decided yet; return whether there are any."""
-            if plan.looks is None or settings.policy is None:
+            if looks is None or settings.policy is None:
                 return False
             so_far = Asked("complete", None, NOTHING_ASKED, number)
             undecided = _undecided(result_of(so_far, _watch_nothing, silent), plan, settings.policy)
-            return plan.looks.release(undecided, number + 1)
+            return looks.release(undecided, number + 1)
 
         asked = _ask(plan, settings, faults, progress, look)
         _leave_what_is_whole(asked, settings.folder)
@@ -158,8 +160,8 @@ def measure_all(
 
 def _measure_one(collected: Collected, plan: Plan, faults: Faults, watch: Watch, level: float) -> ProbeResult:
     """Measure a probe, or say which fault keeps it from being measured."""
-    if plan.looks is not None and collected.skipped is None:
-        drawn_from = plan.looks.drawn_from(collected.probe.id)
+    if plan.until_decided and collected.skipped is None:
+        drawn_from = plan.store.drawn_from(collected.probe.id)
         collected = replace(collected, drawn_from=collected.drawn_from or drawn_from, until_decided=True)
     fault = faults.lost.get(collected.probe.id)
     if fault is None:

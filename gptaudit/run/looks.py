@@ -42,14 +42,3 @@ class Looks:
                 self._asked[probe] += len(following)
                 released = True
         return released
-
-    def release_all(self) -> None:
-        """Let all clusters be asked, at one look."""
-        for probe, order in self._order.items():
-            self._store.release(probe, order, 1)
-            self._asked[probe] = len(order)
-
-    def drawn_from(self, probe: str) -> int | None:
-        """Return the number of a probe's cases, where some of them are not asked yet; else None."""
-        left = self._asked[probe] < len(self._order[probe])
-        return self._store.case_count(probe) if left else None

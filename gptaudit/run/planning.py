@@ -28,7 +28,6 @@ from gptaudit.records import MetricSpec, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, prepared
-from gptaudit.run.looks import Looks
 from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.settings import Settings
@@ -54,8 +53,8 @@ class Plan:
     """Hash of the plan."""
     scorers: Scorers
     baseline: Audit | None
-    looks: Looks | None
-    """The clusters still to be asked, where the audit stops as soon as every rule is decided."""
+    until_decided: bool
+    """Whether clusters are asked only once they are released, until every rule is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,8 @@ def planned(
             require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
         if cache:
             store.share(cache, target.fingerprint)
-        looks = Looks(store, [p.id for p in asking], settings.seed) if settings.until_decided else None
-        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, looks)
+        until_decided = settings.until_decided
+        yield Plan(target, engine, work, collected, asking, store, identity, scorers, baseline, until_decided)
 
 
 def keep_plan(
@@ -149,8 +148,8 @@ def plan_only(
         settings = replace(settings, folder=Path(folder), cache=None, fresh=False)
         faults = Faults(plugins, settings.folder)
         with planned(settings, plugins, faults, progress) as plan:
-            if plan.looks is not None:
-                plan.looks.release_all()
+            for probe in plan.asking if plan.until_decided else ():
+                plan.store.release(probe.id, plan.store.clusters(probe.id), 1)
             return plan.target, probe_plans(plan, faults)
 
 

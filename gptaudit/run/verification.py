@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gptaudit.engine.asking import Budget, ask_missing
+from gptaudit.engine.asking import Budget, Look, ask_missing, only_look
 from gptaudit.errors import DataError, GptauditError, UsageError
 from gptaudit.evidence.binding import COLUMNS
 from gptaudit.evidence.database import DamagedError
@@ -163,6 +163,7 @@ def _unlike_again(run: _Verified, again: Path) -> Iterator[str]:
     made_elsewhere = run.result.target.backend == PREDICTIONS
     identity, why, probes = (_rescored if made_elsewhere else _measured)(run, again)
     yield from _unlike_plan(run, identity)
+    yield from _unlike_looks(run)
     yield from _unlike_status(run.result, why)
     for table in ("cases", "requests", "measurements"):
         yield from unlike_rows(run.evidence, again, table)
@@ -175,6 +176,12 @@ def _unlike_plan(run: _Verified, identity: str) -> Iterator[str]:
         yield f"{STORE}: its plan is not that of the fingerprint and the seed in {RESULTS} and of the probes' requests"
     if not run.result.run.id.endswith(f"-{identity[:8]}"):
         yield f"{RESULTS}, run.id: {run.result.run.id} is not the name of this plan, which begins with {identity[:8]}"
+
+
+def _unlike_looks(run: _Verified) -> Iterator[str]:
+    named, found = run.result.run.looks, run.evidence.looks()
+    if named and named != found:
+        yield f"{RESULTS}, run.looks: found {named}, but the evidence has {found}"
 
 
 def _unlike_status(result: AuditResult, why: str | None) -> Iterator[str]:
@@ -195,6 +202,7 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
         data=run.resources.data,
         limit=result.run.arguments.limit,
         seed=result.run.seed,
+        until="decided" if result.run.looks else None,
     )
     faults = Faults(plugins, None)
     scorers = Scorers(plugins, {**result.run.arguments.scorers, **run.resources.scorers})
@@ -205,9 +213,13 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
     with closing(Store(again)) as store:
         identity, asking = keep_plan(store, collected, result.target, settings, faults)
         store.borrow(run.evidence, result.target.fingerprint)
-        engine = _failing_again(run.evidence)
-        asked = ask_missing(engine, work, store, asking, Budget(), silent, faults.of_probe)
-        plan = Plan(result.target, engine, work, collected, asking, store, identity, scorers, None)
+        engine, until_decided = _failing_again(run.evidence), settings.until_decided
+        look = _releasing_again(run.evidence, store) if until_decided else only_look
+        look(0)
+        asked = ask_missing(engine, work, store, asking, Budget(), silent, faults.of_probe, look)
+        plan = Plan(
+            result.target, engine, work, collected, asking, store, identity, scorers, None, until_decided
+        )
         measured = measure_all(plan, faults, _watch_nothing, level=_level(result))
     of_probe = {probe.id: probe for probe in measured}
     return identity, asked.why, tuple(of_probe.get(p.id) or _without_figures(p) for p in result.probes)
@@ -239,6 +251,18 @@ def _failing_again(evidence: RecordedEvidence) -> Engine:
                 yield request, failure
 
     return engine
+
+
+def _releasing_again(evidence: RecordedEvidence, store: Store) -> Look:
+    """Return what releases the cases that were asked at the next look of the run."""
+
+    def look(number: int) -> bool:
+        released = evidence.released(number + 1)
+        for probe, clusters in released.items():
+            store.release(probe, clusters, number + 1)
+        return bool(released)
+
+    return look
 
 
 def _level(result: AuditResult) -> float:

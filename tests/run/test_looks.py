@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from installed_plugins import install
@@ -255,6 +257,21 @@ class TestIncrease:
 
         assert ran.code == 2
         assert "needs a baseline with all cases" in ran.err
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_it_agrees_with_its_evidence(run, gptaudit, tmp_path, rate):
+    """Verification asks the same looks again; one that is left out of the evidence, or of the results, is found."""
+    run(Plugin(rate), *UNTIL)
+    agrees = gptaudit("verify", "out")
+    with closing(sqlite3.connect(tmp_path / "out" / "evidence.sqlite")) as db, db:
+        db.execute("UPDATE cases SET look = 1 WHERE look = 2")
+    differs = gptaudit("verify", "out")
+
+    assert agrees.code == 0, agrees.out + agrees.err
+    assert differs.code == 1
+    assert "evidence.sqlite, cases" in differs.out
+    assert "measurements" in differs.out
 
 
 def test_another_policy_decides_about_it_later(run, gptaudit, tmp_path):

@@ -181,7 +181,7 @@ KINDS = {
     ),
     "a case deleted": in_evidence(f"DELETE FROM cases WHERE {CASE}", "cases: row gender-trait 3 is missing"),
     "a case added": in_evidence(
-        f"INSERT INTO cases SELECT probe, 999, 'x', body, keys FROM cases WHERE {CASE}",
+        f"INSERT INTO cases SELECT probe, 999, 'x', body, keys, look FROM cases WHERE {CASE}",
         "trait 999 does not belong",
     ),
     "a request's text": in_evidence(
@@ -189,7 +189,7 @@ KINDS = {
     ),
     "a request deleted": in_evidence(f"DELETE FROM requests WHERE {KEY}", "is missing"),
     "a request added": in_evidence(
-        f"INSERT INTO requests SELECT 'more', probe, request FROM requests WHERE {KEY}",
+        f"INSERT INTO requests SELECT 'more', probe, request, asked FROM requests WHERE {KEY}",
         "more does not belong",
     ),
     "the plan": in_evidence("UPDATE meta SET value = 'x' WHERE name = 'plan'", "its plan is not that of"),
