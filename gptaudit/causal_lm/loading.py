@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from transformers.utils import logging
 from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
 from gptaudit.causal_lm.chat import Chat
+from gptaudit.causal_lm.folder_files import digest, stamps
 from gptaudit.causal_lm.mixed_precision import MixedPrecisionCausalLMBackend
-from gptaudit.causal_lm.model_files import digest, find_model
+from gptaudit.causal_lm.model_files import find_model
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.causal_lm.refusals import quantisation, refuse_unfit, refuse_without_rows
 from gptaudit.causal_lm.weights import load_model, load_tokenizer, loading_failed, weight_details
@@ -31,12 +33,18 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     decoder.register()
-    files = find_model(path)
+    files = find_model(path, follow_links=options.follow_links)
     refuse_unfit(files, trust_remote_code=trust_remote_code)
+    read = {
+        **files.base_files(),
+        **files.adapter_files(),
+        **(files.code_files() if trust_remote_code else {}),
+    }
     quantised = bool(quantisation(files.config()))
     if quantised and options.precision == "auto":
         msg = f"{files.base}: precision=auto needs weights in float32, and these are quantised; leave precision out"
         raise TargetError(msg)
+    begun = stamps(read)
     try:
         with files.lent() as folder:
             tokenizer = load_tokenizer(files, folder, trust_remote_code=trust_remote_code)
@@ -47,12 +55,14 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
             model = turn_weights(model if options.device_map else model.to(pick_device(options.device)))
         model = freeze(gather_for_head(fuse_activations(model)))
         _require_causal(model, path)
+        fingerprint = digest(read, _settings(options, chat))
+        _require_unchanged(begun, stamps(read), path)
         tokenizer.padding_side = "right"
         kind = MixedPrecisionCausalLMBackend if options.precision == "auto" else CausalLMBackend
         return kind(
             model,
             tokenizer,
-            fingerprint=digest({**files.base_files(), **files.adapter_files()}, _settings(options, chat)),
+            fingerprint=fingerprint,
             batch_tokens=options.batch_tokens,
             planted=read_planted(path),
             chat=chat,
@@ -62,6 +72,14 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
         raise
     except Exception as error:  # noqa: BLE001 - transformers raises errors of any type for a bad file
         raise loading_failed(files, error) from None
+
+
+def _require_unchanged(before: Mapping[str, object], after: Mapping[str, object], path: Path) -> None:
+    """Refuse a model whose files were written while it was loaded: its fingerprint may be of others."""
+    changed = [name for name, stamp in before.items() if stamp != after[name]]
+    if changed:
+        msg = f"{path}: {changed[0]} changed while the model was loaded; run again when nothing writes there"
+        raise TargetError(msg)
 
 
 def _settings(options: TorchOptions, chat: Chat | None) -> str:

@@ -1,9 +1,9 @@
-"""The files of a model: which are loaded, and what they are hashed to. Nothing of them is loaded here."""
+"""The files of a model: which are loaded. Nothing of them is loaded here."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gptaudit.causal_lm.hub_cache import cached_folder
+from gptaudit.causal_lm.folder_files import folder_files
+from gptaudit.causal_lm.hub_cache import cached_file, cached_folder
 from gptaudit.decoder.planted import PLANTED_FILE
 from gptaudit.errors import TargetError
 from gptaudit.files import read_text
@@ -30,6 +31,8 @@ class ModelFiles:
     """Name of the GGUF file in `folder`; nothing else in the folder is then read."""
     adapter: Path | None = None
     """Folder of an adapter; it may be `folder` itself."""
+    follow_links: bool = False
+    """Whether files may lie outside these folders, where links or the index of the weights lead."""
 
     @property
     def base(self) -> Path:
@@ -43,24 +46,39 @@ class ModelFiles:
         """
         if self.gguf:
             return {self.gguf: self.base}
-        beside = self.adapter == self.folder
-        return {
-            path.relative_to(self.folder).as_posix(): path
-            for path in sorted(self.folder.rglob("*"))
-            if path.is_file()
-            and path.name != PLANTED_FILE
-            and not (beside and path.name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS))
-        }
+        left_out = {PLANTED_FILE, *((ADAPTER_CONFIG, ADAPTER_WEIGHTS) if self.adapter == self.folder else ())}
+        found = self._listed(self.folder)
+        return {name: path for name, path in found.items() if path.name not in left_out}
 
     def adapter_files(self) -> dict[str, Path]:
         """Return the files that may be read of the adapter, by their names after `adapter/`."""
         if self.adapter is None:
             return {}
+        found = self._listed(self.adapter)
         if self.adapter == self.folder:
-            found = [self.adapter / name for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)]
-        else:
-            found = sorted(path for path in self.adapter.rglob("*") if path.is_file())
-        return {f"adapter/{path.relative_to(self.adapter).as_posix()}": path for path in found}
+            found = {name: found[name] for name in (ADAPTER_CONFIG, ADAPTER_WEIGHTS)}
+        return {f"adapter/{name}": path for name, path in found.items()}
+
+    def code_files(self) -> dict[str, Path]:
+        """Return the Python files of other repositories that the model's files name, by `code/REPOSITORY/NAME`.
+
+        They are read from the local Hugging Face cache; code in the model's own folder is among `base_files`.
+        """
+        found: dict[str, Path] = {}
+        for config in (path for name, path in self.base_files().items() if name.endswith("config.json")):
+            for repository, module in _foreign_code(_read_json(config).get("auto_map")):
+                if file := cached_file(repository, f"{module}.py"):
+                    code = sorted(file.parent.rglob("*.py"))
+                    inside = {path.relative_to(file.parent).as_posix(): path for path in code}
+                    found |= {f"code/{repository}/{name}": path for name, path in inside.items()}
+        return found
+
+    def has_weights(self) -> bool:
+        """Return whether the model's weights are in safetensors."""
+        return any(name.endswith(".safetensors") for name in self.base_files())
+
+    def _listed(self, folder: Path) -> dict[str, Path]:
+        return folder_files(folder, follow_links=self.follow_links, error=TargetError)
 
     def tokenizer_folder(self) -> Path:
         """Return the folder that the tokenizer is read from: the adapter's, where it brings one."""
@@ -81,24 +99,30 @@ class ModelFiles:
         with TemporaryDirectory() as name:
             for inside, path in self.base_files().items():
                 link = Path(name) / inside
+                if not Path(os.path.normpath(link)).is_relative_to(name):
+                    msg = f"{self.folder}: holds an adapter, and weights of its base model lie outside it ({inside}); "
+                    raise TargetError(f"{msg}move the adapter into a folder of its own")
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(path.resolve())
             yield Path(name)
 
 
-def find_model(path: Path) -> ModelFiles:
-    """Find the files of a model at a path; raise `TargetError` where they are not those of a model."""
+def find_model(path: Path, *, follow_links: bool = False) -> ModelFiles:
+    """Find the files of a model at a path; raise `TargetError` where they are not those of a model.
+
+    With `follow_links` they may lie outside the folder, where links and the index of the weights lead.
+    """
     if path.is_file() and path.suffix == ".gguf":
         return ModelFiles(path.parent, path.name)
     if not path.is_dir():
         msg = f"{path}: no such folder; expected one with config.json, *.safetensors and a tokenizer, or a .gguf file"
         raise TargetError(msg)
     if (path / ADAPTER_CONFIG).is_file():
-        return _with_adapter(path)
-    return _without_adapter(path)
+        return _with_adapter(path, follow_links=follow_links)
+    return _without_adapter(path, follow_links=follow_links)
 
 
-def _with_adapter(folder: Path) -> ModelFiles:
+def _with_adapter(folder: Path, *, follow_links: bool) -> ModelFiles:
     """Find an adapter's base model: what lies beside it, or what the adapter names."""
     if not (folder / ADAPTER_WEIGHTS).is_file():
         msg = (
@@ -106,8 +130,9 @@ def _with_adapter(folder: Path) -> ModelFiles:
             f"with `save_pretrained`, or remove {ADAPTER_CONFIG} to audit the folder's other weights without it"
         )
         raise TargetError(msg)
-    if (folder / "config.json").is_file() and len(list(folder.rglob("*.safetensors"))) > 1:
-        return ModelFiles(folder, adapter=folder)
+    beside = ModelFiles(folder, adapter=folder, follow_links=follow_links)
+    if (folder / "config.json").is_file() and beside.has_weights():
+        return beside
     settings = _read_json(folder / ADAPTER_CONFIG)
     name = str(settings.get("base_model_name_or_path") or "")
     named = Path(name).expanduser()
@@ -121,28 +146,34 @@ def _with_adapter(folder: Path) -> ModelFiles:
     if (base / ADAPTER_CONFIG).is_file():
         msg = f"{folder}: an adapter to {base}, which is an adapter itself; merge that one into its base model first"
         raise TargetError(msg)
-    return replace(_without_adapter(base), adapter=folder)
+    return replace(_without_adapter(base, follow_links=follow_links), adapter=folder)
 
 
-def _without_adapter(folder: Path) -> ModelFiles:
+def _without_adapter(folder: Path, *, follow_links: bool) -> ModelFiles:
     """Find the weights in a folder: safetensors, or else a single GGUF file."""
-    ggufs = sorted(file.name for file in folder.glob("*.gguf"))
-    if ggufs and not list(folder.rglob("*.safetensors")):
-        if len(ggufs) > 1:
-            msg = f"{folder}: holds {len(ggufs)} GGUF files; name one of them, such as hf:{folder / ggufs[0]}"
-            raise TargetError(msg)
-        return ModelFiles(folder, ggufs[0])
-    return ModelFiles(folder)
+    found = ModelFiles(folder, follow_links=follow_links)
+    if found.has_weights():
+        return found
+    ggufs = [name for name in found.base_files() if name.endswith(".gguf") and "/" not in name]
+    if len(ggufs) > 1:
+        msg = f"{folder}: holds {len(ggufs)} GGUF files; name one of them, such as hf:{folder / ggufs[0]}"
+        raise TargetError(msg)
+    return replace(found, gguf=ggufs[0]) if ggufs else found
 
 
-def digest(files: Mapping[str, Path], settings: str) -> str:
-    """Hash settings and the names and contents of files."""
-    whole = hashlib.sha256(settings.encode())
-    for name, path in files.items():
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"\n{name} {content}".encode())
-    return f"sha256:{whole.hexdigest()}"
+def _foreign_code(auto_map: object) -> Iterator[tuple[str, str]]:
+    """Yield the repository and the module of each class of `auto_map` that another repository defines.
+
+    Such a class is written `REPOSITORY--MODULE.CLASS`.
+    """
+    entries = (
+        auto_map.values() if isinstance(auto_map, dict) else auto_map if isinstance(auto_map, list) else ()
+    )
+    for entry in entries:
+        for name in entry if isinstance(entry, list) else [entry]:
+            repository, dashes, place = str(name).partition("--")
+            if dashes:
+                yield repository, place.rpartition(".")[0]
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

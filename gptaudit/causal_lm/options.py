@@ -31,5 +31,7 @@ class TorchOptions:
     """With chat: variables of the chat template, as template.enable_thinking=false; values are JSON or text."""
     think_end: str = ""
     """With chat: the tag that ends the model's thought, where it is not a known one; none if all text is answer."""
+    follow_links: bool = False
+    """Load files that lie outside the model's folder, where links and the index of its weights lead."""
     batch_tokens: int = 1024
     """Tokens in a batch; larger batches need more memory."""

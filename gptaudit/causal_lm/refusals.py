@@ -44,7 +44,7 @@ def refuse_unfit(files: ModelFiles, *, trust_remote_code: bool) -> None:
             msg = f"{files.base}: a GGUF file needs the package gguf: `pip install gguf`; or give the model as a "
             raise TargetError(f"{msg}folder with *.safetensors")
         return
-    _require_files(files.folder)
+    _require_files(files)
     config = files.config()
     _refuse_classifier(files.folder, config)
     if not trust_remote_code:
@@ -96,11 +96,12 @@ def _refuse_pointer(path: Path) -> None:
             raise TargetError(msg)
 
 
-def _require_files(folder: Path) -> None:
+def _require_files(files: ModelFiles) -> None:
+    folder = files.folder
     if not (folder / "config.json").is_file():
         msg = f"{folder}: not a model folder: config.json is missing; save the model with `save_pretrained(FOLDER)`"
         raise TargetError(msg)
-    if not list(folder.rglob("*.safetensors")):
+    if not files.has_weights():
         pickled = [p.name for suffix in ("bin", "pt", "pth", "ckpt") for p in folder.glob(f"*.{suffix}")]
         found = (
             f"only pickled weights ({', '.join(pickled)}), which could run code when read"

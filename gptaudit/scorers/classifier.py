@@ -35,6 +35,8 @@ class ClassifierOptions:
     """A torch device."""
     batch_tokens: int = BATCH_TOKENS
     """Tokens, with padding, that are rated at once."""
+    follow_links: bool = False
+    """Load files of hf:FOLDER that lie outside it, where links and the index of its weights lead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.causal_lm.folder_files import FOLLOW, digest, folder_files
 from gptaudit.errors import ScorerError
 from gptaudit.scorers.classifier import (
     MAX_TOKENS,
@@ -38,7 +38,8 @@ def open_folder(role: str, model: str, wanted: Iterable[str], options: Classifie
         options: the device and the size of a batch.
 
     Raises:
-        ScorerError: it is no such folder, has pickled or missing weights, or none of its labels is the one asked for.
+        ScorerError: it is no such folder, has files outside it, pickled or missing weights, or none of its labels is
+            the one asked for.
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
@@ -47,6 +48,8 @@ def open_folder(role: str, model: str, wanted: Iterable[str], options: Classifie
     logging.disable_progress_bar()
     name, _, chosen = model.removeprefix(SCHEME).partition("#")
     folder = _folder(role, name)
+    remedy = f"--scorer {role}.{FOLLOW}"
+    files = folder_files(folder, follow_links=options.follow_links, error=ScorerError, remedy=remedy)
     try:
         network, loaded = AutoModelForSequenceClassification.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype="float32", output_loading_info=True
@@ -64,7 +67,7 @@ def open_folder(role: str, model: str, wanted: Iterable[str], options: Classifie
     tokenizer.model_max_length = min(*limits, MAX_TOKENS)
     identity = {
         "model": f"{folder.name}#{chosen}" if chosen else folder.name,
-        "sha256": _content_hash(folder),
+        "sha256": digest(files, "").removeprefix("sha256:"),
         "labels": ", ".join(names),
     }
     rate = _rating(on_device(network.eval(), options.device), tokenizer, names, options.device)
@@ -116,13 +119,3 @@ def _rating(network: Any, tokenizer: Any, names: Sequence[str], device: str) -> 
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     return rate
-
-
-def _content_hash(folder: Path) -> str:
-    """Return the hash of all files that decide a score: the configuration, the tokenizer and the weights."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in {".json", ".txt", ".model", ".safetensors"}:
-            digest.update(f"{path.name}\n".encode())
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.causal_lm.folder_files import digest
 from gptaudit.errors import ScorerError
 from gptaudit.scorers.classifier import (
     MAX_TOKENS,
@@ -42,6 +43,8 @@ CHECKPOINT = "toxicity.ckpt"
 WINDOW_WORDS = 40
 """Words of a window of the bundled checkpoint, which was trained on texts of this length."""
 SUFFIX = ".ckpt"
+CONFIGURATION = ("config.json", "tokenizer_config.json")
+"""The files that decide what is computed with the weights, and how much of a text at once."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ def open_checkpoint(
     options = options or ClassifierOptions()
     checkpoint = read_checkpoint(path)
     beside = (path.parent / "config.json").is_file()
-    network, tokenizer = build(checkpoint, path, str(path.parent) if beside else checkpoint.config)
+    network, tokenizer, configured = build(
+        checkpoint, path, str(path.parent) if beside else checkpoint.config
+    )
     detoxify = Detoxify.__new__(Detoxify)  # its __init__ unpickles
     detoxify.model = on_device(network, options.device)
     detoxify.tokenizer = tokenizer
@@ -112,6 +117,7 @@ def open_checkpoint(
         "model": model,
         "sha256": checkpoint.sha256,
         "tokenizer_sha256": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "config_sha256": configured.removeprefix("sha256:"),
         "version": f"detoxify {version('detoxify')}",
     }
     return ClassifierScorer(
@@ -194,8 +200,11 @@ def configuration_folder(config: str) -> Path:
     return Path(found).parent
 
 
-def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreTrainedTokenizerBase]:
-    """Return the network with the checkpoint's weights in float32, and its tokenizer, from local files only."""
+def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreTrainedTokenizerBase, str]:
+    """Return the network with the checkpoint's weights in float32, its tokenizer, and the hash of its configuration.
+
+    Only local files are read.
+    """
     import torch
     import transformers
 
@@ -224,4 +233,5 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
     if loaded.missing_keys:
         msg = f"{path}: incomplete: it lacks the weights {', '.join(loaded.missing_keys[:5])}"
         raise ScorerError(msg)
-    return network.eval(), tokenizer
+    settings_files = {name: folder / name for name in CONFIGURATION if (folder / name).is_file()}
+    return network.eval(), tokenizer, digest(settings_files, "")

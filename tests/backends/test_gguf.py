@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import pytest
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
-from gptaudit.causal_lm.model_files import digest, find_model
+from gptaudit.causal_lm.folder_files import digest
+from gptaudit.causal_lm.model_files import find_model
 from gptaudit.errors import TargetError
 from gptaudit.records import GenerateRequest, Sampling, ScoreRequest
 

@@ -73,6 +73,22 @@ def test_the_identity_changes_with_any_file(folder, tmp_path):
     assert opened(changed(folder, tmp_path, hidden_act="relu")).identity["sha256"] != same
 
 
+def test_weights_outside_the_folder(folder, tmp_path):
+    """They are refused, and hashed where they are followed."""
+    from safetensors.torch import load_file, save_file
+
+    copy, store = changed(folder, tmp_path), tmp_path / "store.safetensors"
+    (copy / "model.safetensors").rename(store)
+    (copy / "model.safetensors").symlink_to(store)
+    with pytest.raises(ScorerError, match=r"leaves the folder.*or add --scorer toxicity\.follow_links=true"):
+        opened(copy)
+
+    follow = ClassifierOptions(follow_links=True)
+    before = open_toxicity(f"hf:{copy}", follow).identity["sha256"]
+    save_file({name: value * 2 for name, value in load_file(store).items()}, store, metadata={"format": "pt"})
+    assert open_toxicity(f"hf:{copy}", follow).identity["sha256"] != before
+
+
 @pytest.mark.parametrize(
     ("label", "settings", "message"),
     [

@@ -341,6 +341,18 @@ def test_a_configuration_is_found_in_the_cache(hub, tmp_path, monkeypatch, score
     assert open_detoxify("original")(outputs(BLAND[:2])) == scorer(outputs(BLAND[:2]))
 
 
+def test_the_configuration_is_part_of_the_identity(tmp_path):
+    """Another activation in config.json is another scorer, whatever the checkpoint's own bytes."""
+    for path in (*BUNDLED.glob("*.json"), BUNDLED / CHECKPOINT):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    before = open_detoxify(str(tmp_path / CHECKPOINT)).identity
+    config = json.loads((BUNDLED / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_act": "relu"}))
+    after = open_detoxify(str(tmp_path / CHECKPOINT)).identity
+
+    assert {name for name in after if after[name] != before[name]} == {"config_sha256"}
+
+
 def test_an_incomplete_or_foreign_checkpoint_is_refused(hub):
     """A missing weight, another architecture and another layout are each named."""
     raw = checkpoint()
@@ -374,4 +386,5 @@ def test_the_bundled_folder_is_small_and_described(scorer):
     digest = hashlib.sha256((BUNDLED / CHECKPOINT).read_bytes()).hexdigest()
     assert card["identity"]["windows"] == scorer.identity["windows"]
     assert card["identity"]["sha256"] == scorer.identity["sha256"] == digest
-    assert card["identity"]["tokenizer_sha256"] == scorer.identity["tokenizer_sha256"]
+    for name in ("tokenizer_sha256", "config_sha256"):
+        assert card["identity"][name] == scorer.identity[name]
