@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gptaudit.backends.python_sources import sources
+from gptaudit.causal_lm.folder_files import digest
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
@@ -22,10 +22,13 @@ from gptaudit.records import Completion, Failure, GenerateRequest, Prompt
 class PythonBackend(TextBackend):
     """Calls a function with the prompts of a batch. It gets the prompts only, and decides itself how to sample."""
 
-    def __init__(self, spec: str, function: Callable[[list[Any]], Any], *, chat: bool = False) -> None:
-        identity = f"{spec}\n{_source(function)}"
+    def __init__(
+        self, spec: str, function: Callable[[list[Any]], Any], code: Mapping[str, Path], *, chat: bool = False
+    ) -> None:
+        """`code` are the files that the function runs, which stand for it: what they read and ask is not known."""
         self.capabilities = CHAT_CAPABILITIES if chat else TextBackend.capabilities
-        self.fingerprint = f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
+        self.fingerprint = digest(code, spec)
+        self.details = {"code_files": len(code)}
         self._spec = spec
         self._function = function
 
@@ -80,15 +83,14 @@ def open_python(rest: str, options: ChatOptions) -> Backend:
         )
         msg = f"python:{rest}: expected a function {name!r} in {module_name!r}, found {what}"
         raise TargetError(msg)
-    return PythonBackend(f"python:{rest}", function, chat=options.chat)
-
-
-def _source(function: Callable[..., Any]) -> str:
-    """Return the source text of the function's module; empty if it cannot be read."""
-    try:
-        return Path(inspect.getfile(function)).read_text(encoding="utf-8")
-    except (OSError, TypeError, UnicodeDecodeError):
-        return ""
+    # A function may be defined elsewhere than in the module that it is taken from.
+    defined = getattr(function, "__module__", None)
+    code = {
+        name: file
+        for start in {module_name, defined if defined in sys.modules else module_name}
+        for name, file in sources(str(start)).items()
+    }
+    return PythonBackend(f"python:{rest}", function, dict(sorted(code.items())), chat=options.chat)
 
 
 @hookimpl

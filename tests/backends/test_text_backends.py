@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from importlib import import_module
+from typing import ClassVar
 
 import pytest
 
 from gptaudit.backends.python import open_python
+from gptaudit.backends.python_sources import sources
 from gptaudit.backends.replay import open_replay
 from gptaudit.errors import BackendError, TargetError
 from gptaudit.plugins import load_plugins
@@ -86,6 +91,69 @@ class TestPython:
         """What is no function is refused with the reason."""
         with pytest.raises(TargetError, match=message):
             open_python(rest.format(module=module), ChatOptions())
+
+
+def print_of(folder, rest):
+    """The fingerprint of a function, in a process of its own, as each run of the program has it."""
+    program = (
+        "import sys; from gptaudit.backends.python import open_python; "
+        "from gptaudit.protocols.options import ChatOptions; "
+        "print(open_python(sys.argv[1], ChatOptions()).fingerprint)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, rest], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip()
+
+
+class TestIdentityOfAFunction:
+    FILES: ClassVar = {
+        "mine.py": "import helper\nfrom parts import one\ndef f(prompts):\n    import late\n    return late.g(prompts)",
+        "helper.py": "import json, parts.deep.more",
+        "late.py": "g = list",
+        "parts/__init__.py": "from . import two",
+        "parts/one.py": "",
+        "parts/two.py": "from .deep.more import x",
+        "parts/deep/more.py": "x = 1",
+        "stranger.py": "",
+        "parts/stranger.py": "",
+    }
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name, content in self.FILES.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+        return tmp_path
+
+    @pytest.mark.parametrize("name", FILES)
+    def test_what_it_imports_nearby_counts(self, folder, name):
+        """A line in a module that it imports, also within a function or through a package, makes another model."""
+        before = print_of(folder, "mine:f")
+        with (folder / name).open("a") as file:
+            file.write("\n# changed\n")
+        assert (print_of(folder, "mine:f") != before) == ("stranger" not in name)
+
+    def test_a_module_within_a_package(self, folder):
+        """The packages around it run before it, and count."""
+        (folder / "parts" / "one.py").write_text("def f(prompts): return prompts")
+        before = print_of(folder, "parts.one:f")
+        (folder / "parts" / "deep" / "more.py").write_text("x = 2")
+        assert print_of(folder, "parts.one:f") != before
+
+    def test_a_function_from_an_installed_distribution(self, folder):
+        """All that belongs to the distribution is followed, and nothing of others; the module's own folder is too."""
+        (folder / "mine.py").write_text("from click import echo as f")
+        import_module("click")
+        files = sources("click")
+
+        assert {"click", "click.core", "click._compat"} <= files.keys()
+        assert {name.partition(".")[0] for name in files} == {"click"}
+        assert print_of(folder, "mine:f") != print_of(folder, "click:echo")
+
+    def test_what_is_built_into_python(self):
+        """A module without a file has none."""
+        assert sources("sys") == {}
 
 
 class TestReplay:
