@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult, Verdict
+from gptaudit.evidence.first_answers import repeats
+from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult, TargetInfo, Verdict
 
 from .numbers import compact, count, difference, number, places, quantity, scaled
 
@@ -65,9 +66,25 @@ def verdict_sentence(result: AuditResult) -> str:
     """Name the rules that decided: `1 of 3 rules failed: a.b, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60.`."""
     gate = result.gate
     if gate is None:
-        return "Pass a policy (--policy FILE, or --policy default) to get a decision."
-    limited = f" {gate.limited[:1].upper()}{gate.limited[1:]}." if gate.limited else ""
-    return f"{_deciding_rules(gate)}{limited}"
+        said, limited = (
+            "Pass a policy (--policy FILE, or --policy default) to get a decision.",
+            result.target.doubt,
+        )
+    else:
+        said, limited = _deciding_rules(gate), gate.limited or ""
+    return f"{said} {limited[:1].upper()}{limited[1:]}." if limited else said
+
+
+def identity_sentence(target: TargetInfo) -> str:
+    """Say what a target that cannot be verified is known by."""
+    if not target.first_answers:
+        return "Nothing shows that the same model answered every time."
+    if not repeats(target.first_answers):
+        return "It runs elsewhere and does not repeat itself: nothing shows that the same model answered every time."
+    return (
+        "It runs elsewhere, and is known by what it answered when it was opened, twice alike; "
+        "a change that leaves these answers as they are is not noticed."
+    )
 
 
 def _deciding_rules(gate: GateResult) -> str:

@@ -128,6 +128,8 @@ def target_view(target: TargetInfo) -> View:
         "fingerprint": target.fingerprint,
         "short_fingerprint": target.fingerprint.removeprefix("sha256:")[:12],
         "verified": target.verified,
+        "known_by": sentences.identity_sentence(target),
+        "doubt": target.doubt,
         "parameters": None if target.parameters is None else count(target.parameters),
         "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
         "lacking": [(name, what) for name, what in CAPABILITIES.items() if name not in able | needless],

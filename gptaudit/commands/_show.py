@@ -29,7 +29,10 @@ def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
         _show_probe(probe)
     if result.gate is not None:
         show_gate(result.gate)
-    elif short := shortfall(result):
+    elif result.target.doubt:
+        click.secho("\nin doubt: ", fg=COLOURS["incomplete"], nl=False)
+        click.echo(visible(result.target.doubt))
+    if result.gate is None and (short := shortfall(result)):
         click.secho("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
         click.echo(visible(f"{short}; nothing may be concluded there"))
     faults = Faults(plugins, folder)

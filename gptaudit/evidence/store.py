@@ -22,6 +22,7 @@ from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.binding import table_digests
 from gptaudit.evidence.cache import AnswerSource, Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
+from gptaudit.evidence.first_answers import FirstAnswers, other_answer, repeats
 from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
 
@@ -139,19 +140,22 @@ class Store:
         *,
         fingerprint: str,
         seed: int,
+        answers: FirstAnswers | None = None,
         fresh: bool = False,
         lost: Callable[[str, PluginCallError], object] | None = None,
         until: str = "",
     ) -> str:
         """Store the cases of each probe and their distinct requests; return the plan's hash.
 
-        A folder belongs to one plan: the model, the seed, the requests of each case, and until when they are asked. If
-        a probe fails to generate its cases, the plan has none of them and `lost` is called with the probe and the
-        error; without `lost`, the error is raised. If this raises, the folder is unchanged. With `until`, no case is
-        asked before `release`.
+        A folder belongs to one plan: the model, the seed, the requests of each case, and until when they are asked; and
+        to one target that gives the first answers that are in `answers`, for one that cannot be verified. If a probe
+        fails to generate its cases, the plan has none of them and `lost` is called with the probe and the error;
+        without `lost`, the error is raised. If this raises, the folder is unchanged. With `until`, no case is asked
+        before `release`.
 
         Raises:
-            UsageError: the folder holds another plan; `fresh` deletes that instead.
+            UsageError: the folder holds another plan, or the target repeats itself and its first answers are others;
+                `fresh` deletes what is there instead.
             DataError: a case id appears twice in a probe.
         """
         identity = hashlib.sha256("\n".join(filter(None, (fingerprint, str(seed), until))).encode())
@@ -171,6 +175,7 @@ class Store:
                 else:
                     identity = added
             self._claim(identity.hexdigest(), fresh=fresh)
+            self._recognise(answers or {}, fresh=fresh)
         return identity.hexdigest()
 
     def clusters(self, probe: str) -> list[str]:
@@ -189,6 +194,15 @@ class Store:
             self._db.rows(_RELEASE, (look, probe, json.dumps(clusters)))
             self._db.rows(_RELEASE_REQUESTS, (probe, look))
         self._borrow()
+
+    def doubt(self) -> str:
+        """Return why the answers may be of more than one model; empty if nothing speaks for it."""
+        if len(self._first_answers()) < 2:
+            return ""
+        return (
+            "the target, which does not repeat itself, answered otherwise when the audit was resumed: whether one "
+            "model gave all answers is not known"
+        )
 
     def slices(self, probe: str) -> list[tuple[str, str]]:
         """Return the (axis, group) of each slice of a probe's cases."""
@@ -381,6 +395,30 @@ class Store:
             what = "holds another audit (another model, seed, probe or number of cases)"
             raise UsageError(f"{self._db.path.parent}: {what}. {START_OVER}")
         self._db.rows("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (identity,))
+
+    def _recognise(self, answers: FirstAnswers, *, fresh: bool) -> None:
+        """Refuse a target that repeats itself and answers otherwise; keep the first answers that are new."""
+        if fresh:
+            self._db.rows("DELETE FROM meta WHERE name = 'first answers'")
+        known = self._first_answers()
+        others = [other for before in known if (other := other_answer(before, answers))]
+        if not answers or len(others) < len(known):
+            return
+        if others and all(map(repeats, [*known, answers])):
+            request, before, now = others[0]
+            msg = (
+                f"{self._db.path.parent}: the target answers otherwise than when this audit began: to {request!r} "
+                f"expected {before!r}, got {now!r}. Serve the model that was audited before, or audit the other one: "
+            )
+            raise UsageError(msg + START_OVER)
+        self._db.rows(
+            "INSERT OR REPLACE INTO meta VALUES ('first answers', ?)", (json.dumps([*known, dict(answers)]),)
+        )
+
+    def _first_answers(self) -> list[FirstAnswers]:
+        """Return what the targets of this audit's runs answered first, those that answered alike once."""
+        kept = self._db.rows("SELECT value FROM meta WHERE name = 'first answers'")
+        return list(json.loads(kept[0][0])) if kept else []
 
     def _exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
         """Return the requests with these keys and their answers, by key, with checksums verified."""

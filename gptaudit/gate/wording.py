@@ -31,7 +31,7 @@ def slice_words(groups: Mapping[str, str]) -> str:
 
 
 def limited_words(result: AuditResult) -> str | None:
-    """Say what limits a verdict: which cases were drawn, and which data are not as published.
+    """Say what limits a verdict: which cases were drawn, which data are not as published, a target in doubt.
 
     For example `limited sample: 98 of 2,800 cases of gender-occupation`.
     """
@@ -45,6 +45,8 @@ def limited_words(result: AuditResult) -> str | None:
         f"{probe.id} ({probe.data.altered})" for probe in probes if probe.data and probe.data.altered
     ]:
         parts.append(f"data not as published: {', '.join(altered)}")
+    if result.target.doubt:
+        parts.append(result.target.doubt)
     return "; ".join(parts) or None
 
 

@@ -107,6 +107,18 @@ class RecordedBackend(Backend, Protocol):
         """Return whether there is an answer to this request."""
 
 
+@runtime_checkable
+class RecognisableBackend(Backend, Protocol):
+    """A backend that cannot be verified, and is known again by what it answered when it was opened."""
+
+    first_answers: Mapping[str, Sequence[str]]
+    """The distinct answers to each of the first requests, sent twice: several where the model does not repeat itself.
+
+    Where each has one, they are part of the target's fingerprint, and an audit whose target has others than when it
+    began is refused.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class BackendType:
     """A kind of backend, chosen by the scheme of the target: `SCHEME:REST`."""

@@ -317,6 +317,10 @@ class TargetInfo:
     planted: tuple[PlantedFlaw, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     """Properties of the model that were found when it was opened."""
+    first_answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What a target that cannot be verified answered when it was opened: the distinct answers to each request."""
+    doubt: str = ""
+    """Why the answers may be of more than one model; empty if nothing speaks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ def common_abilities(found: Mapping[str, Abilities]) -> Abilities:
             own=frozenset().union(*(one.manner.own for one in every)),
         ),
         scores=all(one.scores for one in every),
+        greedy=tuple(dict.fromkeys(text for one in every for text in one.greedy)),
         shows=min(one.shows for one in every),
         heeded=frozenset.intersection(*(one.heeded for one in every)),
         findings={name: _finding(name, found) for name in every[0].findings},
@@ -32,7 +33,7 @@ def common_abilities(found: Mapping[str, Abilities]) -> Abilities:
 
 def _require_same(url: str, abilities: Abilities, other_url: str, others: Abilities) -> None:
     for what, here, there in (
-        ("the greedy completion of the same prompt", abilities.greedy, others.greedy),
+        ("the greedy completion of the same prompt", abilities.greedy[0], others.greedy[0]),
         (
             "the model that the answer names",
             abilities.findings["answered_as"],

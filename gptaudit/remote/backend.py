@@ -33,7 +33,7 @@ from gptaudit.remote.choosing import choice_body, read_choice
 from gptaudit.remote.http import Client
 from gptaudit.remote.likelihood import likelihood_body, read_likelihood
 from gptaudit.remote.limits import Pacing
-from gptaudit.remote.probing import Abilities, Prober
+from gptaudit.remote.probing import PROMPT, Abilities, Prober
 from gptaudit.remote.wire import PATHS, read_completion, sample_seed
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ class OpenAIBackend(TextBackend):
             dict(abilities.server),
             abilities.findings["answered_as"],
         ]
+        self.first_answers = {f"{self._manner.api}: {PROMPT}": abilities.greedy}
         self.fingerprint = f"sha256:{digest(identity)}"
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:

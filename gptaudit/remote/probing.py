@@ -1,4 +1,4 @@
-"""Probing of a server's abilities with about a dozen short requests."""
+"""Probing of a server's abilities with about fourteen short requests."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class Abilities:
     scores: bool
     shows: int
     """How many of the likeliest first tokens of a chat's answer it shows; 0 if none that are to be believed."""
-    greedy: str
-    """The completion of `PROMPT` at temperature 0."""
+    greedy: tuple[str, ...]
+    """The distinct completions of `PROMPT` at temperature 0, asked twice: one if the server repeats itself."""
     heeded: frozenset[str] = frozenset()
     """Sampling fields that the server was seen to apply."""
     server: Mapping[str, Any] = field(default_factory=dict)
@@ -126,8 +126,11 @@ class Prober:
             raise opening_error(found, self._address, self._model, ids_of(listed), time.monotonic() - begun)
         manner, reply = found
         greedy = choice_text(reply.choices[0])
-        sampling, scored, shown = await asyncio.gather(
-            self._sampling(manner, greedy), self._scored(continued), self._shown(manner)
+        sampling, scored, shown, again = await asyncio.gather(
+            self._sampling(manner, greedy),
+            self._scored(continued),
+            self._shown(manner),
+            self._texts(manner, GREEDY, 1),
         )
         scored, shown = _doubted(scored, sampling), at_temperature_one(shown, sampling)
         shows = 0 if isinstance(shown, RequestFault) else shown
@@ -142,6 +145,7 @@ class Prober:
             "top_logprobs": shows,
             "system_prompt": await self._system_prompt(manner, reply),
             **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
+            "repeats_itself": _repeats(greedy, again),
             **sampling,
             "own_defaults": sorted(manner.own),
             "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
@@ -152,7 +156,8 @@ class Prober:
         manner = replace(manner, refused=manner.refused | refused)
         heeded = frozenset(name for name, finding in sampling.items() if finding == "heeded")
         scores = not isinstance(scored, RequestFault)
-        return Abilities(manner, scores, shows, greedy, heeded, entry, findings)
+        greedily = tuple(dict.fromkeys([greedy, *([] if isinstance(again, RequestFault) else again)]))
+        return Abilities(manner, scores, shows, greedily, heeded, entry, findings)
 
     async def _without_chat(self, fault: RequestFault) -> tuple[Manner, Reply] | RequestFault:
         """Ask for the completion of a text instead; raise `TargetError` if chats fail by their system message only."""
@@ -332,6 +337,11 @@ def _doubted(scored: Scored | RequestFault, sampling: Mapping[str, str]) -> Scor
         return scored
     msg = f"token_logprobs: {scored.likeliest:.0%} of the tokens that were written greedily are the likeliest there"
     return RequestFault("wrong-schema", f"{msg}: the numbers belong to other tokens")
+
+
+def _repeats(greedy: str, again: list[str] | RequestFault) -> str:
+    """Return whether the server answered the same greedy request twice alike: yes, no or unknown."""
+    return "unknown" if isinstance(again, RequestFault) else "yes" if again == [greedy] else "no"
 
 
 def _may_pass(fault: RequestFault) -> bool:

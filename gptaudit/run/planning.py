@@ -112,6 +112,9 @@ def planned(
     work = Work((), settings.seed, backend, target=settings.target, options=options, settings=work_options)
     with closing(store), closing(cache) if cache else nullcontext():
         identity, asking = keep_plan(store, collected, target, settings, faults)
+        target = replace(target, doubt=store.doubt())
+        if target.doubt:
+            log.warning("%s: %s", target.spec, target.doubt)
         if settings.policy is not None:
             require_slices(settings.policy, {p.id: store.slices(p.id) for p in asking})
         if cache:
@@ -128,6 +131,7 @@ def keep_plan(
         {c.probe.id: c.cases for c in _sound(collected, faults)},
         fingerprint=target.fingerprint,
         seed=settings.seed,
+        answers=target.first_answers,
         fresh=settings.fresh,
         lost=faults.of_probe,
         until="decided" if settings.until_decided else "",

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from gptaudit.errors import TargetError, UsageError
 from gptaudit.evidence.provenance import without_secrets
 from gptaudit.plugins import Plugins
-from gptaudit.protocols.backend import Backend
+from gptaudit.protocols.backend import Backend, RecognisableBackend
 from gptaudit.protocols.options import is_option, nested, option_names
 from gptaudit.records import TargetInfo
 from gptaudit.validation import nearest, validated
@@ -32,6 +32,7 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
             raise UsageError(msg)
     chosen = validated(kind, nested(options, kind), where=f"-b, options of {scheme}", error=UsageError)
     backend = backend_type.open(rest, chosen)
+    answers = backend.first_answers if isinstance(backend, RecognisableBackend) else {}
     info = TargetInfo(
         spec=spec,
         backend=scheme,
@@ -42,5 +43,6 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
         options=without_secrets(asdict(chosen)),
         details=backend.details,
         planted=backend.planted,
+        first_answers={request: tuple(of_request) for request, of_request in answers.items()},
     )
     return backend, info

@@ -64,6 +64,8 @@ class FaultyServer:
     """Seconds before each answer."""
     seed: int = 0
     model: str = "toy"
+    weights: str = ""
+    """Put after every prompt, unseen: another text is another model under the same name."""
     listed: tuple[str, ...] | None = ("toy",)
     """The models of `/models`; None for a server without `/models`."""
     api_key: str = ""
@@ -221,7 +223,7 @@ class FaultyServer:
         """Return the words of one choice, up to the first stop string, and its finish reason."""
         seed = None if "seed" not in heeded else f"{heeded['seed']} {number}"
         how = {name: heeded[name] for name in ("temperature", "top_k", "top_p") if name in heeded}
-        words = toy_model.write(prompt, most, seed=seed, **how)
+        words = toy_model.write(prompt + self.weights, most, seed=seed, **how)
         text = "".join(words)
         places = [place for stop in heeded.get("stop", ()) if (place := text.find(stop)) >= 0]
         return ([text[: min(places)]], "stop") if places else (words, "length")

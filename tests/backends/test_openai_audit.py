@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import sqlite3
 import sys
 import threading
@@ -296,3 +298,61 @@ def test_texts_without_context_take_another_form(gptaudit, server, tmp_path):
     assert probes["gender-trait"]["method"]["form"] == "elicited"
     assert "form" not in probes["decisions-gender"]["method"]
     assert probes["decisions-gender"]["scored"] == 4
+
+
+class TestAnotherModelUnderTheSameName:
+    POLICY = 'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "words.words"\nmax = 9\n'
+
+    def test_it_is_refused(self, audit, server, tmp_path):
+        """A server that answers otherwise than when the audit began is another model: what came is said."""
+        whole, before = audit(server)
+        kept_before = kept(tmp_path)
+        server.weights = " other"
+        ran, after = audit(server)
+
+        assert (whole.code, ran.code) == (0, 2)
+        assert re.search(
+            r"out: the target answers otherwise than when this audit began: to 'chat: .* who' expected '.+', got '.+'\."
+            r".*Choose another folder with -o, or start over in this one with --fresh",
+            ran.err,
+        )
+        assert (after, kept(tmp_path)) == (before, kept_before)
+        assert before["target"]["details"]["repeats_itself"] == "yes"
+
+        fresh, other = audit(server, "--fresh")
+        assert fresh.code == 0
+        assert other["target"]["first_answers"] != before["target"]["first_answers"]
+        assert other["run"]["cost"]["requests_cached"] == 0
+
+        server.weights = ""
+        assert audit(server)[0].code == 2, "the folder now belongs to the other model"
+
+    def test_the_same_model_resumes(self, audit, server):
+        """What was answered is not asked again, and the target is the same."""
+        _, before = audit(server)
+        ran, after = audit(server)
+
+        assert ran.code == 0
+        assert after["target"] == before["target"]
+        assert after["run"]["cost"]["requests_cached"] == 200
+
+    def test_a_server_that_does_not_repeat_itself(self, audit, tmp_path, caplog):
+        """It cannot be told from another model: a resumed audit says so in verdict, report, terminal and results."""
+        (tmp_path / "policy.toml").write_text(self.POLICY)
+        gated = ("--policy", "policy.toml", "--report", "markdown")
+        with FaultyServer(heeds=frozenset()) as server:
+            _, before = audit(server, *gated)
+            ran, after = audit(server, *gated)
+            plain, _ = audit(server)
+
+        assert before["target"]["details"]["repeats_itself"] == "no"
+        assert before["target"]["doubt"] == ""
+        assert before["gate"]["limited"] is None
+        said = after["target"]["doubt"]
+        assert said.startswith("the target, which does not repeat itself, answered otherwise")
+        assert after["gate"]["limited"] == said
+        assert after["gate"]["verdict"] == before["gate"]["verdict"]
+        for shown in (ran.out, plain.out, caplog.text):
+            assert said in shown
+        for report in ("report.html", "summary.md"):
+            assert said[1:] in html.unescape((tmp_path / "out" / report).read_text())

@@ -53,7 +53,7 @@ class TestAbilities:
         names = ("temperature", "seed", "top_k", "top_p", "stop", "n")
         assert {name: backend.details[name] for name in names} == dict.fromkeys(names, "heeded")
         assert backend.details["base_url"] == server.url
-        assert server.requests.total() <= 13
+        assert server.requests.total() <= 14
         json.dumps(backend.details)
 
     @pytest.mark.parametrize("top_logprobs", [True, False])

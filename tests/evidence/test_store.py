@@ -76,6 +76,45 @@ def counted(store):
     return counts
 
 
+SAME, OTHER, VARYING, WIDER = {"p": ["a"]}, {"p": ["b"]}, {"p": ["b", "c"]}, {"p": ["c", "a"]}
+
+
+@pytest.mark.parametrize(
+    ("runs", "refused", "doubtful"),
+    [
+        ([SAME, SAME], False, False),
+        ([SAME, OTHER], True, False),
+        ([SAME, WIDER], False, False),
+        ([VARYING, WIDER], False, False),
+        ([SAME, VARYING], False, True),
+        ([VARYING, SAME], False, True),
+        ([SAME, VARYING, SAME], False, True),
+        ([VARYING, SAME, {"p": ["d"]}], False, True),
+        ([{}, SAME, SAME], False, False),
+        ([{}, SAME, OTHER], True, False),
+        ([SAME, {}], False, False),
+        ([{"q": ["a"]}, OTHER], False, False),
+    ],
+)
+def test_a_target_is_known_by_its_first_answers(tmp_path, runs, refused, doubtful):
+    """One that repeats itself and answers otherwise is refused; one that does not is in doubt; others go on."""
+
+    def planned(answers, *, fresh=False):
+        with closing(Store(tmp_path)) as store:
+            store.plan({"probe": CASES}, fingerprint="f", seed=0, answers=answers, fresh=fresh)
+            return store.doubt()
+
+    for answers in runs[:-1]:
+        planned(answers)
+    if refused:
+        with pytest.raises(UsageError, match=r"to 'p' expected 'a', got 'b'\..*--fresh"):
+            planned(runs[-1])
+    else:
+        assert bool(planned(runs[-1])) == doubtful
+    assert planned(runs[-1], fresh=True) == ""
+    assert planned(runs[-1]) == ""
+
+
 def test_cases_and_answers_come_back_as_they_were(opened):
     """Each kind of request and answer is read back equal, also after reopening the store."""
     store = opened()

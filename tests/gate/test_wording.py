@@ -205,3 +205,8 @@ class TestLimits:
             r"limited sample: .* of 200 cases of probe; data not as published: probe \(.*\)", both
         )
         assert words(data=replace(data, altered="")) is None
+
+    def test_a_target_in_doubt(self):
+        """A target that may not have been one model stands in the verdict."""
+        result = a_result(a_probe(a_metric(value=0.5, low=0.4, high=0.6)))
+        assert limited_words(replace(result, target=replace(result.target, doubt="who knows"))) == "who knows"

@@ -250,7 +250,13 @@ RESULTS = record(
                 "capabilities": {"type": "array", "items": TEXT},
                 "parameters": {"type": ["integer", "null"]},
             },
-            {"options": {"type": "object"}, "planted": {"type": "array"}, "details": {"type": "object"}},
+            {
+                "options": {"type": "object"},
+                "planted": {"type": "array"},
+                "details": {"type": "object"},
+                "first_answers": {"type": "object"},
+                "doubt": TEXT,
+            },
         ),
         "probes": {"type": "array", "items": PROBE},
         "gate": {
