@@ -30,17 +30,26 @@ UNFINISHED = Failure(
     '-b body.chat_template_kwargs={"enable_thinking":false}',
 )
 
+FRAGMENT = Failure(
+    "thought-fragment",
+    "the end of a thought stands in the answer, so that it is not known where the answer begins; give the model's own "
+    "tag with -b think_end=TAG, or none if all text is answer",
+)
+
 
 def without_thought(found: Completion, end: str = "") -> Completion | Failure:
-    """Move the thought from a completion's text to its field `thought`; return `UNFINISHED` if no answer follows it.
+    """Move the thought from a completion's text to its field `thought`.
 
-    A completion may come with a thought already, from a server that separates them itself. `end` is explained at
-    `split_thought`.
+    Return `UNFINISHED` if no answer follows it, `FRAGMENT` if another known end tag does. A completion may come with a
+    thought already, from a server that separates them itself. `end` is explained at `split_thought`.
     """
     inside, answer = split_thought(found.text, end)
     thought = "\n\n".join(part for part in (found.thought, inside) if part)
-    if answer is None or (thought and found.finish == "length" and is_blank(answer)):
+    cut = found.finish == "length"
+    if answer is None or (cut and _opens(answer, end)) or (cut and thought and is_blank(answer)):
         return UNFINISHED
+    if any(tag in answer for tag in tags_of(end).values() if tag in TAGS.values()):
+        return FRAGMENT
     return replace(found, text=answer, thought=thought)
 
 
@@ -89,6 +98,12 @@ def opened_thought(prompt: str, end: str = "") -> str:
     opened_thought("<|assistant|><think>") == "<think>"
     """
     return next((tag for tag in tags_of(end) if tag and prompt.rstrip().endswith(tag)), "")
+
+
+def _opens(answer: str, end: str) -> bool:
+    """Return whether all of an answer is the beginning of a tag that opens a thought."""
+    text = answer.strip()
+    return bool(text) and any(tag.startswith(text) for tag in tags_of(end))
 
 
 def _opening(end: str) -> str:

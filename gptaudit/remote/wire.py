@@ -33,6 +33,17 @@ lowers the probability of tokens that were written before, in greedy texts too."
 OPTIONAL: Final = ("seed", "temperature")
 """Fields of every request that a server may refuse."""
 
+FINISHES: Final[Mapping[str, Literal["stop", "length"]]] = {
+    **dict.fromkeys(("stop", "eos_token", "stop_sequence", "end_turn"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "model_length"), "length"),
+}
+"""What OpenAI, and servers with words of their own, call the end of an answer; any other word tells nothing."""
+
+BROKEN: Final = frozenset(
+    {"error", "abort", "aborted", "cancelled", "timeout", "insufficient_system_resource"}
+)
+"""What servers say of an answer that they could not finish: vLLM, OpenRouter, DeepSeek."""
+
 MOST_STOPS = 4
 """OpenAI accepts no more in a request; `cut` applies all of them."""
 
@@ -124,11 +135,15 @@ def typed(adapter: TypeAdapter[T], body: object) -> T:
 
 
 def read_reply(api: Api, body: object, *, most: int = 1) -> Reply:
-    """Return the reply, with 1 to `most` choices; raise `RequestFault` for any other body."""
+    """Return the reply, with 1 to `most` choices; raise `RequestFault` for another body or a broken answer."""
     reply: Reply = typed(REPLIES[api], body)
     if not 1 <= len(reply.choices) <= most:
         msg = f"choices: expected {most}, found {len(reply.choices)}"
         raise RequestFault("wrong-schema", msg)
+    for choice in reply.choices:
+        if (choice.finish_reason or "").lower() in BROKEN:
+            msg = f"finish_reason: {choice.finish_reason!r}: the server gave up in the middle of the answer"
+            raise RequestFault("server-error", msg)
     return reply
 
 
@@ -159,7 +174,7 @@ def read_completion(api: Api, body: object, stop: tuple[str, ...], think_end: st
 
 
 def _finish(reason: str | None) -> Literal["stop", "length", "unknown"]:
-    return "stop" if reason == "stop" else "length" if reason == "length" else "unknown"
+    return FINISHES.get((reason or "").lower(), "unknown")
 
 
 def cut(text: str, stop: tuple[str, ...]) -> str:

@@ -173,6 +173,7 @@ FAULTS: Final[Mapping[str, ProtocolFault]] = {
     "unfinished-thought-field": _json(
         _good(message={"content": None, "reasoning": "It glows,"}, finish_reason="length")
     ),
+    "finish-error": _json(_good(finish_reason="error")),
     "content-filter": _json(_good(text="", message={"content": None}, finish_reason="content_filter")),
     "filtered-prompt": _status(400, "the prompt was filtered", code="content_filter"),
     "context-overflow": _status(400, "maximum context length is 16 tokens", code="context_length_exceeded"),

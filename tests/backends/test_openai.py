@@ -58,6 +58,7 @@ REASON_OF = {
     "other-json": "wrong-schema",
     "unfinished-thought": "unfinished-thought",
     "unfinished-thought-field": "unfinished-thought",
+    "finish-error": "server-error",
     "content-filter": "content-filter",
     "filtered-prompt": "content-filter",
     "context-overflow": "context-overflow",
@@ -99,7 +100,7 @@ class TestFaults:
         assert failure.message
         again = fault in {"408", "429", "429-retry-after", "429-retry-date", "500", "502-html", "503"}
         again |= fault in {"200-503", "200-502-in-choice", "200-rate-limit", "200-overloaded"}
-        again |= fault in {"reset", "reset-in-body", "cut-body", "slow-body", "hang"}
+        again |= fault in {"reset", "reset-in-body", "cut-body", "slow-body", "hang", "finish-error"}
         assert server.met[fault] == (5 if again else 1)
 
     def test_every_reason_is_documented(self):

@@ -5,13 +5,36 @@ from __future__ import annotations
 import pytest
 
 from gptaudit.records import Completion, Failure
-from gptaudit.remote.faults import of_error, of_status
+from gptaudit.remote.faults import RequestFault, of_error, of_status
 from gptaudit.remote.wire import read_completion
 
 
 def read(message, finish="stop", stop=(), think_end=""):
     body = {"choices": [{"message": message, "finish_reason": finish}]}
     return read_completion("chat", body, stop, think_end)
+
+
+class TestEnds:
+    @pytest.mark.parametrize("reason", ["error", "ERROR", "abort", "aborted", "cancelled", "timeout"])
+    @pytest.mark.parametrize("api", ["chat", "completions"])
+    def test_an_answer_that_broke_off(self, reason, api):
+        """What a server could not finish is no answer, however much text came; another attempt may succeed."""
+        choice = {"text": "Nine.", "message": {"content": "Nine."}, "finish_reason": reason}
+        with pytest.raises(RequestFault, match=rf"finish_reason: '{reason}'") as raised:
+            read_completion(api, {"choices": [choice]}, (), "")
+        assert raised.value.reason == "server-error"
+        assert raised.value.transient
+
+    @pytest.mark.parametrize(
+        ("reason", "finish"),
+        [
+            *[("stop", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("length", "length")],
+            *[("max_tokens", "length"), ("MAX_TOKENS", "length"), (None, "unknown"), ("whatever", "unknown")],
+        ],
+    )
+    def test_other_words_for_an_end(self, reason, finish):
+        """An answer at its limit is cut off, whatever the server calls it."""
+        assert read({"content": "Nine."}, reason) == Completion("Nine.", finish)
 
 
 class TestThoughts:

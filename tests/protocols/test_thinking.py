@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gptaudit.protocols.thinking import NO_TAGS, TAGS, UNFINISHED, split_thought, without_thought
+from gptaudit.protocols.thinking import FRAGMENT, NO_TAGS, TAGS, UNFINISHED, split_thought, without_thought
 from gptaudit.records import Completion
 
 
@@ -105,7 +105,29 @@ class TestCompletions:
 
         assert found == UNFINISHED if finish == "unfinished" else found.text == ""
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "<think>Hm.</think>A lamp?</think>A lantern.",
+            "Hm.</think>A lamp?</think>",
+            "<think>a</think>b</thinking>",
+        ],
+    )
+    def test_a_fragment_of_a_thought(self, text):
+        """Where another thought ends in the answer, it is not known which part is the answer."""
+        assert without_thought(Completion(text, "stop")) == FRAGMENT
+        assert without_thought(Completion(text, "stop"), NO_TAGS).text == text
+        own = without_thought(Completion(f"{text}##A lantern.##", "stop"), "##")
+        assert (own.thought, own.text) == (text, "A lantern.##")
+
+    @pytest.mark.parametrize("text", ["<", "<thi", "\n[THINK"])
+    def test_a_tag_that_was_cut_off(self, text):
+        """The beginning of an opening tag, at the limit of tokens, is the beginning of a thought."""
+        assert without_thought(Completion(text, "length")) == UNFINISHED
+        assert without_thought(Completion(text, "stop")).text == text
+
     def test_the_remedy_is_named(self):
         """The failure says what a user can do."""
         assert "more tokens" in UNFINISHED.message
         assert "-b template.enable_thinking=false" in UNFINISHED.message
+        assert "-b think_end=TAG" in FRAGMENT.message
