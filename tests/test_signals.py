@@ -103,6 +103,37 @@ class TestStopped:
         assert found[0]["run"]["status"] == "complete"
         assert found[0]["probes"] == found[1]["probes"]
 
+    def test_a_killed_audit_does_not_go_on_with_another_model(self, tmp_path, model):
+        """After SIGKILL the folder still belongs to the function that was audited: a changed one is refused."""
+        process = start(tmp_path, *model)
+        wait_for(tmp_path / "asked", process)
+        process.kill()
+        process.communicate(timeout=60)
+        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace("calm", "wild"))
+        other = start(tmp_path, *model)
+        _, error = other.communicate(timeout=120)
+        (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
+
+        assert other.returncode == 2
+        assert "out: holds an audit of another model: its fingerprint is sha256:" in error
+        assert "--fresh" in error
+        assert finish(tmp_path, *model[:5], "out") == 0
+
+    def test_two_audits_in_one_folder(self, tmp_path, model):
+        """The second is refused while the first runs, and the first ends as if it had been alone."""
+        waits = "while not pathlib.Path('refused').exists(): time.sleep(0.05)"
+        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace("time.sleep(0.004 * len(prompts))", waits))
+        first = start(tmp_path, *model)
+        wait_for(tmp_path / "asked", first)
+        second = start(tmp_path, *model)
+        _, error = second.communicate(timeout=120)
+        (tmp_path / "refused").write_text("")
+        first.communicate(timeout=120)
+
+        assert second.returncode == 2
+        assert "another audit is using this file; wait until it ends, or choose another folder" in error
+        assert first.returncode == 0
+
     def test_a_whole_result_is_not_replaced_by_a_part(self, tmp_path):
         """An audit whose failures are asked again, and that is stopped, leaves the complete result that is there."""
         (tmp_path / "half.py").write_text(

@@ -174,7 +174,7 @@ class Store:
                     lost(probe, error)
                 else:
                     identity = added
-            self._claim(identity.hexdigest(), fresh=fresh)
+            self._claim(identity.hexdigest(), fingerprint, fresh=fresh)
             self._recognise(answers or {}, fresh=fresh)
         return identity.hexdigest()
 
@@ -389,12 +389,17 @@ class Store:
         self._db.rows(_ADD_REQUEST, row)
         return key
 
-    def _claim(self, identity: str, *, fresh: bool) -> None:
-        kept = self._db.rows("SELECT value FROM meta WHERE name = 'plan'")
-        if kept and kept != [(identity,)] and not fresh:
-            what = "holds another audit (another model, seed, probe or number of cases)"
-            raise UsageError(f"{self._db.path.parent}: {what}. {START_OVER}")
-        self._db.rows("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (identity,))
+    def _claim(self, identity: str, fingerprint: str, *, fresh: bool) -> None:
+        kept = dict(self._db.rows("SELECT name, value FROM meta WHERE name IN ('plan', 'fingerprint')"))
+        if not fresh and kept.get("plan", identity) != identity:
+            what = "another audit (another seed, probe or number of cases)"
+            if kept.get("fingerprint", fingerprint) != fingerprint:
+                what = f"an audit of another model: its fingerprint is {kept['fingerprint']}, and here {fingerprint}"
+            elif "fingerprint" not in kept:
+                what = "another audit (another model, seed, probe or number of cases)"
+            raise UsageError(f"{self._db.path.parent}: holds {what}. {START_OVER}")
+        for row in (("plan", identity), ("fingerprint", fingerprint)):
+            self._db.rows("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
     def _recognise(self, answers: FirstAnswers, *, fresh: bool) -> None:
         """Refuse a target that repeats itself and answers otherwise; keep the first answers that are new."""

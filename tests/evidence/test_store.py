@@ -174,14 +174,20 @@ def test_each_request_is_asked_once(opened):
 
 
 @pytest.mark.parametrize(
-    "change", [{"fingerprint": "other"}, {"seed": 1}, {"cases": CASES[1:]}, {"cases": CASES[::-1]}]
+    ("change", "message"),
+    [
+        ({"fingerprint": "other"}, "another model: its fingerprint is f, and here other"),
+        ({"seed": 1}, "another seed, probe or number of cases"),
+        ({"cases": CASES[1:]}, "another seed, probe or number of cases"),
+        ({"cases": CASES[::-1]}, "another seed, probe or number of cases"),
+    ],
 )
-def test_another_plan_is_refused_and_harms_nothing(opened, change):
+def test_another_plan_is_refused_and_harms_nothing(opened, change, message):
     """A folder belongs to one audit, and is unchanged after another one was refused."""
     store = opened()
     for request, answer in ANSWERS.items():
         store.keep(request, answer, 0)
-    with pytest.raises(UsageError, match=r"another model, seed, probe.*--fresh"):
+    with pytest.raises(UsageError, match=rf"{message}.*--fresh"):
         opened(**change)
 
     assert pairs(opened()) == [(c, (a,)) for c, a in zip(CASES, ANSWERS.values(), strict=True)]
