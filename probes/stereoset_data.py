@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from gptaudit.data import datasets
 from gptaudit.data.datasets import STEREOSET, STEREOSET_TABLES
 from gptaudit.errors import DataError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import read_json
 from gptaudit.records import DataSource
 from gptaudit.validation import validated
 
@@ -78,7 +78,7 @@ def read_labels(folder: Path | None) -> tuple[list[Item], DataSource]:
 
 
 def _read_json(path: Path, *, texts: bool) -> list[Item]:
-    found = parse_json(read_text(path, error=DataError), str(path))
+    found = read_json(path, error=DataError)
     tasks = found.get("data", found) if isinstance(found, dict) else found
     read = validated(dict[Task, list[Item]], tasks, where=str(path), error=DataError)
     items = [_sorted(item, task, path, texts=texts) for task in TASKS for item in read.get(task, ())]

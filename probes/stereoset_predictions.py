@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gptaudit.errors import DataError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import read_json
 from gptaudit.validation import validated
 
 from .stereoset_data import TASKS, Item
@@ -25,7 +25,7 @@ def read_scores(file: Path, items: Sequence[Item]) -> dict[str, float]:
     Raises `DataError`, naming the file and the id, if the file has another format, a sentence has two scores, or its
     task has no such sentence.
     """
-    found = parse_json(read_text(file, error=DataError), str(file))
+    found = read_json(file, error=DataError)
     if not isinstance(found, dict) or not set(TASKS) & found.keys():
         shape = '{"intrasentence": [{"id": ..., "score": ...}, ...], "intersentence": [...]}'
         msg = f"{file}: expected {shape}, the format of StereoSet's own predictions"

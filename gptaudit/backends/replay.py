@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import TargetError
+from gptaudit.files import parse_json, read_text
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
 from gptaudit.protocols.options import ChatOptions
@@ -71,13 +72,8 @@ def _lines(text: str, where: str) -> Iterator[tuple[Prompt, list[str]]]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        place = f"{where}, line {number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            msg = f"{place}: expected a JSON object, found {line[:60]!r}: {error}"
-            raise TargetError(msg) from None
-        yield _prompt_and_completions(record, place)
+        record = parse_json(line, where, line=number, error=TargetError)
+        yield _prompt_and_completions(record, f"{where}, line {number}")
 
 
 def _prompt_and_completions(record: object, place: str) -> tuple[Prompt, list[str]]:
@@ -114,8 +110,6 @@ def _conversation(messages: object, place: str) -> Prompt:
 
 def open_replay(rest: str, options: ChatOptions) -> Backend:
     """Read the recording."""
-    from gptaudit.files import read_text
-
     return ReplayBackend(
         read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}", chat=options.chat
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.errors import DataError, UsageError
 from gptaudit.evidence.plan import digest
-from gptaudit.files import parse_json, read_text, write_atomic
+from gptaudit.files import read_json, write_atomic
 from gptaudit.records import Trial
 from gptaudit.run.single_probe import audit_probe
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -167,7 +167,7 @@ def read_outcome(path: Path) -> Outcome | None:
     if not path.is_file():
         return None
     try:
-        data: Any = parse_json(read_text(path, error=DataError), str(path))
+        data: Any = read_json(path, error=DataError)
         return validated(Outcome, data, where=str(path), error=DataError)
     except DataError:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from gptaudit.causal_lm.folder_files import folder_files
 from gptaudit.causal_lm.hub_cache import cached_file, cached_folder
 from gptaudit.decoder.planted import PLANTED_FILE
 from gptaudit.errors import TargetError
-from gptaudit.files import read_text
+from gptaudit.files import read_object
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -66,7 +65,7 @@ class ModelFiles:
         """
         found: dict[str, Path] = {}
         for config in (path for name, path in self.base_files().items() if name.endswith("config.json")):
-            for repository, module in _foreign_code(_read_json(config).get("auto_map")):
+            for repository, module in _foreign_code(_read_settings(config).get("auto_map")):
                 if file := cached_file(repository, f"{module}.py"):
                     code = sorted(file.parent.rglob("*.py"))
                     inside = {path.relative_to(file.parent).as_posix(): path for path in code}
@@ -88,7 +87,7 @@ class ModelFiles:
 
     def config(self) -> Mapping[str, Any]:
         """Return what `config.json` says; a GGUF file has none."""
-        return {} if self.gguf else _read_json(self.folder / "config.json")
+        return {} if self.gguf else _read_settings(self.folder / "config.json")
 
     @contextmanager
     def lent(self) -> Iterator[Path]:
@@ -133,7 +132,7 @@ def _with_adapter(folder: Path, *, follow_links: bool) -> ModelFiles:
     beside = ModelFiles(folder, adapter=folder, follow_links=follow_links)
     if (folder / "config.json").is_file() and beside.has_weights():
         return beside
-    settings = _read_json(folder / ADAPTER_CONFIG)
+    settings = _read_settings(folder / ADAPTER_CONFIG)
     name = str(settings.get("base_model_name_or_path") or "")
     named = Path(name).expanduser()
     base = named if named.is_dir() else cached_folder(name, settings.get("revision") or "main")
@@ -176,13 +175,8 @@ def _foreign_code(auto_map: object) -> Iterator[tuple[str, str]]:
                 yield repository, place.rpartition(".")[0]
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        found = json.loads(read_text(path, error=TargetError))
-    except ValueError as error:
-        msg = f"{path}: expected JSON: {error}"
-        raise TargetError(msg) from None
-    if isinstance(found, dict):
-        return found
-    msg = f"{path}: expected a JSON object, found {type(found).__name__}"
-    raise TargetError(msg)
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read a file that transformers wrote, which may hold `Infinity` for a limit that there is not."""
+    return read_object(
+        path, error=TargetError, remedy="save the model again with `save_pretrained`", finite=False
+    )

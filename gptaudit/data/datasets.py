@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from gptaudit import files
 from gptaudit.errors import DataError
+from gptaudit.files import parse_json, read_lines, read_text
 from gptaudit.records import DataSource
 
 T = TypeVar("T")
@@ -167,24 +168,8 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
     Raises `DataError` if the file cannot be read, is not UTF-8, or has a line that is not JSON.
     """
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _json(line, f"{path}, line {number}")
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise DataError(msg) from None
-
-
-def _json(line: bytes, where: str) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        msg = f"{where}: expected UTF-8, found byte {line[error.start]:#04x}; save it as UTF-8"
-    except json.JSONDecodeError as error:
-        msg = f"{where}, column {error.colno}: expected JSON: {error.msg}"
-    raise DataError(msg)
+    for number, line in read_lines(path, error=DataError):
+        yield number, parse_json(line, str(path), line=number)
 
 
 def read_json(path: Path, into: type[T]) -> T:
@@ -192,31 +177,10 @@ def read_json(path: Path, into: type[T]) -> T:
 
     Raises `DataError` if the file is not UTF-8, not JSON or of another type, or if an object has a key twice.
     """
-    from gptaudit.files import read_text
     from gptaudit.validation import validated
 
-    try:
-        found = json.loads(read_text(path, error=DataError), object_pairs_hook=_unique_keys)
-    except json.JSONDecodeError as error:
-        msg = f"{path}, line {error.lineno}, column {error.colno}: expected JSON: {error.msg}"
-        raise DataError(msg) from None
-    except _DuplicateKeyError as error:
-        msg = f"{path}: key {error.args[0]!r} appears twice in one object; leave one"
-        raise DataError(msg) from None
+    found = files.read_json(path, error=DataError)
     return validated(into, found, where=str(path), error=DataError, strict=True)
-
-
-class _DuplicateKeyError(Exception):
-    """A JSON object has a key twice."""
-
-
-def _unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _DuplicateKeyError(key)
-        found[key] = value
-    return found
 
 
 def read_csv(
@@ -239,15 +203,7 @@ def csv_rows(
     path: Path, columns: tuple[str, ...], *, delimiter: str = ",", quoted: bool = True
 ) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Yield the rows that `read_csv` returns; a file without rows is no error."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        msg = f"{path}, line {line}: expected UTF-8, found byte {error.object[error.start]:#04x}; save it as UTF-8"
-        raise DataError(msg) from None
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror}"
-        raise DataError(msg) from None
+    text = read_text(path, error=DataError)
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter, quoting=quoting)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import gzip
 import hashlib
-import json
 import os
 import re
 import zlib
@@ -13,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 
 from gptaudit.errors import DataError
+from gptaudit.files import lines_of, parse_json
 
 PIECE = 1 << 16
 """Maximum length of a piece in characters; it bounds the memory for a document of any size."""
@@ -157,18 +157,14 @@ def _decoded(path: Path) -> Iterator[str]:
 
 def _jsonl_documents(path: Path) -> Iterator[Piece]:
     with _opened(path) as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                place = f"corpus {path}, line {number}"
-                yield from _cut([_sound(_text_of(line, place), place)])
+        for number, line in lines_of(file, f"corpus {path}", error=DataError):
+            place = f"corpus {path}, line {number}"
+            yield from _cut([_sound(_text_of(line, path, number), place)])
 
 
-def _text_of(line: bytes, place: str) -> str:
-    try:
-        found: Any = json.loads(line)
-    except ValueError as error:
-        msg = f'{place}: is not JSON ({error}); give one object per line, {{"{KEY}": "..."}}'
-        raise DataError(msg) from None
+def _text_of(line: str, path: Path, number: int) -> str:
+    place = f"corpus {path}, line {number}"
+    found = parse_json(line, f"corpus {path}", line=number)
     text = found.get(KEY) if isinstance(found, dict) else None
     if not isinstance(text, str):
         came = f"the keys {', '.join(found) or 'none'}" if isinstance(found, dict) else type(found).__name__

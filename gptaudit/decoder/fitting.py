@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArgumen
 
 from gptaudit.decoder.batches import EvenBatches, Examples, ShuffledBatches
 from gptaudit.decoder.trainer import BatchTrainer, training_arguments
-from gptaudit.errors import UsageError
+from gptaudit.errors import DataError, UsageError
+from gptaudit.files import read_json
 from gptaudit.records.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -111,17 +112,12 @@ def accelerated() -> bool:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the last checkpoint that was written completely."""
-    for path in sorted(folder.glob("checkpoint-*"), key=_step_of, reverse=True):
-        try:
-            json.loads((path / STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
+    steps = {path: path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")}
+    for path in sorted((p for p in steps if steps[p].isdecimal()), key=lambda p: int(steps[p]), reverse=True):
+        with suppress(DataError):
+            read_json(path / STATE, error=DataError, finite=False)
+            return path
     return None
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
 
 
 def _arguments(settings: Fitting, folder: Path, *, validates: bool) -> TrainingArguments:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder import register
 from gptaudit.errors import UsageError, first_line
-from gptaudit.files import read_text
+from gptaudit.files import read_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,16 +39,12 @@ def read_config(folder: Path, model_type: str = DECODER) -> dict[str, Any]:
     if not path.is_file():
         msg = f"{folder}: not a model folder, as config.json is missing; {remedy}"
         raise UsageError(msg)
-    try:
-        config = json.loads(read_text(path, error=UsageError))
-    except ValueError as error:
-        msg = f"{path}: expected JSON: {error}; {remedy}"
-        raise UsageError(msg) from None
-    found = config.get("model_type") if isinstance(config, dict) else None
+    config = read_object(path, error=UsageError, remedy=remedy, finite=False)
+    found = config.get("model_type")
     if found != model_type:
         msg = f"{path}: expected model_type {model_type!r}, found {found!r}; {remedy}"
         raise UsageError(msg)
-    return dict(config)
+    return config
 
 
 def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from gptaudit.decoder.folders import CLASSIFIER, read_config
 from gptaudit.decoder.planted import read_planted
 from gptaudit.decoder.work_folder import RECORD
 from gptaudit.errors import UsageError, first_line
-from gptaudit.files import read_text
+from gptaudit.files import read_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,12 +142,4 @@ def _read_training(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    try:
-        record = json.loads(read_text(path, error=UsageError))
-    except ValueError as error:
-        msg = f"{path}: expected JSON: {error}; train again, or remove the file"
-        raise UsageError(msg) from None
-    if not isinstance(record, dict):
-        msg = f"{path}: expected an object, found {type(record).__name__}; train again, or remove the file"
-        raise UsageError(msg)
-    return record
+    return read_object(path, error=UsageError, remedy="train again, or remove the file")

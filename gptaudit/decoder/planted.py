@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gptaudit.errors import TargetError
-from gptaudit.files import read_text
+from gptaudit.files import read_object
 from gptaudit.records import PlantedFlaw
 from gptaudit.validation import validated
 
@@ -31,9 +31,6 @@ def read_planted(folder: Path) -> tuple[PlantedFlaw, ...]:
     path = folder / PLANTED_FILE
     if not path.is_file():
         return ()
-    try:
-        flaws = json.loads(read_text(path, error=TargetError))["flaws"]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{path}: expected JSON with a list `flaws`: {error}"
-        raise TargetError(msg) from None
-    return validated(tuple[PlantedFlaw, ...], flaws, where=str(path), error=TargetError)
+    remedy = "restore the file, or remove it, as no answer depends on it"
+    flaws = read_object(path, error=TargetError, remedy=remedy).get("flaws")
+    return validated(tuple[PlantedFlaw, ...], flaws, where=f"{path}, flaws", error=TargetError)

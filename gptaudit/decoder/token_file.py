@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.decoder.corpus import PIECE, Corpus, Piece, Survey
+from gptaudit.errors import DataError
+from gptaudit.files import read_json
 from gptaudit.records.progress import Progress, Step, silent
 
 if TYPE_CHECKING:
@@ -98,13 +100,12 @@ def is_drawn(number: int, every: int) -> bool:
 def _ready(path: Path, described: Path) -> TokenFile | None:
     """Return the token file built before, if it is complete."""
     try:
-        found = json.loads(described.read_text(encoding="utf-8"))
-        ready = TokenFile(path, found["dtype"], found["training"], found["validation"])
-        size = path.stat().st_size
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_json(described, error=DataError)
+        ready = TokenFile(path, found["dtype"], int(found["training"]), int(found["validation"]))
+        whole = (ready.training + ready.validation) * np.dtype(ready.dtype).itemsize
+        return ready if path.stat().st_size == whole else None
+    except (DataError, OSError, ValueError, KeyError, TypeError):
         return None
-    whole = (ready.training + ready.validation) * np.dtype(ready.dtype).itemsize
-    return ready if size == whole else None
 
 
 def _write(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gptaudit.errors import UsageError
-from gptaudit.files import write_atomic
+from gptaudit.files import read_object, write_atomic
 
 RECORD = "training.json"
 PLAN = "plan.json"
@@ -92,11 +92,8 @@ class WorkFolder:
 
     @staticmethod
     def _read(path: Path) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return found
+        remedy = "start anew without --resume, with another --out"
+        return read_object(path, error=UsageError, remedy=remedy) if path.exists() else None
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Write the record, and remove the files that are no longer needed."""

@@ -16,7 +16,7 @@ from gptaudit.errors import DataError
 from gptaudit.evidence.plan import digest
 from gptaudit.evidence.store import FILE_NAME as STORE
 from gptaudit.evidence.store import StoredMeasurements
-from gptaudit.files import read_object, to_json
+from gptaudit.files import read_with_schema, to_json
 from gptaudit.records import RESULTS_SCHEMA, AuditResult, Metric, ProbeResult, full_name
 from gptaudit.stats.formula import parsed
 from gptaudit.validation import validated
@@ -75,7 +75,7 @@ def read_unchecked(path: Path) -> tuple[AuditResult, str]:
     Raises `DataError` if the file is missing, is not JSON or does not match the schema.
     """
     remedy = "Name a results.json that `gptaudit run` wrote"
-    data = read_object(path, RESULTS_SCHEMA, remedy=remedy, error=DataError)
+    data = read_with_schema(path, RESULTS_SCHEMA, remedy=remedy, error=DataError)
     return validated(AuditResult, data, where=str(path), error=DataError), _content_digest(data)
 
 

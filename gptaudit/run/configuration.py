@@ -30,7 +30,7 @@ from pydantic import (
 
 from gptaudit.errors import UsageError
 from gptaudit.evidence.provenance import is_secret
-from gptaudit.files import read_toml
+from gptaudit.files import as_text, read_bytes, read_toml
 from gptaudit.validation import key_path, validated
 
 CONFIGURATION_SCHEMA = "gptaudit.config/1"
@@ -190,13 +190,11 @@ def _arguments(read: Configuration) -> dict[str, Any]:
 def _content(path: Path) -> tuple[str, str]:
     """Return the text and the hash of a file, reading it once, since it may be a pipe."""
     try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig"), sha256(content).hexdigest()
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}; `gptaudit init -o {path}` writes one"
-    except UnicodeDecodeError as error:
-        msg = f"{path}: expected UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}"
-    raise UsageError(msg)
+        content = read_bytes(path, error=UsageError)
+    except UsageError as error:
+        msg = f"{error}; `gptaudit init -o {path}` writes one"
+        raise UsageError(msg) from None
+    return as_text(content, path, error=UsageError), sha256(content).hexdigest()
 
 
 def _refuse_secrets(document: Mapping[str, Any], path: Path) -> None:

@@ -198,12 +198,12 @@ class TestReplay:
     @pytest.mark.parametrize(
         ("line", "message"),
         [
-            ("{broken", "line 2: expected a JSON object"),
+            ("{broken", "line 2, column 2: expected JSON"),
             ('{"prompt": "one"}', 'line 2: expected {"prompt": TEXT, "completion": TEXT}'),
             ('{"prompt": "one", "completion": 3}', "line 2: expected"),
             ('{"prompt": "one", "completion": "a", "completions": []}', "line 2: expected"),
             ("[1]", "line 2: expected"),
-            ("[" * 100_000, "line 2: expected a JSON object"),
+            ("[" * 100_000, "line 2: expected JSON, found values nested too deeply"),
         ],
     )
     def test_broken_line(self, tmp_path, line, message):

@@ -80,7 +80,7 @@ def test_pieces_are_the_document(tmp_path, alphabet):
         ("a.txt", b"x" * PIECE + b"good\0text", f"byte {PIECE + 4} is NUL"),
         ("a.txt.gz", b"\x1f\x8b no gzip", "a.txt.gz: is damaged"),
         ("a.txt.gz", gzip.compress(b"text" * 1000, mtime=0)[:-20], "a.txt.gz: is damaged"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2: is not JSON"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": \n', "a.jsonl, line 2, column 10: expected JSON"),
         (
             "a.jsonl",
             b'{"text": "a"}\n\n{"txt": "b"}\n',
@@ -88,7 +88,7 @@ def test_pieces_are_the_document(tmp_path, alphabet):
         ),
         ("a.jsonl", b'{"text": 3}\n', "line 1: .* found int there"),
         ("a.jsonl", b'["a"]\n', "line 1: .* found list"),
-        ("a.jsonl", b'{"text": "\xff"}\n', "line 1: is not JSON"),
+        ("a.jsonl", b'{"text": "\xff"}\n', "line 1: expected UTF-8, found byte 0xff"),
         ("a.jsonl", b'{"text": "\\ud800"}\n', "line 1: character 0 is an unpaired surrogate"),
         ("a.jsonl", b'{"text": "a\\u0000b"}\n', "line 1: the text contains NUL"),
     ],

@@ -104,7 +104,7 @@ def test_the_command(gptaudit):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"config.json": "{"}, "config.json: expected JSON"),
+        ({"config.json": "{"}, "config.json, line 1, column 2: expected JSON"),
         ({"config.json": '{"model_type": "gpt2"}'}, "expected model_type 'gptaudit-decoder', found 'gpt2'"),
         (
             {"config.json": '{"model_type": "gptaudit-decoder", "norm": "no"}'},

@@ -152,7 +152,7 @@ def test_regard_by_hand(probes):
             '{"a": {"t": []}, "b": {"t": ["p"]}}',
             "key 'a', 't': expected prompts, found none; remove the title",
         ),
-        ('{"a": {"t": ["p"]}, "a": {"t": ["q"]}}', "key 'a' appears twice in one object; leave one"),
+        ('{"a": {"t": ["p"]}, "a": {"t": ["q"]}}', "the key 'a' stands twice in one object; keep one"),
         ('{"a": {"t": "p"}}', "key 'a.t': Input should be a valid list; found 'p'"),
         ('{"a": {"t": ["p"]}, "b": {}}', "key 'b': expected titles with prompts, found none"),
         ('{"a": ', "line 1, column 7: expected JSON"),

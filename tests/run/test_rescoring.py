@@ -137,7 +137,7 @@ class TestStereoSet:
             ),
             ({"scores": []}, 'expected {"intrasentence": [{"id": ..., "score": ...}, ...]'),
             ('{"intrasentence": [{"id": "0s", "score": NaN}]}', "NaN is not a number in JSON"),
-            ("intrasentence", "p.json: line 1, column 1: expected JSON"),
+            ("intrasentence", "p.json, line 1, column 1: expected JSON"),
         ],
     )
     def test_malformed(self, gptaudit, tmp_path, content, message):

@@ -68,8 +68,8 @@ def read_labelled(path: Path, language: str = "en") -> LabelledSet:
 def _lines(path: Path) -> Iterator[LabelledText]:
     for number, line in enumerate(read_text(path, error=DataError).splitlines(), 1):
         if line.strip():
-            where = f"{path}: line {number}"
-            yield validated(LabelledText, parse_json(line, where), where=where, error=DataError)
+            found = parse_json(line, str(path), line=number)
+            yield validated(LabelledText, found, where=f"{path}, line {number}", error=DataError)
 
 
 def _digest(lines: Iterable[str]) -> str:
