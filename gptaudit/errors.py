@@ -25,6 +25,10 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import ClassVar
 
+LONGEST_MESSAGE = 2000
+LONGEST_END = 500
+"""Characters of a message, which begins with the place and ends with the remedy."""
+
 
 class ExitCode(IntEnum):
     """What the process returns; scripts rely on these numbers."""
@@ -68,6 +72,13 @@ class GptauditError(Exception):
     """Something the user can fix; the message says what, where and how."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.USAGE
+
+    def __str__(self) -> str:
+        """Return the message; of one that quotes a long text, its beginning and its end."""
+        said = super().__str__()
+        if len(said) <= LONGEST_MESSAGE:
+            return said
+        return f"{said[: LONGEST_MESSAGE - LONGEST_END]} [...] {said[-LONGEST_END:]}"
 
 
 class UsageError(GptauditError):

@@ -13,7 +13,7 @@ from transformers import EarlyStoppingCallback, TrainerCallback, TrainingArgumen
 
 from gptaudit.decoder.batches import EvenBatches, Examples, ShuffledBatches
 from gptaudit.decoder.trainer import BatchTrainer, training_arguments
-from gptaudit.errors import DataError, UsageError
+from gptaudit.errors import DataError, UsageError, first_line
 from gptaudit.files import read_json
 from gptaudit.records.progress import Progress, Step, silent
 
@@ -72,7 +72,8 @@ def fit(
     `torchrun` each process sees its own batches, so a step sees `batch * accumulation * processes` examples.
 
     Raises:
-        UsageError: the loss is not finite; the message says what to lower, and names the last good checkpoint.
+        UsageError: the loss is not finite, and the message says what to lower, and names the last good checkpoint; or
+            the checkpoint to resume from is damaged.
     """
     arguments = _arguments(settings, folder, validates=validation is not None)
     count = settings.steps * settings.accumulation * arguments.world_size
@@ -92,7 +93,16 @@ def fit(
         trainer.add_callback(EarlyStoppingCallback(settings.patience))
     begun = time.perf_counter()
     checkpoint = last_checkpoint(folder)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except UsageError:
+        raise
+    except Exception as error:
+        if checkpoint is None or watch.steps_again:
+            raise
+        said = f"{type(error).__name__}: {first_line(error)}"
+        msg = f"{checkpoint}: is damaged: {said}; remove that folder to resume from the checkpoint before it, if any"
+        raise UsageError(msg) from error
     history, best = trainer.state.log_history, trainer.state.best_metric
     measured = _measured(history, "eval_loss")
     return Fitted(
@@ -177,10 +187,16 @@ class _Watch(TrainerCallback):
         self._progress = progress
         self._loss = ""
         self.begun_at = 0
+        self.steps_again = False
+        """Whether all that a checkpoint holds was read, and the first step is under way."""
 
     def on_train_begin(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - arguments, state, control
         """Record the step at which the training starts or resumes."""
         self.begun_at = given[1].global_step
+
+    def on_step_begin(self, *_given: Any, **_: Any) -> None:  # noqa: ANN401 - as above
+        """Record that training has begun."""
+        self.steps_again = True
 
     def on_step_end(self, *given: Any, **_: Any) -> None:  # noqa: ANN401 - as above
         """Report progress, and have the loss logged, and so checked, before a checkpoint is written."""

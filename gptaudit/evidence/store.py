@@ -34,6 +34,7 @@ VERSION = "3"
 
 _ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
 _CASE = TypeAdapter(Case)
+_KEYS = TypeAdapter(list[str])
 _MEASUREMENT = TypeAdapter(Measurement)
 
 _TABLES = """
@@ -261,7 +262,9 @@ class Store:
         self._db.rows("DROP TABLE IF EXISTS temp.queue")
         self._db.rows(_QUEUE)
         for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
-            yield from (REQUEST.validate_json(request) for _, request in page)
+            with self._db.named():
+                asked = [REQUEST.validate_json(request) for _, request in page]
+            yield from asked
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
         """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
@@ -287,12 +290,12 @@ class Store:
     ) -> Iterator[list[tuple[int, Case, tuple[Answer | None, ...]]]]:
         """Yield a probe's cases from this look on with their positions and answers."""
         for rows in self._db.paged(_CASES, probe, look):
-            keys = [json.loads(of_case) for _, _, of_case in rows]
-            found = self._exchanges({key for of_case in keys for key in of_case})
-            yield [
-                (position, *_answered_case(body, [found[key] for key in of_case]))
-                for (position, body, _), of_case in zip(rows, keys, strict=True)
-            ]
+            with self._db.named():
+                read = [(at, _CASE.validate_json(body), _KEYS.validate_json(keys)) for at, body, keys in rows]
+            found = self._exchanges({key for *_, keys in read for key in keys})
+            if lost := {key for *_, keys in read for key in keys} - found.keys():
+                raise self._db.damaged(f"the request {min(lost)} of a case is missing")
+            yield [(at, *_answered_case(case, [found[key] for key in keys])) for at, case, keys in read]
 
     def extend(
         self,
@@ -475,10 +478,10 @@ class StoredMeasurements(Mapping[str, Iterable[Measurement]]):
 
 
 def _answered_case(
-    body: str, exchanges: Sequence[tuple[Request, Answer | None]]
+    case: Case, exchanges: Sequence[tuple[Request, Answer | None]]
 ) -> tuple[Case, tuple[Answer | None, ...]]:
-    case = replace(_CASE.validate_json(body), requests=tuple(request for request, _ in exchanges))
-    return case, tuple(answer for _, answer in exchanges)
+    asked = tuple(request for request, _ in exchanges)
+    return replace(case, requests=asked), tuple(answer for _, answer in exchanges)
 
 
 def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
