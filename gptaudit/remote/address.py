@@ -108,6 +108,8 @@ def _url(given: str, where: str) -> tuple[str, SplitResult]:
     try:
         split = urlsplit(given.strip())
         host, port = split.hostname, split.port
+        if host and ":" not in host:
+            host.encode("idna")
     except ValueError:
         host, port, split = None, None, urlsplit("")
     if split.scheme not in {"http", "https"} or not host or split.query or split.fragment:

@@ -91,6 +91,8 @@ def _say_what_is_doubtful(url: str, abilities: Abilities, options: RemoteOptions
     model, findings = abilities.manner.model, abilities.findings
     if findings["model_listed"] is False:
         log.warning("%s: the server does not list %r; another model may answer under that name", url, model)
+    if findings["max_tokens"] == "ignored":
+        log.warning("%s: the server ignores %s; longer answers are cut there", url, abilities.manner.limit)
     if options.api == "auto" and findings["chat"] == findings["completions"] == "yes":
         log.warning(
             "%s: the server has chats and completions, and is asked in chats, in the template that it chose: "
@@ -174,7 +176,7 @@ class OpenAIBackend(TextBackend):
                 path, most = PATHS[self._manner.api], request.sampling.max_new_tokens
                 body = self._manner.body(request.prompt, request.sampling, sample_seed(request, seed))
                 stop, think_end = request.sampling.stop, self._options.think_end
-                read = partial(read_completion, self._manner.api, stop=stop, think_end=think_end)
+                read = partial(read_completion, self._manner.api, stop=stop, think_end=think_end, most=most)
             case ScoreRequest():
                 path, most, start = PATHS["completions"], 1, self._options.bos
                 body = likelihood_body(self._manner.model, request, start)

@@ -102,7 +102,7 @@ def read_first_token(body: object, think_end: str) -> FirstToken | Failure:
 
     The tokens may stand in any order, since some servers list the one that was written first or last.
     """
-    found = read_completion("chat", body, (), think_end)
+    found = read_completion("chat", body, (), think_end, most=FIRST_TOKEN.max_new_tokens)
     if isinstance(found, Failure):
         return found
     if found.refused:

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from gptaudit.errors import first_line
+from gptaudit.errors import DataError, first_line
+from gptaudit.files import parse_json
 from gptaudit.remote.faults import NotHttpError, RequestFault, UnreachableError, of_error, of_status
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Client:
             raise RequestFault(
                 "truncated-body", "the connection was closed in the middle of the answer"
             ) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             raise self._unconnected(error) from None
         return self._decoded(response, raw)
 
@@ -113,12 +114,12 @@ class Client:
         if response.content_type == "text/html":
             raise NotHttpError("not-json", "expected JSON, found an HTML page")
         try:
-            body = self._address.cleaned(json.loads(raw.decode("utf-8"), parse_constant=_refuse))
+            body = self._address.cleaned(parse_json(raw.decode("utf-8"), "the answer"))
         except UnicodeDecodeError as error:
             msg = f"expected UTF-8, found byte {raw[error.start]:#04x} at offset {error.start} of the answer"
             raise RequestFault("invalid-utf8", msg) from None
-        except (ValueError, RecursionError) as error:
-            msg = f"expected JSON, found {text[:60]!r}: {first_line(error)}"
+        except (DataError, RecursionError) as error:
+            msg = f"found {text[:60]!r}: {first_line(error)}"
             raise RequestFault("not-json", msg) from None
         if found := _error_in(body):
             raise self._fault(response, _words_of(found))
@@ -152,11 +153,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     )
 
 
-def _refuse(number: str) -> NoReturn:
-    msg = f"{number} is not valid JSON"
-    raise ValueError(msg)
-
-
 def _error_in(body: object) -> object:
     """Return the error that stands in the place of an answer, or of one of its choices; None if there is none."""
     if not isinstance(body, dict):
@@ -164,8 +160,8 @@ def _error_in(body: object) -> object:
     choices = body.get("choices")
     if not choices:
         return body.get("error")
-    found = (choice.get("error") for choice in choices if isinstance(choice, dict))
-    return next(filter(None, found), None) if isinstance(choices, list) else None
+    listed = choices if isinstance(choices, list) else []
+    return next(filter(None, (choice.get("error") for choice in listed if isinstance(choice, dict))), None)
 
 
 def _error_words(text: str) -> tuple[str, str, str]:
@@ -187,7 +183,10 @@ def _words_of(error: object) -> tuple[str, str, str]:
 
 def _without_secrets(url: str) -> str:
     """Return a URL without user name, password and query."""
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+    except ValueError:
+        return "an invalid address"
     return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
 
 

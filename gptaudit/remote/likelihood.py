@@ -18,6 +18,9 @@ ROUNDING = 0.1
 """Nats by which a server's numbers for one token may differ between two requests: batches differ in their rounding."""
 
 _LOGPROBS: TypeAdapter[Logprobs] = TypeAdapter(Logprobs)
+_LIKELIEST: TypeAdapter[list[dict[str, float] | None] | None] = TypeAdapter(
+    list[dict[str, float] | None] | None
+)
 
 
 def likelihood_body(model: str, request: ScoreRequest, start_token: str) -> dict[str, Any]:
@@ -82,12 +85,14 @@ def moving(prompt: str, one: Sequence[PromptToken], other: Sequence[PromptToken]
 
 def likeliest_share(body: object, prompt: str, begin: int) -> float | None:
     """Return the share of the tokens from a character on that are the likeliest at their places; None if unknown."""
-    said = _logprobs(body)
-    shown = said.top_logprobs if isinstance(said.top_logprobs, list) else []
+    try:
+        shown = typed(_LIKELIEST, _logprobs(body).top_logprobs) or []
+    except RequestFault:  # what is no list of likeliest tokens says nothing of them
+        return None
     found = [
         token.logprob >= max(top.values()) - ROUNDING
         for token, top in zip(prompt_tokens(body, prompt), shown, strict=False)
-        if token.begin >= begin and token.logprob is not None and isinstance(top, dict) and top
+        if token.begin >= begin and token.logprob is not None and top
     ]
     return sum(found) / len(found) if found else None
 

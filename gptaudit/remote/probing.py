@@ -32,7 +32,7 @@ from gptaudit.remote.likelihood import (
 from gptaudit.remote.opening import opening_error, system_error
 from gptaudit.remote.persistence import persist
 from gptaudit.remote.sampling_checks import SampledTexts, entry_of, ids_of
-from gptaudit.remote.wire import NEUTRAL, PATHS, Api, Manner, Reply, choice_text, read_reply, used
+from gptaudit.remote.wire import NEUTRAL, PATHS, Api, Manner, Reply, allowed, choice_text, read_reply, used
 
 if TYPE_CHECKING:
     from gptaudit.remote.address import Address
@@ -58,6 +58,11 @@ _SYSTEM: Final = re.compile(r"system.{0,3}(role|message|prompt|instruction)", re
 
 LEAST_LIKELIEST: Final = 0.25
 """Least share of the tokens of a greedy text that must be the likeliest at their places; the rest is for rounding."""
+
+KEPT: Final = frozenset({401, 402, 403, 429})
+"""Statuses that say nothing of the endpoint: another one would be refused for the same reason."""
+ABSENT: Final = frozenset({404, 405, 501})
+"""Statuses of an endpoint that a server lacks."""
 
 FOLDED: Final = "folded into the user's turn"
 
@@ -147,6 +152,7 @@ class Prober:
             **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
             "repeats_itself": _repeats(greedy, again),
             **sampling,
+            "max_tokens": "heeded" if allowed(reply, GREEDY.max_new_tokens) is None else "ignored",
             "own_defaults": sorted(manner.own),
             "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
             "answered_as": reply.model if isinstance(reply.model, str) else None,
@@ -163,9 +169,10 @@ class Prober:
         """Ask for the completion of a text instead; raise `TargetError` if chats fail by their system message only."""
         if await self._takes_no_system_message(fault):
             raise system_error(fault, self._address)
-        if self._options.api == "auto" and fault.status not in {None, 401, 403}:
-            return await self._greedy(self._manner("completions"), self._options)
-        return fault
+        if self._options.api != "auto" or fault.status is None or fault.status in KEPT or fault.status < 400:
+            return fault
+        found = await self._greedy(self._manner("completions"), self._options)
+        return fault if isinstance(found, RequestFault) and fault.status not in ABSENT else found
 
     def _manner(self, api: Api) -> Manner:
         options = self._options

@@ -47,6 +47,13 @@ BROKEN: Final = frozenset(
 MOST_STOPS = 4
 """OpenAI accepts no more in a request; `cut` applies all of them."""
 
+LONGEST_TOKEN = 128
+"""Characters of the longest tokens of known vocabularies, which are of spaces."""
+COUNTED_APART = 8
+"""Tokens that a server may count beyond the limit, such as those that end an answer or mark its parts."""
+MOST_TOKENS = 2**53
+"""A larger count of tokens is no count: not every reader of JSON can tell it from the next."""
+
 # --- answers ----------------------------------------------------------------------------------------------
 
 
@@ -152,17 +159,25 @@ def choice_text(choice: ChatChoice | TextChoice) -> str:
     return choice.message.thought + (choice.message.content or "")
 
 
-def read_completion(api: Api, body: object, stop: tuple[str, ...], think_end: str) -> Completion | Failure:
-    """Return the single completion of a body: its answer cut before the first stop string, and its thought."""
+def read_completion(
+    api: Api, body: object, stop: tuple[str, ...], think_end: str, *, most: int
+) -> Completion | Failure:
+    """Return the single completion of a body: its answer cut before the first stop string, and its thought.
+
+    An answer of more than `most` tokens, of a server that ignores the limit, is cut there and counts as one that ends
+    at its limit.
+    """
     reply = read_reply(api, body)
     choice = reply.choices[0]
     message, filtered = choice.message, choice.finish_reason == "content_filter"
+    said = message.refusal or message.content or ""
+    room = allowed(reply, most)
     written = Completion(
-        message.refusal or message.content or "",
-        _finish(choice.finish_reason),
+        said if room is None else said[: max(0, room - len(message.thought))],
+        _finish(choice.finish_reason) if room is None else "length",
         used(reply.usage, "completion_tokens"),
         used(reply.usage, "prompt_tokens"),
-        thought=message.thought,
+        thought=message.thought if room is None else message.thought[:room],
         refused=filtered or bool(message.refusal),
     )
     found = without_thought(written, think_end)
@@ -189,7 +204,15 @@ def cut(text: str, stop: tuple[str, ...]) -> str:
 def used(usage: object, name: str) -> int | None:
     """Return a token count that the server reports; None if it does not."""
     count = usage.get(name) if isinstance(usage, dict) else None
-    return count if isinstance(count, int) and count >= 0 else None
+    return count if isinstance(count, int) and 0 <= count < MOST_TOKENS else None
+
+
+def allowed(reply: Reply, most: int) -> int | None:
+    """Return how many characters of an answer `most` tokens can have written; None if it has no more than those."""
+    written, tokens = len(choice_text(reply.choices[0])), used(reply.usage, "completion_tokens")
+    if tokens is not None and tokens > most + COUNTED_APART:
+        return min(written * most // tokens, most * LONGEST_TOKEN)
+    return most * LONGEST_TOKEN if written > most * LONGEST_TOKEN else None
 
 
 # --- requests ---------------------------------------------------------------------------------------------

@@ -9,9 +9,9 @@ from gptaudit.remote.faults import RequestFault, of_error, of_status
 from gptaudit.remote.wire import read_completion
 
 
-def read(message, finish="stop", stop=(), think_end=""):
+def read(message, finish="stop", stop=(), think_end="", most=100):
     body = {"choices": [{"message": message, "finish_reason": finish}]}
-    return read_completion("chat", body, stop, think_end)
+    return read_completion("chat", body, stop, think_end, most=most)
 
 
 class TestEnds:
@@ -83,7 +83,7 @@ class TestThoughts:
         """A thought in a completion of a text is none of its answer either."""
         body = {"choices": [{"text": "Three times three.</think>Nine.", "finish_reason": "stop"}]}
 
-        assert read_completion("completions", body, (), "").text == "Nine."
+        assert read_completion("completions", body, (), "", most=8).text == "Nine."
 
     def test_stop_strings(self):
         """A stop string ends the answer, and not the thought before it."""

@@ -96,8 +96,8 @@ def changed(draw: st.DrawFn, whole: bytes) -> bytes:
             break
         holder, key = draw(one_of(places[draw(one_of(sorted(places)))]))
         other_holder, other = draw(one_of(places[draw(one_of(sorted(places)))]))
-        ways: list[object] = [*VALUES, copy.deepcopy(other_holder[other])]
-        holder[key] = draw(one_of(ways))
+        ways: list[object] = [*VALUES, other_holder[other]]
+        holder[key] = copy.deepcopy(draw(one_of(ways)))
     return json.dumps(document).encode()
 
 
