@@ -73,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Finished as finished:
         code = finished.code
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(visible(shown.getvalue()), err=True, nl=False)
         code = ExitCode.USAGE
     except GptauditError as error:
         click.echo(f"Error: {visible(str(error))}", err=True)
@@ -130,7 +132,8 @@ def _survive_closed_pipes() -> None:
             replaced = io.TextIOWrapper(
                 buffered,
                 encoding=stream.encoding,
-                errors=stream.errors,
+                # A character that the terminal lacks is no reason to end without an exit code.
+                errors="backslashreplace" if stream.errors == "strict" else stream.errors,
                 line_buffering=stream.line_buffering or name == "stderr",
             )
             setattr(sys, name, replaced)

@@ -64,6 +64,20 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or "no message").splitlines()[0]
 
 
+@contextmanager
+def no_panic() -> Iterator[None]:
+    """Turn a panic of a library in Rust, which is no `Exception`, into a `RuntimeError`.
+
+    tokenizers panics at some files that are damaged; its class cannot be imported.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(first_line(error)) from None
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the process is asked to end."""
 

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+def user_path(text: str, *, error: type[GptauditError]) -> Path:
+    """Return a path that a user wrote, with `~` for a home folder; raise `error` where there is no such home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        msg = f"{text}: there is no such home folder; write the path in full"
+    raise error(msg)
+
+
 LARGEST = 2**28
 """Bytes of the largest file that is read whole; larger ones, such as `/dev/zero`, are refused."""
 LONGEST_LINE = 2**26

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import TargetError
+from gptaudit.files import user_path
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
 
@@ -35,7 +36,7 @@ def open_hf(rest: str, options: HuggingFaceOptions) -> Backend:
 
 
 def _folder(rest: str, options: HuggingFaceOptions) -> Path:
-    path = Path(rest).expanduser()
+    path = user_path(rest, error=TargetError)
     if path.exists() or rest.startswith((".", "/", "~")) or rest.endswith(".gguf") or rest.count("/") > 1:
         return path
     return _downloaded(rest, options) if options.download else _cached(rest, options.revision)

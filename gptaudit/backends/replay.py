@@ -12,11 +12,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import TargetError
-from gptaudit.files import parse_json, read_text
+from gptaudit.files import parse_json, read_text, user_path
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
 from gptaudit.protocols.options import ChatOptions
@@ -111,7 +110,7 @@ def _conversation(messages: object, place: str) -> Prompt:
 def open_replay(rest: str, options: ChatOptions) -> Backend:
     """Read the recording."""
     return ReplayBackend(
-        read_text(Path(rest).expanduser(), error=TargetError), f"replay:{rest}", chat=options.chat
+        read_text(user_path(rest, error=TargetError), error=TargetError), f"replay:{rest}", chat=options.chat
     )
 
 

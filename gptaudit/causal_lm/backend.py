@@ -20,7 +20,7 @@ from gptaudit.causal_lm.generation import Draw, TextGenerator, Watch
 from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.memory import TokenBudget
 from gptaudit.causal_lm.tree_support import widest_tree
-from gptaudit.errors import BackendError, first_line
+from gptaudit.errors import BackendError, first_line, no_panic
 from gptaudit.evidence.plan import request_key
 from gptaudit.protocols.choosing import TRIAL, spellings
 from gptaudit.protocols.text_backend import CHAT_CAPABILITIES
@@ -65,7 +65,8 @@ def _choice(spelled: _Spelled, logprobs: Iterator[tuple[float, ...] | Failure]) 
 def _model_errors() -> Iterator[None]:
     """Turn errors of the model (out of memory, a token without an embedding, ...) into `BackendError`."""
     try:
-        yield
+        with no_panic():
+            yield
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         msg = f"the model raised {type(error).__name__}: {first_line(error)}"
         raise BackendError(msg) from error

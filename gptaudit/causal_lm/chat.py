@@ -9,11 +9,16 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from gptaudit.causal_lm.bounded import bounded
 from gptaudit.causal_lm.chat_date import asks_for_date, read_date, with_date
 from gptaudit.errors import TargetError, first_line
 from gptaudit.protocols.thinking import opened_thought, tags_of, without_thought
 from gptaudit.records import Completion, Failure, Message, Prompt, folded, messages_of
 
+LONGEST = 2**22
+"""Characters of the longest rendered prompt; no model reads as many."""
+PRINTED_PART = "{'type': 'text', 'text': "
+"""How Python prints a part, as a template does that knows contents as texts only."""
 PROBE = "Which boat came into the harbour first?"
 """Message that is rendered when a template is opened, to see that it is there."""
 
@@ -101,18 +106,24 @@ class Chat:
             for m in messages
         ]
         try:
-            text = self._tokenizer.apply_chat_template(
-                given,
-                chat_template=self._template,
-                tokenize=False,
-                add_generation_prompt=True,
-                **self._variables,
+            text = bounded(
+                lambda: self._tokenizer.apply_chat_template(
+                    given,
+                    chat_template=self._template,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **self._variables,
+                )
             )
         except TemplateError as error:
             return Failure("template", f"the chat template cannot render the messages: {first_line(error)}")
         except Exception as error:  # noqa: BLE001 - a template may do all that Python can fail at
             said = f"{type(error).__name__}: {first_line(error)}"
             return Failure("template", f"the chat template cannot render the messages: {said}")
+        if parts and PRINTED_PART in text:
+            return Failure("template", "the chat template prints the list of parts itself")
+        if len(text) > LONGEST:
+            return Failure("template", f"the chat template writes more than {LONGEST:,} characters")
         left_out = _left_out(messages, str(text))
         if left_out is not None:
             message = f"the chat template leaves out the text of a message of role {left_out.role!r}"

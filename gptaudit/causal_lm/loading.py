@@ -48,7 +48,7 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
     try:
         with files.lent() as folder:
             tokenizer = load_tokenizer(files, folder, trust_remote_code=trust_remote_code)
-            chat = _chat(tokenizer, options)
+            chat = _chat(tokenizer, options, files.base)
             model = load_model(files, folder, options, trust_remote_code=trust_remote_code)
         refuse_without_rows(tokenizer, model, files.base)
         if not quantised:
@@ -103,17 +103,21 @@ def _refuse_contradictions(options: TorchOptions) -> None:
             raise TargetError(msg)
 
 
-def _chat(tokenizer: Any, options: TorchOptions) -> Chat | None:  # noqa: ANN401
+def _chat(tokenizer: Any, options: TorchOptions, place: Path) -> Chat | None:  # noqa: ANN401
     if not options.chat:
         return None
-    return Chat(
-        tokenizer,
-        options.system,
-        fold_system=options.fold_system,
-        date=options.date,
-        template=options.template,
-        think_end=options.think_end,
-    )
+    try:
+        return Chat(
+            tokenizer,
+            options.system,
+            fold_system=options.fold_system,
+            date=options.date,
+            template=options.template,
+            think_end=options.think_end,
+        )
+    except TargetError as error:
+        msg = f"{place}: {error}"
+        raise TargetError(msg) from None
 
 
 def fuse_activations(model: Any) -> Any:  # noqa: ANN401

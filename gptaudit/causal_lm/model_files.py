@@ -14,7 +14,7 @@ from gptaudit.causal_lm.folder_files import folder_files
 from gptaudit.causal_lm.hub_cache import cached_file, cached_folder
 from gptaudit.decoder.planted import PLANTED_FILE
 from gptaudit.errors import TargetError
-from gptaudit.files import read_object
+from gptaudit.files import read_object, user_path
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -65,7 +65,7 @@ class ModelFiles:
         """
         found: dict[str, Path] = {}
         for config in (path for name, path in self.base_files().items() if name.endswith("config.json")):
-            for repository, module in _foreign_code(_read_settings(config).get("auto_map")):
+            for repository, module in _foreign_code(read_settings(config).get("auto_map")):
                 if file := cached_file(repository, f"{module}.py"):
                     code = sorted(file.parent.rglob("*.py"))
                     inside = {path.relative_to(file.parent).as_posix(): path for path in code}
@@ -87,7 +87,7 @@ class ModelFiles:
 
     def config(self) -> Mapping[str, Any]:
         """Return what `config.json` says; a GGUF file has none."""
-        return {} if self.gguf else _read_settings(self.folder / "config.json")
+        return {} if self.gguf else read_settings(self.folder / "config.json")
 
     @contextmanager
     def lent(self) -> Iterator[Path]:
@@ -132,10 +132,10 @@ def _with_adapter(folder: Path, *, follow_links: bool) -> ModelFiles:
     beside = ModelFiles(folder, adapter=folder, follow_links=follow_links)
     if (folder / "config.json").is_file() and beside.has_weights():
         return beside
-    settings = _read_settings(folder / ADAPTER_CONFIG)
+    settings = read_settings(folder / ADAPTER_CONFIG)
     name = str(settings.get("base_model_name_or_path") or "")
-    named = Path(name).expanduser()
-    base = named if named.is_dir() else cached_folder(name, settings.get("revision") or "main")
+    named = user_path(name, error=TargetError)
+    base = named if named.is_dir() else cached_folder(name, str(settings.get("revision") or "main"))
     if not name or base is None:
         msg = (
             f"{folder}: an adapter to {name!r}, which is neither a folder nor in the local Hugging Face cache; "
@@ -175,7 +175,7 @@ def _foreign_code(auto_map: object) -> Iterator[tuple[str, str]]:
                 yield repository, place.rpartition(".")[0]
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
     """Read a file that transformers wrote, which may hold `Infinity` for a limit that there is not."""
     return read_object(
         path, error=TargetError, remedy="save the model again with `save_pretrained`", finite=False

@@ -35,3 +35,9 @@ class TorchOptions:
     """Load files that lie outside the model's folder, where links and the index of its weights lead."""
     batch_tokens: int = 1024
     """Tokens in a batch; larger batches need more memory."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a batch of nothing."""
+        if self.batch_tokens < 1:
+            msg = f"batch_tokens must be at least 1, found {self.batch_tokens}"
+            raise ValueError(msg)

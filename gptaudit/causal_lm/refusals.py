@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from safetensors import SafetensorError, safe_open
 from transformers import CONFIG_MAPPING
 from transformers.quantizers.auto import AutoHfQuantizer
 
-from gptaudit.causal_lm.model_files import ADAPTER_CONFIG, TOKENIZER_FILES, ModelFiles
-from gptaudit.errors import TargetError
+from gptaudit.causal_lm.model_files import ADAPTER_CONFIG, TOKENIZER_FILES, ModelFiles, read_settings
+from gptaudit.errors import TargetError, first_line
 from gptaudit.files import read_text
 
 LFS_POINTER = b"version https://git-lfs"
@@ -26,6 +27,16 @@ QUANTISERS: Mapping[str, Mapping[str, str]] = {
     "torchao": {"torchao": "torchao"},
 }
 """Method of quantisation -> the modules that transformers needs to load it -> their packages."""
+SETTINGS = (
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.json",
+    "model.safetensors.index.json",
+)
+"""Files beside config.json that transformers reads; it passes over some that are broken, and then answers otherwise."""
+LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 UNNAMED = "an unnamed method"
 
 
@@ -45,7 +56,12 @@ def refuse_unfit(files: ModelFiles, *, trust_remote_code: bool) -> None:
             raise TargetError(f"{msg}folder with *.safetensors")
         return
     _require_files(files)
+    for name in SETTINGS:
+        for folder in {files.folder, files.tokenizer_folder()}:
+            if (folder / name).is_file():
+                read_settings(folder / name)
     config = files.config()
+    _require_layers(files.folder, config)
     _refuse_classifier(files.folder, config)
     if not trust_remote_code:
         _refuse_code(files.folder)
@@ -112,6 +128,29 @@ def _require_files(files: ModelFiles) -> None:
         raise TargetError(msg)
 
 
+def _require_layers(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse more layers than there are weights: transformers would make each of them before it looks."""
+    tensors = sum(_tensors(path) for path in folder.rglob("*.safetensors"))
+    parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+    for name, layers in ((name, part.get(name)) for part in parts for name in LAYERS):
+        if isinstance(layers, int) and layers > tensors:
+            msg = (
+                f"{folder}: config.json has {name} = {layers}, and the weights are {tensors} tensors; "
+                "give the config.json with which the weights were saved"
+            )
+            raise TargetError(msg)
+
+
+def _tensors(path: Path) -> int:
+    """Count the tensors of a file, of which only the header is read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return len(file.keys())
+    except (OSError, SafetensorError) as error:
+        msg = f"{path}: cannot be read as safetensors: {first_line(error)}; save or fetch the file again"
+        raise TargetError(msg) from None
+
+
 def _require_tokenizer(folder: Path) -> None:
     """Refuse a folder without a tokenizer that transformers reads; one with code of its own may bring any file."""
     if any((folder / name).is_file() for name in TOKENIZER_FILES):
@@ -129,7 +168,10 @@ def _require_tokenizer(folder: Path) -> None:
 
 def _refuse_classifier(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse a classifier; loading it would only fail on weights that do not fit."""
-    if any(str(name).endswith("ForSequenceClassification") for name in config.get("architectures") or ()):
+    named = config.get("architectures")
+    if any(
+        str(name).endswith("ForSequenceClassification") for name in (named if isinstance(named, list) else ())
+    ):
         msg = f"{folder}: holds a classifier, which generates no text; give the language model it was trained from"
         raise TargetError(msg)
 

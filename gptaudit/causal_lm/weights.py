@@ -15,7 +15,7 @@ from gptaudit.causal_lm.backend import pick_device
 from gptaudit.causal_lm.model_files import ModelFiles
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.causal_lm.refusals import quantisation
-from gptaudit.errors import TargetError, first_line
+from gptaudit.errors import TargetError, first_line, no_panic
 
 COMPUTED = ("inv_freq", "attn.bias", "attn.masked_bias", "position_ids")
 """Endings of names of buffers that old files contain although the model computes them."""
@@ -25,12 +25,13 @@ def load_tokenizer(files: ModelFiles, folder: Path, *, trust_remote_code: bool) 
     """Load the tokenizer; `folder` is that of the base model, as `ModelFiles.lent` gives it."""
     its_own = files.tokenizer_folder()
     place: dict[str, Any] = {"gguf_file": files.gguf} if files.gguf and its_own == files.folder else {}
-    return AutoTokenizer.from_pretrained(
-        folder if its_own == files.folder else its_own,
-        local_files_only=True,
-        trust_remote_code=trust_remote_code,
-        **place,
-    )
+    with no_panic():
+        return AutoTokenizer.from_pretrained(
+            folder if its_own == files.folder else its_own,
+            local_files_only=True,
+            trust_remote_code=trust_remote_code,
+            **place,
+        )
 
 
 def load_model(files: ModelFiles, folder: Path, options: TorchOptions, *, trust_remote_code: bool) -> Any:  # noqa: ANN401

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gptaudit.commands import _options
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 
 @click.command()
@@ -31,17 +31,17 @@ from gptaudit.text import visible
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Optimiser steps, in place of epochs.")
 @click.option(
     "--epochs",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_options.Finite(min=0, min_open=True),
     metavar="X",
     help="Passes over the data. [default: 3]",
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_options.Finite(min=0, min_open=True),
     metavar="X",
     help="Highest learning rate of the schedule. [default: 3e-4]",
 )
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same weights.")
+@click.option("--seed", type=_options.SEED, metavar="N", help="The same seed gives the same weights.")
 @click.option(
     "--set",
     "overrides",
@@ -80,6 +80,6 @@ def finetune(
     text = f"{record['steps']:,} steps, loss {record['loss']:.3f}"
     text += "" if validation is None else f", validation loss {validation:.3f}"
     text += "" if accuracy is None else f", accuracy {accuracy:.1%} on {record['data']['held']:,} lines"
-    click.echo(visible(f"{text}: {out}"))
+    say(f"{text}: {out}")
     if left_out:
-        click.echo(f"{left_out:,} of {record['data']['lines']:,} lines were skipped: longer than the context")
+        say(f"{left_out:,} of {record['data']['lines']:,} lines were skipped: longer than the context")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from gptaudit.text import visible
+from gptaudit.commands import _options
+from gptaudit.commands._say import say
 
 
 @click.command()
@@ -12,7 +13,7 @@ from gptaudit.text import visible
 @click.option("--prompt", required=True, help="The text to continue.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), default=40, show_default=True)
 @click.option(
-    "--temperature", type=click.FloatRange(min=0), default=1.0, show_default=True, help="0 is greedy."
+    "--temperature", type=_options.Finite(min=0), default=1.0, show_default=True, help="0 is greedy."
 )
 @click.option(
     "--top-k",
@@ -23,7 +24,7 @@ from gptaudit.text import visible
 )
 @click.option(
     "--top-p",
-    type=click.FloatRange(min=0, min_open=True, max=1),
+    type=_options.Finite(min=0, min_open=True, max=1),
     default=0.95,
     show_default=True,
     help="Sample from the most likely tokens with this total probability.",
@@ -86,10 +87,10 @@ class _InOrder:
     def _begin(self, number: int) -> None:
         self._number, self._shown = number, 0
         if len(self._texts) > 1:
-            click.secho(f"--- {number + 1} of {len(self._texts)}", dim=True)
-        click.echo(visible(self._prompt), nl=False)
+            say(f"--- {number + 1} of {len(self._texts)}", dim=True)
+        say(self._prompt, nl=False)
 
     def _show(self) -> None:
         text = self._texts[self._number]
-        click.echo(visible(text[self._shown :]), nl=self._finished[self._number])
+        say(text[self._shown :], nl=self._finished[self._number])
         self._shown = max(self._shown, len(text))

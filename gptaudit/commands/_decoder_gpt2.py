@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from gptaudit.commands._say import say
+
 out = click.option(
     "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new or empty folder."
 )
@@ -18,7 +20,7 @@ def import_(folder: Path, out: Path) -> None:
     """Convert a GPT-2 folder to a decoder with the same logits."""
     from gptaudit.decoder.gpt2 import import_gpt2
 
-    click.echo(f"{import_gpt2(folder, out).num_parameters():,} parameters: {out}")
+    say(f"{import_gpt2(folder, out).num_parameters():,} parameters: {out}")
 
 
 @click.command()
@@ -29,4 +31,4 @@ def export(name: str, out: Path) -> None:
     from gptaudit.decoder import decoder_folder
     from gptaudit.decoder.gpt2 import export_gpt2
 
-    click.echo(f"{export_gpt2(decoder_folder(name), out).num_parameters():,} parameters: {out}")
+    say(f"{export_gpt2(decoder_folder(name), out).num_parameters():,} parameters: {out}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 
 @click.command()
@@ -21,10 +21,10 @@ def info(name: str, *, as_json: bool) -> None:
 
     found = describe(decoder_folder(name))
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        say(json.dumps(found, indent=1))
         return
     for label, text in _lines(found):
-        click.echo(f"{label:<12} {visible(text)}")
+        say(f"{label:<12} {text}")
 
 
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gptaudit.commands import _options
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 
 @click.command()
@@ -60,7 +60,7 @@ from gptaudit.text import visible
     metavar="DIR",
     help="Keep the tokenized corpus here for other trainings. [env: GPTAUDIT_CACHE]",
 )
-@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed gives the same decoder.")
+@click.option("--seed", type=_options.SEED, metavar="N", help="The same seed gives the same decoder.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def train(paths: tuple[Path, ...], out: Path, *, quiet: bool, **given: Any) -> None:  # noqa: ANN401
     """Train a decoder on text.
@@ -84,10 +84,10 @@ def train(paths: tuple[Path, ...], out: Path, *, quiet: bool, **given: Any) -> N
             record = train_corpus(corpus_files(paths), out, progress=progress, **given)
     except KeyboardInterrupt:
         if first:
-            click.echo("The last checkpoint is kept: repeat the command with --resume to continue.", err=True)
+            say("The last checkpoint is kept: repeat the command with --resume to continue.", err=True)
         raise
     if first:
-        click.echo(visible(f"{_summary(record)}: {out}"))
+        say(f"{_summary(record)}: {out}")
 
 
 def _summary(record: dict[str, Any]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
     from gptaudit.run.configuration import ConfigurationFile
@@ -37,9 +38,23 @@ def _take_from_file(
     if found is not None:
         context.default_map = {**found.arguments}
         keys = ", ".join(found.arguments) or "nothing"
-        click.echo(visible(f"Settings from {found.path}: {keys}. Flags override them."), err=True)
+        say(f"Settings from {found.path}: {keys}. Flags override them.", err=True)
     return found
 
+
+class Finite(click.FloatRange):
+    """A number in a range; not `nan`, which is in every range, and not infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as click has it
+        """Convert text to a number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, found {value}", param, ctx)
+        return number
+
+
+SEED = click.IntRange(min=0, max=2**63 - 1)
+"""Seeds that torch and results.json can have."""
 
 data = click.option(
     "--data",

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
     from gptaudit.records import TargetInfo
@@ -18,22 +16,20 @@ HEAD = ("probe", "requests", "tokens to read", "to write at most")
 
 def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: bool) -> None:
     """Print what each probe asks, what is left out and why, and the sum of all."""
-    click.echo(visible(f"Plan of an audit of {target.spec}; nothing is asked.\n"))
+    say(f"Plan of an audit of {target.spec}; nothing is asked.\n")
     asked = [plan for plan in plans if plan.requests]
     rows = [HEAD, *((plan.id, *map(_number, _counts([plan]))) for plan in asked)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     for name, *numbers in rows:
         right = (number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))
-        click.echo("  ".join([visible(name).ljust(widths[0]), *right]))
+        say("  ".join([name.ljust(widths[0]), *right]))
     stops = "; at most, since it stops as soon as every rule is decided" if until_decided else ""
-    click.echo(f"\n{summary(plans)}{stops}.")
+    say(f"\n{summary(plans)}{stops}.")
     for plan in plans:
         if plan.skipped is not None:
-            click.echo(visible(f"Not asked: {plan.id}: {plan.skipped}"))
+            say(f"Not asked: {plan.id}: {plan.skipped}")
         if plan.rounds > 1:
-            click.echo(
-                visible(f"{plan.id} follows up on the answers, in at most {plan.rounds - 1} more rounds")
-            )
+            say(f"{plan.id} follows up on the answers, in at most {plan.rounds - 1} more rounds")
 
 
 def summary(plans: Sequence[ProbePlan]) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,6 +19,7 @@ from rich.progress import (
     TextColumn,
 )
 
+from gptaudit.commands._say import say
 from gptaudit.records.progress import Step, silent
 from gptaudit.text import visible
 
@@ -73,7 +73,7 @@ class Lines:
         while not self._ended.wait(LINE_SECONDS):
             step = self._step
             if step is not None:
-                click.echo(line(step, self._clock.seconds(step)), err=True)
+                say(line(step, self._clock.seconds(step)), err=True)
 
 
 def line(step: Step, seconds: float) -> str:

@@ -7,9 +7,7 @@ import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from gptaudit.text import visible
+from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +28,15 @@ def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
     if result.gate is not None:
         show_gate(result.gate)
     elif result.target.doubt:
-        click.secho("\nin doubt: ", fg=COLOURS["incomplete"], nl=False)
-        click.echo(visible(result.target.doubt))
+        say("\nin doubt: ", fg=COLOURS["incomplete"], nl=False)
+        say(result.target.doubt)
     if result.gate is None and (short := shortfall(result)):
-        click.secho("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
-        click.echo(visible(f"{short}; nothing may be concluded there"))
+        say("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
+        say(f"{short}; nothing may be concluded there")
     faults = Faults(plugins, folder)
     for text in faults.observe("gptaudit_terminal_summary", _require_text, result=result):
-        click.echo(visible(text))
-    click.echo(f"\nReport: {folder / 'report.html'}")
+        say(text)
+    say(f"\nReport: {folder / 'report.html'}")
     show_faults((*result.run.faults, *faults.found), folder)
 
 
@@ -48,9 +46,9 @@ def show_faults(faults: Sequence[PluginFault], folder: Path | None) -> None:
         lost = {"probe": f"; {fault.probe} has no figures", "report": "; it is not written", None: ""}[
             fault.lost
         ]
-        click.echo(visible(f"Fault: {fault}{lost}"), err=True)
+        say(f"Fault: {fault}{lost}", err=True)
     if faults and folder is not None:
-        click.echo(visible(f"Tracebacks: {folder / 'traceback.txt'}"), err=True)
+        say(f"Tracebacks: {folder / 'traceback.txt'}", err=True)
 
 
 def _require_text(returned: object) -> None:
@@ -61,26 +59,26 @@ def _require_text(returned: object) -> None:
 
 def show_gate(gate: GateResult) -> None:
     """Print every rule with its verdict and reason, then the verdict of all."""
-    click.echo()
+    say()
     for rule in gate.rules:
-        click.secho(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
-        click.echo(visible(f"{rule.rule}: {rule.why}"))
-    limited = f" ({visible(gate.limited)})" if gate.limited else ""
-    click.secho(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
+        say(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
+        say(f"{rule.rule}: {rule.why}")
+    limited = f" ({gate.limited})" if gate.limited else ""
+    say(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
 
 
 def _show_probe(probe: ProbeResult) -> None:
-    click.secho(f"\n{visible(probe.id)}", bold=True, nl=False)
+    say(f"\n{probe.id}", bold=True, nl=False)
     cases = f", {probe.scored} of {probe.cases} cases" if probe.cases else ""
     sample = f", a sample of {probe.drawn_from}" if probe.drawn_from is not None else ""
-    click.echo(f"  {probe.status}{cases}{sample}")
+    say(f"  {probe.status}{cases}{sample}")
     if probe.reason:
-        click.echo(f"  {visible(probe.reason)}")
+        say(f"  {probe.reason}")
     if probe.data and probe.data.altered:
-        click.echo(f"  data not as published: {visible(probe.data.altered)}")
+        say(f"  data not as published: {probe.data.altered}")
     for metric in probe.metrics:
         if not metric.slice:
-            click.echo(f"  {visible(metric.name):<26} {_figure(metric)}")
+            say(f"  {metric.name:<26} {_figure(metric)}")
 
 
 def _figure(metric: Metric) -> str:

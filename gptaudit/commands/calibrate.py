@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.commands import _options
+from gptaudit.commands._say import say
 from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.calibration.study import Study
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=_options.SEED,
     default=0,
     show_default=True,
     metavar="N",
@@ -88,7 +88,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     plugins: Plugins = context.obj
     chosen, left_out = with_data(seeing_probes(plugins, probes), data, named=bool(probes))
     for reason in left_out:
-        click.echo(visible(f"Left out: {reason}"), err=True)
+        say(f"Left out: {reason}", err=True)
     assert context.parent is not None  # noqa: S101 - a subcommand has a parent
     setup = Setup(decoders or folder / "decoders", data, context.parent.params["without"])
     study = Study(tuple(chosen), setup.bench(), folder, QUICK if quick else FULL, seed)
@@ -99,7 +99,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
             with shown_progress(quiet=quiet) as progress:
                 _try_all(study, setup, workers or os.cpu_count() or 1, progress)
         except KeyboardInterrupt:
-            click.echo(f"Every finished trial is kept. To continue, {again}", err=True)
+            say(f"Every finished trial is kept. To continue, {again}", err=True)
             raise
         _write(study.summed_up(), folder, plugins)
 
@@ -135,13 +135,13 @@ def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
     write_atomic(page, render(calibration, plugins.probes, plugins.flaws))
     write_atomic(folder / "calibration.json", to_text(calibration))
     for probe in calibration.probes:
-        click.secho(f"\n{visible(probe.id)}", bold=True)
+        say(f"\n{probe.id}", bold=True)
         for sighting in probe.sightings:
-            click.echo(visible(f"  {sentence(sighting.figure)}"))
+            say(f"  {sentence(sighting.figure)}")
             for trial in sighting.trials:
                 if trial.failed:
-                    click.echo(visible(f"    not counted: {trial.why}"))
-    click.echo(f"\nFigures: {folder / 'calibration.json'}\nPage: {page}")
+                    say(f"    not counted: {trial.why}")
+    say(f"\nFigures: {folder / 'calibration.json'}\nPage: {page}")
 
 
 @hookimpl

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.commands import _options
+from gptaudit.commands._say import say
 from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.gate.comparison import Change, Comparison
@@ -31,7 +32,7 @@ COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": 
 )
 @click.option(
     "--level",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    type=_options.Finite(0.5, 1, min_open=True, max_open=True),
     show_default="0.95",
     help="Level of the intervals; 1 - level is the highest rate of false discoveries.",
 )
@@ -59,22 +60,22 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float | N
     write_atomic(page, render(found))
     write_atomic(page.with_suffix(".json"), to_json(found))
     _show(found)
-    click.echo(f"\nPage: {page}")
+    say(f"\nPage: {page}")
 
 
 def _show(found: Comparison) -> None:
     for probe in found.probes:
-        click.secho(f"\n{visible(probe.id)}", bold=True)
+        say(f"\n{probe.id}", bold=True)
         if probe.why:
-            click.echo(f"  not compared: {visible(probe.why)}")
+            say(f"  not compared: {probe.why}")
         for change in probe.changes:
             if not change.slice:
-                click.secho(f"  {change.reading:<10}", fg=COLOURS[change.reading], nl=False)
-                click.echo(visible(_line(change, found.level)))
+                say(f"  {change.reading:<10}", fg=COLOURS[change.reading], nl=False)
+                say(_line(change, found.level))
         slices = [change for change in probe.changes if change.slice]
         if slices:
             counts = (f"{sum(c.reading == word for c in slices)} {word}" for word in COLOURS)
-            click.echo(f"  of {len(slices)} slices: {', '.join(counts)}")
+            say(f"  of {len(slices)} slices: {', '.join(counts)}")
 
 
 def _line(change: Change, level: float) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from gptaudit.commands import _options
+from gptaudit.commands._say import say
 from gptaudit.errors import DataError, UsageError
 from gptaudit.markers import hookimpl
 
@@ -35,14 +36,14 @@ def list_(data: Path | None, *, as_json: bool) -> None:
 
     entries = [_entry(data_set, data) for data_set in DATA_SETS.values()]
     if as_json:
-        click.echo(json.dumps(entries, indent=1))
+        say(json.dumps(entries, indent=1))
         return
     for entry in entries:
-        click.secho(entry["name"], bold=True)
+        say(entry["name"], bold=True)
         files = len(entry["files"])
-        click.echo(f"  {entry['rows']:,} rows in {files} file{'s'[: files != 1]}, {entry['licence']}")
-        click.echo(f"  {entry['source']}")
-        click.echo(f"  {entry['state']}")
+        say(f"  {entry['rows']:,} rows in {files} file{'s'[: files != 1]}, {entry['licence']}")
+        say(f"  {entry['source']}")
+        say(f"  {entry['state']}")
 
 
 @data.command()
@@ -55,9 +56,9 @@ def verify(names: tuple[str, ...], data: Path | None) -> None:
     folder, bad = _folder(data), []
     for data_set in _chosen(names):
         found, there = faults(data_set, folder), present(data_set, folder)
-        click.echo(f"{data_set.name}: {summary(data_set, found)}")
+        say(f"{data_set.name}: {summary(data_set, found)}")
         for file, fault in found.items():
-            click.echo(f"  {there.get(file, folder / file.path)}: {fault}")
+            say(f"  {there.get(file, folder / file.path)}: {fault}")
         bad += [data_set.name] if set(found.values()) - {"unchecked"} else []
     if bad:
         msg = f"{folder}: missing or not as published: {', '.join(bad)}; download what is missing with: "
@@ -88,16 +89,16 @@ def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
         )
         raise DataError(msg)
     if not wanting:
-        click.echo(f"{', '.join(names)}: already in {folder}; nothing to fetch")
+        say(f"{', '.join(names)}: already in {folder}; nothing to fetch")
         return
     hosts = ", ".join(sorted({urlsplit(file.url).netloc for file in wanting}))
-    click.echo(f"Downloading from {hosts} to {folder}: {', '.join(file.path for file in wanting)}", err=True)
+    say(f"Downloading from {hosts} to {folder}: {', '.join(file.path for file in wanting)}", err=True)
     for file in wanting:
         with _shown(file) as report:
             download(file, folder, report)
-        click.echo(str(folder / file.path))
+        say(str(folder / file.path))
     for data_set in data_sets:
-        click.echo(f"{data_set.name}: {data_set.licence}. Please cite: {data_set.citation}")
+        say(f"{data_set.name}: {data_set.licence}. Please cite: {data_set.citation}")
 
 
 def _refuse_what_cannot_be_checked(files: Sequence[DataFile], folder: Path) -> None:
@@ -121,7 +122,7 @@ def _shown(file: DataFile) -> Iterator[Report]:
         yield report
     finally:
         if terminal:
-            click.echo(err=True)
+            say(err=True)
 
 
 def _entry(data_set: DataSet, folder: Path | None) -> dict[str, Any]:

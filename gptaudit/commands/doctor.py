@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.commands import _options
+from gptaudit.commands._say import say
 from gptaudit.errors import GptauditError, PluginError
 from gptaudit.markers import hookimpl
 
@@ -32,13 +33,13 @@ def doctor(plugins: Plugins, data: Path | None) -> None:
         ("Devices", _devices()),
         ("Models", _models(plugins, problems)),
     ):
-        click.secho(title, bold=True)
+        say(title, bold=True)
         for line in lines:
-            click.echo(f"  {line}")
+            say(f"  {line}")
     if problems:
         msg = "; ".join(problems)
         raise PluginError(msg)
-    click.echo("Everything that an audit needs is installed.")
+    say("Everything that an audit needs is installed.")
 
 
 def _versions() -> Iterator[str]:

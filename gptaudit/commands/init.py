@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from gptaudit.commands._say import say
 from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 
 @click.command()
@@ -40,7 +40,7 @@ def init(path: Path, *, force: bool) -> None:
         raise UsageError(msg)
     write_atomic(path, starting_configuration())
     command = "gptaudit run" if path == Path(FILE_NAME) else f"gptaudit run --config {shlex.quote(str(path))}"
-    click.echo(visible(f"Wrote {path}. Edit it, then: {command}"))
+    say(f"Wrote {path}. Edit it, then: {command}")
 
 
 @hookimpl

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.commands import _complete
+from gptaudit.commands._say import say
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -65,7 +65,7 @@ def label(plugins: Plugins, folder: Path, probe: str, metric: str | None, sample
     texts = rated_texts(of_metric, StoredMeasurements(folder)[probe])
     known = labels_of(read_labels(folder), of_probe, of_metric)
     known = replace(known, labels=of_these(known.labels, texts))
-    click.echo(f"{of_probe.title}: {of_metric.title}", err=True)
+    say(f"{of_probe.title}: {of_metric.title}", err=True)
     quality = " or ".join(of_metric.rated.labels if of_metric.rated else ())
     done = _ask(folder, known, drawn(texts, sample, result.run.seed), quality)
     _report(plugins, result, folder, f"{probe}.{of_metric.name}", labelled=done)
@@ -97,9 +97,9 @@ def _ask(folder: Path, known: FigureLabels, texts: Sequence[RatedText], quality:
 
 def _answer(text: RatedText, where: str, quality: str) -> str:
     """Show one text and return `y`, `n`, `b` or `q`; the end of the input is `q`."""
-    click.echo(f"\n{where}", err=True)
-    click.secho(visible(text.prompt), dim=True, err=True)
-    click.secho(visible(text.text) or "(empty)", bold=True, err=True)
+    say(f"\n{where}", err=True)
+    say(text.prompt, dim=True, err=True)
+    say(text.text or "(empty)", bold=True, err=True)
     try:
         choices = click.Choice(["y", "n", "b", "q"], case_sensitive=False)
         return str(click.prompt(f"{quality}? yes, no, back, quit", type=choices, err=True))
@@ -118,7 +118,7 @@ def _report(plugins: Plugins, result: AuditResult, folder: Path, name: str, *, l
     from gptaudit.run.reports import write_reports
 
     if not labelled:
-        click.echo("nothing was labelled")
+        say("nothing was labelled")
         return
     binding = result.binding and replace(
         result.binding, reports={}
@@ -128,12 +128,10 @@ def _report(plugins: Plugins, result: AuditResult, folder: Path, name: str, *, l
     present = [name for name, r in plugins.reporters.items() if (folder / r.file_name).exists()]
     write_reports(faults, anew, [*(n for n in present if n != "json"), "json"], folder)
     found = anew.metrics()[name].labelled
-    click.echo(f"{name}  {by_labels(found) if found else 'no label is of a text that it rests on'}")
+    say(f"{name}  {by_labels(found) if found else 'no label is of a text that it rests on'}")
     if result.gate is not None:
         results = folder / RESULTS
-        click.echo(
-            f"its verdict was made without these labels; decide again: gptaudit gate {results} --policy FILE"
-        )
+        say(f"its verdict was made without these labels; decide again: gptaudit gate {results} --policy FILE")
 
 
 @hookimpl

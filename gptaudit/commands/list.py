@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gptaudit.commands._say import say
 from gptaudit.markers import hookimpl
 from gptaudit.probe import needs_in_words
 from gptaudit.protocols.options import option_names
@@ -29,12 +30,12 @@ def list_(plugins: Plugins, things: str, *, as_json: bool) -> None:
     """List what is installed, and which plugin it comes from."""
     rows = _ROWS[things](plugins)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        say(json.dumps(rows, indent=1))
         return
     widths = [max(len(str(row[key])) for row in rows) for key in rows[0]] if rows else []
     for row in rows:
         cells = (str(value).ljust(width) for value, width in zip(row.values(), widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def _suites(plugins: Plugins) -> list[dict[str, Any]]:

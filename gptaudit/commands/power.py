@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.commands import _options
+from gptaudit.commands._say import say
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.gate.power import Need
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--power",
-    type=click.FloatRange(0.5, 1, max_open=True),
+    type=_options.Finite(0.5, 1, max_open=True),
     default=0.9,
     show_default=True,
     help="Share of such audits in which the rule should be decided.",
@@ -50,10 +51,10 @@ def power(results: Path, policy: str, baseline: Path | None, power: float, *, as
     old = read_audit(baseline) if baseline else None
     found = list(needs(audit, load_policy(policy), old, power=power))
     if as_json:
-        click.echo(json.dumps([asdict(need) for need in found], indent=1))
+        say(json.dumps([asdict(need) for need in found], indent=1))
         return
     for need in found:
-        click.echo(visible(f"{need.rule}:\n  {in_words(need, power)}"))
+        say(f"{need.rule}:\n  {in_words(need, power)}")
 
 
 def in_words(need: Need, power: float) -> str:

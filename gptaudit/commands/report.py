@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.commands import _complete
+from gptaudit.commands._say import say
 from gptaudit.errors import ExitCode, Finished
 from gptaudit.markers import hookimpl
 
@@ -61,7 +62,7 @@ def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path
         # The results name the hashes of the reports beside them.
         write_atomic(results, results_text(replace(result, binding=reported.binding)))
     for path in written:
-        click.echo(path)
+        say(path)
     show_faults(faults.found, None)
     if any(fault.lost for fault in faults.found):
         raise Finished(ExitCode.BUG)

@@ -15,9 +15,9 @@ import click
 from click.core import ParameterSource
 
 from gptaudit.commands import _complete, _options
+from gptaudit.commands._say import say
 from gptaudit.errors import Finished, GptauditError
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     help="Ask questions with lettered options where a probe could compare likelihoods.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Seed of sampling."
+    "--seed", type=_options.SEED, default=0, show_default=True, metavar="N", help="Seed of sampling."
 )
 @click.option(
     "-b",
@@ -116,7 +116,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--max-seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=_options.Finite(min=0, min_open=True),
     metavar="S",
     help="Start no request after S seconds.",
 )
@@ -164,7 +164,7 @@ def run(
     plugins: Plugins = context.obj
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         note = "Ctrl-C (SIGINT) is ignored, since this was started by nohup or as a background job"
-        click.echo(f"{note}; to end it early and keep its answers: kill -TERM {os.getpid()}", err=True)
+        say(f"{note}; to end it early and keep its answers: kill -TERM {os.getpid()}", err=True)
     settings = _settings(plugins, target, given | _selection(context))
     if dry_run:
         with shown_progress(quiet=quiet) as progress:
@@ -175,7 +175,7 @@ def run(
     def tell(plans: Sequence[ProbePlan]) -> None:
         if not quiet:
             first = "First look: " if settings.until_decided else ""
-            click.echo(f"{first}{summary(plans)}.", err=True)
+            say(f"{first}{summary(plans)}.", err=True)
 
     try:
         with shown_progress(quiet=quiet) as progress:
@@ -191,7 +191,7 @@ def run(
         raise
     code = exit_code(result, settings.policy)
     if result.run.status != "complete":
-        click.echo(visible(f"The audit ended early: {result.run.why}."), err=True)
+        say(f"The audit ended early: {result.run.why}.", err=True)
         _say_how_to_resume(settings.folder)
     raise Finished(code)
 
@@ -230,7 +230,7 @@ def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
 
 
 def _say_how_to_resume(folder: Path) -> None:
-    click.echo(
+    say(
         f"The answers are kept. To continue, run the same command with -o {shlex.quote(str(folder))}",
         err=True,
     )
@@ -244,7 +244,7 @@ def _keep_traceback(folder: Path) -> None:
         (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
     except OSError:
         return  # the traceback is printed anyway
-    click.echo(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
+    say(f"The traceback is kept in {folder / TRACEBACK}.", err=True)
 
 
 @hookimpl

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gptaudit.commands import _complete
+from gptaudit.commands._say import say
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -65,20 +66,20 @@ def evaluate(
 
 
 def _say(name: str, texts: int) -> None:
-    click.echo(f"rating {texts:,} texts of {name}", err=True)
+    say(f"rating {texts:,} texts of {name}", err=True)
 
 
 def _show(card: ScorerCard) -> None:
-    click.secho(f"{card.scorer} {card.identity.get('model', '')}", bold=True)
-    click.echo(f"{card.texts_per_second:,.0f} short texts a second on {card.threads} threads")
+    say(f"{card.scorer} {card.identity.get('model', '')}", bold=True)
+    say(f"{card.texts_per_second:,.0f} short texts a second on {card.threads} threads")
     for decision in card.decisions:
-        click.echo(f"\n{' or '.join(decision.labels)}, threshold {decision.threshold}")
+        say(f"\n{' or '.join(decision.labels)}, threshold {decision.threshold}")
         for figures in decision.sets:
-            click.echo(
+            say(
                 f"  {figures.data} ({figures.positives:,} of {figures.texts:,} positive: {figures.labelled_by})"
             )
             for title in ("auroc", "sensitivity", "specificity"):
-                click.echo(f"    {title:12} {_share(getattr(figures, title))}")
+                say(f"    {title:12} {_share(getattr(figures, title))}")
 
 
 def _share(share: LabelledShare | None) -> str:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.decoder import register
-from gptaudit.errors import UsageError, first_line
+from gptaudit.errors import UsageError, first_line, no_panic
 from gptaudit.files import read_object
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
     """
     config = read_config(folder, model_type)
     remedy = REMEDIES[model_type]
-    if CLASSIFIER in (config.get("architectures") or ()):
+    if CLASSIFIER in str(config.get("architectures")):
         msg = f"{folder}: contains a classifier, which has no vocabulary head; give the decoder it was fine-tuned from"
         raise UsageError(msg)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
@@ -70,7 +70,8 @@ def load(folder: Path, model_type: str = DECODER) -> tuple[Any, Any]:
     register()
     loader: Any = AutoModelForCausalLM
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        with no_panic():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model, info = loader.from_pretrained(
             folder,
             local_files_only=True,

@@ -7,12 +7,11 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gptaudit.errors import TargetError
-from gptaudit.files import read_text
+from gptaudit.files import read_text, user_path
 from gptaudit.text import well_formed
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def _url(given: str, where: str) -> tuple[str, SplitResult]:
 def _key(options: RemoteOptions, environment: Mapping[str, str]) -> str:
     if options.api_key_file:
         where = f"-b api_key_file={options.api_key_file}"
-        key = read_text(Path(options.api_key_file).expanduser(), error=TargetError).strip()
+        key = read_text(user_path(options.api_key_file, error=TargetError), error=TargetError).strip()
     else:
         where, key = KEY_VARIABLE, environment.get(KEY_VARIABLE, "").strip()
     if (options.api_key_file and not key) or not key.isascii() or not key.isprintable() or " " in key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any, Literal
 
 MAY_BE_ZERO = ("requests_per_minute", "tokens_per_minute", "retries", "backoff", "give_up_after")
@@ -67,9 +68,12 @@ class RemoteOptions:
         """Raise `ValueError` for a number out of range, an invalid header, or a field that each request sets itself."""
         for name in (option.name for option in fields(self)):
             value = getattr(self, name)
-            if isinstance(value, str | bool | Mapping) or value > 0 or (value == 0 and name in MAY_BE_ZERO):
+            if isinstance(value, str | bool | Mapping):
                 continue
-            msg = f"{name} must be {'at least' if name in MAY_BE_ZERO else 'greater than'} 0, found {value}"
+            if isfinite(value) and (value > 0 or (value == 0 and name in MAY_BE_ZERO)):
+                continue
+            least = "at least" if name in MAY_BE_ZERO else "greater than"
+            msg = f"{name} must be a finite number {least} 0, found {value}"
             raise ValueError(msg)
         for name, value in self.header.items():
             if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):

@@ -30,7 +30,7 @@ from pydantic import (
 
 from gptaudit.errors import UsageError
 from gptaudit.evidence.provenance import is_secret
-from gptaudit.files import as_text, read_bytes, read_toml
+from gptaudit.files import INTEGERS, as_text, read_bytes, read_toml
 from gptaudit.validation import key_path, validated
 
 CONFIGURATION_SCHEMA = "gptaudit.config/1"
@@ -91,9 +91,19 @@ def _entries(value: object) -> object:
     }
 
 
-Name: TypeAlias = Annotated[str, Field(min_length=1)]
+def _without_nul(value: str) -> str:
+    """Refuse NUL, which no argument of a program and no path may have."""
+    if "\0" in value:
+        msg = "expected text without U+0000"
+        raise ValueError(msg)
+    return value
+
+
+Name: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
 Place: TypeAlias = Annotated[Name, AfterValidator(_beside)]
-Value: TypeAlias = Annotated[str, BeforeValidator(_scalar), AfterValidator(_beside_if_dotted)]
+Value: TypeAlias = Annotated[
+    str, BeforeValidator(_scalar), AfterValidator(_without_nul), AfterValidator(_beside_if_dotted)
+]
 Values: TypeAlias = Annotated[dict[Name, Value], BeforeValidator(_entries)]
 Some: TypeAlias = Annotated[list[Name], Field(min_length=1)]
 Count: TypeAlias = Annotated[int, Strict(), Field(ge=1)]
@@ -114,7 +124,7 @@ class Configuration:
     limit: Count | None = None
     elicited: Flag | None = None
     until: Literal["decided", "all"] | None = None
-    seed: Annotated[int, Strict(), Field(ge=0)] | None = None
+    seed: Annotated[int, Strict(), Field(ge=0, lt=INTEGERS.stop)] | None = None
     policy: Annotated[Name, AfterValidator(_policy)] | None = None
     baseline: Place | None = None
     output: Place | None = None

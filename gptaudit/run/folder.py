@@ -23,11 +23,15 @@ def default_folder(target: str) -> Path:
 
 
 @contextmanager
-def prepared(folder: Path, *, fresh: bool) -> Iterator[None]:
+def prepared(folder: Path, *, fresh: bool, model: Path | None = None) -> Iterator[None]:
     """Make the folder and see that it can be written, or raise `UsageError`; leave no empty folder behind.
 
+    A folder inside that of a `model` is refused: what is written there would make it another model.
     What an earlier audit left is touched only when the new one opens its store.
     """
+    if model is not None and model.is_dir() and folder.resolve().is_relative_to(model.resolve()):
+        msg = f"{folder}: lies inside the model's folder {model}, and what is written there would change the model; "
+        raise UsageError(f"{msg}choose another with -o DIR")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".gptaudit-writable"

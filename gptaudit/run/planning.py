@@ -15,6 +15,7 @@ from gptaudit.errors import PluginCallError, UsageError
 from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.plan import Size, Workload
 from gptaudit.evidence.store import Store
+from gptaudit.files import user_path
 from gptaudit.gate.decide import read_audit
 from gptaudit.gate.figures import require_baseline, untold
 from gptaudit.gate.pairing import Audit
@@ -96,7 +97,8 @@ def planned(
     baseline = read_audit(settings.baseline) if settings.baseline else None
     if settings.policy is not None:
         require_baseline(settings.policy, baseline, until_decided=settings.until_decided)
-    with prepared(settings.folder, fresh=settings.fresh):
+    model = user_path(settings.target.partition(":")[2], error=UsageError)
+    with prepared(settings.folder, fresh=settings.fresh, model=model):
         progress(Step("opening the model", 0, 0))
         backend, target = open_target(settings.target, options, plugins)
         cache = _cache(settings, target)

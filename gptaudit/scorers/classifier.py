@@ -38,6 +38,12 @@ class ClassifierOptions:
     follow_links: bool = False
     """Load files of hf:FOLDER that lie outside it, where links and the index of its weights lead."""
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a batch of nothing."""
+        if self.batch_tokens < 1:
+            msg = f"batch_tokens must be at least 1, found {self.batch_tokens}"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

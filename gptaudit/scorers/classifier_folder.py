@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.causal_lm.folder_files import FOLLOW, digest, folder_files
-from gptaudit.errors import ScorerError
+from gptaudit.errors import ScorerError, no_panic
 from gptaudit.scorers.classifier import (
     MAX_TOKENS,
     Classifier,
@@ -54,7 +54,8 @@ def open_folder(role: str, model: str, wanted: Iterable[str], options: Classifie
         network, loaded = AutoModelForSequenceClassification.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, dtype="float32", output_loading_info=True
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+        with no_panic():
+            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
     except Exception as error:
         msg = f"{role}={model}: expected a sequence classifier with weights in safetensors: {error}"
         raise ScorerError(msg) from error

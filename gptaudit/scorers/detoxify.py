@@ -9,7 +9,6 @@ Detoxify's own `predict` computes the scores.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.causal_lm.folder_files import digest
-from gptaudit.errors import ScorerError
+from gptaudit.errors import ScorerError, no_panic
 from gptaudit.scorers.classifier import (
     MAX_TOKENS,
     Classifier,
@@ -155,7 +154,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
     try:
         raw = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of a file that is no checkpoint, the unpickler raises errors of any type
         msg = f"{path}: cannot be loaded: expected weights only; the file is damaged, or holds code"
         raise ScorerError(msg) from error
     try:
@@ -214,8 +213,9 @@ def build(checkpoint: Checkpoint, path: Path, config: str) -> tuple[Module, PreT
         settings = network_class.config_class.from_pretrained(
             folder, num_labels=checkpoint.outputs, local_files_only=True
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+        with no_panic():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
         msg = (
             f"{path.name} needs the configuration and tokenizer of {config!r}, which are not in the local "
             f"Hugging Face cache; put them there, or use the model 'bundled'"

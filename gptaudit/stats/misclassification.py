@@ -163,9 +163,12 @@ class _Model:
 
     @property
     def tells(self) -> bool:
-        """Return whether positive texts are rated more often than negative ones, beyond doubt."""
+        """Return whether positive texts are rated more often than negative ones, beyond doubt.
+
+        Of very many texts of a case, some are rated in any case.
+        """
         (se_low, se, _), (sp_low, sp, _) = self.se, self.sp
-        return se + sp - 1 > hypot(se - se_low, sp - sp_low)
+        return se + sp - 1 > hypot(se - se_low, sp - sp_low) and self.rated(1.0) > self.rated(0.0)
 
     def rated(
         self, share: float, *, positive: int = 1, se: float | None = None, sp: float | None = None
