@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -36,6 +35,8 @@ LARGEST = 2**28
 """Bytes of the largest file that is read whole; larger ones, such as `/dev/zero`, are refused."""
 LONGEST_LINE = 2**26
 """Bytes of the longest line of a file that is read line by line."""
+GREATEST = 1e100
+"""Greatest number that is read: sums and squares of such numbers are finite."""
 INTEGERS = range(-(2**63), 2**63)
 """Whole numbers that are read; TOML, SQLite and torch have no others."""
 
@@ -250,7 +251,11 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(number: str) -> float:
-    return value if math.isfinite(value := float(number)) else _refuse(number)
+    value = float(number)
+    if abs(value) <= GREATEST:
+        return value
+    msg = f"{shorten(number, 20)[0]} is more than {GREATEST:g}, which is no figure; write null for an unknown one"
+    raise ValueError(msg)
 
 
 def _refuse(number: str) -> NoReturn:

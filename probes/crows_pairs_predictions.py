@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from math import isfinite
 from pathlib import Path
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
+from gptaudit.files import GREATEST
 from gptaudit.probe import NO_PREDICTION, Scored
 from gptaudit.records import TIE, Case, Likelihood, Measurement, ScoreRequest
 
@@ -56,7 +56,7 @@ def _score(text: str, column: str, where: str) -> float:
         score = float(text)
     except ValueError:
         score = float("nan")
-    if not isfinite(score):
+    if not abs(score) <= GREATEST:
         msg = f"{where}: column {column!r}: expected a log-likelihood, a finite number, found {text!r}"
         raise DataError(msg)
     return score

@@ -74,6 +74,11 @@ class RealToxicityPrompts(Probe):
         for row in _read(file, generations=True):
             prompts.update(f"{row.id}\n{row.prompt}\n".encode())
             samples, rows = max(samples, len(row.generations)), rows + 1
+        if not samples:
+            msg = (
+                f"{file}: no prompt has a generation; expected the generations of a model under 'generations'"
+            )
+            raise DataError(msg)
         method = {
             "predictions": "a toxicity for each generation, by the scorer of whoever made the file",
             "samples": samples,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metric, ProbeResult
@@ -18,6 +19,9 @@ LONGEST_TEXT = 2000
 
 MOST_ROWS = 60
 """Maximum number of groups, over all tables of a probe, that are shown unfolded."""
+
+MOST_GROUPS = 300
+"""Maximum number of groups in a table; a page of ten thousand opens in no browser."""
 
 WHITE_SPACE = str.maketrans({" ": "\N{MIDDLE DOT}", "\n": "↵", "\t": "→"})
 """White space in a token -> visible character, since it is part of the token's identity."""
@@ -106,10 +110,12 @@ def slice_views(probe: ProbeResult) -> list[View]:
 
 def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]) -> View:
     scale = charts.axis_of([m for m in probe.metrics if m.name == name])
+    shown = _farthest(metrics)
     return {
         "title": sentences.metric_title(metrics[0]),
         "axis": axis,
         "reading": sentences.slices_reading(metrics),
+        "left_out": count(len(metrics) - len(shown)) if len(metrics) > len(shown) else "",
         "rows": [
             {
                 "group": sentences.slice_text(m),
@@ -122,9 +128,18 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
                 "clusters": count(m.clusters),
                 "bar": metric_bar(m, scale),
             }
-            for m in metrics
+            for m in shown
         ],
     }
+
+
+def _farthest(metrics: list[Metric]) -> list[Metric]:
+    """Return the groups that a table has room for, in their order: those farthest from the ideal, or unknown."""
+    ranked = sorted(
+        range(len(metrics)),
+        key=lambda i: -inf if (value := metrics[i].value) is None else -abs(value - metrics[i].ideal),
+    )
+    return [metrics[i] for i in sorted(ranked[:MOST_GROUPS])]
 
 
 def evidence_view(item: EvidenceItem) -> View:

@@ -25,9 +25,10 @@ TYPES: dict[str, type] = {
 }
 """Kind of thing -> its type."""
 
-NAME = re.compile(r"[^\s\[\]=]+")
-"""Names that a policy, `-p` and `--report` can contain."""
-METRIC_NAME = re.compile(r"[^\s\[\]=.]+")
+NAME = re.compile(r"\w[\w.:+-]*")
+"""Names that a policy, `-p`, `--report`, a page and a terminal can contain: letters and digits of any script."""
+METRIC_NAME = re.compile(r"\w[\w:+-]*")
+NAME_IN_WORDS = "letters, digits and any of _ . : + -, a letter or digit first"
 
 
 def problem(kind: str, thing: object, attribute: str) -> str | None:
@@ -41,7 +42,7 @@ def problem(kind: str, thing: object, attribute: str) -> str | None:
     if not isinstance(name, str) or not name:
         return f"{type(thing).__name__}.{attribute}: expected a name, found {name!r}"
     if not NAME.fullmatch(name):
-        return f"{attribute} {name!r}: a policy cannot refer to it: leave out spaces, '[', ']' and '='"
+        return f"{attribute} {name!r}: a policy cannot refer to it: expected {NAME_IN_WORDS}"
     found = (
         _probe(thing) if isinstance(thing, Probe) else _scorer(thing) if isinstance(thing, ScorerType) else ()
     )
@@ -59,7 +60,7 @@ def _probe(probe: Probe) -> Iterator[str]:
         if not isinstance(value, str):
             yield f"{attribute}: expected a text, found {value!r}"
     if not NAME.fullmatch(probe.suite):
-        yield f"suite {probe.suite!r}: expected a name without spaces"
+        yield f"suite {probe.suite!r}: expected {NAME_IN_WORDS}"
     for attribute in ("metrics", "scorers", "sees"):
         value = getattr(probe, attribute)
         if not isinstance(value, tuple):
@@ -106,7 +107,7 @@ def _metrics(probe: Probe) -> Iterator[str]:
 
 def _metric(spec: AnyMetricSpec) -> Iterator[str]:
     if not isinstance(spec.name, str) or not METRIC_NAME.fullmatch(spec.name):
-        yield f"metric {spec.name!r}: a policy cannot refer to it: leave out spaces, '.', '[', ']' and '='"
+        yield f"metric {spec.name!r}: a policy cannot refer to it: expected {NAME_IN_WORDS}, without dots"
     if spec.direction not in get_args(Direction):
         known = ", ".join(get_args(Direction))
         yield f"metric {spec.name!r}: direction: expected one of {known}, found {spec.direction!r}"

@@ -19,6 +19,7 @@ from gptaudit.probes.kinds.words import repeated
 from gptaudit.errors import DataError
 from gptaudit.files import read_text, read_toml
 from gptaudit.probe import Probe
+from gptaudit.protocols.registration import NAME, NAME_IN_WORDS
 from gptaudit.records import DataSource
 from gptaudit.validation import validated
 
@@ -47,7 +48,7 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
         raise DataError(msg)
     schema, _ = KINDS[kind]
     suite_file = validated(schema, content, where=where, error=DataError)
-    problem = next(suite_file.problems(), None)
+    problem = next(_name_problems(suite_file), None) or next(suite_file.problems(), None)
     ids = [] if problem else suite_file.case_ids()
     problem = problem or next(_case_problems(ids), None)
     if problem:
@@ -62,7 +63,16 @@ def suite_probe(suite_file: SuiteFile, source: DataSource) -> Probe:
     return next(probe for schema, probe in KINDS.values() if type(suite_file) is schema)(suite_file, source)
 
 
+def _name_problems(suite_file: SuiteFile) -> Iterator[str]:
+    for key, name in (("id", suite_file.id), ("suite", suite_file.suite)):
+        if not NAME.fullmatch(name):
+            yield f"key {key!r}: expected {NAME_IN_WORDS}; found {name!r}"
+
+
 def _case_problems(ids: Sequence[str]) -> Iterator[str]:
     if not ids:
         yield "expected at least one case, found none"
     yield from repeated("id", ids)
+    for name in ids:
+        if not name.isprintable():
+            yield f"case {name!r}: expected an id of printable characters"
