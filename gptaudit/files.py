@@ -135,8 +135,8 @@ def parse_json(
 ) -> Any:  # noqa: ANN401 - any JSON value
     """Parse JSON without repeated keys, or raise `error` naming `where` and the line.
 
-    `line` is that of a text which is one line of a file. Unless `finite` is false, NaN and infinity are refused, which
-    JSON does not have and Python writes.
+    `line` is that of a text which is one line of a file. Unless `finite` is false, NaN, infinity, and numbers that are
+    no figure are refused; transformers writes them for what has no limit.
     """
     place = where if line is None else f"{where}, line {line}"
     try:
@@ -285,4 +285,4 @@ def _require_integers(value: object) -> None:
 _STRICT = json.JSONDecoder(
     parse_constant=_refuse, parse_float=_finite, parse_int=_integer, object_pairs_hook=_distinct
 )
-_LENIENT = json.JSONDecoder(parse_int=_integer, object_pairs_hook=_distinct)
+_LENIENT = json.JSONDecoder(object_pairs_hook=_distinct)

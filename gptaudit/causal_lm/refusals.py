@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING
 from transformers.quantizers.auto import AutoHfQuantizer
 
 from gptaudit.causal_lm.model_files import ADAPTER_CONFIG, TOKENIZER_FILES, ModelFiles, read_settings
-from gptaudit.errors import TargetError, first_line
+from gptaudit.errors import TargetError
 from gptaudit.files import read_text
 
 LFS_POINTER = b"version https://git-lfs"
@@ -130,7 +130,10 @@ def _require_files(files: ModelFiles) -> None:
 
 def _require_layers(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse more layers than there are weights: transformers would make each of them before it looks."""
-    tensors = sum(_tensors(path) for path in folder.rglob("*.safetensors"))
+    try:
+        tensors = sum(map(_tensors, folder.rglob("*.safetensors")))
+    except (OSError, SafetensorError):
+        return  # a damaged file is told when it is loaded; others in the folder are not
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]
     for name, layers in ((name, part.get(name)) for part in parts for name in LAYERS):
         if isinstance(layers, int) and layers > tensors:
@@ -143,12 +146,8 @@ def _require_layers(folder: Path, config: Mapping[str, Any]) -> None:
 
 def _tensors(path: Path) -> int:
     """Count the tensors of a file, of which only the header is read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return len(file.keys())
-    except (OSError, SafetensorError) as error:
-        msg = f"{path}: cannot be read as safetensors: {first_line(error)}; save or fetch the file again"
-        raise TargetError(msg) from None
+    with safe_open(path, framework="pt") as file:
+        return len(file.keys())
 
 
 def _require_tokenizer(folder: Path) -> None:

@@ -91,7 +91,7 @@ def _say_what_is_doubtful(url: str, abilities: Abilities, options: RemoteOptions
     model, findings = abilities.manner.model, abilities.findings
     if findings["model_listed"] is False:
         log.warning("%s: the server does not list %r; another model may answer under that name", url, model)
-    if findings["max_tokens"] == "ignored":
+    if findings["length_limit"] == "ignored":
         log.warning("%s: the server ignores %s; longer answers are cut there", url, abilities.manner.limit)
     if options.api == "auto" and findings["chat"] == findings["completions"] == "yes":
         log.warning(

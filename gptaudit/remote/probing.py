@@ -152,7 +152,7 @@ class Prober:
             **({"system": FOLDED} if manner.api == "chat" and manner.fold_system else {}),
             "repeats_itself": _repeats(greedy, again),
             **sampling,
-            "max_tokens": "heeded" if allowed(reply, GREEDY.max_new_tokens) is None else "ignored",
+            "length_limit": "heeded" if allowed(reply, GREEDY.max_new_tokens) is None else "ignored",
             "own_defaults": sorted(manner.own),
             "model_listed": self._model in ids_of(listed) if ids_of(listed) else None,
             "answered_as": reply.model if isinstance(reply.model, str) else None,

@@ -97,7 +97,8 @@ def planned(
     baseline = read_audit(settings.baseline) if settings.baseline else None
     if settings.policy is not None:
         require_baseline(settings.policy, baseline, until_decided=settings.until_decided)
-    model = user_path(settings.target.partition(":")[2], error=UsageError)
+    rest = settings.target.partition(":")[2]
+    model = user_path(rest, error=UsageError) if rest else None
     with prepared(settings.folder, fresh=settings.fresh, model=model):
         progress(Step("opening the model", 0, 0))
         backend, target = open_target(settings.target, options, plugins)

@@ -98,7 +98,7 @@ def test_answers_of_a_chat_are_kept_apart(chatting):
             "leaves out .* role 'system'; add -b fold_system=true",
         ),
         (SILENT, {"chat": True}, "leaves out .* role 'user'.*leave chat out, or save the tokenizer with"),
-        (SILENT, {"chat": True, "system": "Be kind."}, "^chat=true: .* leaves out"),
+        (SILENT, {"chat": True, "system": "Be kind."}, "[^m]: chat=true: .* leaves out"),
         (TEMPLATE, {"system": "Be kind."}, "add chat=true"),
         (TEMPLATE, {"fold_system": True}, "add chat=true"),
         (TEMPLATE, {"date": "2031-03-07"}, "add chat=true"),

@@ -60,7 +60,7 @@ class TestServers:
         with FaultyServer(first_tokens=lambda _: {"word" * 1000: 1.0}) as server:
             backend = open_backend("toy", RemoteOptions(base_url=server.url))
             (answer,) = backend.generate([GenerateRequest("Once", Sampling(max_new_tokens=8))], seed=0)
-        assert backend.details["max_tokens"] == "ignored"
+        assert backend.details["length_limit"] == "ignored"
         assert "ignores max_tokens" in caplog.text
         assert (len(answer.text), answer.finish) == (8 * 128, "length")
 
