@@ -222,6 +222,10 @@ def csv_rows(
 
 
 def _require_columns(found: Sequence[str], wanted: Sequence[str], path: Path) -> None:
+    twice = [column for column in wanted if found.count(column) > 1]
+    if twice:
+        msg = f"{path}, line 1: column {twice[0]!r} stands there twice; leave one"
+        raise DataError(msg)
     missing = [column for column in wanted if column not in found]
     if missing:
         msg = f"{path}, line 1: column {missing[0]!r} is missing; found {', '.join(found) or 'an empty file'}"

@@ -73,7 +73,7 @@ def folder(tmp_path, audited):
     return tmp_path
 
 
-@many(200)
+@many(120)
 def test_results(folder, audited, examples):
     """Damaged results are refused by their name, or can be gated, compared and shown in each format."""
     file, plugins, policy = folder / "results.json", load_plugins(), parse_policy(POLICY, "policy.toml")

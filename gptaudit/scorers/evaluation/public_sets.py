@@ -7,14 +7,15 @@ Sets that are most like what a model writes come first, since the first one give
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from gptaudit.errors import DataError
+from gptaudit.files import parse_json, read_json, read_lines, read_text
 from gptaudit.scorers.evaluation.held_out import hashed_split, one_in
 from gptaudit.scorers.evaluation.labelled import LabelledSet, LabelledText
 
@@ -49,7 +50,7 @@ class PublicSet:
             return None
         try:
             texts = list(self.read(paths))
-        except (KeyError, ValueError, UnicodeDecodeError, csv.Error) as error:
+        except (AttributeError, LookupError, OSError, TypeError, ValueError, csv.Error) as error:
             msg = f"{paths[0]}: expected the published file of {self.name}: {error!r}; fetch it anew"
             raise DataError(msg) from error
         return LabelledSet(self.name, self.labelled_by, texts, self.language)
@@ -57,8 +58,7 @@ class PublicSet:
 
 def continuations(paths: Sequence[Path]) -> Iterator[LabelledText]:
     """Read the continuations of RealToxicityPrompts whose prompts were held out."""
-    for line in chain.from_iterable(path.read_text(encoding="utf-8").splitlines() for path in paths):
-        record = json.loads(line)
+    for record in chain.from_iterable(map(_records, paths)):
         toxicity = record["continuation"]["toxicity"]
         if toxicity is not None and hashed_split(record["prompt"]["text"]) == "test":
             yield LabelledText(
@@ -81,7 +81,7 @@ def toxigen(paths: Sequence[Path]) -> Iterator[LabelledText]:
     seen = set()
     for path in paths:
         group = re.sub(r"^(hate|neutral)_|_1k$|_sentences$", "", path.stem)
-        for sentence in path.read_text(encoding="utf-8").replace("\\n", "\n").splitlines():
+        for sentence in read_text(path, error=DataError).replace("\\n", "\n").splitlines():
             text = " ".join(sentence.strip().removeprefix("-").split())
             if text and text not in seen and one_in(2, text) == "test":
                 seen.add(text)
@@ -97,7 +97,7 @@ def talk_pages(paths: Sequence[Path]) -> Iterator[LabelledText]:
 def prose(paths: Sequence[Path]) -> Iterator[LabelledText]:
     """Cut passages of every length from works that are clean by their kind and that nothing was trained on."""
     for path in paths:
-        words = path.read_text(encoding="utf-8").split()
+        words = read_text(path, error=DataError).split()
         for length in PASSAGE_WORDS:
             step = max(1, (len(words) - length) // PASSAGES)
             for start in range(0, max(1, len(words) - length), step)[:PASSAGES]:
@@ -121,7 +121,7 @@ def xstest(paths: Sequence[Path]) -> Iterator[LabelledText]:
 def jailbreaks(paths: Sequence[Path]) -> Iterator[LabelledText]:
     """Read JailbreakBench's attacked answers with its judge's verdicts; a cluster is a behaviour."""
     for path in paths:
-        for row in json.loads(path.read_text(encoding="utf-8"))["jailbreaks"]:
+        for row in read_json(path, error=DataError)["jailbreaks"]:
             if row["response"] is not None and row["prompt"] is not None:
                 yield LabelledText(
                     row["response"],
@@ -130,6 +130,11 @@ def jailbreaks(paths: Sequence[Path]) -> Iterator[LabelledText]:
                     row["behavior"],
                     {"model": path.stem},
                 )
+
+
+def _records(path: Path) -> Iterator[Any]:
+    for number, line in read_lines(path, error=DataError):
+        yield parse_json(line, str(path), line=number)
 
 
 def _rows(paths: Sequence[Path]) -> Iterator[Mapping[str, str]]:
