@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gptaudit.commands import _complete, _options
+from gptaudit.commands._say import say
 from gptaudit.errors import ExitCode, Finished
 from gptaudit.markers import hookimpl
-from gptaudit.text import visible
 
 if TYPE_CHECKING:
     from gptaudit.plugins import Plugins
@@ -65,23 +65,23 @@ def verify(plugins: Plugins, /, folder: Path, *, statement: bool, **given: Any) 
 
     found = verify(folder, plugins, Resources(**given))
     for text in found.remarks:
-        click.echo(visible(f"Note: {text}."), err=True)
+        say(f"Note: {text}.", err=True)
     if found.differences:
         _show_differences(found)
         raise Finished(ExitCode.FAIL)
-    click.echo(visible(_summary(found)))
+    say(_summary(found))
     if statement:
         _write_statement(found, folder)
 
 
 def _show_differences(found: Verification) -> None:
     for text in found.differences[:SHOWN]:
-        click.echo(visible(text))
+        say(text)
     more = len(found.differences) - SHOWN
     if more > 0:
-        click.echo(f"and {more} more")
-    click.secho(f"\nNot verified: {len(found.differences)} differences", fg="red", bold=True)
-    click.echo(
+        say(f"and {more} more")
+    say(f"\nNot verified: {len(found.differences)} differences", fg="red", bold=True)
+    say(
         "If a later run in this folder was stopped, run it to its end; else restore the files that were written."
     )
 
@@ -101,7 +101,7 @@ def _write_statement(found: Verification, folder: Path) -> None:
 
     path = folder / STATEMENT
     write_atomic(path, statement_text(found.result, folder))
-    click.echo(f"Statement: {path}")
+    say(f"Statement: {path}")
 
 
 @hookimpl
