@@ -306,11 +306,12 @@ class TestStatement:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("model", ["smollm2", "gemma3"])
 def test_real_models(verified, real_models, model):
     """Likelihoods, completions and attributions of real models are measured again to the same figures."""
     probes = [
         word for name in ("gender-trait", "toxicity-prompts", "token-attribution") for word in ("-p", name)
     ]
-    run = ("run", f"hf:{real_models / model}", *probes, "--limit", "10", "--quiet", "-o", "out")
+    run = ("run", f"hf:{real_models / model}", *probes, "--limit", "2", "--quiet", "-o", "out")
     assert "of 3 probes" in verified(*run).out
