@@ -48,8 +48,11 @@ def render(calibration: Calibration, probes: Mapping[str, Probe], flaws: Mapping
 
 
 def _made(made: Mapping[str, Any]) -> dict[str, Any]:
-    plan = ", ".join(f"{many} at dose {dose}" for dose, many in made.get("plan", {}).items())
-    return {"decoders of each flaw": plan, "seed": made.get("seed"), **made.get("versions", {})}
+    doses, versions = (
+        {**part} if isinstance(part := made.get(key), Mapping) else {} for key in ("plan", "versions")
+    )
+    plan = ", ".join(f"{many} at dose {dose}" for dose, many in doses.items())
+    return {"decoders of each flaw": plan, "seed": made.get("seed"), **versions}
 
 
 def _probe(

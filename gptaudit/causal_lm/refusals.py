@@ -184,7 +184,7 @@ def _refuse_code(folder: Path) -> None:
 
 def _require_known_type(folder: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         said = f"names the model_type {kind!r}" if kind else "names no model_type"
         msg = (
             f"{folder}: config.json {said}, expected one that transformers {transformers.__version__} knows; "

@@ -63,6 +63,9 @@ def open_folder(role: str, model: str, wanted: Iterable[str], options: Classifie
         lacking = ", ".join(sorted(loaded["missing_keys"])[:5])
         msg = f"{role}={model}: incomplete, or no sequence classifier: it lacks the weights {lacking}"
         raise ScorerError(msg)
+    if tokenizer.pad_token is None:
+        msg = f"{role}={model}: the tokenizer has no padding token; save it with the one of the training"
+        raise ScorerError(msg)
     names = _labels(role, model, network.config, chosen, tuple(wanted))
     limits = (tokenizer.model_max_length, getattr(network.config, "max_position_embeddings", MAX_TOKENS))
     tokenizer.model_max_length = min(*limits, MAX_TOKENS)
