@@ -21,7 +21,7 @@ class TestEnds:
         """What a server could not finish is no answer, however much text came; another attempt may succeed."""
         choice = {"text": "Nine.", "message": {"content": "Nine."}, "finish_reason": reason}
         with pytest.raises(RequestFault, match=rf"finish_reason: '{reason}'") as raised:
-            read_completion(api, {"choices": [choice]}, (), "")
+            read_completion(api, {"choices": [choice]}, (), "", most=100)
         assert raised.value.reason == "server-error"
         assert raised.value.transient
 
