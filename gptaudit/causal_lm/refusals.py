@@ -61,7 +61,7 @@ def refuse_unfit(files: ModelFiles, *, trust_remote_code: bool) -> None:
             if (folder / name).is_file():
                 read_settings(folder / name)
     config = files.config()
-    _require_layers(files.folder, config)
+    _require_layers(files, config)
     _refuse_classifier(files.folder, config)
     if not trust_remote_code:
         _refuse_code(files.folder)
@@ -128,17 +128,18 @@ def _require_files(files: ModelFiles) -> None:
         raise TargetError(msg)
 
 
-def _require_layers(folder: Path, config: Mapping[str, Any]) -> None:
+def _require_layers(files: ModelFiles, config: Mapping[str, Any]) -> None:
     """Refuse more layers than there are weights: transformers would make each of them before it looks."""
     try:
-        tensors = sum(map(_tensors, folder.rglob("*.safetensors")))
+        weights = (path for name, path in files.base_files().items() if name.endswith(".safetensors"))
+        tensors = sum(map(_tensors, weights))
     except (OSError, SafetensorError):
         return  # a damaged file is told when it is loaded; others in the folder are not
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]
     for name, layers in ((name, part.get(name)) for part in parts for name in LAYERS):
         if isinstance(layers, int) and layers > tensors:
             msg = (
-                f"{folder}: config.json has {name} = {layers}, and the weights are {tensors} tensors; "
+                f"{files.folder}: config.json has {name} = {layers}, and the weights are {tensors} tensors; "
                 "give the config.json with which the weights were saved"
             )
             raise TargetError(msg)
