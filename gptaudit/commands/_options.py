@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gptaudit.commands import _complete
 from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
@@ -62,6 +63,16 @@ data = click.option(
     envvar="GPTAUDIT_DATA",
     metavar="DIR",
     help="Folder of public data sets. [env: GPTAUDIT_DATA]",
+)
+
+scorers = click.option(
+    "--scorer",
+    "scorers",
+    multiple=True,
+    callback=key_values,
+    metavar="NAME=MODEL",
+    shell_complete=_complete.scorers,
+    help="Model of a scorer, or an option of it as NAME.OPTION=VALUE.",
 )
 
 configuration = click.option(

@@ -82,15 +82,7 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Option of the backend or engine.",
 )
-@click.option(
-    "--scorer",
-    "scorers",
-    multiple=True,
-    callback=_options.key_values,
-    metavar="NAME=MODEL",
-    shell_complete=_complete.scorers,
-    help="Model of a scorer, or an option of it as NAME.OPTION=VALUE.",
-)
+@_options.scorers
 @_options.data
 @click.option(
     "--report",

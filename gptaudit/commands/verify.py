@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gptaudit.commands import _complete, _options
+from gptaudit.commands import _options
 from gptaudit.commands._say import say
 from gptaudit.errors import ExitCode, Finished
 from gptaudit.markers import hookimpl
@@ -37,15 +37,7 @@ SHOWN = 20
     metavar="FILE.toml",
     help="Suite file of your own that was audited.  [default: where it was]",
 )
-@click.option(
-    "--scorer",
-    "scorers",
-    multiple=True,
-    callback=_options.key_values,
-    metavar="NAME=MODEL",
-    shell_complete=_complete.scorers,
-    help="Model of a scorer that rated.  [default: as in the audit]",
-)
+@_options.scorers
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),

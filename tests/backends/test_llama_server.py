@@ -10,13 +10,12 @@ import math
 import os
 import socket
 import subprocess
-import time
-from contextlib import closing
 from http.client import HTTPConnection
 from itertools import islice
 from urllib.parse import urlsplit
 
 import pytest
+from local_server import wait_for
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.backends.openai import open_openai
@@ -64,21 +63,11 @@ def url(file, tmp_path_factory):
     with log.open("w") as written:
         server = subprocess.Popen([python, "-m", "llama_cpp.server", *given], stdout=written, stderr=written)
         try:
-            _wait(server, port, log)
+            wait_for(server, port, log)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             server.terminate()
             server.wait()
-
-
-def _wait(server, port, log):
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()[-2000:]
-        with closing(socket.socket()) as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(log.read_text()[-2000:])
 
 
 def opened(url, **options):

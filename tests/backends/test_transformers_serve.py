@@ -7,10 +7,9 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from contextlib import closing
 
 import pytest
+from local_server import wait_for
 
 from gptaudit.backends.openai import open_openai
 from gptaudit.errors import TargetError
@@ -47,21 +46,11 @@ def served(tmp_path_factory, gpt2_folder):
             stderr=log,
         )
         try:
-            _wait(server, port, home / "log")
+            wait_for(server, port, home / "log")
             yield folder, f"http://127.0.0.1:{port}/v1"
         finally:
             server.terminate()
             server.wait()
-
-
-def _wait(server, port, log):
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()[-2000:]
-        with closing(socket.socket()) as tried:
-            if tried.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail(log.read_text()[-2000:])
 
 
 @pytest.fixture(scope="module")
