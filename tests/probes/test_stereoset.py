@@ -247,7 +247,7 @@ class TestBrokenFiles:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("{", "dev.json: line 1, column 2: expected JSON"),
+            ("{", "dev.json, line 1, column 2: expected JSON"),
             (
                 '{"data": {"intrasentence": [], "intersentence": []}}',
                 "expected items under intrasentence and",
