@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from gptaudit.errors import DataError, PolicyError
 from gptaudit.gate.pairing import Audit, Difference, Pairs
 from gptaudit.gate.policy import Limitable, require_sense
 from gptaudit.gate.wording import rule_words, slice_words
-from gptaudit.records import AuditResult, Metric, ProbeResult, ScorerErrors, full_name
+from gptaudit.records import AuditResult, Measurement, Metric, ProbeResult, ScorerErrors, full_name
 from gptaudit.scorers.correction import corrected_at
 from gptaudit.stats.intervals import WILSON, Interval, wilson
 from gptaudit.stats.multiplicity import quantile
@@ -102,14 +102,17 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
         yield Figure(rule, words, rule.metric, _unscored(probe))
         return
     increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
-    for metric in _metrics(rule, probe, policy):
+    metrics = _metrics(rule, probe, policy)
+    by_bets = increase is None and any(metric.interval == BETTING for metric in metrics)
+    measured = list(candidate.by_case(probe.id).values()) if by_bets else []
+    for metric in metrics:
         require_sense(policy, rule, Limitable(metric.bounds, metric.unit, metric.unfit))
         words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
         figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
         if increase:
             yield increase.over(figure, metric)
         else:
-            bets = _bets(candidate, probe.id, metric) if metric.interval == BETTING else None
+            bets = _bets(measured, probe.id, metric) if metric.interval == BETTING else None
             yield _at_level(replace(figure, anytime=metric.anytime, bets=bets), metric, policy.level)
 
 
@@ -134,12 +137,12 @@ def _metrics(rule: Rule, probe: ProbeResult, policy: Policy) -> list[Metric]:
     return found
 
 
-def _bets(candidate: Audit, probe: str, metric: Metric) -> Bets:
+def _bets(measured: Sequence[Measurement], probe: str, metric: Metric) -> Bets:
     """Return the bets on a mean that an audit measured until it decided; raise `DataError` where they are missing."""
     least, greatest = metric.bounds
     of_slice = [
         m
-        for m in candidate.measurements.get(probe, ())
+        for m in measured
         if m.unscored is None and metric.slice.items() <= m.slices.items() and metric.name in m.values
     ]
     if least is None or greatest is None or len(of_slice) != metric.n:
