@@ -25,15 +25,11 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
     from dataclasses import replace
 
     from gptaudit.commands._show import show_gate
-    from gptaudit.evidence.results_file import read_bound
-    from gptaudit.gate.decide import decide, exit_code, read_audit
-    from gptaudit.gate.pairing import Audit
+    from gptaudit.gate.decide import decide, exit_code, read_audit, read_candidate
     from gptaudit.gate.policy import load_policy
 
     rules = load_policy(policy)
-    # Only comparisons and bets need the measurements; without them, results can be gated without their store.
-    result = read_bound(results)
-    candidate = read_audit(results) if baseline or result.run.looks else Audit(result)
+    candidate = read_candidate(results, compares=baseline is not None)
     decision = decide(candidate, rules, read_audit(baseline) if baseline else None)
     show_gate(decision)
     raise Finished(exit_code(replace(candidate.result, gate=decision), rules))

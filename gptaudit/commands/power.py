@@ -41,13 +41,11 @@ def power(results: Path, policy: str, baseline: Path | None, power: float, *, as
     RESULTS is an audit of a similar model, and may be small; it shows how much clusters differ. Where all terms are
     asked about in the same templates, more templates are needed, not more terms.
     """
-    from gptaudit.evidence.results_file import read_bound
-    from gptaudit.gate.decide import read_audit
-    from gptaudit.gate.pairing import Audit
+    from gptaudit.gate.decide import read_audit, read_candidate
     from gptaudit.gate.policy import load_policy
     from gptaudit.gate.power import needs
 
-    audit = read_audit(results) if baseline else Audit(read_bound(results))
+    audit = read_candidate(results, compares=baseline is not None)
     old = read_audit(baseline) if baseline else None
     found = list(needs(audit, load_policy(policy), old, power=power))
     if as_json:

@@ -75,6 +75,17 @@ def read_audit(results: Path) -> Audit:
     return Audit(read_bound(results), StoredMeasurements(results.parent))
 
 
+def read_candidate(results: Path, *, compares: bool) -> Audit:
+    """Read a finished audit that is decided about, with its measurements only where they are needed.
+
+    They are for a comparison, and in an audit that stopped when it decided for its bets. So most results can be
+    decided about without the store beside them.
+    """
+    result = read_bound(results)
+    needed = compares or result.run.looks
+    return Audit(result, StoredMeasurements(results.parent)) if needed else Audit(result)
+
+
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
     """Return the exit code for a result that was gated by `policy`, or by none."""
     verdict = result.gate.verdict if result.gate and policy else None

@@ -55,7 +55,7 @@ def _need(figure: Figure, level: float, power: float, tests: int) -> Need:
     margin = min(distance for distance in (above, below) if distance is not None)
     upwards = (margin == above) != (margin < 0)
     half = high - value if upwards else value - low
-    error = half / quantile(level, figure.clusters)
+    error = half / quantile(level, figure.clusters, anytime=figure.anytime)
     if margin < 0:
         # A failure must be significant among all tests: the first step of Holm's procedure.
         level = 1 - (1 - level) / tests
