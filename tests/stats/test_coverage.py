@@ -11,13 +11,13 @@ import pytest
 from gptaudit.stats import intervals
 
 
-def _bench():
-    path = Path(__file__).parents[1] / "bench" / "interval_coverage.py"
-    spec = importlib.util.spec_from_file_location("interval_coverage", path)
+def _bench(name="interval_coverage"):
+    path = Path(__file__).parents[1] / "bench" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     # dataclasses look their module up by name
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "interval_coverage", module)
+        patch.setitem(__import__("sys").modules, name, module)
         spec.loader.exec_module(module)
     return module
 
@@ -156,3 +156,25 @@ class TestCoverage:
 
         assert min(cells) > 0.94 - ERROR * np.sqrt(800 / samples)
         assert 0.94 < np.mean(cells) < 0.975
+
+
+class TestStopping:
+    """An audit that stops when it decides is wrong as rarely as one of a fixed size, whenever it is looked at."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("place", range(4))
+    def test_at_the_limit(self, place):
+        """Of 80 audits at the limit of a share or a score, at most 2.5 % ever fail and 2.5 % ever pass."""
+        bench = _bench("stopping")
+        kind = bench.KINDS[place]
+
+        wrong = bench.errors(kind, 80)
+
+        assert max(wrong) <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / 80), kind.name
+
+    @pytest.mark.slow
+    def test_looks_at_fixed_intervals_are_wrong_more_often(self):
+        """The check above can fail: intervals of a fixed size err at some look of one audit in ten."""
+        bench = _bench("stopping")
+
+        assert max(bench.errors(bench.KINDS[0], 100, anytime=False)) > 0.07
