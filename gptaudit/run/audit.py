@@ -23,7 +23,6 @@ from gptaudit.records import (
     AuditResult,
     Binding,
     Cost,
-    Measurement,
     ProbeResult,
     RunInfo,
     TargetInfo,
@@ -34,7 +33,7 @@ from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
 from gptaudit.run.labelling import read_labels, with_labels
 from gptaudit.run.looks import Looks
-from gptaudit.run.measuring import Watch, failed_probe, measure_probe
+from gptaudit.run.measuring import Watch, failed_probe, measure_probe, unwatched
 from gptaudit.run.planning import Plan, ProbePlan, planned, probe_plans
 from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import OWN_SUITE, Collected
@@ -87,12 +86,12 @@ def run_audit(
             if looks is None or settings.policy is None:
                 return False
             so_far = Asked("complete", None, NOTHING_ASKED, number)
-            undecided = _undecided(result_of(so_far, _watch_nothing, silent), plan, settings.policy)
+            undecided = _undecided(result_of(so_far, unwatched, silent), plan, settings.policy)
             return looks.release(undecided, number + 1)
 
         asked = _ask(plan, settings, faults, progress, look)
         _leave_what_is_whole(asked, settings.folder)
-        result = result_of(asked, _announce(faults), progress)
+        result = result_of(asked, faults.measured, progress)
         result = replace(result, binding=Binding(plan.identity, plan.store.digests()))
 
     result = with_labels(result, settings.folder)
@@ -131,19 +130,6 @@ def _leave_what_is_whole(asked: Asked, folder: Path) -> None:
     results = folder / RESULTS
     if asked.interruption and results.exists() and read_results(results).run.status == "complete":
         raise asked.interruption
-
-
-def _watch_nothing(probe: Probe, measurement: Measurement) -> None:
-    """Ignore the measurement."""
-
-
-def _announce(faults: Faults) -> Watch:
-    """Return what shows each measurement to the plugins."""
-
-    def watch(probe: Probe, measurement: Measurement) -> None:
-        faults.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
-
-    return watch
 
 
 def measure_all(

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from gptaudit.errors import PluginCallError
 from gptaudit.plugins import Plugins
-from gptaudit.records import PluginFault
+from gptaudit.probe import Probe
+from gptaudit.records import Measurement, PluginFault
 from gptaudit.run.folder import TRACEBACK
 
 
@@ -39,6 +40,10 @@ class Faults:
     def of_report(self, reporter: str, error: BaseException) -> PluginFault:
         """Record a report that could not be rendered."""
         return self._record(self._owner("reporters", reporter), f"report {reporter}", error, lost="report")
+
+    def measured(self, probe: Probe, measurement: Measurement) -> None:
+        """Show the plugins a case as it is measured."""
+        self.observe("gptaudit_case_measured", probe=probe, measurement=measurement)
 
     def observe(
         self,

@@ -53,6 +53,10 @@ Watch: TypeAlias = Callable[[Probe, Measurement], object]
 """Told of each case as it is measured."""
 
 
+def unwatched(probe: Probe, measurement: Measurement) -> None:
+    """Tell nobody of a measurement."""
+
+
 Page: TypeAlias = Sequence[tuple[Case, Sequence[Answer]]]
 """Cases with their answers."""
 

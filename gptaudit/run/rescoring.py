@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -27,7 +26,7 @@ from gptaudit.records import (
 )
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, forget, prepared
-from gptaudit.run.measuring import sum_up
+from gptaudit.run.measuring import Watch, sum_up
 from gptaudit.run.reports import with_faults, write_reports
 from gptaudit.run.selection import Collected
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -86,8 +85,7 @@ def rescore(settings: Rescoring, plugins: Plugins) -> AuditResult:
         identity = keep_predicted(store, probe, predictions, target, seed=settings.seed, fresh=settings.fresh)
         if settings.fresh:
             forget(settings.folder, (r.file_name for r in plugins.reporters.values()))
-        watch = partial(faults.observe, "gptaudit_case_measured", probe=probe)
-        measured = measure_predictions(probe, predictions, store, watch, seed=settings.seed)
+        measured = measure_predictions(probe, predictions, store, faults.measured, seed=settings.seed)
         binding = Binding(identity, store.digests())
     finally:
         store.close()
@@ -147,13 +145,13 @@ def keep_predicted(
 
 
 def measure_predictions(
-    probe: Probe, predictions: Predictions, store: Store, watch: Callable[..., object], *, seed: int
+    probe: Probe, predictions: Predictions, store: Store, watch: Watch, *, seed: int
 ) -> ProbeResult:
-    """Keep the measurements, all or none, and sum up; `watch` is called with each `measurement`."""
+    """Keep the measurements, all or none, and sum up; `watch` is told of each measurement."""
 
     def watched() -> Iterator[tuple[Measurement]]:
         for measurement in predictions.measurements:
-            watch(measurement=measurement)
+            watch(probe, measurement)
             yield (measurement,)
 
     with store.transaction():

@@ -13,8 +13,7 @@ from gptaudit.errors import PluginCallError
 from gptaudit.evidence.store import Store
 from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.engine import Work
-from gptaudit.records import Measurement
-from gptaudit.run.measuring import measure_probe
+from gptaudit.run.measuring import measure_probe, unwatched
 from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import collect
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -48,12 +47,8 @@ def audit_probe(
                 for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
                     store.keep(request, answer, seed)
                 rounds.follow_up()
-            return measure_probe(collected, store, scorers, _unwatched, seed=seed, level=level)
+            return measure_probe(collected, store, scorers, unwatched, seed=seed, level=level)
     except PluginCallError as error:
         case = f", case {error.case!r}" if error.case else ""
         error.error.add_note(f"in {error.call} of probe {probe.id!r}{case}")
         raise error.error from None
-
-
-def _unwatched(probe: Probe, measurement: Measurement) -> None:
-    """Tell nobody."""

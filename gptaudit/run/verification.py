@@ -47,6 +47,7 @@ from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.labelling import FILE_NAME as LABELS
 from gptaudit.run.labelling import with_labels
+from gptaudit.run.measuring import unwatched
 from gptaudit.run.planning import Plan, collect_all, keep_plan
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
 from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
@@ -220,7 +221,7 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
         plan = Plan(
             result.target, engine, work, collected, asking, store, identity, scorers, None, until_decided
         )
-        measured = measure_all(plan, faults, _watch_nothing, level=_level(result))
+        measured = measure_all(plan, faults, unwatched, level=_level(result))
     of_probe = {probe.id: probe for probe in measured}
     return identity, asked.why, tuple(of_probe.get(p.id) or _without_figures(p) for p in result.probes)
 
@@ -233,12 +234,8 @@ def _rescored(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
     predictions = probe.read_predictions(file, ProbeContext(run.resources.data, result.run.seed))
     with closing(Store(again)) as store:
         identity = keep_predicted(store, probe, predictions, result.target, seed=result.run.seed)
-        measured = measure_predictions(probe, predictions, store, _watch_nothing, seed=result.run.seed)
+        measured = measure_predictions(probe, predictions, store, unwatched, seed=result.run.seed)
     return identity, None, (measured,)
-
-
-def _watch_nothing(*_: object, **__: object) -> None:
-    """Tell nobody of a measurement: the observers were told in the run."""
 
 
 def _failing_again(evidence: RecordedEvidence) -> Engine:
