@@ -86,6 +86,8 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
 
 
 def _method(metric: Metric) -> str:
+    if metric.auroc:
+        return f"{metric.interval} of the area under the ROC curve, within templates or blocks"
     if not metric.formula:
         return metric.interval
     return f"{metric.interval} of {metric.formula}{', each cluster alike' if metric.macro else ''}"

@@ -390,7 +390,10 @@ class TestRegistration:
             (broken(metrics=[RATE]), ["metrics: expected a tuple, found list"]),
             (broken(metrics=RATE), ["metrics: expected a tuple, found MetricSpec"]),
             (broken(metrics=()), ["metrics: expected at least one"]),
-            (broken(metrics=("rate",)), ["expected MetricSpec, RatioSpec or ContrastSpec, found 'rate'"]),
+            (
+                broken(metrics=("rate",)),
+                ["expected MetricSpec, RatioSpec, ContrastSpec or AurocSpec, found 'rate'"],
+            ),
             (broken(metrics=(RATE, RATE)), ["metric 'rate': appears 2 times"]),
             (broken(scorers="detoxify"), ["scorers: expected a tuple, found str"]),
             (broken(needs="generate"), ["needs: expected a set", "found 'generate'"]),

@@ -22,6 +22,7 @@ from gptaudit.gate.pairing import (
     Difference,
     PairedCase,
     Pairs,
+    both_areas,
     both_totals,
     columns,
     figure_formula,
@@ -158,7 +159,7 @@ def _compare_probe(
         return ProbeComparison(new.id, new.title, "no case was scored in both")
     seed = candidate.result.run.seed
     changes = tuple(_changes((new, old), pairs, level, seed))
-    means = [metric for metric in new.metrics if not metric.slice and not metric.formula]
+    means = [metric for metric in new.metrics if not metric.slice and metric.is_mean]
     cases = [case for metric in means for case in _most_changed(pairs, metric, seed)]
     return ProbeComparison(
         new.id, new.title, None, changes, _with_evidence(cases, baseline, candidate, new.id)
@@ -177,7 +178,7 @@ def _changes(
         if found.candidate is None or found.baseline is None or name not in before:
             continue
         test, p_value = _test(of_metric, metric, found, seed)
-        differences = [] if metric.formula else _differences(of_metric, metric)
+        differences = _differences(of_metric, metric) if metric.is_mean else []
         effect, effect_size = _effect(of_metric, metric, found)
         yield Change(
             metric=name,
@@ -193,8 +194,8 @@ def _changes(
             high=found.interval.high,
             n=found.n,
             clusters=found.clusters,
-            rose=None if metric.formula else sum(d > 0 for d in differences),
-            fell=None if metric.formula else sum(d < 0 for d in differences),
+            rose=sum(d > 0 for d in differences) if metric.is_mean else None,
+            fell=sum(d < 0 for d in differences) if metric.is_mean else None,
             test=test,
             p_value=p_value,
             adjusted=p_value,
@@ -206,6 +207,10 @@ def _changes(
 
 
 def _test(pairs: Sequence[PairedCase], metric: Metric, found: Difference, seed: int) -> tuple[Test, float]:
+    if metric.auroc:
+        new_area, old_area = both_areas(pairs, metric, metric.auroc)
+        shifts = new_area.less(old_area).pseudo_values
+        return "sign-flips", sign_flips(list(shifts), list(map(str, range(len(shifts)))), seed=seed)
     if metric.formula:
         return "exchanges", exchange_test(*both_totals(pairs, metric), figure_formula(metric), seed=seed)
     new, old = columns(pairs, metric.name)
@@ -218,7 +223,7 @@ def _test(pairs: Sequence[PairedCase], metric: Metric, found: Difference, seed: 
 def _effect(
     pairs: Sequence[PairedCase], metric: Metric, found: Difference
 ) -> tuple[Effect | None, float | None]:
-    if metric.formula or found.candidate is None or found.baseline is None:
+    if not metric.is_mean or found.candidate is None or found.baseline is None:
         return None, None
     new, old = columns(pairs, metric.name)
     if is_binary(metric, new, old):

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gptaudit.errors import DataError
-from gptaudit.records import AuditResult, GroupContrast, Measurement, Metric, ProbeResult
+from gptaudit.records import AuditResult, GroupContrast, Measurement, Metric, ProbeResult, RankedCases
+from gptaudit.stats.auroc import Auroc
 from gptaudit.stats.contrast import ContrastSide, contrast_interval, contrast_of_totals
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import UNCHANGED, Interval, crossed_groups, difference_interval
@@ -97,6 +98,16 @@ class Difference:
         level = anytime_level(level, units) if metric.anytime else level
         if not pairs:
             return cls(None, None, Interval(None, None, "none", "no case was scored in both"), **counts)
+        if metric.auroc:
+            new_area, old_area = both_areas(pairs, metric, metric.auroc)
+            if not isfinite(new_area.value):
+                undefined = Interval(None, None, "none", "it is not defined: no two cases can be compared")
+                return cls(None, None, undefined, **counts)
+            areas = new_area.value, old_area.value
+            if np.array_equal(*columns(pairs, metric.auroc.score)):
+                return cls(*areas, UNCHANGED, **counts)
+            rise = new_area.less(old_area).interval(level=level, seed=seed, bounds=(-1.0, 1.0))
+            return cls(*areas, rise, **counts)
         if metric.formula:
             return cls._of_totals(pairs, metric, level, seed, counts)
         new, old = columns(pairs, metric.name)
@@ -147,6 +158,17 @@ def _contrast_rise(
         )
 
     return contrast_interval(own, others, of_mean)
+
+
+def both_areas(pairs: Sequence[PairedCase], metric: Metric, ranked: RankedCases) -> tuple[Auroc, Auroc]:
+    """Return the areas under the ROC curve in the candidate and in the baseline, which have the same positive cases."""
+    positive = np.array(columns(pairs, ranked.positive)[0]) > 0
+    strata, clusters = ([m.stratum(ranked.axes) for m, _ in pairs], [m.cluster for m, _ in pairs])
+    new, old = (
+        Auroc.of(scores, positive, strata, clusters, crossed_of(pairs, metric))
+        for scores in columns(pairs, ranked.score)
+    )
+    return new, old
 
 
 def columns(pairs: Sequence[PairedCase], name: str) -> tuple[list[float], list[float]]:

@@ -13,7 +13,7 @@ from gptaudit.protocols.engine import EngineType
 from gptaudit.protocols.flaw import Flaw
 from gptaudit.protocols.reporter import Reporter
 from gptaudit.protocols.scorer import ScorerType
-from gptaudit.records import AnyMetricSpec, ContrastSpec, Direction, MetricSpec, RatioSpec
+from gptaudit.records import AnyMetricSpec, AurocSpec, ContrastSpec, Direction, MetricSpec, RatioSpec
 
 TYPES: dict[str, type] = {
     "probes": Probe,
@@ -98,8 +98,8 @@ def _metrics(probe: Probe) -> Iterator[str]:
     if not probe.metrics:
         yield "metrics: expected at least one, such as MetricSpec(...)"
     for spec in probe.metrics:
-        if not isinstance(spec, MetricSpec | RatioSpec | ContrastSpec):
-            yield f"metrics: expected MetricSpec, RatioSpec or ContrastSpec, found {spec!r}"
+        if not isinstance(spec, MetricSpec | RatioSpec | ContrastSpec | AurocSpec):
+            yield f"metrics: expected MetricSpec, RatioSpec, ContrastSpec or AurocSpec, found {spec!r}"
         yield from _metric(spec)
     names = Counter(spec.name for spec in probe.metrics)
     yield from (f"metric {name!r}: appears {times} times" for name, times in names.items() if times > 1)

@@ -61,6 +61,7 @@ from gptaudit.records.measured import (
 )
 from gptaudit.records.metric_specs import (
     AnyMetricSpec,
+    AurocSpec,
     ContrastSpec,
     Direction,
     MetricSpec,
@@ -87,6 +88,7 @@ from gptaudit.records.results import (
     PluginInfo,
     PooledEstimate,
     ProbeResult,
+    RankedCases,
     RuleResult,
     RunInfo,
     TargetInfo,
@@ -123,6 +125,7 @@ __all__ = [
     "AttributeRequest",
     "Attribution",
     "AuditResult",
+    "AurocSpec",
     "Binding",
     "CalibratedFigure",
     "Calibration",
@@ -165,6 +168,7 @@ __all__ = [
     "ProbeCalibration",
     "ProbeResult",
     "Prompt",
+    "RankedCases",
     "Rated",
     "RatioSpec",
     "Request",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -59,3 +59,7 @@ class Measurement:
     ) -> Measurement:
         """Return the measurement of a case."""
         return cls(case.id, case.cluster, case.slices, values or {}, unscored, evidence, case.crossed)
+
+    def stratum(self, axes: Sequence[str]) -> str:
+        """Return what it shares with the cases that it is compared with: crossed group or cluster, and its groups."""
+        return "\n".join([self.crossed or self.cluster, *(self.slices.get(axis, "") for axis in axes)])

@@ -1,4 +1,4 @@
-"""The metrics that a probe reports: means, ratios of totals, and contrasts between groups."""
+"""The metrics that a probe reports: means, ratios of totals, contrasts between groups, areas under ROC curves."""
 
 from __future__ import annotations
 
@@ -118,4 +118,31 @@ class ContrastSpec(_Spec):
         return f"{self.value} / {self.count} - others_{self.value} / others_{self.count}"
 
 
-AnyMetricSpec: TypeAlias = MetricSpec | RatioSpec | ContrastSpec
+@dataclass(frozen=True, slots=True)
+class AurocSpec(_Spec):
+    """The chance that a positive case scores above a negative one, ties by half: the area under the ROC curve.
+
+    `score` and `positive` name values that `measure` returns for each case; `positive` is 1 or 0. Cases are compared
+    with those of their own crossed group or, without such, of their own cluster, and of their own group on each of
+    `axes`. The figure lies between 0 and 1, and `bounds` are not needed.
+    """
+
+    score: str = ""
+    positive: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if `score` or `positive` is missing."""
+        if not self.score or not self.positive:
+            found = (self.score, self.positive)
+            msg = (
+                f"metric {self.name!r}: expected the names of a score and of what is positive, found {found}"
+            )
+            raise ValueError(msg)
+
+    @property
+    def range(self) -> Bounds:
+        """From never to always."""
+        return (0.0, 1.0)
+
+
+AnyMetricSpec: TypeAlias = MetricSpec | RatioSpec | ContrastSpec | AurocSpec

@@ -25,6 +25,16 @@ class GroupContrast:
 
 
 @dataclass(frozen=True, slots=True)
+class RankedCases:
+    """Names of the values that an area under the ROC curve is computed from; see `AurocSpec`."""
+
+    score: str
+    positive: str
+    axes: tuple[str, ...]
+    """Axes on which cases are compared within their own group."""
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """A share corrected for the errors of the scorer that rated it; null where `why` says that nothing can be told."""
 
@@ -124,6 +134,8 @@ class Metric:
     """Whether each cluster has the same weight, however many cases it has."""
     contrast: GroupContrast | None = None
     """Set if the figure is a group's mean minus that of the other groups of its axis."""
+    auroc: RankedCases | None = None
+    """Set if the figure is an area under the ROC curve."""
     bounds: tuple[float | None, float | None] = (None, None)
     """The least and greatest values possible."""
     rated: Rated | None = None
@@ -142,6 +154,11 @@ class Metric:
     """Set for the groups of an axis with five or more, so that the worst of many is not just the luckiest."""
     anytime: bool = False
     """Whether the interval holds at any number of clusters, so that an audit may stop when it decides."""
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the figure is the mean of a value of each case."""
+        return not self.formula and self.auroc is None
 
     @property
     def units(self) -> int:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gptaudit.records import (
     AnyMetricSpec,
+    AurocSpec,
     ContrastSpec,
     CrossedGroups,
     GroupContrast,
@@ -24,10 +25,12 @@ from gptaudit.records import (
     Metric,
     MetricSpec,
     PooledEstimate,
+    RankedCases,
     RatioSpec,
     ScorerCard,
 )
 from gptaudit.scorers.correction import correction, errors_of
+from gptaudit.stats.auroc import Auroc
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import Interval, clipped, crossed_groups, mean_interval
@@ -135,6 +138,8 @@ class _Columns:
     """The same of the group that crosses the clusters; empty unless every case has one."""
     values: Mapping[str, NDArray[np.float64]]
     """Values of each metric that is a mean, and of each name in a formula; 0 for cases that were not scored."""
+    strata: Mapping[tuple[str, ...], NDArray[np.int64]]
+    """The same of the stratum in which each case is compared with others, for the axes of each area."""
     slices: Mapping[tuple[str, str], NDArray[np.int64]]
     """The rows of each (axis, group)."""
 
@@ -142,6 +147,7 @@ class _Columns:
     def of(cls, specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters, crossed = array("b"), array("q"), array("q")
         values = {name: array("d") for spec in specs for name in _names(spec)}
+        strata = {spec.axes: array("q") for spec in specs if isinstance(spec, AurocSpec)}
         slices: dict[tuple[str, str], array[int]] = {}
         by_name = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
         for row, m in enumerate(measurements):
@@ -149,6 +155,8 @@ class _Columns:
             clusters.append(_hash(m.cluster))
             if m.crossed:
                 crossed.append(_hash(m.crossed))
+            for axes, labels in strata.items():
+                labels.append(_hash(m.stratum(axes)))
             for name, column in values.items():
                 column.append(_checked(name, by_name.get(name), m) if m.unscored is None else 0.0)
             for pair in m.slices.items():
@@ -158,6 +166,7 @@ class _Columns:
             np.array(clusters, dtype=np.int64),
             np.array(crossed if len(crossed) == len(clusters) else (), dtype=np.int64),
             {name: np.array(column, dtype=np.float64) for name, column in values.items()},
+            {axes: np.array(labels, dtype=np.int64) for axes, labels in strata.items()},
             {pair: np.array(rows, dtype=np.int64) for pair, rows in slices.items()},
         )
 
@@ -188,6 +197,9 @@ def _metric(
         sides = (_side(spec, columns, side) for side in (rows, columns.others(where)))
         values: dict[str, NDArray[np.float64]] = {}
         value, interval = _contrast(spec, *sides, level=at, seed=seed)
+    elif isinstance(spec, AurocSpec):
+        values = {}
+        value, interval = _area(spec, columns, rows, crossed, level=at, seed=seed)
     else:
         values = {name: columns.values[name][rows][scored] for name in _names(spec)}
         value, interval = _figure(spec, values, clusters, crossed, level=at, seed=seed)
@@ -209,9 +221,10 @@ def _metric(
         slice=where,
         why=interval.why,
         cases=len(scored),
-        formula="" if isinstance(spec, MetricSpec) else spec.formula,
+        formula=spec.formula if isinstance(spec, RatioSpec | ContrastSpec) else "",
         macro=isinstance(spec, RatioSpec) and spec.macro,
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
+        auroc=RankedCases(spec.score, spec.positive, spec.axes) if isinstance(spec, AurocSpec) else None,
         bounds=spec.range,
         crossed=_crossed(spec, values, crossed),
         unfit=spec.unfit,
@@ -236,6 +249,8 @@ def _crossed(
     groups = crossed_groups(crossed)
     if not groups:
         return None
+    if isinstance(spec, AurocSpec):
+        return CrossedGroups(groups, None, None)
     formula = parsed(spec.formula) if isinstance(spec, RatioSpec) else None
     totals = Totals.of(values, np.asarray(crossed), macro=formula is None).parts
     figures = totals[spec.name] if formula is None else np.asarray(formula(totals))
@@ -246,7 +261,7 @@ def _crossed(
 
 def _knows_crossed(spec: AnyMetricSpec) -> bool:
     """Return whether the interval of a metric allows for groups that cross the clusters."""
-    return isinstance(spec, MetricSpec) or (isinstance(spec, RatioSpec) and not spec.macro)
+    return isinstance(spec, MetricSpec | AurocSpec) or (isinstance(spec, RatioSpec) and not spec.macro)
 
 
 def _contrast(
@@ -262,6 +277,25 @@ def _contrast(
     return own.mean - others.mean, contrast_interval(own, others, of_mean)
 
 
+def _area(
+    spec: AurocSpec,
+    columns: _Columns,
+    rows: Rows,
+    crossed: NDArray[np.int64] | tuple[()],
+    *,
+    level: float,
+    seed: int,
+) -> tuple[float | None, Interval]:
+    """Return an area under the ROC curve, None if no cases can be compared, and its interval."""
+    scored = columns.scored[rows]
+    scores, positive = (columns.values[name][rows][scored] for name in (spec.score, spec.positive))
+    strata, clusters = (labels[rows][scored] for labels in (columns.strata[spec.axes], columns.clusters))
+    area = Auroc.of(scores, positive > 0, strata, clusters, crossed)
+    if not isfinite(area.value):
+        return None, Interval(None, None, "none", "it is not defined: no two cases can be compared")
+    return area.value, area.interval(level=level, seed=seed)
+
+
 def _side(spec: ContrastSpec, columns: _Columns, rows: Rows) -> ContrastSide:
     """Return the scored cases of these rows that take part in a contrast."""
     takes_part = columns.scored[rows] & (columns.values[spec.count][rows] > 0)
@@ -273,6 +307,8 @@ def _names(spec: AnyMetricSpec) -> tuple[str, ...]:
     match spec:
         case ContrastSpec():
             return spec.value, spec.count
+        case AurocSpec():
+            return spec.score, spec.positive
         case RatioSpec():
             return parsed(spec.formula).names
         case _:

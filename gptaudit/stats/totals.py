@@ -171,18 +171,37 @@ def _by_jackknife(
     totals: Totals, formula: FigureFormula, level: float, seed: int, bounds: Bounds
 ) -> Interval:
     """Return the interval of a figure from the jackknife: of crossed groups, or of few clusters."""
+    crossed = (
+        (totals.crossed[0].shifts(formula), totals.crossed[1].shifts(formula)) if totals.crossed else None
+    )
     value, shifts = totals.figure(formula), totals.shifts(formula)
-    least, greatest = bounds
+    return interval_of_shifts(value, shifts, crossed, level=level, seed=seed, bounds=bounds)
+
+
+def interval_of_shifts(
+    value: float,
+    shifts: Floats,
+    crossed: tuple[Floats, Floats] | None,
+    *,
+    level: float,
+    seed: int,
+    bounds: Bounds,
+) -> Interval:
+    """Return the interval of a figure from each cluster's contribution to its error, (clusters,).
+
+    `crossed` are the contributions of the groups that cross the clusters and of the cells of both, if there are such.
+    """
+    groups, (least, greatest) = len(shifts), bounds
     if least is not None and greatest is not None:
         of_clusters = effective(value, Spread.of(shifts), level, (least, greatest))
     else:
-        pseudo = value + sqrt(totals.groups * (totals.groups - 1)) * shifts
-        of_clusters = mean_interval(pseudo, np.arange(totals.groups), level=level, seed=seed, bounds=bounds)
-    if not totals.crossed:
+        pseudo = value + sqrt(groups * (groups - 1)) * shifts
+        of_clusters = mean_interval(pseudo, np.arange(groups), level=level, seed=seed, bounds=bounds)
+    if crossed is None:
         return of_clusters
-    by_group, by_cell = totals.crossed
-    spread = two_way(shifts, by_group.shifts(formula), by_cell.shifts(formula))
-    of_both = two_way_interval(value, spread, min(totals.groups, by_group.groups), level, bounds)
+    of_groups, of_cells = crossed
+    spread = two_way(shifts, of_groups, of_cells)
+    of_both = two_way_interval(value, spread, min(groups, len(of_groups)), level, bounds)
     return wider(of_both, of_clusters)
 
 

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from gptaudit.records import RatioSpec
+from gptaudit.records import AurocSpec, RatioSpec
 
 CONTRAST = "contrast"
 """Slice axis of the two groups that a pair compares, in a suite file with more than two groups."""
@@ -48,6 +48,7 @@ def opposed(directions: Iterable[Direction]) -> bool:
 def by_direction(lead: float, *, first: bool) -> dict[str, float]:
     """Return the values of a pair that the formulas need; `first` says that its stereotyped group is the first one."""
     return {
+        "first_group_lead": lead if first else -lead,
         "first_lead": lead if first else 0.0,
         "first_pairs": float(first),
         "second_lead": 0.0 if first else lead,
@@ -55,8 +56,13 @@ def by_direction(lead: float, *, first: bool) -> dict[str, float]:
     }
 
 
-def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSpec, RatioSpec]:
-    """Return the metrics `association` and `default` of pairs that compare these groups, with slices by `axes`."""
+def matched_metrics(
+    groups: Sequence[str], axes: Sequence[str], stratum: str
+) -> tuple[RatioSpec, AurocSpec, RatioSpec]:
+    """Return the metrics of pairs that compare these groups, with slices by `axes`.
+
+    `stratum` is what the pairs share that the area compares: `template` or `block`.
+    """
     first, others = (groups[0], groups[1]) if len(groups) == 2 else ("the first of two groups", "the other")
     sliced_by = tuple(axes) or (CONTRAST,)  # no axis at all would mean all
     association = RatioSpec(
@@ -69,6 +75,17 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         axes=sliced_by,
         formula="first_lead / first_pairs + second_lead / second_pairs",
     )
+    area = AurocSpec(
+        "association_auroc",
+        ideal=0.5,
+        direction="target",
+        unit="fraction",
+        title=f"share of two pairs of opposite directions in the same {stratum} whose leads add up to an association "
+        "above zero (area under the ROC curve)",
+        axes=sliced_by,
+        score="first_group_lead",
+        positive="first_pairs",
+    )
     default = RatioSpec(
         "default",
         ideal=0.0,
@@ -78,4 +95,4 @@ def matched_metrics(groups: Sequence[str], axes: Sequence[str]) -> tuple[RatioSp
         axes=sliced_by,
         formula="(first_lead / first_pairs - second_lead / second_pairs) / 2",
     )
-    return association, default
+    return association, area, default

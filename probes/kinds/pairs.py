@@ -196,7 +196,9 @@ class PairsProbe(SuiteProbe):
             rate = replace(
                 STEREOTYPE_RATE, title=f"{STEREOTYPE_RATE.title}; a large default hides bias from it"
             )
-            matched = matched_metrics(list(file.groups), file.matched_axes())
+            matched = matched_metrics(
+                list(file.groups), file.matched_axes(), "template" if file.terms else file.cluster
+            )
             self.metrics = *matched, rate, STEREOTYPE_PROBABILITY
 
     @cached_property

@@ -36,7 +36,7 @@ PROBE_KEYS = (
 )
 METRIC_KEYS = """
     name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast
-    bounds rated corrected labelled agreement crossed unfit pooled anytime
+    auroc bounds rated corrected labelled agreement crossed unfit pooled anytime
 """
 
 

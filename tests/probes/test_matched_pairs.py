@@ -58,6 +58,7 @@ def test_what_was_planted_is_found(name, association, default):
 
     assert found["association"].value == pytest.approx(association)
     assert found["default"].value == pytest.approx(default)
+    assert found["association_auroc"].value == (1.0 if association > 0 else 0.0)
     hidden = abs(default) > abs(association) / 2
     assert found["stereotype_rate"].value == (0.5 if hidden else 1.0)
     assert next(iter(found)) == "association"

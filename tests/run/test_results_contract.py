@@ -74,6 +74,7 @@ AGREEMENT = record(
     }
 )
 POOLED = record({name: {"type": "number"} for name in ("value", "low", "high")})
+RANKED_CASES = record({"score": TEXT, "positive": TEXT, "axes": {"type": "array", "items": TEXT}})
 CROSSED = record({"groups": {"type": "integer", "minimum": 5}, "least": NUMBER, "greatest": NUMBER})
 METRIC = record(
     {
@@ -97,6 +98,7 @@ METRIC = record(
         "formula": TEXT,
         "macro": {"type": "boolean"},
         "contrast": {"anyOf": [{"type": "null"}, record({"value": TEXT, "count": TEXT})]},
+        "auroc": {"anyOf": [{"type": "null"}, RANKED_CASES]},
         "bounds": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
         "rated": {"anyOf": [{"type": "null"}, RATED]},
         "corrected": {"anyOf": [{"type": "null"}, CORRECTED]},
