@@ -1,7 +1,10 @@
 """Audit GPT-style language models for bias, toxicity and unsafe behaviour, and gate their releases.
 
-The names below are what plugins are written with. They are loaded when they are first used, so that the program
-starts quickly.
+    audit = gptaudit.audit("hf:FOLDER", suites=["bias"], policy="default")
+    audit.verdict, audit.figure("gender-occupation.association").value
+
+`audit` and `load` are the way in from Python; the other names are what plugins are written with. All are loaded when
+they are first used, so that the program starts quickly.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gptaudit.markers import hookimpl
+from gptaudit.markers import VERSION, hookimpl
 
 if TYPE_CHECKING:
     from gptaudit.errors import (
@@ -62,6 +65,8 @@ if TYPE_CHECKING:
         ScorerType,
         Scores,
     )
+    from gptaudit.python_api.audits import audit, load
+    from gptaudit.python_api.finished import Audit, Decision, Records
     from gptaudit.records import (
         AttributeRequest,
         Attribution,
@@ -90,12 +95,13 @@ if TYPE_CHECKING:
         TargetInfo,
     )
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Answered",
     "AttributeRequest",
     "Attribution",
+    "Audit",
     "AuditResult",
     "AurocSpec",
     "Backend",
@@ -111,6 +117,7 @@ __all__ = [
     "ContrastSpec",
     "DataError",
     "DataSource",
+    "Decision",
     "Engine",
     "EngineType",
     "Evidence",
@@ -136,6 +143,7 @@ __all__ = [
     "ProbeResult",
     "RatioSpec",
     "RecordedBackend",
+    "Records",
     "ReportSection",
     "Reporter",
     "Sampling",
@@ -153,7 +161,9 @@ __all__ = [
     "UsageError",
     "Work",
     "__version__",
+    "audit",
     "hookimpl",
+    "load",
 ]
 
 _MODULES = (
@@ -166,6 +176,8 @@ _MODULES = (
     "gptaudit.protocols.reporter",
     "gptaudit.protocols.scorer",
     "gptaudit.records",
+    "gptaudit.python_api.finished",
+    "gptaudit.python_api.audits",
 )
 """Where the names come from."""
 

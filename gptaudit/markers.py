@@ -1,4 +1,4 @@
-"""Pluggy markers for hooks and for the functions that implement them."""
+"""What gptaudit is called and its version, and the pluggy markers for hooks and the functions that implement them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import pluggy
 
 PROJECT = "gptaudit"
 """Name of the hooks, and of the entry-point group that names plugins."""
+
+VERSION = "0.1.0"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

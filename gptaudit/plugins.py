@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-import gptaudit
 from gptaudit import hookspecs
 from gptaudit.errors import GptauditError, PluginError, UsageError
-from gptaudit.markers import PROJECT
+from gptaudit.markers import PROJECT, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +132,7 @@ class Plugins:
         """Every plugin and where it came from."""
         from gptaudit.records import PluginInfo
 
-        built_in = (PluginInfo(name, gptaudit.__version__, "built in") for name in (*COMMANDS, *BUILT_IN))
+        built_in = (PluginInfo(name, VERSION, "built in") for name in (*COMMANDS, *BUILT_IN))
         return (*built_in, *self.third_party)
 
     @property

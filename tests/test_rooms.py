@@ -15,7 +15,7 @@ ORDER = (
     # what knows nothing of an audit
     *("errors", "text", "markers", "validation", "files", "stats"),
     # the values that flow, and what plugins implement
-    *("records", "probe", "protocols", "hookspecs", "gptaudit", "plugins"),
+    *("records", "probe", "protocols", "hookspecs", "plugins"),
     # data sets and questions
     *("data", "probes"),
     # what was asked and answered, and asking it
@@ -26,8 +26,8 @@ ORDER = (
     *("scorers", "gate", "run", "reports"),
     # the auditor is audited
     *("calibration", "testing"),
-    # the program
-    *("commands", "cli", "__main__"),
+    # the doors: the program, and the package for whoever imports it
+    *("commands", "python_api", "gptaudit", "cli", "__main__"),
 )
 """Rooms, and modules at the root, each of which may import those before it. `gptaudit` is the package's `__init__`."""
 

@@ -23,12 +23,18 @@ class PythonBackend(TextBackend):
     """Calls a function with the prompts of a batch. It gets the prompts only, and decides itself how to sample."""
 
     def __init__(
-        self, spec: str, function: Callable[[list[Any]], Any], code: Mapping[str, Path], *, chat: bool = False
+        self,
+        spec: str,
+        function: Callable[[list[Any]], Any],
+        *,
+        fingerprint: str,
+        chat: bool = False,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        """`code` are the files that the function runs, which stand for it: what they read and ask is not known."""
+        """`fingerprint` is of the code that the function runs, which stands for it: what it reads is unknown."""
         self.capabilities = CHAT_CAPABILITIES if chat else TextBackend.capabilities
-        self.fingerprint = digest(code, spec)
-        self.details = {"code_files": len(code)}
+        self.fingerprint = fingerprint
+        self.details = details or {}
         self._spec = spec
         self._function = function
 
@@ -90,7 +96,9 @@ def open_python(rest: str, options: ChatOptions) -> Backend:
         for start in {module_name, defined if defined in sys.modules else module_name}
         for name, file in sources(str(start)).items()
     }
-    return PythonBackend(f"python:{rest}", function, dict(sorted(code.items())), chat=options.chat)
+    spec, code = f"python:{rest}", dict(sorted(code.items()))
+    details = {"code_files": len(code)}
+    return PythonBackend(spec, function, fingerprint=digest(code, spec), chat=options.chat, details=details)
 
 
 @hookimpl

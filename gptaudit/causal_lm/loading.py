@@ -15,13 +15,14 @@ from gptaudit import decoder
 from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.folder_files import digest, stamps
+from gptaudit.causal_lm.loaded_model import loaded_digest
 from gptaudit.causal_lm.mixed_precision import MixedPrecisionCausalLMBackend
 from gptaudit.causal_lm.model_files import find_model
-from gptaudit.causal_lm.options import TorchOptions
+from gptaudit.causal_lm.options import ChatTemplateOptions, TorchOptions
 from gptaudit.causal_lm.refusals import quantisation, refuse_unfit, refuse_without_rows
 from gptaudit.causal_lm.weights import load_model, load_tokenizer, loading_failed, weight_details
 from gptaudit.decoder.planted import read_planted
-from gptaudit.errors import TargetError
+from gptaudit.errors import TargetError, first_line
 
 
 def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
@@ -48,13 +49,13 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
     try:
         with files.lent() as folder:
             tokenizer = load_tokenizer(files, folder, trust_remote_code=trust_remote_code)
-            chat = _chat(tokenizer, options, files.base)
+            chat = _chat(tokenizer, options, str(files.base))
             model = load_model(files, folder, options, trust_remote_code=trust_remote_code)
         refuse_without_rows(tokenizer, model, files.base)
         if not quantised:
             model = turn_weights(model if options.device_map else model.to(pick_device(options.device)))
         model = freeze(gather_for_head(fuse_activations(model)))
-        _require_causal(model, path)
+        _require_causal(model, str(path))
         fingerprint = digest(read, _settings(options, chat))
         _require_unchanged(begun, stamps(read), path)
         tokenizer.padding_side = "right"
@@ -72,6 +73,32 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
         raise
     except Exception as error:  # noqa: BLE001 - transformers raises errors of any type for a bad file
         raise loading_failed(files, error) from None
+
+
+def borrowed_backend(model: Any, tokenizer: Any, options: ChatTemplateOptions) -> CausalLMBackend:  # noqa: ANN401
+    """Take a model that the caller has loaded, as it is: nothing in it is changed but its mode, and it is not moved.
+
+    Raises `TargetError` if it is no causal language model, or an option asks for what its tokenizer does not have.
+    """
+    _refuse_without_chat(options)
+    place = type(model).__name__
+    chat = _chat(tokenizer, options, place)
+    try:
+        freeze(model)
+        _require_causal(model, place)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        msg = (
+            f"{place}: no causal language model of transformers: {type(error).__name__}: {first_line(error)}"
+        )
+        raise TargetError(msg) from None
+    tokenizer.padding_side = "right"
+    return CausalLMBackend(
+        model,
+        tokenizer,
+        fingerprint=loaded_digest(model, tokenizer, chat.identity if chat else ""),
+        batch_tokens=options.batch_tokens,
+        chat=chat,
+    )
 
 
 def _require_unchanged(before: Mapping[str, object], after: Mapping[str, object], path: Path) -> None:
@@ -95,6 +122,11 @@ def _refuse_contradictions(options: TorchOptions) -> None:
     if options.precision == "auto" and options.dtype != "float32":
         msg = f"precision=auto gives float32 results; leave dtype={options.dtype} out"
         raise TargetError(msg)
+    _refuse_without_chat(options)
+
+
+def _refuse_without_chat(options: ChatTemplateOptions) -> None:
+    """Refuse options of the chat template where there is none."""
     if options.chat:
         return
     for name in ("system", "fold_system", "date", "template", "think_end"):
@@ -103,7 +135,7 @@ def _refuse_contradictions(options: TorchOptions) -> None:
             raise TargetError(msg)
 
 
-def _chat(tokenizer: Any, options: TorchOptions, place: Path) -> Chat | None:  # noqa: ANN401
+def _chat(tokenizer: Any, options: ChatTemplateOptions, place: str) -> Chat | None:  # noqa: ANN401
     if not options.chat:
         return None
     try:
@@ -160,12 +192,12 @@ def gather_for_head(model: Any) -> Any:  # noqa: ANN401
 
 
 @torch.inference_mode()
-def _require_causal(model: Any, folder: Path) -> None:  # noqa: ANN401
+def _require_causal(model: Any, place: str) -> None:  # noqa: ANN401
     """Refuse a model whose predictions depend on later tokens: transformers loads encoders as causal models too."""
     ids = torch.arange(1, 9, device=model.device)[None] % model.config.get_text_config().vocab_size
     changed = ids.clone()
     changed[0, -1] = 0
     before, after = (model(input_ids=i, use_cache=False).logits[0, :-1].float() for i in (ids, changed))
     if not torch.allclose(before, after, rtol=1e-2, atol=1e-2, equal_nan=True):
-        msg = f"{folder}: not a causal language model: its predictions depend on later tokens"
+        msg = f"{place}: not a causal language model: its predictions depend on later tokens"
         raise TargetError(msg)

@@ -189,24 +189,14 @@ def run(
 
 
 def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
-    """Return the settings of the audit, after the checks that need no model."""
-    from gptaudit.errors import UsageError
+    """Return the settings of the audit, with the command and the file that they come from."""
     from gptaudit.evidence.provenance import without_secret_arguments
-    from gptaudit.gate.policy import load_policy
-    from gptaudit.run.folder import default_folder
-    from gptaudit.run.reports import choose_reporters
-    from gptaudit.run.settings import Settings
+    from gptaudit.run.settings import checked_settings
 
-    folder, policy, reports, file = (given.pop(n) for n in ("output", "policy", "reports", "configuration"))
-    choose_reporters(plugins, reports)
-    if given["data"] is not None and not given["data"].is_dir():
-        msg = f"--data {given['data']}: no such folder"
-        raise UsageError(msg)
-    return Settings(
+    file = given.pop("configuration")
+    return checked_settings(
+        plugins,
         target,
-        folder or default_folder(target),
-        policy=None if policy is None else load_policy(policy),
-        reports=("html", *reports),
         command=("gptaudit", *without_secret_arguments(sys.argv[1:])),
         configuration=file.provenance if file else {},
         **given,

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-import gptaudit
 from gptaudit.data.datasets import DataFile
 from gptaudit.errors import DataError
+from gptaudit.markers import VERSION
 
 Report: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes received so far, and the total if the server states it."""
@@ -56,7 +56,7 @@ def download(file: DataFile, folder: Path, report: Report) -> None:
 def _receive(url: str, into: Path, report: Report) -> str:
     """Download a URL into a new file; return the SHA-256 of the content."""
     digest, done = sha256(), 0
-    request = urllib.request.Request(_secure(url), headers={"User-Agent": f"gptaudit/{gptaudit.__version__}"})  # noqa: S310
+    request = urllib.request.Request(_secure(url), headers={"User-Agent": f"gptaudit/{VERSION}"})  # noqa: S310
     with _OPENER.open(request, timeout=SECONDS) as response, into.open("xb") as file:
         length = response.headers.get("Content-Length")
         total = int(length) if length and length.isdigit() else None

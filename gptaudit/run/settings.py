@@ -1,13 +1,17 @@
-"""Settings of an audit."""
+"""Settings of an audit, after the checks that need no model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from gptaudit.gate.policy import Policy
+from gptaudit.errors import UsageError
+from gptaudit.gate.policy import Policy, load_policy
+from gptaudit.plugins import Plugins
+from gptaudit.run.folder import default_folder
+from gptaudit.run.reports import choose_reporters
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,33 @@ class Settings:
         """Whether the audit stops as soon as every rule is decided."""
         by_policy = self.policy is not None and self.policy.stop is not None
         return self.until == "decided" or (self.until is None and by_policy)
+
+
+def checked_settings(
+    plugins: Plugins,
+    target: str,
+    *,
+    output: Path | None,
+    policy: str | None,
+    reports: Sequence[str],
+    data: Path | None,
+    **given: Any,  # noqa: ANN401 - the other settings, by name
+) -> Settings:
+    """Return the settings of an audit.
+
+    Raises:
+        UsageError: there is no report of that name, or no such folder of data.
+        PolicyError: the policy is missing or malformed.
+    """
+    choose_reporters(plugins, reports)
+    if data is not None and not data.is_dir():
+        msg = f"--data {data}: no such folder"
+        raise UsageError(msg)
+    return Settings(
+        target,
+        output or default_folder(target),
+        policy=None if policy is None else load_policy(policy),
+        reports=("html", *reports),
+        data=data,
+        **given,
+    )

@@ -1,0 +1,106 @@
+"""Models that are objects of the caller's program, offered as a backend through the hook that every backend uses."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from gptaudit.causal_lm.options import ChatTemplateOptions
+from gptaudit.errors import TargetError
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.backend import Backend, BackendType
+from gptaudit.protocols.options import ChatOptions
+
+SCHEME = "object"
+EXPECTED = "a spec such as 'hf:FOLDER', a function, a (model, tokenizer) pair or a pipeline of transformers"
+
+Complete: TypeAlias = Callable[[list[Any]], Sequence[str | None]]
+"""Returns a completion for each prompt; a prompt is a text, or a list of messages, dicts of `role` and `content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """A plugin that offers one object as the backend `object:NAME`."""
+
+    name: str
+    options: type
+    open: Callable[[str, Any], Backend]
+
+    @property
+    def spec(self) -> str:
+        """The target as the results name it."""
+        return f"{SCHEME}:{self.name}"
+
+    @hookimpl
+    def gptaudit_register_backends(self, register: Callable[[BackendType], None]) -> None:
+        """Register the object."""
+        register(BackendType(SCHEME, "an object of the caller's program", "NAME", self.options, self.open))
+
+
+@contextmanager
+def live_target(target: object) -> Iterator[LiveTarget]:
+    """Offer a function, a (model, tokenizer) pair or a pipeline; afterwards the model is as it was before.
+
+    Raises:
+        TargetError: it is none of these.
+    """
+    if hasattr(target, "model") and hasattr(target, "tokenizer"):
+        target = (target.model, target.tokenizer)
+    if isinstance(target, tuple) and len(target) == 2 and hasattr(target[0], "parameters"):
+        model, tokenizer = target
+        with _borrowed(model, tokenizer):
+            yield LiveTarget(
+                type(model).__name__,
+                ChatTemplateOptions,
+                lambda _, options: _of_model(model, tokenizer, options),
+            )
+    elif callable(target):
+        function: Complete = target
+        name = getattr(function, "__qualname__", type(function).__name__)
+        yield LiveTarget(name, ChatOptions, lambda _, options: _of_function(name, function, options))
+    else:
+        msg = f"target: expected {EXPECTED}, found {type(target).__name__}"
+        raise TargetError(msg)
+
+
+@contextmanager
+def _borrowed(model: Any, tokenizer: Any) -> Iterator[None]:  # noqa: ANN401 - transformers has no typed base
+    """Give back a model and its tokenizer as they were: training or not, with gradients or not, and its padding."""
+    training = {module: module.training for module in model.modules()}
+    gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    padding = tokenizer.padding_side
+    try:
+        yield
+    finally:
+        tokenizer.padding_side = padding
+        for module, was_training in training.items():
+            module.training = was_training
+        for parameter, had_gradient in gradients.items():
+            parameter.requires_grad_(requires_grad=had_gradient)
+
+
+def _of_model(model: Any, tokenizer: Any, options: ChatTemplateOptions) -> Backend:  # noqa: ANN401
+    from gptaudit.causal_lm.loading import borrowed_backend
+
+    return borrowed_backend(model, tokenizer, options)
+
+
+def _of_function(name: str, function: Complete, options: ChatOptions) -> Backend:
+    from gptaudit.backends.python import PythonBackend
+
+    spec = f"{SCHEME}:{name}"
+    code = f"{spec}\n{_source(function)}"
+    fingerprint = f"sha256:{hashlib.sha256(code.encode()).hexdigest()}"
+    return PythonBackend(spec, function, fingerprint=fingerprint, chat=options.chat)
+
+
+def _source(function: Complete) -> str:
+    """Return the text of a function, or of the class of another callable; empty where Python has none."""
+    try:
+        return inspect.getsource(function if inspect.isroutine(function) else type(function))
+    except (OSError, TypeError):
+        return ""
