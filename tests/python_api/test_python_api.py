@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from importlib import resources
+from pathlib import Path
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -201,3 +203,17 @@ def test_the_fixture(tmp_path):
     assert run.returncode == 1, run.stdout
     assert "1 failed" in run.stdout
     assert "<Decision: fail>" in run.stdout
+
+
+def test_the_readme(loaded, tmp_path, monkeypatch):
+    """Its example runs as it stands."""
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (block,) = (b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "gptaudit.audit(" in b)
+    rule = '[[rule]]\nmetric = "gender-occupation.association"\nideal = 0.0\ntolerance = 0.1'
+    (tmp_path / "policy.toml").write_text(f'schema = "gptaudit.policy/1"\n{rule}', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {"model": loaded[0], "tokenizer": loaded[1]}
+
+    exec(block, names)  # noqa: S102 - our own README
+
+    assert names["audit"].verdict == "fail"
