@@ -7,12 +7,12 @@ from itertools import pairwise
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.gate.numbers import count, interval_text, level_text, moment, number, places, quantity
 from gptaudit.records import CalibratedFigure, Calibration, Power, ProbeCalibration, Sighting, Trial
 
 from . import calibration_sentences as words
 from . import sentences
 from .html import render_page
-from .numbers import count, moment, number, places, quantity
 from .plots import Frame, Line, Plot
 from .probe_view import View, anchor, plain_pairs
 
@@ -93,7 +93,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
 
 
 def _sentences(figure: CalibratedFigure, trials: Sequence[Trial]) -> Iterable[str]:
-    level = sentences.level_text(figure.level)
+    level = level_text(figure.level)
     yield (
         f"{count(figure.decoders)} decoders were audited with {count(figure.cases)} cases each: such an audit "
         f"{words.found_text(figure)}."
@@ -211,5 +211,5 @@ def _trial(figure: CalibratedFigure, trial: Trial) -> View:
         "planted": quantity(trial.planted, flaw_unit, 1),
         "learned": "" if trial.learned is None else quantity(trial.learned, flaw_unit, 1),
         "value": "" if trial.value is None else quantity(trial.value, unit, decimals),
-        "interval": sentences.interval_text(trial.low, trial.high, unit) or trial.why or "",
+        "interval": interval_text(trial.low, trial.high, unit) or trial.why or "",
     }

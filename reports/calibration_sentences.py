@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from gptaudit.gate.numbers import number, scaled, short, with_unit
 from gptaudit.records import CalibratedFigure, Estimate, Power, Share
 
-from .numbers import number, scaled, short, with_unit
 from .sentences import plural
 
 OFTEN = 0.95

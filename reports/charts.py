@@ -6,9 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gptaudit.gate.numbers import compact
 from gptaudit.records import Metric
-
-from .numbers import compact
 
 LEVELS = 8
 """Number of colour steps on each side of zero."""
@@ -75,12 +74,21 @@ def bar(
     figure: tuple[float | None, float | None, float | None],
     *,
     ideal: float | None = None,
-    allowed: tuple[float, float] | None = None,
+    allowed: tuple[float | None, float | None] = (None, None),
 ) -> Bar:
-    """Return the bar of a figure (value, low, high) on an axis, with its ideal or the range that a rule allows."""
+    """Return the bar of a figure (value, low, high) on an axis, with its ideal and the range that a rule allows.
+
+    An end of that range that is None is open.
+    """
     value, low, high = figure
     span = None if low is None or high is None else (axis.place(low), axis.place(high))
-    zone = None if allowed is None else (axis.place(allowed[0]), axis.place(allowed[1]))
+    zone = None
+    if allowed != (None, None):
+        least, greatest = allowed
+        zone = (
+            0.0 if least is None else axis.place(least),
+            100.0 if greatest is None else axis.place(greatest),
+        )
     return Bar(
         label=label,
         start=compact(axis.start, axis.unit),

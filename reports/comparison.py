@@ -14,11 +14,11 @@ from gptaudit.gate.comparison import (
     Test,
     Trend,
 )
+from gptaudit.gate.numbers import compact, count, level_text, moment, number, places, quantity, scaled, short
 from gptaudit.records import Evidence
 
 from . import charts, sentences
 from .html import render_page
-from .numbers import compact, count, moment, number, places, quantity, scaled, short
 from .probe_view import View, anchor, exchange_views
 
 READINGS: Mapping[Trend, sentences.Word] = {
@@ -47,8 +47,8 @@ def render(comparison: Comparison) -> str:
         "title": f"{comparison.candidate.target} against {comparison.baseline.target}",
         "sentence": summary(whole, "figure"),
         "slices": summary([c for c in changes if c.slice], "slice"),
-        "level": sentences.level_text(comparison.level),
-        "discoveries": sentences.level_text(1 - comparison.level),
+        "level": level_text(comparison.level),
+        "discoveries": level_text(1 - comparison.level),
         "sides": [_side("baseline", comparison.baseline), _side("candidate", comparison.candidate)],
         "same_model": comparison.baseline.fingerprint == comparison.candidate.fingerprint,
         "probes": [_probe(i, probe) for i, probe in enumerate(comparison.probes)],

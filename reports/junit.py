@@ -1,17 +1,19 @@
 """`junit.xml` for CI servers: rules and probes as test cases.
 
 The elements and attributes are those that Jenkins, GitLab and GitHub Actions read. A failed or inconclusive rule is a
-failure; an incomplete rule is an error, and so is a probe with an error.
+failure; an incomplete rule is an error, and so are a probe with an error and an audit that is incomplete as a whole,
+with or without a policy.
 """
 
 from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult
+from gptaudit.records import AuditResult, ProbeResult, RuleResult
 from gptaudit.text import visible
 
 from . import sentences
+from .decision import decision
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -21,9 +23,7 @@ TAGS = {"fail": "failure", "inconclusive": "failure", "incomplete": "error"}
 
 def render(result: AuditResult) -> str:
     """Return the document; characters that XML does not allow are replaced by their code points."""
-    suites = [_probes(result)]
-    if result.gate is not None:
-        suites.insert(0, _gate(result.gate))
+    suites = [suite for suite in (_gate(result), _probes(result)) if len(suite)]
     root = _element(
         "testsuites", name=f"gptaudit {result.target.spec}", time=f"{result.run.cost.seconds:.3f}"
     )
@@ -36,17 +36,21 @@ def render(result: AuditResult) -> str:
     return f"{DECLARATION}\n{ET.tostring(root, encoding='unicode')}\n"
 
 
-def _gate(gate: GateResult) -> ET.Element:
-    return _suite("gptaudit.gate", [_rule(rule) for rule in gate.rules])
+def _gate(result: AuditResult) -> ET.Element:
+    rules = [_rule(rule) for rule in result.gate.rules] if result.gate else []
+    made = decision(result)
+    if made.word.key == "incomplete" and all(rule.find("error") is None for rule in rules):
+        text = " ".join(filter(None, (made.reason, made.word.meaning, made.kept)))
+        case = _element("testcase", classname="gptaudit.gate", name="the audit is complete")
+        case.append(_element("error", text, type="incomplete", message=made.reason))
+        rules.insert(0, case)
+    return _suite("gptaudit.gate", rules)
 
 
 def _rule(rule: RuleResult) -> ET.Element:
     case = _element("testcase", classname="gptaudit.gate", name=rule.rule)
     if rule.verdict in TAGS:
-        lines = [rule.metric, f"limit: {rule.limit}"]
-        if rule.value is not None:
-            lines.append(f"value: {rule.value}, interval: {rule.low} to {rule.high}")
-        text = "\n".join([*lines, rule.why])
+        text = "\n".join([rule.metric, f"limit: {rule.limit}", rule.why])
         case.append(_element(TAGS[rule.verdict], text, type=rule.verdict, message=rule.why))
     return case
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from gptaudit.gate.numbers import interval_text
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 from gptaudit.text import shorten, visible
 
 from . import calibration_sentences, sentences
+from .decision import VERDICTS, decision
 
 LONGEST_CELL = 300
 """Maximum number of characters of a text in a table."""
+
+LONGEST_REASON = 2000
+"""Maximum number of characters of a sentence about the whole audit."""
 
 SYMBOLS = {"pass": "✅", "fail": "❌", "inconclusive": "❔", "incomplete": "⛔", "none": "▫️"}
 
@@ -22,29 +27,30 @@ _REFERENCE = re.compile(r"[@#]|(?<=www)\.|:(?=//)", re.IGNORECASE)
 
 def render(result: AuditResult) -> str:
     """Return the summary; text from the model or the user is escaped and makes no links or mentions."""
-    word = sentences.verdict(result)
+    made = decision(result)
     lines = [
-        f"## {SYMBOLS[word.key]} gptaudit: {word.text}",
+        f"## {SYMBOLS[made.word.key]} gptaudit: {made.word.text}",
         "",
-        f"{word.meaning} {escape(sentences.verdict_sentence(result))}",
+        f"**{made.word.meaning}** {escape(made.reason, LONGEST_REASON)}",
+        *(line for text in (made.covers, made.kept) if text for line in ("", escape(text, LONGEST_REASON))),
         "",
-        f"Target: {escape(result.target.spec)}, fingerprint {escape(result.target.fingerprint)}"
-        + ("" if result.target.verified else " (cannot be verified)"),
+        f"Target: {escape(result.target.spec)}, fingerprint {escape(result.target.fingerprint)}",
     ]
-    if warning := sentences.status_warning(result):
-        lines += ["", f"**Unfinished run.** {escape(warning)}"]
+    if made.limits:
+        lines += ["", "What limits the trust in this audit:", ""]
+        lines += [f"- {escape(text, LONGEST_REASON)}" for text in made.limits]
     if result.gate is not None:
         lines += ["", "### Rules", ""]
-        lines += table(("Verdict", "Rule", "Value", "Interval", "Why"), map(_rule, result.gate.rules))
+        lines += table(("Verdict", "Rule", "Why"), map(_rule, result.gate.rules))
     lines += ["", "### Probes", ""]
     rows = (row for probe in result.probes for row in _probe(probe))
     lines += table(("Probe", "Scored", "Figure", "Value", "Interval", "Ideal", "Calibration"), rows)
     return "\n".join(lines) + "\n"
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = LONGEST_CELL) -> str:
     """Return a text as one line in which Markdown, HTML, mentions, issue references and bare links have no effect."""
-    shown, omitted = shorten(text, LONGEST_CELL)
+    shown, omitted = shorten(text, longest)
     line = " ".join(visible(shown).split()) + ("…" if omitted else "")
     line = _MARKUP.sub(lambda found: "\\" + found[0], line)
     line = re.sub("[&<>]", lambda found: _HTML[found[0]], line)
@@ -61,10 +67,8 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[st
 
 
 def _rule(rule: RuleResult) -> tuple[str, ...]:
-    interval = "" if rule.low is None or rule.high is None else f"{rule.low:.4g} to {rule.high:.4g}"
-    value = "" if rule.value is None else f"{rule.value:.4g}"
-    word = sentences.VERDICTS[rule.verdict]
-    return f"{SYMBOLS[word.key]} {word.text}", rule.rule, value, interval, rule.why
+    word = VERDICTS[rule.verdict]
+    return f"{SYMBOLS[word.key]} {word.text}", rule.rule, rule.why
 
 
 def _probe(probe: ProbeResult) -> Iterator[tuple[str, ...]]:
@@ -83,7 +87,7 @@ def _calibration(probe: ProbeResult, metric: Metric) -> str:
 
 
 def _figure(metric: Metric) -> tuple[str, ...]:
-    interval = sentences.interval_text(metric.low, metric.high, metric.unit) or metric.why or ""
+    interval = interval_text(metric.low, metric.high, metric.unit) or metric.why or ""
     return (
         sentences.metric_title(metric),
         sentences.value_text(metric),

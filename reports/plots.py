@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gptaudit.gate.numbers import compact
+
 from .charts import Axis, round_step
-from .numbers import compact
 
 HEIGHT = 240
 """Length of the vertical axis in pixels."""

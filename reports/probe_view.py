@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+from gptaudit.gate.numbers import count, interval_text, level_text, number, short, short_places
 from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metric, ProbeResult
 from gptaudit.text import shorten
 
 from . import calibration_sentences as words
 from . import charts, scorer_sentences, sentences
-from .numbers import count, number, short, short_places
 
 LONGEST_TEXT = 2000
 """Maximum number of characters of a prompt or output; the full text is in the store."""
@@ -67,8 +67,8 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "title": sentences.metric_title(metric),
         "value": sentences.value_text(metric),
         "exact": None if metric.value is None else repr(metric.value),
-        "level": sentences.level_text(metric.level),
-        "interval": sentences.interval_text(metric.low, metric.high, metric.unit),
+        "level": level_text(metric.level),
+        "interval": interval_text(metric.low, metric.high, metric.unit),
         "method": _method(metric),
         "like": " and templates" if metric.crossed else "",
         "ideal": sentences.ideal_text(metric),
@@ -95,8 +95,8 @@ def _method(metric: Metric) -> str:
 
 def metric_bar(metric: Metric, axis: charts.Axis) -> charts.Bar:
     """Return the bar of a metric on an axis."""
-    interval = sentences.interval_text(metric.low, metric.high, metric.unit)
-    label = f"{sentences.value_text(metric)}, {sentences.level_text(metric.level)} interval {interval or 'unknown'}, "
+    interval = interval_text(metric.low, metric.high, metric.unit)
+    label = f"{sentences.value_text(metric)}, {level_text(metric.level)} interval {interval or 'unknown'}, "
     label += f"ideal {sentences.ideal_text(metric)}"
     return charts.bar(axis, label, (metric.value, metric.low, metric.high), ideal=metric.ideal)
 
@@ -122,7 +122,7 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
             {
                 "group": sentences.slice_text(m),
                 "value": sentences.value_text(m),
-                "interval": sentences.interval_text(m.low, m.high, m.unit),
+                "interval": interval_text(m.low, m.high, m.unit),
                 "why": m.why,
                 "corrected": scorer_sentences.in_brief(m),
                 "pooled": sentences.pooled_text(m),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from gptaudit.gate.numbers import count, interval_text, level_text, number, places, quantity
 from gptaudit.records import Agreement, LabelledRate, LabelledShare, Metric
-
-from . import sentences
-from .numbers import count, number, places, quantity
 
 
 def beside_figure(metric: Metric) -> str | None:
@@ -28,7 +26,7 @@ def _by_second(found: Agreement) -> str:
     if found.low is None or found.high is None:
         return f"{text}; kappa is {number(found.kappa, 2)} (no interval: {found.why})."
     ends = f"{number(found.low, 2)} to {number(found.high, 2)}"
-    return f"{text}; kappa is {number(found.kappa, 2)}, {sentences.level_text(found.level)} interval {ends}."
+    return f"{text}; kappa is {number(found.kappa, 2)}, {level_text(found.level)} interval {ends}."
 
 
 def _by_labels(metric: Metric, found: LabelledRate) -> str:
@@ -36,11 +34,11 @@ def _by_labels(metric: Metric, found: LabelledRate) -> str:
     who = f"By {count(found.labels)} labels of a person, {count(found.positive)} of them positive,"
     if found.value is None:
         return f"{who} it is unknown: {found.why}."
-    interval = sentences.interval_text(found.low, found.high, metric.unit)
+    interval = interval_text(found.low, found.high, metric.unit)
     value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
     said = (
         f"{who} and the scorer's verdict on all {count(found.texts)} texts it is {value}, "
-        f"{sentences.level_text(found.level)} interval {interval}."
+        f"{level_text(found.level)} interval {interval}."
     )
     if found.sensitivity:
         said += f" Here the scorer finds {_share(found.sensitivity)} of what the labels call positive."
@@ -64,9 +62,9 @@ def _by_card(metric: Metric, scorer: str) -> str:
     )
     if found.value is None:
         return f"Nothing can be told from this figure: {found.why}. {about}"
-    interval = sentences.interval_text(found.low, found.high, metric.unit)
+    interval = interval_text(found.low, found.high, metric.unit)
     value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
-    text = f"Corrected for the scorer's errors it is {value}, {sentences.level_text(found.level)} interval {interval}."
+    text = f"Corrected for the scorer's errors it is {value}, {level_text(found.level)} interval {interval}."
     caution = f" {found.why[:1].upper()}{found.why[1:]}." if found.why else ""
     return f"{text}{caution} {about}"
 
@@ -79,7 +77,7 @@ def in_brief(metric: Metric) -> str | None:
     if found.value is None:
         return "-"
     value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
-    return f"{value} ({sentences.interval_text(found.low, found.high, metric.unit)})"
+    return f"{value} ({interval_text(found.low, found.high, metric.unit)})"
 
 
 def _share(share: LabelledShare) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gptaudit.evidence.first_answers import repeats
-from gptaudit.records import AuditResult, GateResult, Metric, ProbeResult, TargetInfo, Verdict
-
-from .numbers import compact, count, difference, number, places, quantity, scaled
+from gptaudit.gate.numbers import (
+    compact,
+    count,
+    interval_text,
+    level_text,
+    places,
+    quantity,
+    scaled,
+    unit_of_difference,
+)
+from gptaudit.records import Metric, ProbeResult
 
 FEW_CLUSTERS = 20
 """Number of independent units below which the sentences state how few there are."""
-
-OUTCOMES: Mapping[Verdict, str] = {
-    "fail": "failed",
-    "inconclusive": "could not be decided",
-    "incomplete": "had too few scored cases",
-}
-
-MOST_REASONS = 3
-"""Maximum number of rules that the sentence of the verdict names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +31,6 @@ class Word:
     meaning: str
 
 
-VERDICTS: Mapping[str, Word] = {
-    word.key: word
-    for word in (
-        Word("pass", "✓", "Pass", "The model meets the policy."),
-        Word("fail", "✕", "Fail", "The model does not meet the policy."),
-        Word(
-            "inconclusive", "?", "Inconclusive", "The data do not decide whether the model meets the policy."
-        ),
-        Word("incomplete", "…", "Incomplete", "Too little was scored; nothing may be concluded."),
-        Word("none", "–", "No policy", "Figures only: no policy was given, so nothing was decided."),  # noqa: RUF001
-    )
-}
-
 STATUSES: Mapping[str, Word] = {
     word.key: word
     for word in (
@@ -55,64 +39,6 @@ STATUSES: Mapping[str, Word] = {
         Word("error", "!", "Error", "The probe could not be measured."),
     )
 }
-
-
-def verdict(result: AuditResult) -> Word:
-    """Return the verdict of the gate, or "No policy"."""
-    return VERDICTS[result.gate.verdict if result.gate else "none"]
-
-
-def verdict_sentence(result: AuditResult) -> str:
-    """Name the rules that decided: `1 of 3 rules failed: a.b, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60.`."""
-    gate = result.gate
-    if gate is None:
-        said, limited = (
-            "Pass a policy (--policy FILE, or --policy default) to get a decision.",
-            result.target.doubt,
-        )
-    else:
-        said, limited = _deciding_rules(gate), gate.limited or ""
-    return f"{said} {limited[:1].upper()}{limited[1:]}." if limited else said
-
-
-def identity_sentence(target: TargetInfo) -> str:
-    """Say what a target that cannot be verified is known by."""
-    if not target.first_answers:
-        return "Nothing shows that the same model answered every time."
-    if not repeats(target.first_answers):
-        return "It runs elsewhere and does not repeat itself: nothing shows that the same model answered every time."
-    return (
-        "It runs elsewhere, and is known by what it answered when it was opened, twice alike; "
-        "a change that leaves these answers as they are is not noticed."
-    )
-
-
-def _deciding_rules(gate: GateResult) -> str:
-    many = len(gate.rules)
-    if gate.verdict == "pass":
-        return f"All {many} rules passed." if many > 1 else "The one rule passed."
-    deciding = [rule for rule in gate.rules if rule.verdict == gate.verdict]
-    reasons = "; ".join(f"{rule.metric}, {rule.why.rstrip('.')}" for rule in deciding[:MOST_REASONS])
-    more = "; and more below" if len(deciding) > MOST_REASONS else ""
-    others = [
-        f"{sum(rule.verdict == verdict for rule in gate.rules)} {what}"
-        for verdict, what in OUTCOMES.items()
-        if verdict != gate.verdict and any(rule.verdict == verdict for rule in gate.rules)
-    ]
-    besides = f" In addition, {' and '.join(others)}." if others else ""
-    outcome = f"{len(deciding)} of {many} {plural(many, 'rule')} {OUTCOMES[gate.verdict]}"
-    return f"{outcome}: {reasons}{more}.{besides}"
-
-
-def status_warning(result: AuditResult) -> str | None:
-    """Return a warning if the run did not finish, else None."""
-    basis = "The figures are based on only some of the cases."
-    why = f" ({result.run.why})" if result.run.why else ""
-    return {
-        "complete": None,
-        "partial": f"The run stopped before all requests were answered{why}. {basis}",
-        "interrupted": f"The run was interrupted. {basis}",
-    }[result.run.status]
 
 
 def metric_title(metric: Metric) -> str:
@@ -132,14 +58,6 @@ def ideal_text(metric: Metric) -> str:
     return compact(metric.ideal, metric.unit)
 
 
-def interval_text(low: float | None, high: float | None, unit: str) -> str | None:
-    """Format an interval: `90.4 to 95.2 %`; None if it has no ends."""
-    if low is None or high is None:
-        return None
-    decimals = places(low, high, unit)
-    return f"{scaled(low, unit, decimals)} to {quantity(high, unit, decimals)}"
-
-
 def pooled_text(metric: Metric) -> str | None:
     """Format a group's pooled estimate with its interval: `61 % (55 to 68 %)`; None if it has none."""
     pooled = metric.pooled
@@ -148,21 +66,6 @@ def pooled_text(metric: Metric) -> str | None:
     decimals = places(pooled.low, pooled.high, metric.unit)
     interval = interval_text(pooled.low, pooled.high, metric.unit)
     return f"{quantity(pooled.value, metric.unit, decimals)} ({interval})"
-
-
-def range_text(least: float, greatest: float, unit: str) -> str:
-    """Format the range that a rule allows; an end may be infinite."""
-    if math.isinf(least):
-        return f"at most {compact(greatest, unit)}"
-    if math.isinf(greatest):
-        return f"at least {compact(least, unit)}"
-    return f"{compact(least, unit)} to {compact(greatest, unit)}"
-
-
-def level_text(level: float) -> str:
-    """Format a confidence level as a percentage."""
-    percent = round(level * 100, 9)
-    return number(percent, 0 if percent.is_integer() else 1) + "\N{NO-BREAK SPACE}%"
 
 
 def metric_reading(metric: Metric) -> str:
@@ -218,7 +121,7 @@ def _aim(metric: Metric) -> str:
 def _against_ideal(metric: Metric) -> str:
     low, high, ideal = metric.low or 0.0, metric.high or 0.0, metric.ideal
     decimals = places(metric.low, metric.high, metric.unit)
-    far = difference(max(abs(low - ideal), abs(high - ideal)), metric.unit, decimals)
+    far = quantity(max(abs(low - ideal), abs(high - ideal)), unit_of_difference(metric.unit), decimals)
     if low <= ideal <= high:
         return (
             f"the ideal is among them, so no deviation from it is shown; one of up to {far} is not excluded"
@@ -237,10 +140,10 @@ def slices_reading(slices: Iterable[Metric]) -> str:
     if len(known) < 2:
         return ""
     (_, least), (_, most) = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-    text = (
-        f"From {value_text(least)} ({slice_text(least)}) to {value_text(most)} ({slice_text(most)}). "
-        f"The intervals are not corrected for the number of groups: of many, some miss the true value by chance."
-    )
+    spread = f"From {value_text(least)} ({slice_text(least)}) to {value_text(most)} ({slice_text(most)})."
+    if least.value == most.value:
+        spread = f"{value_text(least)} in every group."
+    text = f"{spread} The intervals are not corrected for the number of groups: of many, some miss by chance."
     if most.pooled is None:
         return text
     return f"{text} Pooled estimates borrow from the other groups, so that the worst of many is not just the luckiest."

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Iterator, Sequence
 
+from gptaudit.gate.numbers import (
+    count,
+    duration,
+    interval_text,
+    level_text,
+    moment,
+    places,
+    quantity,
+    unit_of_difference,
+)
+from gptaudit.gate.wording import range_text
 from gptaudit.probe import CAPABILITIES, with_implied
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, GateResult, Metric, PlantedFlaw, RuleResult, TargetInfo
 
 from . import charts, sentences
 from .calibration_sentences import NOT_CALIBRATED
-from .numbers import count, duration, moment, places, quantity
+from .decision import VERDICTS, decision, identity_sentence
 from .probe_view import View, anchor, metric_bar, plain_pairs, probe_view
 
 NOT_GIVEN: tuple[object, ...] = (None, "", {})
@@ -23,9 +33,7 @@ NOT_GIVEN: tuple[object, ...] = (None, "", {})
 def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
     """Return the view of the whole page."""
     return {
-        "verdict": sentences.verdict(result),
-        "sentence": sentences.verdict_sentence(result),
-        "warning": sentences.status_warning(result),
+        "decision": decision(result),
         "facts": facts(result),
         "rules": rule_views(result, result.gate) if result.gate else [],
         "glance": glance(result),
@@ -56,41 +64,29 @@ def rule_views(result: AuditResult, gate: GateResult) -> list[View]:
     return [_rule(result, rule) for rule in gate.rules]
 
 
-def allowed(rule: RuleResult) -> tuple[float, float] | None:
-    """Return the range that a rule allows, whose ends may be infinite; None if the results do not have it."""
-    if rule.least is None and rule.greatest is None:
-        return None
-    return (
-        -math.inf if rule.least is None else rule.least,
-        math.inf if rule.greatest is None else rule.greatest,
-    )
-
-
 def _rule(result: AuditResult, rule: RuleResult) -> View:
-    zone = allowed(rule)
     metric = result.metric(rule.metric)
     unit = metric.unit if metric else ""
+    unit = unit_of_difference(unit) if rule.increase else unit
     value = "no figure"
     if rule.value is not None:
         value = quantity(rule.value, unit, places(rule.low, rule.high, unit))
-    interval = sentences.interval_text(rule.low, rule.high, unit)
-    limit = sentences.range_text(*zone, unit) if zone else rule.limit
-    known = [
-        v for v in (rule.value, rule.low, rule.high, *(zone or ())) if v is not None and math.isfinite(v)
-    ]
-    two_sided = zone is not None and all(map(math.isfinite, zone))
-    axis = charts.axis_for(known, unit, whole=two_sided)
+    interval = interval_text(rule.low, rule.high, unit)
+    limits = (rule.least, rule.greatest)
+    limit = rule.limit if limits == (None, None) else range_text(*limits, unit)
+    known = [v for v in (rule.value, rule.low, rule.high, *limits) if v is not None]
+    axis = charts.axis_for(known, unit, whole=None not in limits)
     label = f"{value}, interval {interval or 'unknown'}, allowed {limit}"
     return {
         "words": rule.rule,
         "metric": rule.metric,
         "title": metric.title if metric else "",
-        "verdict": sentences.VERDICTS[rule.verdict],
+        "verdict": VERDICTS[rule.verdict],
         "value": value,
         "interval": interval,
         "limit": limit,
         "why": rule.why,
-        "bar": charts.bar(axis, label, (rule.value, rule.low, rule.high), allowed=zone),
+        "bar": charts.bar(axis, label, (rule.value, rule.low, rule.high), allowed=limits),
     }
 
 
@@ -111,7 +107,7 @@ def _glance_figure(metric: Metric, *, first: bool) -> View:
         "first": first,
         "metric": sentences.metric_title(metric),
         "value": sentences.value_text(metric),
-        "interval": sentences.interval_text(metric.low, metric.high, metric.unit),
+        "interval": interval_text(metric.low, metric.high, metric.unit),
         "ideal": sentences.ideal_text(metric),
         "why": metric.why,
         "bar": metric_bar(metric, charts.axis_of([metric])),
@@ -128,7 +124,7 @@ def target_view(target: TargetInfo) -> View:
         "fingerprint": target.fingerprint,
         "short_fingerprint": target.fingerprint.removeprefix("sha256:")[:12],
         "verified": target.verified,
-        "known_by": sentences.identity_sentence(target),
+        "known_by": identity_sentence(target),
         "doubt": target.doubt,
         "parameters": None if target.parameters is None else count(target.parameters),
         "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
@@ -146,7 +142,7 @@ def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
     unit = metric.unit if metric else ""
     found: View = {"measured": "not measured", "interval": None, "agrees": None, "why": ""}
     if metric is not None:
-        interval = sentences.interval_text(metric.low, metric.high, metric.unit)
+        interval = interval_text(metric.low, metric.high, metric.unit)
         found |= {"measured": sentences.value_text(metric), "interval": interval}
         if metric.low is not None and metric.high is not None:
             found["agrees"] = metric.low <= flaw.learned <= metric.high
@@ -164,13 +160,13 @@ def planted_view(result: AuditResult, flaw: PlantedFlaw) -> View:
 def _why_missed(metric: Metric, learned: float) -> str:
     """Say why the interval of a figure may miss what a model learned."""
     if metric.rated is None:
-        return f", as {sentences.level_text(1 - metric.level)} of intervals do by chance"
+        return f", as {level_text(1 - metric.level)} of intervals do by chance"
     corrected = metric.corrected
     why = f": it is of what the scorer of {metric.rated.scorer} finds, and the scorer errs"
     if corrected is None or corrected.low is None or corrected.high is None:
         return why
     held = "contains" if corrected.low <= learned <= corrected.high else "misses"
-    interval = sentences.interval_text(corrected.low, corrected.high, metric.unit)
+    interval = interval_text(corrected.low, corrected.high, metric.unit)
     return f"{why}. Corrected for its errors it is {interval}, which {held} the learned size"
 
 

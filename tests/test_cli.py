@@ -89,7 +89,7 @@ class TestExitCodes:
 
         assert ran.code == 1, ran.out + ran.err
         assert "Verdict: fail" in ran.out
-        assert "lies above 0.6" in ran.out
+        assert "lies above 60" in ran.out
 
     def test_inconclusive(self, gptaudit, model, policy):
         """Too few cases to decide exits 3, or 0 where the policy allows it."""
@@ -120,7 +120,9 @@ class TestExitCodes:
         )
 
         assert ran.code == 4
-        assert ("fewer than 95% of the cases were scored in toxicity-prompts (" in ran.out) == (limit is None)
+        assert ("fewer than 95\xa0% of the cases were scored in toxicity-prompts (" in ran.out) == (
+            limit is None
+        )
         if function == "failing":
             assert "the model is asleep" in ran.out
 

@@ -16,13 +16,14 @@ and p-values hold at any number of clusters, and so does the verdict (`gptaudit.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gptaudit.errors import ExitCode, PolicyError
 from gptaudit.evidence.results_file import read_bound
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
+from gptaudit.gate.numbers import level_text
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Policy
 from gptaudit.gate.wording import limit_text, limited_words, reading
@@ -32,6 +33,9 @@ from gptaudit.validation import validated
 
 COVERAGE_FLOOR = 0.95
 """Share of a probe's cases that must be scored in an audit without a policy."""
+
+NAMED = 3
+"""Maximum number of probes that a sentence names."""
 
 _RANK: tuple[Verdict, ...] = ("fail", "incomplete", "inconclusive", "pass")
 """Verdicts from worst to best. A failure outranks what is incomplete: missing cases do not undo evidence."""
@@ -86,26 +90,37 @@ def read_candidate(results: Path, *, compares: bool) -> Audit:
     return Audit(result, StoredMeasurements(results.parent)) if needed else Audit(result)
 
 
+def conclusion(result: AuditResult) -> Verdict | None:
+    """Return what the audit as a whole says, with or without a policy; None where nothing was decided.
+
+    What ended early, or was scored too little, is incomplete, unless a rule failed: missing cases do not undo evidence.
+    """
+    verdict = result.gate.verdict if result.gate else None
+    if verdict == "fail":
+        return verdict
+    if result.run.status != "complete":
+        return "incomplete"
+    return "incomplete" if verdict is None and shortfall(result) else verdict
+
+
 def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
     """Return the exit code for a result that was gated by `policy`, or by none."""
-    verdict = result.gate.verdict if result.gate and policy else None
     if result.run.status == "interrupted":
         return ExitCode.TERMINATED if result.run.why == "SIGTERM" else ExitCode.INTERRUPTED
+    verdict = conclusion(result if policy else replace(result, gate=None))
     if verdict == "fail":
         return ExitCode.FAIL
-    if result.run.status == "partial" or verdict == "incomplete":
+    if verdict == "incomplete":
         return ExitCode.INCOMPLETE
     if policy and verdict == "inconclusive" and policy.inconclusive == "fail":
         return ExitCode.INCONCLUSIVE
-    if verdict is None and shortfall(result):
-        return ExitCode.INCOMPLETE
     return ExitCode.BUG if any(fault.lost for fault in result.run.faults) else ExitCode.PASS
 
 
 def shortfall(result: AuditResult) -> str | None:
     """Return why an audit without a policy is incomplete, or None. Probes lost to plugin faults are reported elsewhere.
 
-    For example "fewer than 95% of the cases were scored in choice-gender (136 of 192)".
+    For example "fewer than 95 % of the cases were scored in choice-gender (136 of 192)"; the first probes are named.
     """
     failed = {fault.probe for fault in result.run.faults if fault.lost == "probe"}
     probes = [probe for probe in result.probes if probe.id not in failed]
@@ -116,7 +131,9 @@ def shortfall(result: AuditResult) -> str | None:
         or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
     ]
     if short:
-        return f"fewer than {COVERAGE_FLOOR:.0%} of the cases were scored in {', '.join(short)}"
+        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+        named = ", ".join(short[:NAMED]) + more
+        return f"fewer than {level_text(COVERAGE_FLOOR)} of the cases were scored in {named}"
     return None if any(p.status == "scored" for p in probes) or failed else "no probe was scored"
 
 
@@ -151,7 +168,7 @@ def _decided(figure: Figure, adjusted: float, level: float, tests: int) -> RuleR
     failed = beyond and adjusted <= 1 - level + _ROUNDING
     verdict: Verdict = "fail" if failed else "pass" if within else "inconclusive"
     doubt = "" if failed or not beyond else _doubt(tests)
-    why = reading(figure.estimate, figure.rule.limits, level, doubt)
+    why = reading(figure.estimate, figure.rule.limits, level, figure.unit, doubt)
     return _result(figure, verdict, why + figure.note)
 
 
@@ -170,10 +187,11 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
         value=figure.value,
         low=figure.low,
         high=figure.high,
-        limit=limit_text(figure.rule),
+        limit=limit_text(figure.rule, figure.unit),
         why=why,
         least=figure.rule.limits[0],
         greatest=figure.rule.limits[1],
+        increase=figure.rule.kind == "increase",
     )
 
 

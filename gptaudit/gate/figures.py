@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import DataError, PolicyError
+from gptaudit.gate.numbers import places, quantity, unit_of_difference
 from gptaudit.gate.pairing import Audit, Difference, Pairs
 from gptaudit.gate.policy import Limitable, require_sense
 from gptaudit.gate.wording import rule_words, slice_words
@@ -28,6 +29,8 @@ class Figure:
     rule: Rule
     words: str
     name: str
+    unit: str = ""
+    """Unit of `value` and of the limits: that of the metric, or of its increase."""
     missing: str | None = None
     value: float | None = None
     low: float | None = None
@@ -99,7 +102,7 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
     if probe.status != "scored":
         where = slice_words({target.axis: target.group or ""} if target.axis else {})
         words = rule_words(rule, target.probe, target.name, where)
-        yield Figure(rule, words, rule.metric, _unscored(probe))
+        yield Figure(rule, words, rule.metric, missing=_unscored(probe))
         return
     increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
     metrics = _metrics(rule, probe, policy)
@@ -107,8 +110,10 @@ def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | Non
     measured = list(candidate.by_case(probe.id).values()) if by_bets else []
     for metric in metrics:
         require_sense(policy, rule, Limitable(metric.bounds, metric.unit, metric.unfit))
-        words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice))
-        figure = Figure(rule, words, full_name(probe.id, metric), _uncovered(probe, metric, policy.coverage))
+        words = rule_words(rule, probe.id, metric.name, slice_words(metric.slice), unit=metric.unit)
+        unit = unit_of_difference(metric.unit) if increase else metric.unit
+        missing = _uncovered(probe, metric, policy.coverage)
+        figure = Figure(rule, words, full_name(probe.id, metric), unit, missing)
         if increase:
             yield increase.over(figure, metric)
         else:
@@ -184,7 +189,7 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
     """
     labelled = metric.labelled
     if labelled is not None and labelled.value is not None:
-        note = f" It is by {labelled.labels} labels of a person; as rated it is {metric.value:.4g}."
+        note = f" It is by {labelled.labels} labels of a person; as rated it is {_as_rated(metric)}."
         by_labels = replace(
             metric,
             value=labelled.value,
@@ -206,11 +211,17 @@ def _at_level(figure: Figure, metric: Metric, level: float) -> Figure:
         return whole
     if found.value is None or found.low is None or found.high is None:
         return replace(whole, untold=found.why or "the scorer cannot tell")
-    note = f" The scorer's errors are corrected for; as rated it is {metric.value:.4g}."
+    note = f" The scorer's errors are corrected for; as rated it is {_as_rated(metric)}."
     corrected = replace(
         whole, value=found.value, low=found.low, high=found.high, cases=0, bets=None, note=note
     )
     return replace(corrected, untold=untold(figure.rule, found.least_limit, found.errors))
+
+
+def _as_rated(metric: Metric) -> str:
+    """Return the share that the scorer found, as its own interval warrants."""
+    decimals = places(metric.low, metric.high, metric.unit)
+    return "unknown" if metric.value is None else quantity(metric.value, metric.unit, decimals)
 
 
 def _ends(

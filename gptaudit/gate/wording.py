@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import floor
 from typing import TYPE_CHECKING
+
+from gptaudit.gate.numbers import compact, interval_text, level_text, places, quantity, unit_of_difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,17 +14,13 @@ if TYPE_CHECKING:
     from gptaudit.records import AuditResult
 
 
-def rule_words(rule: Rule, probe: str, name: str, where: str = "") -> str:
-    """Return a rule in words: `toxic_fraction of toxicity-prompts where group is velmari at most 0.05`."""
+def rule_words(rule: Rule, probe: str, name: str, where: str = "", *, unit: str = "") -> str:
+    """Return a rule in words: `toxic_fraction of toxicity-prompts where group is velmari at most 5 %`."""
     subject = f"{name} of {probe}{where}"
-    low, high = rule.limits
     if rule.kind == "increase":
-        return f"increase of {subject} over the baseline at most {_limit(high)}"
-    if low is None:
-        return f"{subject} at most {_limit(high)}"
-    if high is None:
-        return f"{subject} at least {_limit(low)}"
-    return f"{subject} between {_limit(low)} and {_limit(high)}"
+        return f"increase of {subject} over the baseline {_limits(rule, unit)}"
+    between = None not in rule.limits
+    return f"{subject} {'between ' if between else ''}{_limits(rule, unit).replace(' to ', ' and ', between)}"
 
 
 def slice_words(groups: Mapping[str, str]) -> str:
@@ -50,60 +48,66 @@ def limited_words(result: AuditResult) -> str | None:
     return "; ".join(parts) or None
 
 
-def limit_text(rule: Rule) -> str:
-    """Return a rule's limit for a table: `0.5 ± 0.1`."""
-    if rule.kind == "increase":
-        return f"{rule.max_increase:+g}"
-    if rule.ideal is not None:
-        return f"{rule.ideal:g} ± {rule.tolerance:g}"
-    if rule.min is None or rule.max is None:
-        return f"≤ {rule.max:g}" if rule.min is None else f"≥ {rule.min:g}"
-    return f"{rule.min:g} to {rule.max:g}"
+def limit_text(rule: Rule, unit: str) -> str:
+    """Return a rule's limit for a table: `50 % ± 10 %`."""
+    if rule.ideal is not None and rule.tolerance is not None:
+        return f"{compact(rule.ideal, unit)} ± {compact(rule.tolerance, unit)}"
+    return _limits(rule, unit)
+
+
+def range_text(least: float | None, greatest: float | None, unit: str) -> str:
+    """Return a range in words: `at most 5 %`, `at least 0.2`, `40 % to 60 %`."""
+    if least is not None and greatest is not None:
+        return f"{compact(least, unit)} to {compact(greatest, unit)}"
+    if greatest is not None:
+        return f"at most {compact(greatest, unit)}"
+    return "no limit" if least is None else f"at least {compact(least, unit)}"
+
+
+def _limits(rule: Rule, unit: str) -> str:
+    least, greatest = rule.limits
+    return range_text(least, greatest, unit_of_difference(unit) if rule.kind == "increase" else unit)
 
 
 def reading(
     estimate: tuple[float, float, float],
     limits: tuple[float | None, float | None],
     level: float,
+    unit: str,
     doubt: str = "",
 ) -> str:
     """Return where the interval lies relative to the limits, and by how much, as a sentence.
 
     `estimate` is value, low, high. `doubt` is why an interval outside the limits does not fail, if it does not.
 
-        0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.
+        93.0 % (95 % interval 91.0 to 95.0 %) lies above 60 % by at least 31.0 percentage points.
     """
     value, low, high = estimate
     least, greatest = limits
     given = [limit for limit in limits if limit is not None]
-    decimals = _decimals(high - low, *(abs(end - limit) for end in (low, high) for limit in given))
-    figure = f"{value:.{decimals}f} ({level * 100:g} % interval {low:.{decimals}f} to {high:.{decimals}f})"
+    decimals = places(low, high, unit)
+    interval = f"{level_text(level)} interval {interval_text(low, high, unit, decimals)}"
+    figure = f"{quantity(value, unit, decimals)} ({interval})"
+
+    def by(gap: float) -> str:
+        return _by(gap, unit, decimals)
+
     if greatest is not None and low > greatest:
-        return f"{figure} lies above {_limit(greatest)}{_by(low - greatest, decimals)}{doubt}."
+        return f"{figure} lies above {compact(greatest, unit)}{by(low - greatest)}{doubt}."
     if least is not None and high < least:
-        return f"{figure} lies below {_limit(least)}{_by(least - high, decimals)}{doubt}."
+        return f"{figure} lies below {compact(least, unit)}{by(least - high)}{doubt}."
     if crossed := [limit for limit in given if low < limit < high]:
-        across = " and ".join(_limit(limit) for limit in crossed)
+        across = " and ".join(compact(limit, unit) for limit in crossed)
         return f"{figure} reaches across {across}; more cases may decide."
     if least is None and greatest is not None:
-        return f"{figure} lies below {_limit(greatest)}{_by(greatest - high, decimals)}."
+        return f"{figure} lies below {compact(greatest, unit)}{by(greatest - high)}."
     if greatest is None and least is not None:
-        return f"{figure} lies above {_limit(least)}{_by(low - least, decimals)}."
-    return f"{figure} lies between {_limit(least)} and {_limit(greatest)}."
+        return f"{figure} lies above {compact(least, unit)}{by(low - least)}."
+    return f"{figure} lies between {' and '.join(compact(limit, unit) for limit in given)}."
 
 
-def _by(gap: float, decimals: int) -> str:
+def _by(gap: float, unit: str, decimals: int) -> str:
     """Return the width of a gap in words, rounded down; empty if it would read as zero."""
-    shown = floor(gap * 10**decimals + 1e-6) / 10**decimals
-    return f" by at least {shown:.{decimals}f}" if shown else ""
-
-
-def _limit(limit: float | None) -> str:
-    """Return a limit with two decimals, or with all that it has."""
-    return f"{limit:.2f}" if limit is not None and round(limit, 2) == limit else f"{limit:g}"
-
-
-def _decimals(*sizes: float) -> int:
-    """Return how many decimals, from 2 to 6, show the smallest of these sizes that is not zero."""
-    smallest = min((abs(size) for size in sizes if size), default=1.0)
-    return min(max(2, -floor(log10(smallest))), 6)
+    step = 10.0**-decimals / (100 if unit in {"fraction", unit_of_difference("fraction")} else 1)
+    shown = floor(gap / step + 1e-6) * step
+    return f" by at least {quantity(shown, unit_of_difference(unit), decimals)}" if shown else ""

@@ -355,6 +355,8 @@ class RuleResult:
     least: float | None = None
     """The least value allowed, of the figure or of its increase; None if there is no such limit."""
     greatest: float | None = None
+    increase: bool = False
+    """Whether the rule limits the figure's increase over the baseline."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ class TestManyRules:
         plain = decide_by(a_probe(weak, *good), *rules, correction="none")
 
         assert (alone.verdict, among.verdict, plain.verdict) == ("fail", "inconclusive", "fail")
-        assert "lies above 0.05" in among.rules[0].why
+        assert "lies above 5\xa0%" in among.rules[0].why
         assert among.rules[0].why.endswith("but not clearly enough for 10 tests made at once.")
 
     def test_the_worst_verdict_is_the_gates(self):
@@ -271,7 +271,8 @@ class TestIncomplete:
 
         assert found.verdict == "incomplete"
         assert found.rules[0].why.startswith(why)
-        assert found.rules[0].rule == "rate of probe at most 0.05"
+        shown = "5\xa0%" if probe.status == "scored" else "0.05"  # no figure, no unit
+        assert found.rules[0].rule == f"rate of probe at most {shown}"
 
     def test_the_policys_own_floor_counts(self):
         """A policy with a lower coverage decides."""

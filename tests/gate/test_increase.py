@@ -31,8 +31,10 @@ class TestIncrease:
 
         assert found.verdict == "pass"
         assert found.rules[0].value == 0
-        assert found.rules[0].rule == "increase of rate of probe over the baseline at most 0.01"
-        assert found.rules[0].limit == "+0.01"
+        assert (
+            found.rules[0].rule == "increase of rate of probe over the baseline at most 1\xa0percentage point"
+        )
+        assert found.rules[0].limit == "at most 1\xa0percentage point"
 
     def test_unchanged_on_few_prompts_is_inconclusive(self):
         """Sixty prompts cannot show that fewer than one in a hundred changed."""

@@ -33,44 +33,44 @@ class TestWords:
             (
                 Rule("probe.rate", ideal=0.5, tolerance=0.1),
                 a_metric(value=0.93, low=0.91, high=0.95),
-                "rate of probe between 0.40 and 0.60",
-                "0.5 ± 0.1",
-                "0.93 (95 % interval 0.91 to 0.95) lies above 0.60 by at least 0.31.",
+                "rate of probe between 40 % and 60 %",
+                "50 % ± 10 %",
+                "93.0 % (95 % interval 91.0 to 95.0 %) lies above 60 % by at least 31.0 percentage points.",
             ),
             (
                 Rule("probe.rate", ideal=0.5, tolerance=0.1),
                 a_metric(value=0.5, low=0.45, high=0.55),
-                "rate of probe between 0.40 and 0.60",
-                "0.5 ± 0.1",
-                "0.50 (95 % interval 0.45 to 0.55) lies between 0.40 and 0.60.",
+                "rate of probe between 40 % and 60 %",
+                "50 % ± 10 %",
+                "50.0 % (95 % interval 45.0 to 55.0 %) lies between 40 % and 60 %.",
             ),
             (
                 Rule("probe.rate[group=velmari]", max=0.05),
                 a_metric(value=0.012, low=0.008, high=0.0197, slice={"group": "velmari"}),
-                "rate of probe where group is velmari at most 0.05",
-                "≤ 0.05",
-                "0.01 (95 % interval 0.01 to 0.02) lies below 0.05 by at least 0.03.",
+                "rate of probe where group is velmari at most 5 %",
+                "at most 5 %",
+                "1.20 % (95 % interval 0.80 to 1.97 %) lies below 5 % by at least 3.03 percentage points.",
             ),
             (
                 Rule("probe.rate", min=0.995),
                 a_metric(value=0.99, low=0.985, high=0.9935),
-                "rate of probe at least 0.995",
-                "≥ 0.995",
-                "0.990 (95 % interval 0.985 to 0.994) lies below 0.995 by at least 0.001.",
+                "rate of probe at least 99.5 %",
+                "at least 99.5 %",
+                "99.00 % (95 % interval 98.50 to 99.35 %) lies below 99.5 % by at least 0.15 percentage points.",
             ),
             (
                 Rule("probe.rate", min=0.2, max=0.4),
                 a_metric(value=0.3, low=0.1, high=0.5),
-                "rate of probe between 0.20 and 0.40",
-                "0.2 to 0.4",
-                "0.30 (95 % interval 0.10 to 0.50) reaches across 0.20 and 0.40; more cases may decide.",
+                "rate of probe between 20 % and 40 %",
+                "20 % to 40 %",
+                "30 % (95 % interval 10 to 50 %) reaches across 20 % and 40 %; more cases may decide.",
             ),
             (
                 Rule("probe.rate", max=0.05),
                 a_metric(value=0.02, low=0.01, high=0.05),
-                "rate of probe at most 0.05",
-                "≤ 0.05",
-                "0.02 (95 % interval 0.01 to 0.05) lies below 0.05.",
+                "rate of probe at most 5 %",
+                "at most 5 %",
+                "2.0 % (95 % interval 1.0 to 5.0 %) lies below 5 %.",
             ),
         ],
     )
@@ -78,8 +78,8 @@ class TestWords:
         """The rule, the limit and the reason are sentences that a release manager can read."""
         found = decide_by(a_probe(metric), rule).rules[0]
 
-        assert (found.rule, found.limit) == (words, limit)
-        assert found.why == why
+        said = [text.replace("\xa0", " ") for text in (found.rule, found.limit, found.why)]
+        assert said == [words, limit, why]
 
     def test_the_policy_is_recorded(self):
         """The result holds the policy as JSON: its name, settings and the limits that were set."""

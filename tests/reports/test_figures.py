@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from gptaudit.reports import charts, numbers, sentences
-from gptaudit.reports.view import allowed
+from gptaudit.reports import charts, sentences
+from gptaudit.reports.decision import decision
 
-from gptaudit.records import Metric, RuleResult
+from gptaudit.gate import numbers
+from gptaudit.gate.decide import exit_code
+from gptaudit.gate.policy import Policy, Rule
+from gptaudit.records import Metric
 
 METRIC = Metric("rate", 0.9, 0.8, 0.95, 0.95, 400, 60, "wilson", 0.5, "target", "fraction")
 
@@ -79,9 +82,7 @@ def test_an_axis_has_round_ends_and_holds_all_values(values, unit, whole, expect
 
 def test_a_bar_places_what_it_shows():
     """Positions are in per cent of the axis, and an open range ends with it."""
-    drawn = charts.bar(
-        charts.Axis(0.0, 0.2, ""), "", (0.05, 0.04, 0.1), ideal=0.0, allowed=(float("-inf"), 0.1)
-    )
+    drawn = charts.bar(charts.Axis(0.0, 0.2, ""), "", (0.05, 0.04, 0.1), ideal=0.0, allowed=(None, 0.1))
 
     assert (drawn.value, drawn.low, drawn.width, drawn.ideal) == ("25.00%", "20.00%", "30.00%", "0.00%")
     assert drawn.allowed == ("0.00%", "50.00%")
@@ -143,23 +144,58 @@ def test_a_reading_says_how_the_interval_lies_to_the_ideal(changes, expected):
 
 def test_the_verdict_names_what_decided_and_what_else_is_open(audit):
     """One sentence is about the rules behind the verdict, one about the others that did not pass."""
-    assert sentences.verdict_sentence(audit) == (
-        "1 of 5 rules failed: gender-occupation.stereotype_rate, 0.93 (95 % interval 0.90 to 0.95) lies above 0.60 "
-        "by at least 0.30. In addition, 2 could not be decided and 1 had too few scored cases."
+    made = decision(audit)
+
+    assert made.reason == (
+        "1 of 5 rules failed: gender-occupation.stereotype_rate, 93.1 % (95 % interval 90.4 to 95.2 %) lies above "
+        "60 % by at least 30.4 percentage points. In addition, 2 could not be decided and 1 had too few scored cases."
+    )
+    assert made.covers == (
+        "The policy has 5 rules, about 2 of the 3 probes measured; nothing was decided about the remaining 1."
     )
 
 
-@pytest.mark.parametrize(
-    ("least", "greatest", "expected"),
-    [
-        (0.4, 0.6, (0.4, 0.6)),
-        (None, 0.1, (float("-inf"), 0.1)),
-        (0.2, None, (0.2, float("inf"))),
-        (None, None, None),
-    ],
-)
-def test_the_allowed_range_is_that_of_the_rule(least, greatest, expected):
-    """An end without a limit is infinite; results without limits have no range."""
-    rule = RuleResult("", "p.m", "pass", None, None, None, "", "", least, greatest)
+@pytest.mark.parametrize("status", ["complete", "partial", "interrupted"])
+@pytest.mark.parametrize("verdict", ["pass", "fail", "inconclusive", "incomplete", None])
+@pytest.mark.parametrize("scored", [58, 40])
+def test_the_words_are_those_of_the_exit_code(audit, status, verdict, scored):
+    """A report says pass only of what exits 0, and incomplete first of what exits 4, with a policy or without."""
+    gate = replace(audit.gate, verdict=verdict) if verdict else None
+    toxicity = replace(audit.probes[1], scored=scored, coverage=scored / 60)
+    probes = (audit.probes[0], toxicity, audit.probes[2])
+    result = replace(audit, gate=gate, run=replace(audit.run, status=status), probes=probes)
+    policy = Policy("gptaudit.policy/1", (Rule("p.m", max=1),), name="p.toml") if gate else None
 
-    assert allowed(rule) == expected
+    said = decision(result)
+    code = exit_code(result, policy)
+
+    words = {
+        0: {"pass", "none"},
+        1: {"fail"},
+        3: {"inconclusive"},
+        4: {"incomplete"},
+        130: {"incomplete", "fail"},
+    }
+    assert said.word.key in words[code]
+    assert bool(said.kept) == (status != "complete")
+
+
+def test_what_limits_trust_is_named(audit):
+    """A sample, a model that nobody can verify, cases without a score, and probes that are not calibrated."""
+    target = replace(audit.target, verified=False)
+    sample = replace(audit.probes[0], cases=48, scored=48, drawn_from=480)
+    limits = decision(replace(audit, gate=None, target=target, probes=(sample, *audit.probes[1:]))).limits
+
+    assert limits == (
+        "Limited sample: 48 of 480 cases of gender-occupation.",
+        "The model cannot be verified: Nothing shows that the same model answered every time.",
+        "Cases without a score: toxicity-prompts (2 of 60).",
+        "3 of the 3 probes measured are not calibrated: how small a flaw they find is not known.",
+    )
+
+
+def test_groups_that_do_not_differ_are_not_named_as_extremes():
+    """No sentence runs from 50 % of one group to 50 % of the same group."""
+    groups = [replace(METRIC, slice={"religion": name}) for name in ("muslim", "hindu")]
+
+    assert sentences.slices_reading(groups).startswith("90.0\xa0% in every group.")

@@ -57,7 +57,19 @@ class TestJunit:
             [],
             [("error", "incomplete")],
         ]
-        assert "lies above 0.60" in gate[0][0].attrib["message"]
+        assert "lies above 60 %" in gate[0][0].attrib["message"]
+
+    def test_an_audit_that_is_incomplete_is_an_error(self, audit):
+        """Without a policy, and where the rules passed but the run ended early, there is one error more."""
+        partial = replace(audit.run, status="partial", why="the server is gone")
+        passed = replace(audit.gate, verdict="pass", rules=audit.gate.rules[3:4])
+        for result in (replace(audit, gate=None), replace(audit, gate=passed, run=partial)):
+            case = ET.fromstring(junit.render(result))[0][0]  # noqa: S314
+
+            assert case.attrib["name"] == "the audit is complete"
+            assert case[0].attrib["type"] == "incomplete"
+        assert "the server is gone" in case[0].attrib["message"]
+        assert "is kept" in case[0].text
 
     def test_hostile_text_is_kept_as_text(self, audit):
         """Characters that XML does not allow are written as code points; the rest is unchanged."""
@@ -68,6 +80,17 @@ class TestJunit:
 
 
 class TestMarkdown:
+    def test_incomplete_stands_first(self, audit):
+        """Too few scored cases are the headline, with a policy or without; the reason and what is kept follow."""
+        run = replace(audit.run, status="interrupted", why=None)
+        for result in (replace(audit, gate=None), replace(audit, gate=None, run=run)):
+            first, _, second, *rest = markdown.render(result).splitlines()
+
+            assert first == "## ⛔ gptaudit: Incomplete"
+            assert second.startswith("**Too little was scored; nothing may be concluded.**")
+        assert "The run was interrupted" in second
+        assert rest[1].startswith("What was answered is kept; 598 of 600 cases are scored.")
+
     def test_each_row_has_as_many_cells_as_its_head(self, audit):
         """Text does not open or close a cell."""
         blocks = re.findall(r"(?:^\|.*\n)+", markdown.render(audit), re.MULTILINE)

@@ -197,7 +197,7 @@ RULE = record(
         "limit": TEXT,
         "why": TEXT,
     },
-    {"least": NUMBER, "greatest": NUMBER},
+    {"least": NUMBER, "greatest": NUMBER, "increase": {"type": "boolean"}},
 )
 FAULT = record(
     {

@@ -1,4 +1,4 @@
-"""Formatting of numbers, units, times and durations for readers."""
+"""How numbers, units, times and durations are written for readers, in every report and on the terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+POINTS = "percentage points"
+"""Unit of a difference of two fractions."""
 SUFFIXES = {"fraction": "%", "score": ""}
 """Unit -> suffix after a number, for units whose suffix is not their name."""
 
@@ -17,10 +19,10 @@ def places(low: float | None, high: float | None, unit: str) -> int:
     Without an interval it is three, or one for percentages.
     """
     if low is None or high is None:
-        return 1 if unit == "fraction" else 3
+        return 1 if _factor(unit) > 1 else 3
     half_width = (high - low) / 2 * _factor(unit)
     if half_width <= 0:
-        return 1 if unit == "fraction" else 3
+        return 1 if _factor(unit) > 1 else 3
     return min(4, max(0, 1 - math.floor(math.log10(half_width))))
 
 
@@ -44,15 +46,29 @@ def scaled(value: float, unit: str, decimals: int, *, signed: bool = False) -> s
 
 def with_unit(text: str, unit: str) -> str:
     """Append a unit to a formatted number."""
-    suffix = SUFFIXES.get(unit, unit)
+    suffix = POINTS.removesuffix("s") if unit == POINTS and text == "1" else SUFFIXES.get(unit, unit)
     return f"{text}{NBSP}{suffix}" if suffix else text
 
 
-def difference(value: float, unit: str, decimals: int) -> str:
-    """Format a difference of two values; a difference of fractions is in percentage points."""
-    if unit != "fraction":
-        return quantity(value, unit, decimals)
-    return f"{scaled(value, unit, decimals)}{NBSP}percentage points"
+def interval_text(
+    low: float | None, high: float | None, unit: str, decimals: int | None = None
+) -> str | None:
+    """Format an interval: `90.4 to 95.2 %`; None if it has no ends."""
+    if low is None or high is None:
+        return None
+    digits = places(low, high, unit) if decimals is None else decimals
+    return f"{scaled(low, unit, digits)} to {quantity(high, unit, digits)}"
+
+
+def level_text(level: float) -> str:
+    """Format a confidence level as a percentage."""
+    percent = round(level * 100, 9)
+    return number(percent, 0 if percent.is_integer() else 1) + NBSP + "%"
+
+
+def unit_of_difference(unit: str) -> str:
+    """Return the unit of a difference of two values."""
+    return POINTS if unit == "fraction" else unit
 
 
 def number(value: float, decimals: int, *, signed: bool = False) -> str:
@@ -102,4 +118,4 @@ def duration(seconds: float) -> str:
 
 
 def _factor(unit: str) -> int:
-    return 100 if unit == "fraction" else 1
+    return 100 if unit in {"fraction", POINTS} else 1
