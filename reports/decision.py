@@ -12,7 +12,7 @@ from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import limited_words
 from gptaudit.records import AuditResult, GateResult, TargetInfo, Verdict
 
-from .sentences import Word, plural
+from .sentences import Word, many
 
 OUTCOMES: Mapping[Verdict, str] = {
     "fail": "failed",
@@ -77,9 +77,9 @@ def _reason(result: AuditResult) -> str:
 
 
 def _deciding_rules(gate: GateResult) -> str:
-    many = len(gate.rules)
+    rules = len(gate.rules)
     if gate.verdict == "pass":
-        return f"All {many} rules passed." if many > 1 else "The one rule passed."
+        return f"All {rules} rules passed." if rules > 1 else "The one rule passed."
     deciding = [rule for rule in gate.rules if rule.verdict == gate.verdict]
     reasons = "; ".join(f"{rule.metric}, {rule.why.rstrip('.')}" for rule in deciding[:MOST_REASONS])
     more = "; and more below" if len(deciding) > MOST_REASONS else ""
@@ -89,7 +89,7 @@ def _deciding_rules(gate: GateResult) -> str:
         if verdict != gate.verdict and any(rule.verdict == verdict for rule in gate.rules)
     ]
     besides = f" In addition, {' and '.join(others)}." if others else ""
-    outcome = f"{len(deciding)} of {many} {plural(many, 'rule')} {OUTCOMES[gate.verdict]}"
+    outcome = f"{len(deciding)} of {many(rules, 'rule')} {OUTCOMES[gate.verdict]}"
     return f"{outcome}: {reasons}{more}.{besides}"
 
 
@@ -99,8 +99,8 @@ def _covers(result: AuditResult, gate: GateResult) -> str:
     named = {MetricName.of(rule.metric).probe for rule in gate.rules}
     measured = {probe.id for probe in result.probes if probe.status == "scored"}
     covered, open_ = len(named & measured), len(measured - named)
-    text = f"The policy has {count(rules)} {plural(rules, 'rule')}, about {count(covered)} of the "
-    text += f"{count(len(measured))} {plural(len(measured), 'probe')} measured"
+    text = f"The policy has {many(rules, 'rule')}, about {count(covered)} of the "
+    text += f"{many(len(measured), 'probe')} measured"
     return f"{text}; nothing was decided about the remaining {count(open_)}." if open_ else f"{text}."
 
 

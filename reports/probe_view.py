@@ -13,12 +13,10 @@ from gptaudit.text import shorten
 
 from . import calibration_sentences as words
 from . import charts, scorer_sentences, sentences
+from .sentences import UNBALANCED, unbalanced
 
 LONGEST_TEXT = 2000
 """Maximum number of characters of a prompt or output; the full text is in the store."""
-
-MOST_ROWS = 60
-"""Maximum number of groups, over all tables of a probe, that are shown unfolded."""
 
 MOST_GROUPS = 300
 """Maximum number of groups in a table; a page of ten thousand opens in no browser."""
@@ -34,10 +32,14 @@ def anchor(index: int) -> str:
     return f"probe-{index + 1}"
 
 
+def case_anchor(index: int, position: int) -> str:
+    """Return the id of a piece of a probe's evidence."""
+    return f"{anchor(index)}-case-{position + 1}"
+
+
 def probe_view(index: int, probe: ProbeResult) -> View:
     """Return the view of a probe's section."""
     whole = [m for m in probe.metrics if not m.slice]
-    slices = slice_views(probe)
     return {
         "anchor": anchor(index),
         "id": probe.id,
@@ -53,10 +55,12 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "data": probe.data,
         "metrics": [metric_view(probe, metric) for metric in whole],
         "calibrated": probe.calibration is not None,
-        "slices": slices,
-        "folds_slices": sum(len(table["rows"]) for table in slices) > MOST_ROWS,
-        "evidence": [evidence_view(item) for item in probe.evidence],
-        "opens": next((i for i, item in enumerate(probe.evidence) if item.evidence.attribution), None),
+        "lead": sentences.value_text(whole[0]) if whole else "",
+        "slices": slice_views(probe),
+        "evidence": [
+            {"anchor": case_anchor(index, position), **evidence_view(item)}
+            for position, item in enumerate(probe.evidence)
+        ],
     }
 
 
@@ -102,7 +106,7 @@ def metric_bar(metric: Metric, axis: charts.Axis) -> charts.Bar:
 
 
 def slice_views(probe: ProbeResult) -> list[View]:
-    """Return one table per metric and axis, with its groups in the order of the results."""
+    """Return one table per metric and axis, with the groups that deviate most first."""
     tables: dict[tuple[str, str], list[Metric]] = {}
     for metric in probe.metrics:
         if metric.slice:
@@ -112,11 +116,13 @@ def slice_views(probe: ProbeResult) -> list[View]:
 
 def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]) -> View:
     scale = charts.axis_of([m for m in probe.metrics if m.name == name])
-    shown = _farthest(metrics)
+    ordered = sorted(metrics, key=lambda m: -inf if m.value is None else -abs(m.value - m.ideal))
+    shown = ordered[:MOST_GROUPS]
     return {
         "title": sentences.metric_title(metrics[0]),
         "axis": axis,
         "reading": sentences.slices_reading(metrics),
+        "caution": UNBALANCED if any(unbalanced(probe, axis) for axis in metrics[0].slice) else "",
         "left_out": count(len(metrics) - len(shown)) if len(metrics) > len(shown) else "",
         "rows": [
             {
@@ -133,15 +139,6 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
             for m in shown
         ],
     }
-
-
-def _farthest(metrics: list[Metric]) -> list[Metric]:
-    """Return the groups that a table has room for, in their order: those farthest from the ideal, or unknown."""
-    ranked = sorted(
-        range(len(metrics)),
-        key=lambda i: -inf if (value := metrics[i].value) is None else -abs(value - metrics[i].ideal),
-    )
-    return [metrics[i] for i in sorted(ranked[:MOST_GROUPS])]
 
 
 def evidence_view(item: EvidenceItem) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gptaudit.gate.numbers import count, interval_text, level_text, number, places, quantity
-from gptaudit.records import Agreement, LabelledRate, LabelledShare, Metric
+from gptaudit.records import Agreement, Correction, LabelledRate, LabelledShare, Metric
 
 
 def beside_figure(metric: Metric) -> str | None:
@@ -55,11 +55,7 @@ def _by_card(metric: Metric, scorer: str) -> str:
             f"How often the scorer {scorer} errs is not known for this model, so nothing is corrected: measure it with "
             f"gptaudit scorers evaluate {scorer}."
         )
-    errors = found.errors
-    about = (
-        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of the texts labelled positive "
-        f"({errors.sensitivity_on}) and passes {_share(errors.specificity)} of the rest ({errors.specificity_on})."
-    )
+    about = _of_card(found, scorer)
     if found.value is None:
         return f"Nothing can be told from this figure: {found.why}. {about}"
     interval = interval_text(found.low, found.high, metric.unit)
@@ -67,6 +63,21 @@ def _by_card(metric: Metric, scorer: str) -> str:
     text = f"Corrected for the scorer's errors it is {value}, {level_text(found.level)} interval {interval}."
     caution = f" {found.why[:1].upper()}{found.why[1:]}." if found.why else ""
     return f"{text}{caution} {about}"
+
+
+def of_scorer(metric: Metric) -> str | None:
+    """Describe the errors of the scorer behind a figure; None where they are not known, or no scorer rated it."""
+    if metric.rated is None or metric.corrected is None:
+        return None
+    return _of_card(metric.corrected, metric.rated.scorer)
+
+
+def _of_card(found: Correction, scorer: str) -> str:
+    errors = found.errors
+    return (
+        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of the texts labelled positive "
+        f"({errors.sensitivity_on}) and passes {_share(errors.specificity)} of the rest ({errors.specificity_on})."
+    )
 
 
 def in_brief(metric: Metric) -> str | None:
@@ -81,5 +92,5 @@ def in_brief(metric: Metric) -> str | None:
 
 
 def _share(share: LabelledShare) -> str:
-    ends = f"{number(100 * share.low, 1)} to {number(100 * share.high, 1)}"
-    return f"{number(100 * share.value, 1)} % ({ends}, {count(share.n)} texts)"
+    ends = interval_text(share.low, share.high, "fraction", 1)
+    return f"{quantity(share.value, 'fraction', 1)} ({ends}, {count(share.n)} texts)"

@@ -21,6 +21,14 @@ FEW_CLUSTERS = 20
 """Number of independent units below which the sentences state how few there are."""
 
 
+PRIOR = "default"
+"""Name of the figure of how likely the words of a group are by themselves, which is no finding."""
+
+UNBALANCED = (
+    "Only the whole figure is balanced: that of one group also holds how likely its words are by themselves."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """Symbol and text of a verdict or status, so that colour is never the only sign."""
@@ -154,6 +162,12 @@ def slice_text(metric: Metric) -> str:
     return ", ".join(metric.slice.values()) or "all"
 
 
+def unbalanced(probe: ProbeResult, axis: str) -> bool:
+    """Whether the groups of an axis differ in words whose own likelihood only the whole figure balances out."""
+    priors = [m for m in probe.metrics if m.name == PRIOR]
+    return bool(priors) and not any(axis in m.slice for m in priors)
+
+
 def coverage_text(probe: ProbeResult) -> str:
     """State how many of a probe's cases were scored, and whether they are a sample."""
     scored, cases = probe.scored, probe.cases
@@ -169,3 +183,8 @@ def coverage_text(probe: ProbeResult) -> str:
 def plural(many: int, word: str) -> str:
     """Return a noun in the plural unless the number is 1."""
     return word if many == 1 else f"{word}s"
+
+
+def many(number_of: int, word: str) -> str:
+    """Return a count with its noun: `1 probe`, `20 probes`."""
+    return f"{count(number_of)} {plural(number_of, word)}"

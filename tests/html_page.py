@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "rect", "line", "circle"}
+VOID = {"meta", "rect", "line", "circle", "input", "br"}
 TAGS = VOID | {
     *(
         "html",
@@ -36,6 +36,9 @@ TAGS = VOID | {
         "summary",
         "figure",
         "figcaption",
+        "caption",
+        "label",
+        "q",
     ),
 }
 

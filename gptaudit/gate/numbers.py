@@ -16,14 +16,16 @@ SUFFIXES = {"fraction": "%", "score": ""}
 def places(low: float | None, high: float | None, unit: str) -> int:
     """Return the number of decimals for an interval: two significant digits of its half-width, at most four.
 
-    Without an interval it is three, or one for percentages.
+    Percentages have at most two, unless all of the interval is below one. Without an interval it is three, or one for
+    percentages.
     """
     if low is None or high is None:
         return 1 if _factor(unit) > 1 else 3
     half_width = (high - low) / 2 * _factor(unit)
     if half_width <= 0:
         return 1 if _factor(unit) > 1 else 3
-    return min(4, max(0, 1 - math.floor(math.log10(half_width))))
+    most = 2 if _factor(unit) > 1 and max(abs(low), abs(high)) >= 0.01 else 4
+    return min(most, max(0, 1 - math.floor(math.log10(half_width))))
 
 
 def quantity(value: float, unit: str, decimals: int, *, signed: bool = False) -> str:

@@ -10,12 +10,14 @@ from itertools import pairwise
 
 import jinja2
 import pytest
+from gptaudit.reports.findings import findings, worst_group
 from gptaudit.reports.html import environment, render
+from gptaudit.reports.sentences import UNBALANCED
 from html_page import TAGS, Page
 from markupsafe import Markup
 
 from gptaudit.protocols.reporter import ReportSection
-from gptaudit.records import AuditResult
+from gptaudit.records import AuditResult, Correction, LabelledShare, ScorerErrors
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_only_our_own_elements_are_on_the_page(page):
 def test_the_hostile_text_can_be_read(page):
     """It is shown as written, with hidden characters as their code points."""
     shown = "</pre><script>alert(1)</script>]]>⟨U+0000⟩⟨U+001B⟩[31m|`⟨U+202E⟩gnihton⟨U+200B⟩⟨U+D800⟩"
-    for tag in ("h2", "span", "p"):
+    for tag in ("h3", "span", "p"):
         assert shown in page.text(tag)
 
 
@@ -82,7 +84,7 @@ def test_every_figure_is_on_the_page(audit, page):
                 assert f"{probe.id}.{metric.name}" in page.text("code")
     for rule in audit.gate.rules:
         assert rule.rule in page.text("span")
-        assert rule.why in page.text("span")
+        assert rule.why in page.text("td")
     titles = [m.title for rule in audit.gate.rules if (m := audit.metric(rule.metric)) and m.title]
     assert titles
     assert all(f"That is: {title}." in page.text("span") for title in titles)
@@ -115,7 +117,7 @@ def test_what_was_not_measured_is_said(page):
     """Skipped probes, unscored cases, missing figures and missing capabilities have a line each."""
     text = page.text("dd")
 
-    assert "The probe was not run. the data set is not here; name its folder with --data" in text
+    assert "1 probe skipped: the data set is not here; name its folder with --data" in page.text("summary")
     assert "1 of 60 cases unscored: refused" in text
     assert "no figure, one continuation a prompt cannot be resampled" in text
     assert "It cannot answer a conversation (chat)." in text
@@ -131,9 +133,9 @@ def test_a_planted_flaw_stands_beside_what_was_measured(page):
         "93.0\xa0%",
         "92.8\xa0%",
         "93.1\xa0%",
-        "✓ the interval contains the learned size",
+        "yes: the interval contains the learned size",
     ]
-    assert "✕ the interval misses the learned size, as 5\xa0% of intervals do by chance" in cells
+    assert "no: the interval misses the learned size, as 5\xa0% of intervals do by chance" in cells
     assert "not measured" in cells
 
 
@@ -154,7 +156,7 @@ def test_the_verdict_is_the_first_heading_below_the_title(audit, verdict, word):
 
     assert next(text for tag, text in page.texts if tag == "h2") == word
     assert page.text("title").splitlines()[0] == f"{word}: gptaudit of decoder:reference"
-    assert bool(page.of("section")[1].get("id") == "rules") == (verdict is not None)
+    assert page.of("section")[0]["id"] == "decision"
 
 
 def test_an_unverified_model_and_an_unfinished_run_are_called_so(audit):
@@ -163,7 +165,7 @@ def test_an_unverified_model_and_an_unfinished_run_are_called_so(audit):
     run = replace(audit.run, status="partial", why="the <server> is gone")
     page = Page(render(replace(audit, target=target, run=run)))
 
-    assert "cannot be verified" in page.text("span")
+    assert "The model cannot be verified: Nothing shows" in page.text("li")
     assert "Unfinished run." in page.text("strong")
     assert "What was answered is kept; 598 of 600 cases are scored." in page.text("p")
     assert "server <b>" in page.text("dt")
@@ -195,3 +197,96 @@ def test_an_unknown_name_in_a_template_is_an_error():
     """A misspelt name does not become an empty text."""
     with pytest.raises(jinja2.UndefinedError):
         environment().from_string("{{ absent }}").render()
+
+
+class TestFindings:
+    def test_the_worst_come_first(self, audit):
+        """The classes stand in their order, and in each what is farthest from its ideal; what failed leads."""
+        found = findings(audit)
+
+        assert [(f.kind, f.probe.id) for f in found] == [
+            ("deviates", "gender-occupation"),
+            ("deviates", "token-attribution"),
+            ("open", "toxicity-prompts"),
+            ("unmeasured", "broken"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("changes", "kind", "said"),
+        [
+            ({}, "deviates", "at least 30.0 percentage points from the ideal of 50 %."),
+            ({"value": 0.5, "low": 0.3, "high": 0.7}, "open", "or up to 20 percentage points from it."),
+            (
+                {"value": 0.5, "low": 0.48, "high": 0.53},
+                "holds",
+                "none above 3.0 percentage points is likely.",
+            ),
+            ({"direction": "higher", "ideal": 0.6}, "holds", "it is better than 60 %."),
+            ({"low": None, "high": None, "why": "one unit"}, "open", "without an interval: one unit."),
+            (
+                {"value": None, "low": None, "high": None, "why": "all failed"},
+                "unmeasured",
+                "It has no figures.",
+            ),
+            (
+                {"unit": "nats", "ideal": 0.0, "value": 0.1, "low": -0.3, "high": 0.39},
+                "holds",
+                "0.39 nats is likely.",
+            ),
+            (
+                {"unit": "nats", "ideal": 0.0, "value": 0.1, "low": -0.3, "high": 0.42},
+                "open",
+                "0.42 nats from it.",
+            ),
+        ],
+    )
+    def test_a_figure_without_a_rule_is_classed_by_its_interval(self, audit, changes, kind, said):
+        """It deviates if its interval excludes the ideal; no deviation is shown only if large ones are excluded."""
+        metric = replace(audit.probes[0].metrics[0], **({"value": 0.9, "low": 0.8, "high": 0.95} | changes))
+        probe = replace(audit.probes[0], metrics=(metric,))
+
+        (found,) = findings(replace(audit, gate=None, probes=(probe,)))
+
+        assert found.kind == kind
+        assert found.sentence.replace("\xa0", " ").endswith(said)
+
+    def test_a_share_that_its_scorer_cannot_tell_is_open(self, audit):
+        """A figure whose correction says nothing is no finding, however large it is."""
+        errors = ScorerErrors(LabelledShare(0.5, 0.4, 0.6, 90), LabelledShare(0.6, 0.5, 0.7, 90), "a", "b")
+        untold = Correction(None, None, None, "the scorer errs too often", 0.95, "m", errors, None)
+        metric = replace(audit.probes[1].metrics[0], corrected=untold)
+
+        (found,) = findings(replace(audit, gate=None, probes=(replace(audit.probes[1], metrics=(metric,)),)))
+
+        assert found.kind == "open"
+        assert "nothing can be told from it: the scorer errs too often" in found.sentence
+
+    def test_groups_whose_words_differ_are_not_told_without_a_caution(self, audit):
+        """Where a probe has a figure of how likely words are by themselves, a group's rate is not for comparing."""
+        prior = replace(
+            audit.probes[0].metrics[0], name="default", unit="nats", value=22.0, low=21.0, high=23.0
+        )
+        probe = replace(audit.probes[0], metrics=(*audit.probes[0].metrics, prior))
+
+        (cautious,) = findings(replace(audit, probes=(probe,)))
+        (plain,) = findings(replace(audit, probes=audit.probes[:1]))
+
+        assert worst_group(cautious).endswith(UNBALANCED)
+        assert UNBALANCED not in worst_group(plain)
+        assert "group women" in worst_group(plain)
+
+    def test_what_a_model_wrote_is_behind_a_click(self, audit):
+        """The answers that a finding quotes are folded; sentences of the probe's own are not."""
+        page = Page(render(audit))
+
+        (folded,) = [d for d in page.of("details") if d.get("class") == "harm"]
+        assert "open" not in folded
+        assert "The nurse finished her shift." in page.text("q")
+
+    def test_nothing_alarming_stands_beside_a_tick(self, audit):
+        """A tick is of a rule or an audit that passed, and of an attribution that converged, and nothing else."""
+        page = Page(render(audit))
+        ticks = [text for _, text in page.texts if "✓" in text]
+
+        passed = [rule for rule in audit.gate.rules if rule.verdict == "pass"]
+        assert len(ticks) == len(passed) + 1

@@ -1,0 +1,210 @@
+"""Findings: what an audit says about each probe, worst first, in four classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gptaudit.gate.numbers import compact, interval_text, level_text, places, quantity, unit_of_difference
+from gptaudit.gate.policy import MetricName
+from gptaudit.gate.wording import range_text
+from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
+
+from .sentences import PRIOR, UNBALANCED, metric_title, slice_text, unbalanced, value_text
+
+Kind: TypeAlias = Literal["deviates", "open", "holds", "unmeasured"]
+
+KINDS: Mapping[Kind, str] = {
+    "deviates": "Exceeds a limit, or shows a deviation",
+    "open": "Cannot tell",
+    "holds": "Keeps its limits, or shows no deviation",
+    "unmeasured": "Could not be measured",
+}
+"""Class of findings -> its heading, worst first."""
+
+TELLING = 0.1
+"""Size of deviation that a figure must exclude to say that none is shown: ten points, or an odds ratio of 1.5."""
+
+LOGARITHMIC = frozenset({"nats", "logits", "log-odds"})
+
+_RANK = ("fail", "inconclusive", "incomplete", "pass")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the audit says about one probe, by the figure that matters most."""
+
+    kind: Kind
+    size: float
+    """How far the figure is from its ideal for certain or, if that cannot be told, at most; see `size`."""
+    index: int
+    """Position of the probe in the results."""
+    probe: ProbeResult
+    metric: Metric | None
+    """The figure that a rule limits, or else the probe's first."""
+    rule: RuleResult | None
+    """The rule about the figure with the worst verdict."""
+    sentence: str
+
+
+def findings(result: AuditResult) -> list[Finding]:
+    """Return the findings of all probes but those that were skipped: by class, and the largest first."""
+    rules: dict[str, list[RuleResult]] = {}
+    for rule in result.gate.rules if result.gate else ():
+        rules.setdefault(MetricName.of(rule.metric).probe, []).append(rule)
+    found = [
+        _finding(result, index, probe, rules.get(probe.id, []))
+        for index, probe in enumerate(result.probes)
+        if probe.status != "skipped"
+    ]
+    kinds = list(KINDS)
+    return sorted(
+        found,
+        key=lambda f: (kinds.index(f.kind), _RANK.index(f.rule.verdict) if f.rule else len(_RANK), -f.size),
+    )
+
+
+def _finding(result: AuditResult, index: int, probe: ProbeResult, rules: Sequence[RuleResult]) -> Finding:
+    rule = min(rules, key=lambda r: _RANK.index(r.verdict), default=None)
+    metric = result.metric(rule.metric) if rule else None
+    if metric is None:
+        metric = next((m for m in probe.metrics if not m.slice and not m.unfit and m.value is not None), None)
+    if probe.status == "error" or metric is None or metric.value is None:
+        why = probe.reason or (metric.why if metric else "") or "it has no figures"
+        return Finding("unmeasured", 0.0, index, probe, None, rule, f"{why[:1].upper()}{why[1:]}.")
+    kind, distance = _by_rule(rule, metric) if rule else _by_ideal(metric)
+    return Finding(kind, size(distance, metric), index, probe, metric, rule, _sentence(kind, metric, rule))
+
+
+def estimate(metric: Metric) -> tuple[float | None, float | None, float | None]:
+    """Return value, low and high of a figure: by a person's labels, corrected for its scorer, or as measured."""
+    if metric.labelled is not None and metric.labelled.value is not None:
+        return metric.labelled.value, metric.labelled.low, metric.labelled.high
+    if metric.corrected is not None:
+        return metric.corrected.value, metric.corrected.low, metric.corrected.high
+    return metric.value, metric.low, metric.high
+
+
+def size(distance: float, metric: Metric) -> float:
+    """Return a distance on a scale from 0 to 1 that units share, so that figures can be sorted.
+
+    A distance of logarithms of odds counts as the change of a probability of one half, any other as a share of the
+    range of the figure.
+    """
+    if metric.unit in LOGARITHMIC:
+        return 1 / (1 + math.exp(-min(distance, 700.0))) - 0.5
+    least, greatest = metric.bounds
+    if least is not None and greatest is not None and greatest > least:
+        return min(1.0, distance / max(greatest - metric.ideal, metric.ideal - least))
+    return min(1.0, distance) if metric.unit in {"fraction", "score"} else distance / (1 + distance)
+
+
+def deviation(metric: Metric) -> float:
+    """Return the size of the distance of a figure from its ideal; 0 where there is no figure."""
+    return 0.0 if metric.value is None else size(abs(metric.value - metric.ideal), metric)
+
+
+def _distances(metric: Metric, low: float, high: float) -> tuple[float, float]:
+    """Return the least and the greatest distance from the ideal; what is better than the ideal is at no distance."""
+    below, above = metric.ideal - low, high - metric.ideal
+    if metric.direction == "lower":
+        below = 0.0
+    elif metric.direction == "higher":
+        above = 0.0
+    near = max(0.0, low - metric.ideal if metric.direction != "higher" else 0.0)
+    near = max(near, metric.ideal - high if metric.direction != "lower" else 0.0)
+    return near, max(0.0, below, above)
+
+
+def _by_ideal(metric: Metric) -> tuple[Kind, float]:
+    """Class a figure by where its interval lies to the ideal; return also by how much."""
+    _, low, high = estimate(metric)
+    if low is None or high is None:
+        return "open", abs((metric.value or 0.0) - metric.ideal)
+    near, far = _distances(metric, low, high)
+    if near > 0:
+        return "deviates", near
+    return ("open" if size(far, metric) > TELLING else "holds"), far
+
+
+def _by_rule(rule: RuleResult, metric: Metric) -> tuple[Kind, float]:
+    kinds: Mapping[str, Kind] = {"fail": "deviates", "pass": "holds"}
+    value = metric.value if rule.value is None else rule.value
+    return kinds.get(rule.verdict, "open"), abs((value or 0.0) - (0.0 if rule.increase else metric.ideal))
+
+
+def _sentence(kind: Kind, metric: Metric, rule: RuleResult | None) -> str:
+    where = f" for {slice_text(metric)}" if metric.slice else ""
+    title = f"{metric_title(metric).partition(':')[0].partition(';')[0]}{where}"
+    value, low, high = estimate(metric)
+    if rule is not None:
+        return f"{title}: {rule.why}"
+    if value is None:
+        why = metric.corrected.why if metric.corrected else None
+        return (
+            f"{title}: {value_text(metric)} as rated, but nothing can be told from it: {why or 'no reason'}."
+        )
+    if low is None or high is None:
+        return (
+            f"{title}: {value_text(metric)}, without an interval: {metric.why or 'no reason was recorded'}."
+        )
+    decimals = places(low, high, metric.unit)
+    interval = f"{level_text(metric.level)} interval {interval_text(low, high, metric.unit, decimals)}"
+    said = f"{title}: {quantity(value, metric.unit, decimals)} ({interval})"
+    return f"{said}{_against_ideal(kind, metric, _distances(metric, low, high), decimals)}."
+
+
+def _against_ideal(kind: Kind, metric: Metric, distances: tuple[float, float], decimals: int) -> str:
+    ideal = compact(metric.ideal, metric.unit)
+    near, far = (quantity(d, unit_of_difference(metric.unit), decimals) for d in distances)
+    if kind == "deviates":
+        return f", at least {near} from the ideal of {ideal}"
+    if kind == "open":
+        return f"; it may be at the ideal of {ideal}, or up to {far} from it"
+    if not distances[1]:
+        return f"; it is better than {ideal}"
+    return f"; no deviation from the ideal of {ideal} is shown, and none above {far} is likely"
+
+
+def allowed_text(rule: RuleResult, metric: Metric) -> str:
+    """Return what a rule allows, in the unit of its figure."""
+    unit = unit_of_difference(metric.unit) if rule.increase else metric.unit
+    return range_text(rule.least, rule.greatest, unit)
+
+
+def worst_group(finding: Finding) -> str:
+    """Name the group farthest from the ideal, with what keeps its figure from being compared; empty without groups."""
+    probe, metric = finding.probe, finding.metric
+    if metric is None or metric.slice:
+        return ""
+    sliced = [m for m in probe.metrics if m.slice and m.value is not None]
+    names = [metric.name, *dict.fromkeys(m.name for m in sliced if m.name != PRIOR)]
+    groups = next((found for n in names if (found := [m for m in sliced if m.name == n])), [])
+    worst = max(groups, key=_pooled_deviation, default=None)
+    if worst is None:
+        return ""
+    axis = ", ".join(worst.slice)
+    groups = [m for m in groups if m.slice.keys() == worst.slice.keys()]
+    if len(groups) < 2:
+        return ""
+    other = "" if worst.name == metric.name else f" by {worst.name.replace('_', ' ')}"
+    interval = interval_text(worst.low, worst.high, worst.unit)
+    text = f"Farthest of {len(groups)} groups{other}: {axis.replace('_', ' ')} {slice_text(worst)}, "
+    text += f"{value_text(worst)} ({interval or 'no interval'})."
+    return text + (f" {UNBALANCED}" if unbalanced(probe, axis) else "")
+
+
+def _pooled_deviation(metric: Metric) -> float:
+    value = metric.pooled.value if metric.pooled else metric.value
+    return size(abs((value or 0.0) - metric.ideal), metric)
+
+
+def others(finding: Finding) -> Iterator[str]:
+    """Yield the titles of the probe's other whole figures that deviate from their ideals."""
+    for metric in finding.probe.metrics:
+        if metric.slice or metric is finding.metric or metric.name == PRIOR or metric.value is None:
+            continue
+        if _by_ideal(metric)[0] == "deviates":
+            yield f"{metric.name.replace('_', ' ')} {value_text(metric)}"

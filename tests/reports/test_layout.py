@@ -1,0 +1,71 @@
+"""Layout of the report in a browser: its length, its width and its printed form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from browser import HEIGHT, laid_out, needs_chromium, printed_pages
+from gptaudit.reports.html import render
+
+from gptaudit.records import AuditResult, Evidence, EvidenceItem, Exchange
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+
+COMBINING = "Z" + "\N{COMBINING DIAERESIS}" * 300
+WIDE = ("\N{ARABIC LIGATURE BISMILLAH AR-RAHMAN AR-RAHEEM}" * 60, "W" * 3000, COMBINING, "a/b" * 900)
+
+
+@pytest.fixture
+def usual(audit) -> AuditResult:
+    """Return an audit as large as the default one: 29 probes with a hundred figures and their groups."""
+    first, second, third = audit.probes[:3]
+    measured = []
+    for number in range(26):
+        base = (first, second)[number % 2]
+        more = [replace(m, name=f"{m.name}_again") for m in first.metrics[:4] if base is first]
+        title = f"{base.title} {number}"
+        probe = replace(base, id=f"probe-{number}", title=title, metrics=(*base.metrics, *more))
+        measured.append(probe)
+    skipped = [replace(audit.probes[3], id=f"left-out-{i}", title=f"Left out {i}") for i in range(20)]
+    return replace(audit, probes=(first, second, third, *measured, *skipped))
+
+
+def written(audit: AuditResult, folder):
+    page = folder / "report.html"
+    page.write_text(render(audit), "utf-8")
+    return page
+
+
+def test_nobody_scrolls_more_than_twelve_screens(usual, tmp_path):
+    """The report of an audit of the usual size is read in twelve screens before anything is unfolded."""
+    found = laid_out(written(usual, tmp_path), tmp_path, width=1400)
+
+    assert found["height"] / HEIGHT <= 12
+    assert found["title"].startswith("Fail")
+
+
+@pytest.mark.parametrize("width", [320, 768, 1400, 2560])
+@pytest.mark.parametrize("text", ["", *WIDE], ids=["plain", "ligatures", "word", "marks", "path"])
+def test_no_page_is_wider_than_its_window(audit, tmp_path, width, text):
+    """Whatever a model, a case or a title says, nothing scrolls sideways."""
+    exchange = Exchange(f"label {text}", text, text, {f"score {text}": 0.5})
+    item = EvidenceItem(f"case {text}", "at random", {"rate": 1.0}, {"group": text}, Evidence((exchange,)))
+    probe = replace(audit.probes[0], title=f"Title {text}", evidence=(item,))
+    target = replace(audit.target, spec=f"decoder:{text}")
+    page = written(replace(audit, target=target, probes=(probe, *audit.probes[1:])), tmp_path)
+    page.write_text(page.read_text("utf-8").replace("<details ", "<details open "), "utf-8")
+
+    found = laid_out(page, tmp_path, width=width)
+
+    assert found["width"] <= found["room"] <= width
+
+
+def test_the_printed_form_is_short(usual, tmp_path):
+    """Printed are the decision, the findings and the coverage, on four pages; all of it only if that is chosen."""
+    page = written(usual, tmp_path)
+    short = printed_pages(page, tmp_path)
+    page.write_text(page.read_text("utf-8").replace('id="print-all"', 'id="print-all" checked'), "utf-8")
+
+    assert short <= 4
+    assert printed_pages(page, tmp_path) > 10
