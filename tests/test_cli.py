@@ -68,7 +68,7 @@ class TestLightImport:
 class TestExitCodes:
     def test_complete_without_a_policy(self, gptaudit, model):
         """An audit that was completed exits 0."""
-        ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "5")
+        ran = gptaudit("run", "python:some_model:polite", "-p", "toxicity-prompts", "--limit", "5", "-v")
 
         assert ran.code == 0
         assert ran.err == "25 requests: about 180 tokens to read and at most 500 to write.\n"

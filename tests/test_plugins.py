@@ -131,7 +131,9 @@ def everything(monkeypatch):
 
 @pytest.fixture
 def audited(everything, gptaudit, tmp_path):
-    ran = gptaudit("run", "scripted:x", "-p", "echo", "-o", "out", "--engine", "twice", "--report", "ids")
+    ran = gptaudit(
+        "run", "scripted:x", "-p", "echo", "-o", "out", "--engine", "twice", "--report", "ids", "-v"
+    )
     return SimpleNamespace(plugin=everything, ran=ran, folder=tmp_path / "out")
 
 
@@ -185,7 +187,7 @@ class TestRegistering:
 
     def test_gptaudit_read_suite(self, everything, gptaudit):
         """A plugin may read the files that `-s` names, in place of the built-in reader."""
-        ran = gptaudit("run", "scripted:x", "-s", "own.toml", "-o", "out")
+        ran = gptaudit("run", "scripted:x", "-s", "own.toml", "-o", "out", "-v")
 
         assert ran.code == 0, ran.err
         assert "own  scored, 2 of 2 cases" in ran.out

@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.commands._say import say
+from gptaudit.gate.numbers import compact, interval_text, level_text, number, places, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gptaudit.plugins import Plugins
-    from gptaudit.records import AuditResult, GateResult, LabelledRate, Metric, PluginFault, ProbeResult
+    from gptaudit.records import (
+        AuditResult,
+        Correction,
+        GateResult,
+        LabelledRate,
+        Metric,
+        PluginFault,
+        ProbeResult,
+        RuleResult,
+    )
 
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete": "yellow"}
 
 
-def show_result(result: AuditResult, folder: Path, plugins: Plugins) -> None:
-    """Print every probe's figures, the verdict, what plugins add, and the path of the report."""
-    from gptaudit.gate.decide import shortfall
+KINDS = {
+    "deviates": "beyond a limit or away from the ideal",
+    "open": "cannot tell",
+    "holds": "within the limits or without a deviation",
+    "unmeasured": "could not be measured",
+}
+"""Class of findings -> how the terminal counts them."""
+
+FINDINGS = 3
+"""Findings beside the rules that the terminal names; the report has all."""
+
+
+def show_result(result: AuditResult, folder: Path, plugins: Plugins, *, verbose: bool = False) -> None:
+    """Print the decision, the findings that matter, what was skipped, what plugins add, and what to do next.
+
+    With `verbose`, every probe with its figures and every rule come first.
+    """
     from gptaudit.run.faults import Faults
 
-    for probe in result.probes:
-        _show_probe(probe)
-    if result.gate is not None:
-        show_gate(result.gate)
-    elif result.target.doubt:
-        say("\nin doubt: ", fg=COLOURS["incomplete"], nl=False)
-        say(result.target.doubt)
-    if result.gate is None and (short := shortfall(result)):
-        say("\nincomplete: ", fg=COLOURS["incomplete"], nl=False)
-        say(f"{short}; nothing may be concluded there")
+    if verbose:
+        for probe in result.probes:
+            _show_probe(probe)
+        for rule in result.gate.rules if result.gate else ():
+            _show_rule(rule)
+    _show_decision(result)
+    _show_findings(result)
+    _show_skipped(result)
     faults = Faults(plugins, folder)
     for text in faults.observe("gptaudit_terminal_summary", _require_text, result=result):
         say(text)
-    say(f"\nReport: {folder / 'report.html'}")
+    say(f"Report: {folder / 'report.html'}")
+    say(f"Next: {_next(result, folder)}")
     show_faults((*result.run.faults, *faults.found), folder)
+
+
+def _show_decision(result: AuditResult) -> None:
+    from gptaudit.reports.decision import decision
+
+    made = decision(result)
+    verdict = made.word.text if made.word.key == "none" else f"Verdict: {made.word.key}"
+    say(f"\n{verdict}. ", fg=COLOURS.get(made.word.key), bold=True, nl=False)
+    say(f"{made.word.meaning} {made.reason}")
+    for text in filter(None, (made.covers, made.kept)):
+        say(text)
+    if made.limits:
+        more = f" (and {len(made.limits) - 1} more, see the report)" if len(made.limits) > 1 else ""
+        say(f"Trust is limited: {made.limits[0]}{more}")
+
+
+def _show_findings(result: AuditResult) -> None:
+    """Print how many findings each class has, and the first of the worst class that no rule is about."""
+    from gptaudit.reports.findings import findings
+
+    found = findings(result)
+    counts = {said: sum(f.kind == kind for f in found) for kind, said in KINDS.items()}
+    told = "; ".join(f"{many} {said}" for said, many in counts.items() if many)
+    say(f"Findings by probe: {told or 'none'}.")
+    for finding in [f for f in found if f.rule is None and f.kind == "deviates"][:FINDINGS]:
+        say(f"  {finding.probe.title}: {finding.sentence}")
+
+
+def _show_skipped(result: AuditResult) -> None:
+    """Print in one line for each reason how many probes were skipped."""
+    from gptaudit.reports.coverage import skipped
+    from gptaudit.reports.sentences import many
+
+    for reason, probes in skipped(result).items():
+        named = probes[0] if len(probes) == 1 else many(len(probes), "probe")
+        say(f"Skipped: {named}: {reason}")
+
+
+def _next(result: AuditResult, folder: Path) -> str:
+    """Say what to do next."""
+    from gptaudit.gate.decide import conclusion
+
+    where = shlex.quote(str(folder))
+    return {
+        "fail": f"look at the cases: gptaudit view {where}",
+        "inconclusive": f"how many cases would decide: gptaudit power {where}/results.json --policy FILE",
+        "incomplete": f"look at what was not scored: gptaudit evidence {where} --outcome unscored",
+        "pass": f"let others check it: gptaudit verify {where}",
+        None: f"decide by a policy: gptaudit gate {where}/results.json --policy default",
+    }[conclusion(result)]
 
 
 def show_faults(faults: Sequence[PluginFault], folder: Path | None) -> None:
@@ -61,10 +134,14 @@ def show_gate(gate: GateResult) -> None:
     """Print every rule with its verdict and reason, then the verdict of all."""
     say()
     for rule in gate.rules:
-        say(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
-        say(f"{rule.rule}: {rule.why}")
+        _show_rule(rule)
     limited = f" ({gate.limited})" if gate.limited else ""
     say(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
+
+
+def _show_rule(rule: RuleResult) -> None:
+    say(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
+    say(f"{rule.rule}: {rule.why}")
 
 
 def _show_probe(probe: ProbeResult) -> None:
@@ -84,11 +161,11 @@ def _show_probe(probe: ProbeResult) -> None:
 def _figure(metric: Metric) -> str:
     if metric.value is None:
         return f"unknown: {metric.why}"
-    value = _number(metric.value)
+    ideal = f"ideal {compact(metric.ideal, metric.unit)}"
     if metric.low is None or metric.high is None:
-        return f"{value}  (no interval: {metric.why}; ideal {metric.ideal:g})"
-    interval = f"{metric.level:.0%} interval {_number(metric.low)} to {_number(metric.high)}"
-    return f"{value}  ({interval}; ideal {metric.ideal:g}){_corrected(metric)}{_labelled(metric)}{_agreed(metric)}"
+        return f"{_value(metric, metric.unit)}  (no interval: {metric.why}; {ideal})"
+    figure = f"{_value(metric, metric.unit)}  ({_interval(metric, metric.unit)}; {ideal})"
+    return f"{figure}{_corrected(metric)}{_labelled(metric)}{_agreed(metric)}"
 
 
 def _corrected(metric: Metric) -> str:
@@ -98,8 +175,8 @@ def _corrected(metric: Metric) -> str:
         return ""
     if found.value is None or found.low is None or found.high is None:
         return "; the scorer cannot tell"
-    ends = f"{_number(found.low)} to {_number(found.high)}"
-    return f"; corrected for the scorer's errors {_number(found.value)} ({ends})"
+    ends = interval_text(found.low, found.high, metric.unit)
+    return f"; corrected for the scorer's errors {_value(found, metric.unit)} ({ends})"
 
 
 def _labelled(metric: Metric) -> str:
@@ -112,7 +189,7 @@ def _agreed(metric: Metric) -> str:
     if found is None:
         return ""
     disputed = f"{found.second} disputes {found.first_only + found.second_only} of {found.texts} texts"
-    return f"; {disputed}" if found.kappa is None else f"; {disputed}, kappa {_number(found.kappa)}"
+    return f"; {disputed}" if found.kappa is None else f"; {disputed}, kappa {number(found.kappa, 2)}"
 
 
 def by_labels(found: LabelledRate) -> str:
@@ -120,11 +197,12 @@ def by_labels(found: LabelledRate) -> str:
     who = f"by {found.labels} labels"
     if found.value is None or found.low is None or found.high is None:
         return f"{who} unknown: {found.why}"
-    interval = f"{found.level:.0%} interval {_number(found.low)} to {_number(found.high)}"
-    return f"{who} {_number(found.value)} ({interval})"
+    return f"{who} {_value(found, 'fraction')} ({_interval(found, 'fraction')})"
 
 
-def _number(value: float) -> str:
-    """Return a figure with three decimals, or with two significant digits if it is below 0.001."""
-    small = value != 0 and abs(value) < 0.001 and not math.isinf(value)
-    return f"{value:.2g}" if small else f"{value:.3f}"
+def _value(found: Metric | Correction | LabelledRate, unit: str) -> str:
+    return quantity(found.value or 0.0, unit, places(found.low, found.high, unit))
+
+
+def _interval(found: Metric | LabelledRate, unit: str) -> str:
+    return f"{level_text(found.level)} interval {interval_text(found.low, found.high, unit)}"

@@ -49,7 +49,7 @@ def rescore(
         command=("gptaudit", *without_secret_arguments(sys.argv[1:])),
     )
     result = rescore(settings, plugins)
-    show_result(result, settings.folder, plugins)
+    show_result(result, settings.folder, plugins, verbose=True)
     raise Finished(exit_code(result, None))
 
 

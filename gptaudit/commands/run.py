@@ -126,6 +126,7 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be asked, and ask nothing.")
 @click.option("--quiet/--no-quiet", help="Show no progress.")
+@click.option("-v", "--verbose/--no-verbose", help="Print every probe and its figures too.")
 @click.option("--fresh/--no-fresh", help="Start over in a folder that holds another audit.")
 @_options.configuration
 @click.pass_context
@@ -136,6 +137,7 @@ def run(
     *,
     dry_run: bool,
     quiet: bool,
+    verbose: bool,
     **given: Any,  # noqa: ANN401 - the settings of an audit, by name
 ) -> None:
     """Audit TARGET (SCHEME:REST, see `gptaudit list backends`) and write a report.
@@ -172,7 +174,7 @@ def run(
     try:
         with shown_progress(quiet=quiet) as progress:
             result = run_audit(settings, plugins, progress, tell)
-        show_result(result, settings.folder, plugins)
+        show_result(result, settings.folder, plugins, verbose=verbose)
     except GptauditError:
         raise
     except KeyboardInterrupt:

@@ -135,6 +135,7 @@ class Configuration:
     max_tokens: Count | None = None
     max_seconds: Annotated[float, Strict(), Field(gt=0), AllowInfNan(allow_inf_nan=False)] | None = None
     quiet: Flag | None = None
+    verbose: Flag | None = None
     fresh: Flag | None = None
     options: Values | None = None
     scorers: Values | None = None

@@ -42,6 +42,7 @@ FILE = {
     "elicited": "true",
     "until": '"decided"',
     "quiet": "true",
+    "verbose": "true",
     "fresh": "true",
     "options": '{dtype = "float16", chat = true, batch_tokens = 8, backoff = 0.5}',
     "scorers": '{detoxify = "bundled", mine = "./model"}',
@@ -66,6 +67,7 @@ SAME = {
     "elicited": ["--elicited"],
     "until": ["--until", "decided"],
     "quiet": ["--quiet"],
+    "verbose": ["--verbose"],
     "fresh": ["--fresh"],
     "options": ["-b", "dtype=float16", "-b", "chat=true", "-b", "batch_tokens=8", "-b", "backoff=0.5"],
     "scorers": ["--scorer", "detoxify=bundled", "--scorer", "mine=./model"],
@@ -88,6 +90,7 @@ OTHER = {
     "elicited": ["--no-elicited"],
     "until": ["--until", "all"],
     "quiet": ["--no-quiet"],
+    "verbose": ["--no-verbose"],
     "fresh": ["--no-fresh"],
 }
 """What a flag says instead; -s, -p, -b and --scorer have tests of their own."""
@@ -147,7 +150,7 @@ class TestSameAsFlags:
         by_file = settled(file=toml([key]))
 
         assert by_file == settled(*flags([key]))
-        if key not in {"engine", "quiet"}:  # the default, and what decides nothing
+        if key not in {"engine", "quiet", "verbose"}:  # the default, and what decides nothing
             assert by_file != settled()
 
     def test_a_whole_file_is_all_flags(self, settled):

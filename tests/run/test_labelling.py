@@ -9,6 +9,7 @@ import pytest
 
 from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.gate.numbers import places, quantity
 from gptaudit.run.labelling import chosen_metric, drawn, rated_texts
 
 FIGURE = "toxicity-prompts.toxic_fraction"
@@ -86,12 +87,13 @@ def test_the_rate_is_that_of_the_labels(gptaudit, audit, answer):
     found = labelled(audit)
     assert found.value == pytest.approx(counted * share(True) + (1 - counted) * share(False))
     assert (found.labels, found.texts) == (30, len(texts))
-    assert f"{FIGURE}  by 30 labels {found.value:.3f}" in ran.out
+    shown = quantity(found.value, "fraction", places(found.low, found.high, "fraction"))
+    assert f"{FIGURE}  by 30 labels {shown}" in ran.out
     assert "By 30 labels of a person" in (audit / "report.html").read_text()
 
     (audit / "policy.toml").write_text(POLICY)
     gated = gptaudit("gate", audit / "results.json", "--policy", audit / "policy.toml")
-    assert f"It is by 30 labels of a person; as rated it is {counted:.4g}." in gated.out
+    assert f"It is by 30 labels of a person; as rated it is {counted:.1%}.".replace("%", "\xa0%") in gated.out
 
 
 def test_labels_are_kept_one_by_one(gptaudit, audit, answer):

@@ -287,5 +287,6 @@ def test_another_policy_decides_about_it_later(run, gptaudit, tmp_path):
     assert (ran.code in (0, 3), planned.code) == (True, 0), planned.err
     assert rule["low"] > 0.1
     print(ran.out)
-    level = [float(n) for n in ran.out.partition("interval ")[2].partition(")")[0].split(" to ")]
+    ends = ran.out.partition("interval ")[2].partition("\xa0%)")[0].split(" to ")
+    level = [float(end) / 100 for end in ends]
     assert level[0] < rule["low"] < rule["high"] < level[1]

@@ -62,7 +62,7 @@ def test_it_may_stand_in_the_configuration(own, gptaudit, tmp_path):
     """In `gptaudit.toml`, a relative path of a suite file starts at the folder of `gptaudit.toml`."""
     own("mine.toml")
     (tmp_path / "gptaudit.toml").write_text('schema = "gptaudit.config/1"\nsuites = ["mine.toml"]\n')
-    ran = gptaudit("run", "--config", tmp_path / "gptaudit.toml", "-o", tmp_path / "o")
+    ran = gptaudit("run", "--config", tmp_path / "gptaudit.toml", "-o", tmp_path / "o", "-v")
 
     assert ran.code == 0
     assert "mine  scored, 1 of 1 cases" in ran.out

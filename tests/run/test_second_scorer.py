@@ -44,7 +44,7 @@ def test_a_run_with_two_scorers(gptaudit, tmp_path, monkeypatch, classifier_fold
     monkeypatch.delitem(sys.modules, "a_model", raising=False)
     run = ("run", "python:a_model:mixed", "-p", "toxicity-prompts", "--limit", "20", "--quiet", "-o")
     assert gptaudit(*run, "one").code == 0
-    ran = gptaudit(*run, "two", "--scorer", f"toxicity=bundled,hf:{classifier_folder}#toxic")
+    ran = gptaudit(*run, "two", "-v", "--scorer", f"toxicity=bundled,hf:{classifier_folder}#toxic")
     assert ran.code == 0, ran.err
 
     name = "toxicity-prompts.toxic_fraction"
