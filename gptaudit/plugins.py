@@ -40,6 +40,7 @@ COMMANDS = (
     "gptaudit.commands.list",
     "gptaudit.commands.data",
     "gptaudit.commands.doctor",
+    "gptaudit.commands.evidence",
     "gptaudit.commands.init",
     "gptaudit.commands.decoder",
     "gptaudit.commands.calibrate",

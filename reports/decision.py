@@ -12,6 +12,7 @@ from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import limited_words
 from gptaudit.records import AuditResult, GateResult, TargetInfo, Verdict
 
+from .findings import decided_by_order
 from .sentences import Word, many
 
 OUTCOMES: Mapping[Verdict, str] = {
@@ -126,6 +127,8 @@ def _limits(result: AuditResult) -> Iterator[str]:
     ]
     if untold:
         yield f"the scorer errs too often to tell {_some(untold)}"
+    if swayed := [probe.id for probe in measured if decided_by_order(probe)]:
+        yield f"the order of the options decides the answers of {_some(swayed)}"
     if lost := [f"{p.id} ({count(p.cases - p.scored)} of {count(p.cases)})" for p in measured if p.unscored]:
         yield f"cases without a score: {_some(lost)}"
     unknown = sum(probe.calibration is None for probe in measured)

@@ -75,7 +75,26 @@ def _finding(result: AuditResult, index: int, probe: ProbeResult, rules: Sequenc
         why = probe.reason or (metric.why if metric else "") or "it has no figures"
         return Finding("unmeasured", 0.0, index, probe, None, rule, f"{why[:1].upper()}{why[1:]}.")
     kind, distance = _by_rule(rule, metric) if rule else _by_ideal(metric)
-    return Finding(kind, size(distance, metric), index, probe, metric, rule, _sentence(kind, metric, rule))
+    sentence = _sentence(kind, metric, rule)
+    if kind != "unmeasured" and (order := decided_by_order(probe)):
+        kind = "open" if kind == "holds" or rule is None else kind
+        sentence = f"{order} {sentence}"
+    return Finding(kind, size(distance, metric), index, probe, metric, rule, sentence)
+
+
+CONSISTENT = 0.5
+"""Share of questions that must have one answer in all orders of their options for figures of them to mean much."""
+
+
+def decided_by_order(probe: ProbeResult) -> str:
+    """Say that the order of the options decides the answers of a probe, and not what they say; empty if not."""
+    for metric in probe.metrics:
+        if metric.name == "consistency" and not metric.slice and (metric.high or 1.0) < CONSISTENT:
+            share = value_text(metric)
+            return (
+                f"Hardly measurable in this form, as the order of the options decides: {share} consistency."
+            )
+    return ""
 
 
 def estimate(metric: Metric) -> tuple[float | None, float | None, float | None]:

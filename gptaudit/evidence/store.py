@@ -110,6 +110,7 @@ _EXCHANGES = """
 SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
 WHERE key IN (SELECT value FROM json_each(?))
 """
+_CASE_KEYS = "SELECT id, keys FROM cases WHERE probe = ? AND id IN (SELECT value FROM json_each(?))"
 _MEASUREMENTS = """
 SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
@@ -292,7 +293,7 @@ class Store:
         for rows in self._db.paged(_CASES, probe, look):
             with self._db.named():
                 read = [(at, _CASE.validate_json(body), _KEYS.validate_json(keys)) for at, body, keys in rows]
-            found = self._exchanges({key for *_, keys in read for key in keys})
+            found = exchanges_of(self._db, {key for *_, keys in read for key in keys})
             if lost := {key for *_, keys in read for key in keys} - found.keys():
                 raise self._db.damaged(f"the request {min(lost)} of a case is missing")
             yield [(at, *_answered_case(case, [found[key] for key in keys])) for at, case, keys in read]
@@ -428,20 +429,6 @@ class Store:
         kept = self._db.rows("SELECT value FROM meta WHERE name = 'first answers'")
         return list(json.loads(kept[0][0])) if kept else []
 
-    def _exchanges(self, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
-        """Return the requests with these keys and their answers, by key, with checksums verified."""
-        found = {}
-        for key, request, answer, check in self._db.rows(
-            _EXCHANGES,
-            (json.dumps(list(keys)),),
-        ):
-            if answer is not None and check != checksum(key, answer):
-                raise self._db.damaged(f"answer {key} does not match its checksum")
-            with self._db.named():
-                said = None if answer is None else _ANSWER.validate_json(answer)
-                found[key] = (REQUEST.validate_json(request), said)
-        return found
-
 
 def open_evidence(folder: Path) -> Database:
     """Open the store beside `results.json` for reading; raise `DataError` if it is missing or damaged."""
@@ -484,8 +471,41 @@ def _answered_case(
     return replace(case, requests=asked), tuple(answer for _, answer in exchanges)
 
 
-def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
+def measurement_pages(db: Database, probe: str) -> Iterator[list[tuple[int, Measurement]]]:
+    """Yield a probe's measurements with their positions, page by page, in the order of its cases."""
     for page in db.paged(_MEASUREMENTS, probe):
+        yield _parsed(db, page)
+
+
+def measurements_at(db: Database, probe: str, position: int) -> list[tuple[int, Measurement]]:
+    """Return a probe's measurement at a position, with the position; empty if there is none."""
+    return _parsed(db, db.rows(f"{_MEASUREMENTS} LIMIT 1", (position - 1, probe)))
+
+
+def _parsed(db: Database, rows: Iterable[tuple[int, str]]) -> list[tuple[int, Measurement]]:
+    with db.named():
+        return [(at, _MEASUREMENT.validate_json(text)) for at, text in rows]
+
+
+def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
+    return (measurement for page in measurement_pages(db, probe) for _, measurement in page)
+
+
+def case_keys(db: Database, probe: str, cases: Sequence[str]) -> dict[str, list[str]]:
+    """Return the keys of the requests of a probe's cases, by the id of the case."""
+    with db.named():
+        return {
+            case: _KEYS.validate_json(keys) for case, keys in db.rows(_CASE_KEYS, (probe, json.dumps(cases)))
+        }
+
+
+def exchanges_of(db: Database, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
+    """Return the requests with these keys and their answers, by key, with checksums verified."""
+    found = {}
+    for key, request, answer, check in db.rows(_EXCHANGES, (json.dumps(list(keys)),)):
+        if answer is not None and check != checksum(key, answer):
+            raise db.damaged(f"answer {key} does not match its checksum")
         with db.named():
-            found = [_MEASUREMENT.validate_json(text) for _, text in page]
-        yield from found
+            said = None if answer is None else _ANSWER.validate_json(answer)
+            found[key] = (REQUEST.validate_json(request), said)
+    return found

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import jinja2
 import pytest
+from gptaudit.reports.decision import decision
 from gptaudit.reports.findings import findings, worst_group
 from gptaudit.reports.html import environment, render
 from gptaudit.reports.sentences import UNBALANCED
@@ -249,6 +250,22 @@ class TestFindings:
 
         assert found.kind == kind
         assert found.sentence.replace("\xa0", " ").endswith(said)
+
+    def test_answers_that_hang_on_the_order_of_the_options_tell_nothing(self, audit):
+        """A model that always says A has no finding of 50 %: consistency at chance is said, and limits the trust."""
+        fair = replace(audit.probes[0].metrics[0], value=0.5, low=0.48, high=0.53)
+        order = replace(
+            fair, name="consistency", value=0.0, low=0.0, high=0.28, ideal=1.0, direction="higher"
+        )
+        result = replace(audit, gate=None, probes=(replace(audit.probes[0], metrics=(fair, order)),))
+
+        (found,) = findings(result)
+
+        assert found.kind == "open"
+        assert found.sentence.startswith(
+            "Hardly measurable in this form, as the order of the options decides: 0"
+        )
+        assert any("order of the options decides" in limit for limit in decision(result).limits)
 
     def test_a_share_that_its_scorer_cannot_tell_is_open(self, audit):
         """A figure whose correction says nothing is no finding, however large it is."""
