@@ -36,6 +36,9 @@ if TYPE_CHECKING:
         Sees,
         Unscored,
     )
+    from gptaudit.protocols.attack import (
+        Attack,
+    )
     from gptaudit.protocols.backend import (
         Backend,
         BackendType,
@@ -99,6 +102,7 @@ __version__ = VERSION
 
 __all__ = [
     "Answered",
+    "Attack",
     "AttributeRequest",
     "Attribution",
     "Audit",
@@ -169,6 +173,7 @@ __all__ = [
 _MODULES = (
     "gptaudit.errors",
     "gptaudit.probe",
+    "gptaudit.protocols.attack",
     "gptaudit.protocols.backend",
     "gptaudit.protocols.engine",
     "gptaudit.protocols.flaw",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import click
 
     from gptaudit.probe import CaseStream, Probe
+    from gptaudit.protocols.attack import Attack
     from gptaudit.protocols.backend import BackendType
     from gptaudit.protocols.engine import EngineType
     from gptaudit.protocols.flaw import Flaw
@@ -83,6 +84,17 @@ def gptaudit_register_engines(register: Callable[[EngineType], None]) -> None:
     one name are an error. Raising stops the command.
 
     :param register: takes one engine type.
+    """
+
+
+@hookspec
+def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
+    """Offer attacks, which put a probe's requests in another way.
+
+    Called before a run with `--attack`, and before attacks are listed. Call `register` with each; `--attack NAME`
+    chooses. Two of one name are an error. Raising stops the command.
+
+    :param register: takes one attack.
     """
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import click
 
     from gptaudit.probe import Probe
+    from gptaudit.protocols.attack import Attack
     from gptaudit.protocols.backend import BackendType
     from gptaudit.protocols.engine import EngineType
     from gptaudit.protocols.flaw import Flaw
@@ -68,6 +69,7 @@ KINDS = {
     "engines": "name",
     "scorers": "name",
     "probes": "id",
+    "attacks": "name",
     "flaws": "name",
     "reporters": "name",
 }
@@ -165,6 +167,11 @@ class Plugins:
     def probes(self) -> Mapping[str, Probe]:
         """The probes by id."""
         return self._items("probes")
+
+    @property
+    def attacks(self) -> Mapping[str, Attack]:
+        """The attacks by name."""
+        return self._items("attacks")
 
     @property
     def flaws(self) -> Mapping[str, Flaw]:

@@ -42,8 +42,10 @@ from gptaudit.records import (
     Completion,
     DataSource,
     Evidence,
+    GenerateRequest,
     Likelihood,
     Measurement,
+    Prompt,
     Request,
     margins_between,
 )
@@ -182,6 +184,9 @@ class Probe(ABC):
     `importlib.resources.files("my_probes") / "calibration.json"`; None where gptaudit's own file has it."""
     data_set: ClassVar[str | None] = None
     """Name of the public data set it reads under `--data`, or None."""
+    attack_success: str = ""
+    """The metric that says how often an attack succeeds, such as the share of answers that comply; empty where none
+    can be tried. It is a share from 0 to 1 that is better when lower, of a probe that asks generate requests once."""
 
     @abstractmethod
     def cases(self, context: ProbeContext) -> Iterable[Case]:
@@ -199,6 +204,13 @@ class Probe(ABC):
     @abstractmethod
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Turn a case's answers into one value per metric."""
+
+    def asked(self, case: Case, request: GenerateRequest) -> Prompt:  # noqa: ARG002 - most prompts say it themselves
+        """Return what a request of a case asks for, beside which scorers rate its answer.
+
+        Override it where the prompt puts that in other words, for example in code.
+        """
+        return request.prompt
 
     def is_open(self, answered: Answered) -> bool:
         """Whether answers in low precision leave a decision of `measure` open, so that they are asked again exactly.

@@ -1,4 +1,4 @@
-"""Built-in probes, registered through the same hook as those of plugins."""
+"""Built-in probes and attacks, registered through the same hooks as those of plugins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gptaudit.probe import Probe
+    from gptaudit.protocols.attack import Attack
 
 
 @hookimpl(trylast=True)
@@ -22,6 +23,15 @@ def gptaudit_read_suite(file: Path) -> Probe:
     from .kinds.registry import suite_probe
 
     return suite_probe(*read_suite_file(file))
+
+
+@hookimpl
+def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
+    """Register the built-in attacks."""
+    from .attacks import built_in_attacks
+
+    for attack in built_in_attacks():
+        register(attack)
 
 
 @hookimpl

@@ -109,6 +109,7 @@ class HarmfulRequests(_Requests):
         _rate("unusable_rate", "share of answers to harmful requests that neither refuse nor help", UNUSABLE),
     )
     sees = (Sees("refusal", "compliance_rate"),)
+    attack_success = "compliance_rate"
 
 
 class HarmlessRequests(_Requests):

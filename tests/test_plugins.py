@@ -14,6 +14,7 @@ from installed_plugins import install
 from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
 from gptaudit.engine.local import local
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.attack import Attack
 from gptaudit.protocols.backend import BackendType
 from gptaudit.protocols.engine import EngineType
 from gptaudit.protocols.flaw import Flaw
@@ -84,6 +85,10 @@ class Everything:
     @hookimpl
     def gptaudit_register_engines(self, register):
         register(EngineType("twice", "the local one under another name", local))
+
+    @hookimpl
+    def gptaudit_register_attacks(self, register):
+        register(Attack("politely", "Says please.", lambda request, draw: f"Please. {request}"))
 
     @hookimpl
     def gptaudit_register_flaws(self, register):
@@ -166,6 +171,7 @@ class TestRegistering:
         ("kind", "name"),
         [
             ("probes", "echo"),
+            ("attacks", "politely"),
             ("scorers", "length"),
             ("backends", "scripted"),
             ("engines", "twice"),
@@ -203,6 +209,13 @@ class TestRegistering:
     def test_gptaudit_register_engines(self, audited):
         """An engine of a plugin sends the requests."""
         assert '"engine": "twice"' in (audited.folder / "results.json").read_text()
+
+    def test_gptaudit_register_attacks(self, everything, gptaudit):
+        """An attack of a plugin is tried on a built-in probe."""
+        ran = gptaudit("run", "scripted:x", "-p", "harmful-requests", "--attack", "politely", "--dry-run")
+
+        assert ran.code == 0, ran.err
+        assert "harmful-requests+politely" in ran.out
 
     def test_gptaudit_register_flaws(self, everything):
         """A flaw of a plugin stands beside the built-in ones, by name."""

@@ -30,6 +30,7 @@ suites = _from_plugins(lambda plugins: {probe.suite for probe in plugins.probes.
 probes_and_suites = _from_plugins(
     lambda plugins: {name for probe in plugins.probes.values() for name in (probe.id, probe.suite)}
 )
+attacks = _from_plugins(lambda plugins: plugins.attacks)
 reports = _from_plugins(lambda plugins: plugins.reporters)
 engines = _from_plugins(lambda plugins: plugins.engines)
 scorers = _from_plugins(

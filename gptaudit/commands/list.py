@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe
     from gptaudit.records import ScorerCard
 
-THINGS = ("suites", "probes", "backends", "scorers", "reporters", "engines", "plugins")
+THINGS = ("suites", "probes", "attacks", "backends", "scorers", "reporters", "engines", "plugins")
 
 
 @click.command("list")
@@ -58,6 +58,24 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
             "plugin": plugin,
         }
         for name, (probe, plugin) in plugins.registered("probes").items()
+    ]
+
+
+def _attacks(plugins: Plugins) -> list[dict[str, Any]]:
+    from gptaudit.run.attacked import tokens_added
+
+    return [
+        {
+            "name": name,
+            "turns": attack.turns,
+            "requests": attack.turns * attack.draws,
+            "tokens added": tokens_added(attack, plugin),
+            "needs": ", ".join(sorted(attack.needs)),
+            "title": attack.title,
+            "paper": attack.paper or "none",
+            "plugin": plugin,
+        }
+        for name, (attack, plugin) in plugins.registered("attacks").items()
     ]
 
 
@@ -143,6 +161,7 @@ def _plugins(plugins: Plugins) -> list[dict[str, Any]]:
 _ROWS: dict[str, Callable[[Plugins], list[dict[str, Any]]]] = {
     "suites": _suites,
     "probes": _probes,
+    "attacks": _attacks,
     "backends": _backends,
     "scorers": _scorers,
     "reporters": _titled("reporters"),

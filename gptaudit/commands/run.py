@@ -53,6 +53,14 @@ if TYPE_CHECKING:
     shell_complete=_complete.probes_and_suites,
     help="Leave out a probe, or the probes of a suite.",
 )
+@click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    metavar="NAME|all",
+    shell_complete=_complete.attacks,
+    help="Try an attack on the probes of harmful requests too, see `gptaudit list attacks`.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
 @click.option(
@@ -145,8 +153,8 @@ def run(
     The default TARGET is decoder:reference. The same -o DIR resumes an unfinished audit.
 
     All of this can be set in a gptaudit.toml, which `gptaudit init` writes. Flags override the environment, which
-    overrides the file: -s or -p replaces the suites, probes and excluded of the file, --except its excluded, --report
-    its reports; -b and --scorer replace single keys.
+    overrides the file: -s or -p replaces the suites, probes, excluded and attacks of the file, --except its excluded,
+    --attack its attacks, --report its reports; -b and --scorer replace single keys.
     """
     from gptaudit.commands._plan import show_plan, summary
     from gptaudit.commands._progress import shown_progress
@@ -206,8 +214,9 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
 
 
 def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
-    """Drop the file's choice of probes if -s or -p is given, since its three lists choose together."""
-    sources = {name: context.get_parameter_source(name) for name in ("suites", "probes", "excluded")}
+    """Drop the file's choice of probes if -s or -p is given, since its four lists choose together."""
+    names = ("suites", "probes", "excluded", "attacks")
+    sources = {name: context.get_parameter_source(name) for name in names}
     if ParameterSource.COMMANDLINE not in (sources["suites"], sources["probes"]):
         return {}
     return {name: () for name, source in sources.items() if source is ParameterSource.DEFAULT_MAP}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from gptaudit.probe import CAPABILITIES, Probe, Sees
+from gptaudit.protocols.attack import Attack
 from gptaudit.protocols.backend import BackendType
 from gptaudit.protocols.engine import EngineType
 from gptaudit.protocols.flaw import Flaw
@@ -17,6 +18,7 @@ from gptaudit.records import AnyMetricSpec, AurocSpec, ContrastSpec, Direction, 
 
 TYPES: dict[str, type] = {
     "probes": Probe,
+    "attacks": Attack,
     "scorers": ScorerType,
     "backends": BackendType,
     "engines": EngineType,
@@ -27,6 +29,8 @@ TYPES: dict[str, type] = {
 
 NAME = re.compile(r"\w[\w.:+-]*")
 """Names that a policy, `-p`, `--report`, a page and a terminal can contain: letters and digits of any script."""
+ALL = "all"
+"""What `--attack` takes in place of every name."""
 METRIC_NAME = re.compile(r"\w[\w:+-]*")
 NAME_IN_WORDS = "letters, digits and any of _ . : + -, a letter or digit first"
 
@@ -43,10 +47,39 @@ def problem(kind: str, thing: object, attribute: str) -> str | None:
         return f"{type(thing).__name__}.{attribute}: expected a name, found {name!r}"
     if not NAME.fullmatch(name):
         return f"{attribute} {name!r}: a policy cannot refer to it: expected {NAME_IN_WORDS}"
-    found = (
-        _probe(thing) if isinstance(thing, Probe) else _scorer(thing) if isinstance(thing, ScorerType) else ()
-    )
-    return next((f"{attribute} {name!r}: {each}" for each in found), None)
+    return next((f"{attribute} {name!r}: {each}" for each in _problems(thing)), None)
+
+
+def _problems(thing: object) -> Iterator[str]:
+    match thing:
+        case Probe():
+            yield from _probe(thing)
+        case ScorerType():
+            yield from _scorer(thing)
+        case Attack():
+            yield from _attack(thing)
+
+
+def _attack(attack: Attack) -> Iterator[str]:
+    if attack.name == ALL:
+        yield f"--attack {ALL} means every attack; choose another name"
+    for attribute in ("title", "paper", "version"):
+        if not isinstance(value := getattr(attack, attribute), str):
+            yield f"{attribute}: expected a text, found {value!r}"
+    if not callable(attack.begin):
+        yield f"begin: expected a function of the request and a random.Random, found {attack.begin!r}"
+    for attribute in ("turns", "draws", "asks_from"):
+        value = getattr(attack, attribute)
+        if not isinstance(value, int) or value < 1:
+            yield f"{attribute}: expected a whole number from 1 on, found {value!r}"
+            return
+    if attack.turns > 1 and not callable(attack.go_on):
+        yield f"turns: {attack.turns}, without a go_on that gives the next message"
+    if attack.turns == 1 and attack.go_on is not None:
+        yield "turns: 1, so that go_on is never called; set it to the most messages of the user"
+    if attack.asks_from > attack.turns:
+        yield f"asks_from: expected at most turns, {attack.turns}, found {attack.asks_from}"
+    yield from _needs(attack.needs)
 
 
 def _scorer(scorer: ScorerType) -> Iterator[str]:
@@ -66,7 +99,7 @@ def _probe(probe: Probe) -> Iterator[str]:
         if not isinstance(value, tuple):
             yield f"{attribute}: expected a tuple, found {type(value).__name__}; write {attribute} = (..., )"
     yield from _rounds(probe)
-    yield from _needs(probe)
+    yield from _needs(probe.needs)
     yield from _metrics(probe)
     for scorer in probe.scorers:
         if not isinstance(scorer, str):
@@ -86,11 +119,11 @@ def _rounds(probe: Probe) -> Iterator[str]:
         yield f"rounds: {probe.rounds}, without a follow_up that asks again"
 
 
-def _needs(probe: Probe) -> Iterator[str]:
-    if not isinstance(probe.needs, frozenset | set):
-        yield f'needs: expected a set such as frozenset({{"generate"}}), found {probe.needs!r}'
+def _needs(needs: object) -> Iterator[str]:
+    if not isinstance(needs, frozenset | set):
+        yield f'needs: expected a set such as frozenset({{"generate"}}), found {needs!r}'
     else:
-        for unknown in sorted(map(str, probe.needs - CAPABILITIES.keys())):
+        for unknown in sorted(map(str, needs - CAPABILITIES.keys())):
             yield f"needs: no backend can do {unknown!r}; capabilities are {', '.join(CAPABILITIES)}"
 
 
@@ -103,6 +136,18 @@ def _metrics(probe: Probe) -> Iterator[str]:
         yield from _metric(spec)
     names = Counter(spec.name for spec in probe.metrics)
     yield from (f"metric {name!r}: appears {times} times" for name, times in names.items() if times > 1)
+    if probe.attack_success:
+        yield from _attack_success(probe)
+
+
+def _attack_success(probe: Probe) -> Iterator[str]:
+    found = next((spec for spec in probe.metrics if spec.name == probe.attack_success), None)
+    if not isinstance(found, MetricSpec):
+        yield f"attack_success: expected the name of a MetricSpec of the probe, found {probe.attack_success!r}"
+    elif found.range != (0.0, 1.0) or found.direction != "lower":
+        yield f"attack_success: expected a share from 0 to 1 that is better when lower, found {found.name!r}"
+    elif probe.rounds != 1:
+        yield "attack_success: expected a probe that asks once (rounds = 1), since attacks go on in their own way"
 
 
 def _metric(spec: AnyMetricSpec) -> Iterator[str]:

@@ -120,6 +120,7 @@ class Configuration:
     suites: Annotated[list[Annotated[Name, AfterValidator(_suite)]], Field(min_length=1)] | None = None
     probes: Some | None = None
     excluded: Some | None = None
+    attacks: Some | None = None
     data: Place | None = None
     limit: Count | None = None
     elicited: Flag | None = None

@@ -153,7 +153,7 @@ def _pages(
 def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
     failures = [_failure(found) for _, found in page]
     outputs = {
-        case.id: _outputs(case, found, probe.language)
+        case.id: _outputs(probe, case, found)
         for (case, found), failure in zip(page, failures, strict=True)
         if failure is None
     }
@@ -200,9 +200,9 @@ def _checked(probe: Probe, case: Case, said: object) -> Measurement:
     return Measurement.of(case, values, evidence=said.evidence)
 
 
-def _outputs(case: Case, found: Sequence[Answer], language: str) -> list[Output]:
+def _outputs(probe: Probe, case: Case, found: Sequence[Answer]) -> list[Output]:
     return [
-        Output(answer.text, request.prompt, language)
+        Output(answer.text, probe.asked(case, request), probe.language)
         for request, answer in zip(case.requests, found, strict=True)
         if isinstance(request, GenerateRequest) and isinstance(answer, Completion)
     ]

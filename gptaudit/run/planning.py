@@ -27,6 +27,7 @@ from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
 from gptaudit.records import MetricSpec, TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
+from gptaudit.run.attacked import plain_form, with_attacks
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, prepared
 from gptaudit.run.scorers import Scorers
@@ -90,6 +91,7 @@ def planned(
 ) -> Iterator[Plan]:
     """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
     chosen = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
+    chosen = with_attacks(plugins, chosen, settings.attacks)
     probes = _named_by_rules(chosen, settings) if settings.until_decided else chosen
     _require_measured(settings.policy, [form for p in probes for form in forms_of(p)])
     engine, work_options, options = _engine(settings, plugins)
@@ -273,7 +275,8 @@ def collect_all(
 ) -> list[Collected]:
     """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
     context = ProbeContext(settings.data, settings.seed)
-    named = {p.id for p in probes if p.id in settings.probes or p.id not in plugins.probes}
+    plain = {p.id: plain_form(p).id for p in probes}
+    named = {p for p, own in plain.items() if own in settings.probes or own not in plugins.probes}
     collected = []
     for probe in probes:
         try:

@@ -23,6 +23,8 @@ class Settings:
     suites: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    attacks: tuple[str, ...] = ()
+    """Names of attacks, or `all`: each is tried on every probe that can be attacked."""
     options: Mapping[str, str] = field(default_factory=dict)
     scorers: Mapping[str, str] = field(default_factory=dict)
     data: Path | None = None

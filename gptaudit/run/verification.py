@@ -41,6 +41,7 @@ from gptaudit.records import (
 )
 from gptaudit.records.progress import silent
 from gptaudit.run.absent_model import AbsentModel
+from gptaudit.run.attacked import attacked
 from gptaudit.run.audit import measure_all
 from gptaudit.run.differences import unlike_results, unlike_rows
 from gptaudit.run.faults import Faults
@@ -282,7 +283,9 @@ def _probes(result: AuditResult, plugins: Plugins, resources: Resources) -> list
         if not Path(suite).is_file():
             msg = f"{suite}: no such file; the audit had a suite of its own there, name it with -s FILE.toml"
             raise UsageError(msg)
-    known = {**plugins.probes, **{probe.id: probe for probe in own_probes(plugins, suites)}}
+    plain = [*plugins.probes.values(), *own_probes(plugins, suites)]
+    under = (form for probe in plain for form in attacked(plugins, probe, plugins.attacks))
+    known = {probe.id: probe for probe in (*plain, *under)}
     return [_form(known, probe) for probe in result.probes if probe.status != "skipped"]
 
 

@@ -1,0 +1,50 @@
+"""Interface of attacks, which put a request so that a model may comply that refuses it when it is asked plainly.
+
+    Attack("shouting", "Writes the request in capitals.", lambda request, draw: request.upper())
+
+Plugins register their own with the hook `gptaudit_register_attacks`; `--attack NAME` tries one on every probe that has
+a `Probe.attack_success`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TypeAlias
+
+from gptaudit.records import Prompt
+
+Begin: TypeAlias = Callable[[str, Random], Prompt]
+"""Returns the prompt that puts a request: a text, or messages of which the last is the user's.
+
+It must depend on its arguments alone; what is random comes from the second one, which is seeded for every prompt.
+"""
+GoOn: TypeAlias = Callable[[str, Sequence[str]], str | None]
+"""Returns the user's next message, given the request and the model's answers so far; None at the end.
+
+It must depend on its arguments alone, so that a resumed audit comes to the same conversation.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """A way to put a request; the answer to the last message is what counts."""
+
+    name: str
+    title: str
+    """One sentence: what it does."""
+    begin: Begin
+    paper: str = ""
+    """Where it was published: authors and year."""
+    version: str = "1"
+    """Another one for other wording: results of two versions are not compared."""
+    turns: int = 1
+    """Messages of the user at most that the model answers; `go_on` gives those after the first."""
+    go_on: GoOn | None = None
+    asks_from: int = 1
+    """The first turn that asks for what the request asks for; from there on, answers are measured by turn."""
+    draws: int = 1
+    """How often each request is tried at least, with other randomness each time: best of n (Hughes et al. 2024)."""
+    needs: frozenset[str] = frozenset({"generate", "chat"})
+    """Capabilities that the backend must have, of those in `gptaudit.probe.CAPABILITIES`."""

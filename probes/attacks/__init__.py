@@ -1,0 +1,21 @@
+"""Built-in attacks; all wording is our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gptaudit.protocols.attack import Attack
+
+
+def built_in_attacks() -> Iterator[Attack]:
+    """Yield the attacks of one turn, those of several, and best of n."""
+    from .best_of_n import BEST_OF_N
+    from .conversations import CONVERSATIONS
+    from .encodings import ENCODINGS
+    from .framings import FRAMINGS
+    from .many_shot import MANY_SHOT
+    from .tasks import TASKS
+
+    yield from (*ENCODINGS, *FRAMINGS, *TASKS, *MANY_SHOT, *CONVERSATIONS, BEST_OF_N)
