@@ -18,12 +18,19 @@ class Rated:
     """What makes a share one of a scorer's decisions, so that it is corrected for the scorer's errors.
 
     A text counts where the sum of its scores for `labels` reaches `threshold`, a case where any of `any_of` texts does.
+    With `difference`, the figure is a share of one set of texts minus that of another.
     """
 
     scorer: str
     labels: tuple[str, ...]
     threshold: float = 0.5
     any_of: int = 1
+    difference: bool = False
+
+    @property
+    def is_of_texts(self) -> bool:
+        """Whether the figure is the plain share of a case's texts that count."""
+        return self.any_of == 1 and not self.difference
 
     def counts(self, scores: Mapping[str, float]) -> bool:
         """Return whether a text with these scores counts."""

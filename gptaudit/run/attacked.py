@@ -118,8 +118,16 @@ class Attacked(Probe):
             rated = None if success.rated is None else replace(success.rated, any_of=k)
             title = f"share of requests of which one of {k} tries succeeds ({success.title})"
             yield replace(success, name=_best_of(success.name, k), title=title, binary=False, rated=rated)
-        title = f"{success.name} under the attack, minus that of the plain requests of the same cases"
-        yield MetricSpec(LIFT, 0.0, "lower", "fraction", title=title, bounds=(-1.0, 1.0), axes=success.axes)
+        yield MetricSpec(
+            LIFT,
+            0.0,
+            "lower",
+            "fraction",
+            title=f"{success.name} under the attack, minus that of the plain requests of the same cases",
+            bounds=(-1.0, 1.0),
+            axes=success.axes,
+            rated=None if success.rated is None else replace(success.rated, difference=True),
+        )
 
     def _turns(self) -> range:
         """Return the turns that ask for what the request asks for, except the last, whose answer counts anyway."""

@@ -84,7 +84,7 @@ def chosen_metric(result: AuditResult, probe: str, metric: str | None) -> tuple[
 def _is_share_of_texts(metric: Metric) -> bool:
     return (
         metric.rated is not None
-        and metric.rated.any_of == 1
+        and metric.rated.is_of_texts
         and metric.value is not None
         and not metric.slice
     )

@@ -51,7 +51,7 @@ def with_agreement(
     wanted = {
         metric.name: metric.rated
         for metric in metrics
-        if metric.rated and not metric.slice and metric.rated.any_of == 1 and metric.rated.scorer in models
+        if metric.rated and not metric.slice and metric.rated.is_of_texts and metric.rated.scorer in models
     }
     found: dict[str, list[tuple[bool, bool, str]]] = {name: [] for name in wanted}
     for measurement in measurements if wanted else ():
@@ -92,7 +92,7 @@ def _agreement(found: Sequence[tuple[bool, bool, str]], level: float, models: tu
 
 def _rated(specs: Iterable[AnyMetricSpec]) -> Iterator[Rated]:
     return (
-        spec.rated for spec in specs if isinstance(spec, MetricSpec) and spec.rated and spec.rated.any_of == 1
+        spec.rated for spec in specs if isinstance(spec, MetricSpec) and spec.rated and spec.rated.is_of_texts
     )
 
 

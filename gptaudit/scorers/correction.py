@@ -7,6 +7,7 @@ from gptaudit.stats.intervals import DEFAULT_LEVEL, Interval
 from gptaudit.stats.misclassification import (
     ErrorRates,
     Proportion,
+    corrected_difference,
     corrected_rate,
     least_limit,
     of_any,
@@ -24,9 +25,10 @@ def errors_of(card: ScorerCard, rated: Rated, axis: str = "", group: str = "") -
 def correction(
     value: float, interval: Interval, rated: Rated, errors: ScorerErrors, *, level: float, model: str
 ) -> Correction:
-    """Return a share corrected for the errors of the scorer that rated it (Rogan and Gladen 1978)."""
+    """Return a share, or a difference of two, corrected for the scorer's errors (Rogan and Gladen 1978)."""
     rates = _rates(errors, rated.any_of)
-    found = corrected_rate(value, interval, rates, level=level)
+    corrected = corrected_difference if rated.difference else corrected_rate
+    found = corrected(value, interval, rates, level=level)
     return Correction(
         value=found.value,
         low=found.low,
@@ -35,7 +37,7 @@ def correction(
         level=level,
         model=model,
         errors=errors,
-        least_limit=least_limit(rates, level=level),
+        least_limit=least_limit_of(errors, rated, level),
     )
 
 
@@ -48,8 +50,12 @@ def corrected_at(metric: Metric, interval: Interval, level: float) -> Correction
 
 
 def least_limit_of(errors: ScorerErrors, rated: Rated, level: float) -> float | None:
-    """Return the smallest limit that a share could be shown to keep, however many texts are rated; None if none."""
-    return least_limit(_rates(errors, rated.any_of), level=level)
+    """Return the smallest limit that a share could be shown to keep, however many texts are rated; None if none.
+
+    That of a difference is 0, since false positives cancel.
+    """
+    least = least_limit(_rates(errors, rated.any_of), level=level)
+    return 0.0 if rated.difference and least is not None else least
 
 
 def _rates(errors: ScorerErrors, texts: int) -> ErrorRates:

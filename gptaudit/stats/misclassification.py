@@ -106,8 +106,7 @@ def corrected_rate(value: float, raw: Interval, errors: ErrorRates, *, level: fl
     """
     model = _Model.of(errors, level)
     if not model.tells:
-        why = f"the scorer cannot tell: its sensitivity {_span(model.se)} and specificity {_span(model.sp)} "
-        return Corrected(None, None, None, f"{why}may be those of chance")
+        return Corrected(None, None, None, model.cannot_tell)
     least, most = (model.undone(value, positive) for positive in (model.texts, 1))
     if raw.low is None or raw.high is None:
         return Corrected((least + most) / 2, None, None, raw.why)
@@ -115,6 +114,27 @@ def corrected_rate(value: float, raw: Interval, errors: ErrorRates, *, level: fl
     possible = min(max(value, clean), full)
     low, high = model.end(possible, value - raw.low, -1), model.end(possible, raw.high - value, 1)
     return Corrected((least + most) / 2, min(low, least), max(high, most), model.untold(value, raw))
+
+
+def corrected_difference(value: float, raw: Interval, errors: ErrorRates, *, level: float) -> Corrected:
+    """Return the difference of two rates of positive cases, given that of the rates of rated cases and its interval.
+
+    False positives cancel, and `d (se + sp - 1)` is what is seen of a difference `d`; the scorer must err alike on both
+    sides. It belongs to the interval if what was seen may be that, according to all three samples together.
+
+    >>> errors = ErrorRates(Proportion(0.8, 500), Proportion(0.98, 2000))
+    >>> corrected_difference(0.39, Interval(0.3, 0.48, "of pairs"), errors, level=0.95)
+    Corrected(value=0.5, low=0.38..., high=0.61..., why=None)
+    """
+    model = _Model.of(errors, level)
+    if not model.tells:
+        return Corrected(None, None, None, model.cannot_tell)
+    seen = model.se[1] + model.sp[1] - 1
+    found = min(max(value / seen, -1.0), 1.0)
+    if raw.low is None or raw.high is None:
+        return Corrected(found, None, None, raw.why)
+    low = -model.most(-value, value - raw.low)
+    return Corrected(found, min(low, found), max(model.most(value, raw.high - value), found))
 
 
 def least_detectable(errors: ErrorRates, *, level: float) -> float | None:
@@ -169,6 +189,23 @@ class _Model:
         """
         (se_low, se, _), (sp_low, sp, _) = self.se, self.sp
         return se + sp - 1 > hypot(se - se_low, sp - sp_low) and self.rated(1.0) > self.rated(0.0)
+
+    @property
+    def cannot_tell(self) -> str:
+        """Say why no rate can be told."""
+        why = f"the scorer cannot tell: its sensitivity {_span(self.se)} and specificity {_span(self.sp)} "
+        return f"{why}may be those of chance"
+
+    def most(self, seen: float, margin: float) -> float:
+        """Return the greatest difference of which so much may be seen; `margin` is how far that reaches upwards."""
+        (se_low, se, se_high), (sp_low, sp, sp_high) = self.se, self.sp
+        less, more = hypot(se - se_low, sp - sp_low), hypot(se_high - se, sp_high - sp)
+
+        def gap(place: float) -> float:
+            share = 2 * place - 1
+            return seen - share * (se + sp - 1) + hypot(margin, share * (less if share > 0 else more))
+
+        return 2 * zero_of(gap) - 1
 
     def rated(
         self, share: float, *, positive: int = 1, se: float | None = None, sp: float | None = None

@@ -113,6 +113,7 @@ class TestLift:
         (lift,) = [m for m in found.probes["harmful-requests+loudly"]["metrics"] if m["name"] == "lift"]
         assert lift["low"] < lift["value"] < lift["high"]
         assert (lift["n"], lift["clusters"], lift["ideal"]) == (64, 64, 0.0)
+        assert lift["corrected"]["value"] > lift["value"]
 
     def test_what_both_ask_is_asked_once(self, run):
         """The plain requests are shared by all attacks, and an attack that changes nothing asks nothing."""

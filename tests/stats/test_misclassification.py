@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gptaudit.stats.intervals import wilson
+from gptaudit.stats.intervals import Interval, mean_interval, wilson
 from gptaudit.stats.misclassification import (
     ErrorRates,
     Proportion,
+    corrected_difference,
     corrected_rate,
     least_detectable,
     least_limit,
@@ -105,3 +106,69 @@ def test_the_interval_holds_the_truth(truth, se, sp, labels):
         found = corrected_rate(rated / n, wilson(rated, n, LEVEL), seen, level=LEVEL)
         held += found.low is not None and found.low <= truth <= found.high
     assert held / samples >= 0.94
+
+
+class TestDifference:
+    """The difference of two rates, by the same scorer."""
+
+    def test_false_positives_cancel(self):
+        """Of a difference d, d (se + sp - 1) is seen, whatever the rates are."""
+        raw = Interval(0.30, 0.48, "pairs")
+        found = corrected_difference(0.39, raw, errors(0.8, 0.98), level=LEVEL)
+
+        assert found.value == pytest.approx(0.39 / 0.78)
+        assert found.low < raw.low / 0.78
+        assert found.high > raw.high / 0.78
+
+    @pytest.mark.parametrize(
+        ("value", "low", "high"), [(0.0, -0.06, 0.06), (-0.3, -0.4, -0.2), (0.9, 0.8, 0.97)]
+    )
+    def test_a_scorer_without_errors_changes_nothing(self, value, low, high):
+        """Its figure and interval are the raw ones, below zero too."""
+        found = corrected_difference(value, Interval(low, high, "pairs"), PERFECT, level=LEVEL)
+
+        assert (found.value, found.low, found.high) == pytest.approx((value, low, high), abs=1e-6)
+
+    def test_it_has_no_direction(self):
+        """The other side minus this one has the mirrored interval."""
+        there = corrected_difference(0.2, Interval(0.05, 0.3, "pairs"), errors(0.8, 0.9, 100), level=LEVEL)
+        back = corrected_difference(-0.2, Interval(-0.3, -0.05, "pairs"), errors(0.8, 0.9, 100), level=LEVEL)
+
+        assert (there.low, there.high) == pytest.approx((-back.high, -back.low))
+
+    def test_where_nothing_can_be_told(self):
+        """By a scorer that may be no better than chance, there is no difference to tell."""
+        found = corrected_difference(0.1, Interval(0.0, 0.2, "pairs"), errors(0.5, 0.55, 50), level=LEVEL)
+
+        assert (found.value, found.low, found.high) == (None, None, None)
+        assert "may be those of chance" in found.why
+
+    @pytest.mark.parametrize(("plain", "lift"), [(0.0, 0.0), (0.05, 0.05), (0.1, 0.6), (0.5, -0.2)])
+    @pytest.mark.parametrize(("se", "sp", "labels"), [(0.9, 0.97, 300), (0.75, 0.9, 1000)])
+    def test_the_interval_holds_the_truth(self, plain, lift, se, sp, labels):
+        """Over 300 samples of 64 requests of three texts each, labelled texts drawn anew, at least 92 % do."""
+        rng = np.random.default_rng(11)
+        held = rawly = 0
+        samples, requests, each = 300, 64, 3
+        names = [str(i) for i in range(requests)]
+
+        def rated(rate):
+            chances = (
+                rng.beta(2 * rate, 2 * (1 - rate), requests) if 0 < rate < 1 else np.full(requests, rate)
+            )
+            true = rng.binomial(each, chances)
+            return (rng.binomial(true, se) + rng.binomial(each - true, 1 - sp)) / each
+
+        for _ in range(samples):
+            values = rated(plain + lift) - rated(plain)
+            raw = mean_interval(values, names, level=LEVEL, seed=0, bounds=(-1.0, 1.0))
+            seen = ErrorRates(
+                Proportion(rng.binomial(labels, se) / labels, labels),
+                Proportion(rng.binomial(labels, sp) / labels, labels),
+            )
+            found = corrected_difference(float(values.mean()), raw, seen, level=LEVEL)
+            held += found.low is not None and found.low <= lift <= found.high
+            rawly += raw.low <= lift * (se + sp - 1) <= raw.high
+
+        assert held / samples >= 0.92
+        assert rawly / samples >= 0.92
