@@ -10,6 +10,7 @@ from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 from gptaudit.text import shorten, visible
 
 from . import calibration_sentences, sentences
+from .attacks import Row, attack_tables
 from .decision import VERDICTS, decision
 
 LONGEST_CELL = 300
@@ -42,6 +43,10 @@ def render(result: AuditResult) -> str:
     if result.gate is not None:
         lines += ["", "### Rules", ""]
         lines += table(("Verdict", "Rule", "Why"), map(_rule, result.gate.rules))
+    for attacked in attack_tables(result):
+        lines += ["", f"### {escape(attacked.title)}, under attack", ""]
+        head = ("Attack", *(f"{escape(column)}: success, lift" for column in attacked.columns))
+        lines += table(head, (_attack(row, len(attacked.columns)) for row in attacked.rows))
     lines += ["", "### Probes", ""]
     rows = (row for probe in result.probes for row in _probe(probe))
     lines += table(("Probe", "Scored", "Figure", "Value", "Interval", "Ideal", "Calibration"), rows)
@@ -79,6 +84,11 @@ def _probe(probe: ProbeResult) -> Iterator[tuple[str, ...]]:
         if not metric.slice:
             scored = sentences.coverage_text(probe)
             yield probe.id, scored, *_figure(metric), _calibration(probe, metric)
+
+
+def _attack(row: Row, columns: int) -> tuple[str, ...]:
+    cells = tuple("; ".join(filter(None, (f"{c.success} ({c.interval})", c.lift))) for c in row.cells)
+    return (row.attack, *(cells or (row.why, *[""] * (columns - 1))))
 
 
 def _calibration(probe: ProbeResult, metric: Metric) -> str:

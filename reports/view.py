@@ -13,6 +13,7 @@ from gptaudit.records import AuditResult, EvidenceItem, Metric, RuleResult, Targ
 from gptaudit.text import shorten
 
 from . import charts
+from .attacks import attack_tables
 from .calibration_sentences import NOT_CALIBRATED
 from .coverage import coverage_view
 from .decision import VERDICTS, decision, identity_sentence
@@ -40,6 +41,7 @@ def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
         "decision": decision(result),
         "facts": facts(result),
         "rules": [rule_view(result, rule) for rule in result.gate.rules] if result.gate else [],
+        "attacks": attack_tables(result),
         "findings": finding_classes(result),
         "coverage": coverage_view(result),
         "forests": forests(result),

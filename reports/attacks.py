@@ -1,0 +1,103 @@
+"""How often attacks succeed, by attack and group: a table of a probe under all the attacks that were tried on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gptaudit.records import AuditResult, Metric, ProbeResult
+
+from . import sentences
+
+LIFT = "lift"
+PLAIN = "asked plainly"
+MOST_GROUPS = 16
+"""Groups of an axis that have a column; with more, the table shows the whole figure alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Success in a group, or in all: corrected for the scorer's errors where they are known."""
+
+    success: str
+    interval: str
+    lift: str
+    """By how much the attack raises the success, with its interval; empty for the plain requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A probe asked plainly, or under an attack; `why` says why there are no cells."""
+
+    attack: str
+    cells: tuple[Cell, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A probe under its attacks, the plain requests first and then the attack that succeeds most often."""
+
+    title: str
+    figure: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def attack_tables(result: AuditResult) -> list[Table]:
+    """Return one table for each probe that was attacked."""
+    plain = {probe.id: probe for probe in result.probes}
+    attacked: dict[str, list[ProbeResult]] = {}
+    for probe in result.probes:
+        if isinstance(about := probe.method.get("attack"), Mapping) and about.get("on") in plain:
+            attacked.setdefault(about["on"], []).append(probe)
+    return [_table(plain[name], forms) for name, forms in attacked.items()]
+
+
+def _table(plain: ProbeResult, attacked: Sequence[ProbeResult]) -> Table:
+    success = attacked[0].method["attack"]["success"]
+    found = [metric for probe in (plain, *attacked) for metric in probe.metrics if metric.name == success]
+    groups = list(dict.fromkeys(pair for metric in found for pair in metric.slice.items()))
+    slices = [dict([group]) for group in groups] if len(groups) <= MOST_GROUPS else []
+    most_first = sorted(attacked, key=lambda probe: -_rate(probe, success))
+    return Table(
+        plain.title,
+        found[0].title if found else success,
+        ("all", *(group for _, group in groups[: len(slices)])),
+        (
+            _row(PLAIN, plain, success, [{}, *slices]),
+            *(_row(probe.method["attack"]["name"], probe, success, [{}, *slices]) for probe in most_first),
+        ),
+    )
+
+
+def _rate(probe: ProbeResult, success: str) -> float:
+    metric = _figure(probe, success, {})
+    return -1.0 if metric is None or metric.value is None else metric.value
+
+
+def _row(attack: str, probe: ProbeResult, success: str, slices: Sequence[Mapping[str, str]]) -> Row:
+    if probe.status != "scored":
+        return Row(
+            attack, (), f"{sentences.STATUSES[probe.status].text}: {probe.reason or 'no reason was recorded'}"
+        )
+    return Row(attack, tuple(_cell(probe, success, where) for where in slices), "")
+
+
+def _cell(probe: ProbeResult, success: str, where: Mapping[str, str]) -> Cell:
+    value, interval = _said(_figure(probe, success, where))
+    lift = _said(_figure(probe, LIFT, where))
+    return Cell(value, interval, " ".join(f"({text})" if i else text for i, text in enumerate(lift) if text))
+
+
+def _said(metric: Metric | None) -> tuple[str, str]:
+    """Return a figure and its interval, corrected for the scorer's errors where they are known."""
+    if metric is None:
+        return "", ""
+    if found := metric.corrected:
+        metric = replace(metric, value=found.value, low=found.low, high=found.high)
+    return sentences.value_text(metric), sentences.interval_text(metric.low, metric.high, metric.unit) or ""
+
+
+def _figure(probe: ProbeResult, name: str, where: Mapping[str, str]) -> Metric | None:
+    return next((m for m in probe.metrics if m.name == name and m.slice == where), None)
