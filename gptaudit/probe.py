@@ -47,6 +47,7 @@ from gptaudit.records import (
     Measurement,
     Prompt,
     Request,
+    is_begun,
     margins_between,
 )
 from gptaudit.text import is_blank
@@ -141,6 +142,7 @@ class Predictions:
 CAPABILITIES = {
     "generate": "write text",
     "chat": "answer a conversation",
+    "continue": "continue an answer that was begun for it",
     "choose": "give the probability of each of a few options as the first token of an answer",
     "score": "give the likelihood of a text",
     "score-after-context": "give the likelihood of a text after another, as all that can score do",
@@ -277,6 +279,15 @@ def with_implied(capabilities: Iterable[str]) -> frozenset[str]:
     """Return all that a backend with these capabilities can do."""
     own = frozenset(capabilities)
     return own | {IMPLIED[name] for name in own if name in IMPLIED}
+
+
+def require_needed(probe: Probe, requests: Iterable[Request]) -> None:
+    """Raise `ValueError` for a request that the probe's `needs` do not announce."""
+    if "continue" not in probe.needs and any(
+        isinstance(request, GenerateRequest) and is_begun(request.prompt) for request in requests
+    ):
+        msg = 'a request ends with an answer that was begun: expected "continue" in the probe\'s needs'
+        raise ValueError(msg)
 
 
 def lacking(probe: Probe, capabilities: Iterable[str]) -> list[str]:

@@ -90,6 +90,8 @@ class CausalLMBackend:
         details: Mapping[str, str] | None = None,
     ) -> None:
         self.capabilities = CHAT_CAPABILITIES if chat else CAPABILITIES
+        if chat and chat.continues:
+            self.capabilities |= {"continue"}
         self.fingerprint = fingerprint
         self.planted = planted
         self.parameters: int | None = sum(p.numel() for p in model.parameters())

@@ -19,6 +19,8 @@ LONGEST = 2**22
 """Characters of the longest rendered prompt; no model reads as many."""
 PRINTED_PART = "{'type': 'text', 'text': "
 """How Python prints a part, as a template does that knows contents as texts only."""
+BEGUN = "The boat that"
+"""Beginning of an answer that is rendered then, to see whether the model can continue one."""
 PROBE = "Which boat came into the harbour first?"
 """Message that is rendered when a template is opened, to see that it is there."""
 
@@ -73,9 +75,15 @@ class Chat:
         """What opens and ends a thought."""
         rendered = self.render(PROBE)
         self._opened = opened_thought(rendered, think_end) if isinstance(rendered, str) else ""
+        begun = self.render((Message("user", PROBE), Message("assistant", BEGUN)))
+        self.continues = not self._opened and isinstance(begun, str) and begun.endswith(BEGUN)
+        """Whether an answer can be begun for the model; one that thinks first cannot tell where its answer begins."""
 
     def render(self, prompt: Prompt) -> str | Failure:
-        """Return the full text that the model reads, from the start token to the beginning of its answer."""
+        """Return the full text that the model reads, from the start token to the beginning of its answer.
+
+        Where the prompt ends with that beginning, the text ends with it, and the model continues it.
+        """
         messages = messages_of(prompt, self._system)
         return self._rendered(folded(messages) if self._fold else messages, parts=self._parts)
 
@@ -105,13 +113,15 @@ class Chat:
             {"role": m.role, "content": [{"type": "text", "text": m.content}] if parts else m.content}
             for m in messages
         ]
+        begun = messages[-1].role == "assistant"
         try:
             text = bounded(
                 lambda: self._tokenizer.apply_chat_template(
                     given,
                     chat_template=self._template,
                     tokenize=False,
-                    add_generation_prompt=True,
+                    add_generation_prompt=not begun,
+                    continue_final_message=begun,
                     **self._variables,
                 )
             )

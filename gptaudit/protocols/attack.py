@@ -47,4 +47,7 @@ class Attack:
     draws: int = 1
     """How often each request is tried at least, with other randomness each time: best of n (Hughes et al. 2024)."""
     needs: frozenset[str] = frozenset({"generate", "chat"})
-    """Capabilities that the backend must have, of those in `gptaudit.probe.CAPABILITIES`."""
+    """Capabilities that the backend must have, of those in `gptaudit.probe.CAPABILITIES`.
+
+    With "continue", the last message may be the beginning of the answer.
+    """

@@ -44,6 +44,7 @@ from gptaudit.records.conversation import (
     Role,
     conversation_problem,
     folded,
+    is_begun,
     messages_of,
     prompt_text,
 )
@@ -188,6 +189,7 @@ __all__ = [
     "conversation_problem",
     "folded",
     "full_name",
+    "is_begun",
     "margins_between",
     "messages_of",
     "prompt_text",

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from math import fsum
 from typing import Any, Literal, TypeAlias
 
-from gptaudit.records.conversation import Message, Prompt, conversation_problem, messages_of, prompt_text
+from gptaudit.records.conversation import (
+    Message,
+    Prompt,
+    conversation_problem,
+    is_begun,
+    messages_of,
+    prompt_text,
+)
 from gptaudit.text import well_formed
 
 
@@ -40,7 +47,10 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Asks for one completion of a prompt. Several samples of a prompt differ in `sample` only."""
+    """Asks for one completion of a prompt. Several samples of a prompt differ in `sample` only.
+
+    A conversation may end with the beginning of the answer, an assistant's message, for backends that can `continue`.
+    """
 
     prompt: Prompt
     sampling: Sampling = Sampling()
@@ -49,12 +59,14 @@ class GenerateRequest:
 
     def __post_init__(self) -> None:
         """See `_askable`."""
-        object.__setattr__(self, "prompt", _askable(self.prompt))
+        object.__setattr__(self, "prompt", _askable(self.prompt, begun=True))
 
     def then(self, answer: Completion, content: str) -> GenerateRequest:
         """Return the next turn, with the answer as the assistant's message and `content` as the user's."""
-        turn = (Message("assistant", answer.text), Message("user", content))
-        return replace(self, prompt=(*messages_of(self.prompt), *turn))
+        before, said = messages_of(self.prompt), answer.text
+        if is_begun(self.prompt):
+            before, said = before[:-1], before[-1].content + said
+        return replace(self, prompt=(*before, Message("assistant", said), Message("user", content)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +99,12 @@ class AttributeRequest:
 Request: TypeAlias = ScoreRequest | GenerateRequest | ChooseRequest | AttributeRequest
 
 
-def _askable(prompt: Prompt) -> Prompt:
+def _askable(prompt: Prompt, *, begun: bool = False) -> Prompt:
     """Return a prompt, its messages as a tuple; raise `ValueError` for messages that no model can answer."""
     if isinstance(prompt, str):
         return prompt
     messages = tuple(prompt)
-    if problem := conversation_problem(messages):
+    if problem := conversation_problem(messages, begun=begun):
         msg = f"a conversation cannot be asked: {problem}"
         raise ValueError(msg)
     return messages

@@ -57,11 +57,22 @@ def prompt_text(prompt: Prompt) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in prompt)
 
 
-def conversation_problem(messages: Sequence[Message]) -> str | None:
-    """Return why a model cannot continue a conversation of these messages, or None if it can."""
+def is_begun(prompt: Prompt) -> bool:
+    """Return whether a prompt ends with the beginning of the answer, which the model is to continue."""
+    return not isinstance(prompt, str) and bool(prompt) and prompt[-1].role == "assistant"
+
+
+def conversation_problem(messages: Sequence[Message], *, begun: bool = False) -> str | None:
+    """Return why a model cannot continue a conversation of these messages, or None if it can.
+
+    With `begun`, the last one may be the beginning of the model's own answer.
+    """
     if not messages:
         return "expected at least one message, found none"
-    if messages[-1].role not in ("user", "tool"):
+    if begun and messages[-1].role == "assistant":
+        if not messages[-1].content.strip() or len(messages) == 1:
+            return "expected the beginning of an answer after the user's message, found nothing to continue"
+    elif messages[-1].role not in ("user", "tool"):
         return (
             f"expected the last message to be the user's or a tool's, found one of role {messages[-1].role!r}"
         )

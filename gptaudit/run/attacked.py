@@ -33,6 +33,7 @@ from gptaudit.records import (
     Prompt,
     Request,
     conversation_problem,
+    is_begun,
     messages_of,
 )
 from gptaudit.stats.best_of import success_at
@@ -164,7 +165,7 @@ class Attacked(Probe):
             if not isinstance(begun, list | tuple) or not all(isinstance(m, Message) for m in begun):
                 msg = f"begin: expected a text, or a tuple of messages, found {reprlib.repr(begun)}"
                 raise TypeError(msg)
-            if problem := conversation_problem(begun):
+            if problem := conversation_problem(begun, begun="continue" in self.needs):
                 msg = f"begin: {problem}"
                 raise ValueError(msg)
             return _joined(before, begun)
@@ -297,8 +298,10 @@ def _joined(before: Sequence[Message], begun: Sequence[Message]) -> tuple[Messag
 
 def _continues(request: GenerateRequest, first: GenerateRequest) -> bool:
     """Return whether a request is `first`, or a later turn of its conversation."""
-    begun = messages_of(first.prompt)
-    return messages_of(request.prompt)[: len(begun)] == begun
+    asked = messages_of(first.prompt)[
+        : -1 if is_begun(first.prompt) else None
+    ]  # an answer that was begun goes on
+    return messages_of(request.prompt)[: len(asked)] == asked
 
 
 def _talks(case: Case) -> list[list[Place]]:

@@ -12,7 +12,7 @@ from typing import Any
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
-from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking
+from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, require_needed
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
 from gptaudit.run.sampling import Sample, sample
@@ -153,7 +153,10 @@ def _drawn(probe: Probe, context: ProbeContext, drawn: Sample | None) -> Iterato
 
 
 def _cases(probe: Probe, context: ProbeContext) -> Iterator[Case]:
-    return _failing_in(iter(probe.cases(context)), "cases")
+    for case in _failing_in(iter(probe.cases(context)), "cases"):
+        with plugin_call("cases"):
+            require_needed(probe, case.requests)
+        yield case
 
 
 def _failing_in(cases: Iterator[Case], call: str, plugin: str = "") -> Iterator[Case]:

@@ -75,7 +75,11 @@ def test_only_what_a_chat_can_answer_is_declared(chatting):
     """Likelihoods and attributions, which are about a text as it stands, are not offered in a chat."""
     folder = str(chatting(TEMPLATE))
 
-    assert open_hf(folder, HuggingFaceOptions(chat=True)).capabilities == {"generate", "chat"}
+    assert open_hf(folder, HuggingFaceOptions(chat=True)).capabilities == {
+        "generate",
+        "chat",
+        "continue",
+    }
     assert "chat" not in open_hf(folder, HuggingFaceOptions()).capabilities
 
 
@@ -248,3 +252,27 @@ class TestRealTemplates:
 
         expected = smollm.apply_chat_template(given, tokenize=False, add_generation_prompt=True)
         assert Chat(smollm).render(turns) == expected
+
+
+class TestBegunAnswers:
+    BEGUN = (Message("user", "The harbour"), Message("assistant", "It is"))
+
+    def test_the_model_continues_the_answer(self, chatting):
+        """The rendered text ends with the beginning, and the completion is what comes after it."""
+        backend = open_hf(str(chatting(TEMPLATE)), HuggingFaceOptions(chat=True))
+        (answer,) = backend.generate([GenerateRequest(self.BEGUN, Sampling(4, temperature=0))], seed=0)
+
+        assert "continue" in backend.capabilities
+        assert answer.tokens is not None
+        assert not answer.text.startswith("It is")
+
+    def test_it_ends_with_what_was_begun(self, tokenizer):
+        """Neither the end of the turn nor a new turn follows."""
+        assert Chat(tokenizer(TEMPLATE)).render(self.BEGUN).endswith("[user] The harbour\n[assistant] It is")
+
+    @pytest.mark.parametrize(
+        "template", [USERS_ONLY, TEMPLATE + "{% if add_generation_prompt %}<think>{% endif %}"]
+    )
+    def test_not_every_template_can(self, tokenizer, template):
+        """One that leaves out the answer cannot, and one whose model thinks before it."""
+        assert not Chat(tokenizer(template)).continues

@@ -6,6 +6,7 @@ import pytest
 
 from gptaudit.evidence.plan import REQUEST, request_key
 from gptaudit.records import (
+    ChooseRequest,
     Completion,
     GenerateRequest,
     Message,
@@ -41,7 +42,20 @@ def test_the_next_turn():
     assert request_text(turn) == "user: Hello\n\nassistant: Hi!\n\nuser: How are you?"
 
 
-@pytest.mark.parametrize("prompt", ["Hello", (USER,), (USER, ANSWER, USER)])
+def test_an_answer_that_was_begun():
+    """The model continues it; the next turn has the whole answer. A choice of options cannot be begun."""
+    request = GenerateRequest((USER, Message("assistant", "Hi, ")))
+
+    assert request.then(Completion("dear!", "stop"), "Bye.").prompt == (
+        USER,
+        Message("assistant", "Hi, dear!"),
+        Message("user", "Bye."),
+    )
+    with pytest.raises(ValueError, match="found one of role 'assistant'"):
+        ChooseRequest((USER, ANSWER), ("A", "B"))
+
+
+@pytest.mark.parametrize("prompt", ["Hello", (USER,), (USER, ANSWER, USER), (USER, ANSWER)])
 def test_requests_are_kept_as_they_are(prompt):
     """Written as JSON and read again a request is equal, and has the same key."""
     request = GenerateRequest(prompt)
@@ -60,7 +74,8 @@ def test_a_text_is_another_request_than_its_conversation():
     ("messages", "problem"),
     [
         ((), "at least one message"),
-        ((USER, ANSWER), "found one of role 'assistant'"),
+        ((USER, Message("assistant", " ")), "found nothing to continue"),
+        ((ANSWER,), "found nothing to continue"),
         ((Message("system", "Be brief."),), "found one of role 'system'"),
         ((USER, Message("system", "Be brief."), USER), "at the beginning alone"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -164,7 +166,7 @@ class TestTurns:
         assert by_turn == [float(t >= turn) for t in (1, 2, 3, 4)]
         assert found.results["run"]["cost"]["requests"] == 4 * 3 * min(turn, 4)
 
-    @pytest.mark.parametrize("spent", [1, 5, 13, 20, 31, 47])
+    @pytest.mark.parametrize("spent", [5, 20, 47])
     def test_an_audit_that_stops_anywhere_resumes_to_the_same_result(self, run, spent):
         """A budget that ends in any turn leaves cases unscored; the resumed run equals a whole one."""
         arguments = ("--attack", "crescendo", "--attack", "insisting", "--limit", 4)
@@ -408,12 +410,63 @@ class TestTrouble:
         assert found.probes["harmful-requests+many-shot-4"]["scored"] == 5
         assert (under["status"], under["scored"], under["unscored"]) == ("error", 0, {"too-long": 5})
 
+    def test_a_target_that_cannot_continue_an_answer(self, run):
+        """Beginning the answer is skipped with the reason, and so is no other attack."""
+        found = run(Plugin(breaks_under_base64), "--attack", "prefill", "--attack", "rot13", "--limit", 2)
+
+        assert found.probes["harmful-requests+prefill"]["status"] == "skipped"
+        assert "needs continue" in found.probes["harmful-requests+prefill"]["reason"]
+        assert found.probes["harmful-requests+rot13"]["status"] == "scored"
+
+    def test_a_target_that_can_continue_an_answer(self, run):
+        """The answer is what the model adds; a later turn has the whole of it."""
+
+        def begin(request, draw):
+            return Message("user", request), Message("assistant", "Sure.")
+
+        def complete(prompt, sample):
+            if isinstance(prompt, tuple) and len(prompt) == 4:
+                assert prompt[1:3] == (Message("assistant", f"Sure.{REFUSAL}"), Message("user", "Go on."))
+            return REFUSAL if isinstance(prompt, str) or prompt[-1].role == "assistant" else ADVICE
+
+        attack = Attack(
+            "eager",
+            "Begins the answer, and asks on.",
+            begin,
+            turns=2,
+            go_on=lambda request, answers: "Go on." if len(answers) < 2 else None,
+            needs=frozenset({"generate", "chat", "continue"}),
+        )
+        plugin = Plugin(complete, attack)
+        plugin.backend.capabilities |= {"continue"}
+        found = run(plugin, "--attack", "eager", "--limit", 2)
+        of = found.of["harmful-requests+eager"]
+
+        assert found.code == 0, found.err
+        assert (of["compliance_rate_turn_1"], of["compliance_rate"]) == (0.0, 1.0)
+
     def test_a_target_that_cannot_chat(self, run):
         """The attack is skipped with the reason, as the plain probe is."""
         found = run(Plugin(breaks_under_base64, chat=False), "--attack", "rot13")
 
         assert found.probes["harmful-requests+rot13"]["status"] == "skipped"
         assert "needs chat" in found.probes["harmful-requests+rot13"]["reason"]
+
+
+def test_the_example_in_the_readme(run):
+    """The attack of the README is one, and draws its randomness from the seed."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    (code,) = [
+        block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "shouting" in block
+    ]
+    names = {}
+    exec(code, names)  # noqa: S102 - the README is ours
+    attacks = []
+    names["gptaudit_register_attacks"](attacks.append)
+    found = run(Plugin(breaks_under_base64, *attacks), "--attack", "shouting", "--limit", 2)
+
+    assert found.code == 0, found.err
+    assert found.of["harmful-requests+shouting"]["lift"] == 0.0
 
 
 def test_a_listing_names_an_attack_that_fails(monkeypatch, gptaudit):
