@@ -43,7 +43,8 @@ class _Spec:
 
     `bounds` are the least and greatest values possible; intervals stay inside them.
     `axes` are the slice axes for whose groups a figure is computed; empty means all axes. `unfit` says why no rule may
-    limit the figure, and what to limit in its place; empty if one may.
+    limit the figure, and what to limit in its place; empty if one may. `rated` says that the figure is the share of
+    texts that a scorer calls positive.
     """
 
     name: str
@@ -54,6 +55,7 @@ class _Spec:
     bounds: Bounds = (None, None)
     axes: tuple[str, ...] = ()
     unfit: str = ""
+    rated: Rated | None = None
 
     @property
     def range(self) -> Bounds:
@@ -65,12 +67,11 @@ class _Spec:
 class MetricSpec(_Spec):
     """The mean over cases of the value that `measure` returns under the metric's name.
 
-    `binary` says that every value is 0 or 1, so that an interval for proportions applies; `rated`, that the value is
-    the share of a case's texts that a scorer calls positive.
+    `binary` says that every value is 0 or 1, so that an interval for proportions applies; with `rated`, the value is
+    the share of a case's texts.
     """
 
     binary: bool = False
-    rated: Rated | None = None
 
     @property
     def range(self) -> Bounds:
@@ -84,6 +85,7 @@ class RatioSpec(_Spec):
 
     The names in `formula` are values that `measure` returns for each case, 0 if a case adds nothing; see
     `gptaudit.stats.formula`. With `macro`, the totals are of cluster means, so that each cluster has the same weight.
+    A case whose values are all 0 takes no part: with `rated`, the figure is a share of the texts of all others.
     """
 
     formula: str = ""

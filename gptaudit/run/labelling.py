@@ -31,6 +31,7 @@ from gptaudit.records import (
     Rated,
     TextLabel,
 )
+from gptaudit.run.metrics import takes_part
 from gptaudit.stats.prediction_powered import Figure, labelled_errors, labelled_rate
 from gptaudit.validation import nearest
 
@@ -95,7 +96,7 @@ def rated_texts(metric: Metric, measurements: Iterable[Measurement]) -> list[Rat
     if metric.rated is None:
         msg = f"{metric.name} is no share of rated texts"
         raise ValueError(msg)
-    texts = [text for measurement in measurements for text in _texts(measurement, metric.rated)]
+    texts = [text for m in measurements if takes_part(metric, m) for text in _texts(m, metric.rated)]
     share = sum(text.counted for text in texts) / len(texts) if texts else None
     if share is None or metric.value is None or not isclose(share, metric.value, abs_tol=1e-9):
         found = "no texts with scores" if share is None else f"texts of which {share:.4g} count"
@@ -105,9 +106,7 @@ def rated_texts(metric: Metric, measurements: Iterable[Measurement]) -> list[Rat
 
 
 def _texts(measurement: Measurement, rated: Rated) -> Iterator[RatedText]:
-    if measurement.unscored is not None or measurement.evidence is None:
-        return
-    exchanges = [e for e in measurement.evidence.exchanges if e.scores]
+    exchanges = [e for e in measurement.evidence.exchanges if e.scores] if measurement.evidence else []
     for number, exchange in enumerate(exchanges):
         yield RatedText(
             measurement.case,

@@ -78,6 +78,12 @@ def summarise(
     return tuple(_with_pooled(found))
 
 
+def takes_part(metric: Metric, measurement: Measurement) -> bool:
+    """Return whether a case was scored and counts in a figure: in one by a formula, if its values are not all 0."""
+    names = parsed(metric.formula).names if metric.formula else ()
+    return measurement.unscored is None and (not names or any(measurement.values.get(n) for n in names))
+
+
 def _with_pooled(metrics: Sequence[Metric]) -> list[Metric]:
     """Add to the groups of each axis the estimates that borrow from one another."""
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -107,7 +113,7 @@ def _standard_error(metric: Metric) -> float:
 
 def _corrected(spec: AnyMetricSpec, metric: Metric, cards: Cards) -> Metric:
     """Add a share's correction for its scorer's errors, where they are known."""
-    if not isinstance(spec, MetricSpec) or spec.rated is None:
+    if spec.rated is None:
         return metric
     metric = replace(metric, rated=spec.rated)
     card = cards.get(spec.rated.scorer)

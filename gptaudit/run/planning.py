@@ -25,7 +25,7 @@ from gptaudit.probe import Probe, ProbeContext, forms_of, lacking
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.protocols.options import split_options
-from gptaudit.records import MetricSpec, TargetInfo
+from gptaudit.records import TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.attacked import plain_form, with_attacks
 from gptaudit.run.faults import Faults
@@ -232,7 +232,7 @@ def _warn_of_untold(policy: Policy, probes: Sequence[Probe], scorers: Scorers) -
         (probe.id, spec.name): (spec.rated, probe.language)
         for probe in probes
         for spec in probe.metrics
-        if isinstance(spec, MetricSpec) and spec.rated
+        if spec.rated
     }
     for rule in policy.rule:
         rated, language = decisions.get((rule.target.probe, rule.target.name), (None, ""))

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gptaudit.protocols.scorer import Scores
-from gptaudit.records import Agreement, AnyMetricSpec, Exchange, Measurement, Metric, MetricSpec, Rated
+from gptaudit.records import Agreement, AnyMetricSpec, Exchange, Measurement, Metric, Rated
+from gptaudit.run.metrics import takes_part
 from gptaudit.stats.kappa import cohens_kappa
 
 
@@ -49,14 +50,15 @@ def with_agreement(
 ) -> tuple[Metric, ...]:
     """Add to each share of rated texts how far both scorers agree; `models` names both models of a role."""
     wanted = {
-        metric.name: metric.rated
+        metric.name: (metric, metric.rated)
         for metric in metrics
         if metric.rated and not metric.slice and metric.rated.is_of_texts and metric.rated.scorer in models
     }
     found: dict[str, list[tuple[bool, bool, str]]] = {name: [] for name in wanted}
     for measurement in measurements if wanted else ():
-        for name, rated in wanted.items():
-            found[name] += _of_case(measurement, rated, models[rated.scorer][1])
+        for name, (metric, rated) in wanted.items():
+            if takes_part(metric, measurement):
+                found[name] += _of_case(measurement, rated, models[rated.scorer][1])
     return tuple(
         replace(metric, agreement=_agreement(found[metric.name], metric.level, models[metric.rated.scorer]))
         if metric.rated and not metric.slice and found.get(metric.name)
@@ -67,9 +69,7 @@ def with_agreement(
 
 def _of_case(measurement: Measurement, rated: Rated, model: str) -> Iterator[tuple[bool, bool, str]]:
     """Yield both verdicts on each text of a case, and its cluster."""
-    if measurement.evidence is None or measurement.unscored is not None:
-        return
-    for exchange in measurement.evidence.exchanges:
+    for exchange in measurement.evidence.exchanges if measurement.evidence else ():
         if exchange.scores and (verdicts := _verdicts(exchange, rated, model)):
             yield (*verdicts, measurement.cluster)
 
@@ -91,9 +91,7 @@ def _agreement(found: Sequence[tuple[bool, bool, str]], level: float, models: tu
 
 
 def _rated(specs: Iterable[AnyMetricSpec]) -> Iterator[Rated]:
-    return (
-        spec.rated for spec in specs if isinstance(spec, MetricSpec) and spec.rated and spec.rated.is_of_texts
-    )
+    return (spec.rated for spec in specs if spec.rated and spec.rated.is_of_texts)
 
 
 def _key(label: str, model: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from gptaudit.errors import first_line
 
@@ -25,15 +26,18 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "max": lambda *values: reduce(np.maximum, values),
     "abs": np.abs,
     "sqrt": np.sqrt,
+    "z": ndtri,
 }
 
-_ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,)}
+_ARGUMENTS = {"min": range(1, 9), "max": range(1, 9), "abs": (1,), "sqrt": (1,), "z": (1,)}
 LONGEST = 500
 """Characters of the longest formula allowed; a longer one could be nested more deeply than Python can parse."""
 
 
 class Formula:
-    """An expression of names, numbers, `+ - * /`, `min`, `max`, `abs` and `sqrt`; nothing else is evaluated.
+    """An expression of names, numbers, `+ - * /`, `min`, `max`, `abs`, `sqrt` and `z`; nothing else is evaluated.
+
+    `z` is the quantile of the standard normal distribution.
 
     >>> Formula("100 * right / all")({"right": 3, "all": 4})
     75.0

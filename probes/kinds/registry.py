@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from gptaudit.probes.kinds.association import AssociationFile, AssociationProbe
+from gptaudit.probes.kinds.behaviours import BehavioursFile, BehavioursProbe
 from gptaudit.probes.kinds.choice import ChoiceFile, ChoiceProbe
 from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
 from gptaudit.probes.kinds.counterfactual import CounterfactualFile, CounterfactualProbe
@@ -30,6 +31,7 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "association": (AssociationFile, AssociationProbe),
     "continuations": (ContinuationsFile, ContinuationsProbe),
     "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
+    "behaviours": (BehavioursFile, BehavioursProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""
 

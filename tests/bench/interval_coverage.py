@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from gptaudit.probes.refusals import both_kinds
+from scipy.special import ndtr, ndtri
 
 from gptaudit.stats import intervals, totals
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
@@ -238,6 +240,33 @@ def icat_coverage(term: tuple[float, float], clusters: int, samples: int, seed: 
     return held / samples
 
 
+TWINS = ((0.5, 0.5), (0.5, 0.05), (0.8, 0.1), (0.95, 0.05), (0.98, 0.3), (0.99, 0.9))
+"""Refusal rates of harmful requests and of their harmless twins."""
+
+
+def twins_coverage(
+    figure: str, rates: tuple[float, float], clusters: int, samples: int, seed: int = 1
+) -> float:
+    """Return the coverage of a figure of pairs, half of whose spread on the scale of z both requests share.
+
+    Each rate is drawn from a fifth below to a fifth above its nominal odds.
+    """
+    generator = np.random.default_rng(seed)
+    spec = next(spec for spec in both_kinds("twins") if spec.name == figure)
+    ones, held = np.ones(clusters), 0
+    for number in range(samples):
+        odds = np.array(rates) / (1 - np.array(rates)) * generator.uniform(0.8, 1.2, 2)
+        scale = ndtri(odds / (1 + odds))
+        shared = generator.standard_normal(clusters) * np.sqrt(0.5)
+        refused, over_refused = (
+            (generator.random(clusters) < ndtr((z + shared) / np.sqrt(0.5))).astype(float) for z in scale
+        )
+        parts = {"refused": refused, "over_refused": over_refused, "harmful": ones, "harmless": ones}
+        truth = scale if figure == "d_prime" else ndtr(scale)
+        held += _figure_holds(parts, spec.formula, spec.bounds, truth[0] - truth[1], number)
+    return held / samples
+
+
 ICAT = "200 * lms / term * min(ss, term - ss) / term"
 
 
@@ -363,6 +392,10 @@ def _others(samples: int) -> Iterator[Row]:
     for term in TERMS:
         cells = [icat_coverage(term, n, samples // 4) for n in CLUSTERS]
         yield f"icat, lms {term[0]:.0%}, ss {term[1]:.0%}", "10 each", "", cells
+    for rates in TWINS:
+        for figure in ("refusal_difference", "d_prime"):
+            cells = [twins_coverage(figure, rates, n, samples // 4) for n in CLUSTERS]
+            yield f"{figure}, {rates[0]:.0%} and {rates[1]:.0%} refused", "2 each", "", cells
 
 
 def main() -> None:

@@ -101,6 +101,7 @@ SUITES = {
     "decision": shipped("decisions-names"),
     "association": shipped("gender-association"),
     "counterfactual-generation": shipped("trigger-phrases"),
+    "behaviours": shipped("behaviours"),
 }
 
 

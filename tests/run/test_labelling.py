@@ -10,7 +10,9 @@ import pytest
 from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.numbers import places, quantity
+from gptaudit.records import Evidence, Exchange, Measurement, Rated, RatioSpec
 from gptaudit.run.labelling import chosen_metric, drawn, rated_texts
+from gptaudit.run.metrics import summarise
 
 FIGURE = "toxicity-prompts.toxic_fraction"
 MODEL = """
@@ -68,6 +70,20 @@ def test_a_sample_tells_nothing_and_grows():
     assert 13 < sum(firsts) / len(firsts) < 17
     assert sum(t.counted for t in drawn(texts, 200, 1)) == 40
     assert len(drawn(texts, 1000, 1)) == 400
+
+
+def test_a_share_of_some_cases_is_of_their_texts_alone():
+    """Of a probe with cases of two kinds, those that add nothing to a figure's totals are not labelled for it."""
+    spec = RatioSpec("rate", 0.0, "lower", "fraction", formula="rated / asked", rated=Rated("s", ("bad",)))
+
+    def case(name, asked, bad):
+        shown = Evidence((Exchange("sample", "p", name, {"bad": bad}),))
+        return Measurement(name, name, {}, {"rated": asked * bad, "asked": asked}, None, shown)
+
+    cases = [case("a", 1.0, 1.0), case("b", 1.0, 0.0), case("other", 0.0, 1.0)]
+    (metric,) = summarise([spec], cases, level=0.95, seed=0)
+
+    assert [(text.text, text.counted) for text in rated_texts(metric, cases)] == [("a", True), ("b", False)]
 
 
 def test_the_rate_is_that_of_the_labels(gptaudit, audit, answer):

@@ -157,6 +157,22 @@ class TestCoverage:
         assert min(cells) > 0.94 - ERROR * np.sqrt(800 / samples)
         assert 0.94 < np.mean(cells) < 0.975
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("clusters", [20, 60, 252])
+    def test_twins(self, clusters):
+        """The difference of two refusal rates is covered; d' is where no rate is known from two or three answers."""
+        bench, samples = _bench(), 400
+        error = ERROR * np.sqrt(800 / samples)
+        difference, d_prime = (
+            {rates: bench.twins_coverage(figure, rates, clusters, samples) for rates in bench.TWINS}
+            for figure in ("refusal_difference", "d_prime")
+        )
+        rare = {rates for rates in bench.TWINS if clusters * min(rates[1], 1 - rates[0]) < 5}
+
+        assert min(difference.values()) > 0.93 - error
+        assert min(held for rates, held in d_prime.items() if rates not in rare) > 0.93 - error
+        assert min(d_prime.values()) > 0.83 - error
+
 
 class TestStopping:
     """An audit that stops when it decides is wrong as rarely as one of a fixed size, whenever it is looked at."""

@@ -41,6 +41,10 @@ class TestFormula:
         assert formula({"a": np.array([3.0, 3.0]), "b": np.array([4.0, 4.0])}).tolist() == [value, value]
         assert set(formula.names) == {"a", "b"}
 
+    def test_the_quantile_of_the_normal_distribution(self):
+        """It is scipy's."""
+        assert float(Formula("z(a / b)")({"a": 3, "b": 4})) == pytest.approx(stats.norm.ppf(0.75))
+
     @pytest.mark.parametrize(
         "text",
         [
