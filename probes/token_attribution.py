@@ -1,8 +1,8 @@
 """Attribution of a preference for the stereotyped pronoun to the tokens of the prompt.
 
-Integrated gradients (Sundararajan et al. 2017) of a logit difference: the logit of the stereotyped pronoun minus that
-of the other one, where the two sentences of a pair diverge. The scores add up to the logit difference at the prompt
-minus that at the baseline.
+Integrated gradients (Sundararajan et al. 2017) of a contrast: the log-probability of the stereotyped pronoun less that
+of the other one, where the two sentences of a pair diverge. The scores add up to the contrast at the prompt less that
+at the baseline.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ ORDER = (
     # what was asked and answered, and asking it
     *("evidence", "engine"),
     # models
-    *("attribution", "decoder", "causal_lm", "remote", "backends"),
+    *("decoder", "causal_lm", "attribution", "remote", "backends"),
     # from answers to figures, a verdict and a report
     *("scorers", "gate", "run", "reports"),
     # the auditor is audited

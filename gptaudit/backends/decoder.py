@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def open_decoder(rest: str, options: TorchOptions) -> CausalLMBackend:
     """Open shipped weights by name, or a folder written by `gptaudit decoder train`."""
+    from gptaudit.attribution.attributor import Attributor
     from gptaudit.causal_lm.loading import load_backend
     from gptaudit.decoder import decoder_folder
 
@@ -24,7 +25,7 @@ def open_decoder(rest: str, options: TorchOptions) -> CausalLMBackend:
     if not folder.is_dir():
         msg = f"decoder:{rest}: expected reference, clean or a folder written by `gptaudit decoder train`"
         raise TargetError(msg)
-    return load_backend(folder, options)
+    return load_backend(folder, options, Attributor)
 
 
 @hookimpl

@@ -30,9 +30,11 @@ class HuggingFaceOptions(TorchOptions):
 
 def open_hf(rest: str, options: HuggingFaceOptions) -> Backend:
     """Open a folder, a GGUF file, or a hub id that is in the local cache."""
+    from gptaudit.attribution.attributor import Attributor
     from gptaudit.causal_lm.loading import load_backend
 
-    return load_backend(_folder(rest, options), options, trust_remote_code=options.trust_remote_code)
+    folder = _folder(rest, options)
+    return load_backend(folder, options, Attributor, trust_remote_code=options.trust_remote_code)
 
 
 def _folder(rest: str, options: HuggingFaceOptions) -> Path:

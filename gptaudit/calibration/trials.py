@@ -99,6 +99,7 @@ class Bench:
 
         Raises `NotLearnedError` if it does not learn what is planted.
         """
+        from gptaudit.attribution.attributor import Attributor
         from gptaudit.causal_lm.loading import load_backend
         from gptaudit.causal_lm.options import TorchOptions
 
@@ -106,7 +107,7 @@ class Bench:
             {decoder.flaw: decoder.dose}, seed=decoder.seed, cache=self.decoders, plugins=self.plugins
         )
         chat = self.plugins.flaws[decoder.flaw].chat
-        return load_backend(folder, TorchOptions(device="cpu", chat=chat))
+        return load_backend(folder, TorchOptions(device="cpu", chat=chat), Attributor)
 
     def try_probe(self, probe: Probe, decoder: Decoder, backend: Backend) -> Outcome:
         """Audit a decoder with one probe, at its default number of cases."""

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from math import exp, fsum
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from gptaudit.attribution.integrated_gradients import attribute_contrast
-from gptaudit.causal_lm.chat import Chat
-from gptaudit.causal_lm.encoding import EncodedPair, EncodedPrompt, Encoder
+from gptaudit.causal_lm.chat import NO_CHAT, Chat, encoded_question
+from gptaudit.causal_lm.encoding import EncodedPair, EncodedPrompt, EncodedQuestion, Encoder
 from gptaudit.causal_lm.generation import Draw, TextGenerator, Watch
 from gptaudit.causal_lm.likelihood import LikelihoodScorer
 from gptaudit.causal_lm.memory import TokenBudget
@@ -39,6 +38,13 @@ from gptaudit.records import (
 )
 
 CAPABILITIES = frozenset({"generate", "score", "gradients"})
+
+
+class TokenAttributor(Protocol):
+    """What explains a model's tokens: `gptaudit.attribution.attributor.Attributor`."""
+
+    def attribute(self, questions: Sequence[EncodedQuestion]) -> list[Attribution | Failure]:
+        """Return the scores of each question's tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +94,18 @@ class CausalLMBackend:
         planted: tuple[PlantedFlaw, ...] = (),
         chat: Chat | None = None,
         details: Mapping[str, str] | None = None,
+        attributor: Callable[..., TokenAttributor] | None = None,
     ) -> None:
         self.capabilities = CHAT_CAPABILITIES if chat else CAPABILITIES
         if chat and chat.continues:
             self.capabilities |= {"continue"}
+        if attributor is None:
+            self.capabilities -= {"gradients"}
         self.fingerprint = fingerprint
         self.planted = planted
         self.parameters: int | None = sum(p.numel() for p in model.parameters())
-        self._model = model
+        self.model = model
+        self._attributor = attributor(model, batch_tokens=batch_tokens) if attributor else None
         self._encoder = Encoder(tokenizer, chat.tags if chat else ())
         self._chat = chat
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
@@ -231,20 +241,22 @@ class CausalLMBackend:
     @_model_errors()
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
         """Return the token scores of each contrast."""
-        return [self._attribute(request) for request in requests]
+        assert self._attributor is not None  # noqa: S101 - else the capability is not declared
+        questions = [self.question(request.prompt, request.target, request.foil) for request in requests]
+        asked = [one[1] for one in questions if not isinstance(one, Failure)]
+        found = iter(self._attributor.attribute(asked))
+        return [one if isinstance(one, Failure) else next(found) for one in questions]
 
-    def _attribute(self, request: AttributeRequest) -> Attribution | Failure:
-        prompt = self._prompt(request.prompt, 0)
-        if isinstance(prompt, Failure):
-            return prompt
-        if prompt.offsets is None:
-            return Failure("no-offsets", "the tokenizer does not report where its tokens are in the text")
-        words = [self._encoder.pair(request.prompt, word) for word in (request.target, request.foil)]
-        tokens = [pair.continuation for pair in words if pair is not None and len(pair.continuation) == 1]
-        if len(tokens) < len(words) or tokens[0] == tokens[1]:
-            message = f"{request.target!r} and {request.foil!r} must each be one token, and different ones"
-            return Failure("not-one-token", message)
-        return attribute_contrast(self._model, request.prompt, prompt, tokens[0][0], tokens[1][0])
+    def question(
+        self, prompt: Prompt, target: str, foil: str | None
+    ) -> tuple[str, EncodedQuestion] | Failure:
+        """Encode a question as `encoded_question` does, if it fits the window."""
+        found = encoded_question(self._encoder, self._chat, prompt, target, foil)
+        if isinstance(found, Failure):
+            return found
+        _, question = found
+        longest = len(question.ids) + max(len(question.target), len(question.foil or ())) - 1
+        return found if longest <= self._window else self._too_long(longest)
 
     def _prompt(self, prompt: Prompt, room: int) -> EncodedPrompt | Failure:
         text = self._text(prompt)
@@ -256,7 +268,7 @@ class CausalLMBackend:
             return self._chat.render(prompt)
         if isinstance(prompt, str):
             return prompt
-        return Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
+        return NO_CHAT
 
     def _encoded(self, text: str, room: int) -> EncodedPrompt | Failure:
         """Encode a text that leaves so much room in the window."""

@@ -11,6 +11,7 @@ from jinja2 import TemplateError
 
 from gptaudit.causal_lm.bounded import bounded
 from gptaudit.causal_lm.chat_date import asks_for_date, read_date, with_date
+from gptaudit.causal_lm.encoding import EncodedQuestion, Encoder
 from gptaudit.errors import TargetError, first_line
 from gptaudit.protocols.thinking import opened_thought, tags_of, without_thought
 from gptaudit.records import Completion, Failure, Message, Prompt, folded, messages_of
@@ -21,6 +22,7 @@ PRINTED_PART = "{'type': 'text', 'text': "
 """How Python prints a part, as a template does that knows contents as texts only."""
 BEGUN = "The boat that"
 """Beginning of an answer that is rendered then, to see whether the model can continue one."""
+NO_CHAT = Failure("no-chat", "the model continues texts; it answers conversations with -b chat=true")
 PROBE = "Which boat came into the harbour first?"
 """Message that is rendered when a template is opened, to see that it is there."""
 
@@ -87,6 +89,18 @@ class Chat:
         messages = messages_of(prompt, self._system)
         return self._rendered(folded(messages) if self._fold else messages, parts=self._parts)
 
+    def contents(self, prompt: Prompt, rendered: str) -> list[tuple[int, int]]:
+        """Return the start and end of each message in the rendered prompt, in characters; not of system messages."""
+        found = []
+        place = 0
+        for message in messages_of(prompt, self._system):
+            content = message.content.strip()
+            place = max(place, rendered.find(content, place))
+            if message.role != "system":
+                found.append((place, place + len(content)))
+            place += len(content)
+        return found
+
     def answer(self, completion: Completion) -> Completion | Failure:
         """Return a completion of a rendered prompt with its thought apart from its text; see `without_thought`."""
         return without_thought(replace(completion, text=self._opened + completion.text), self._think_end)
@@ -139,6 +153,26 @@ class Chat:
             message = f"the chat template leaves out the text of a message of role {left_out.role!r}"
             return Failure("template-dropped-message", message)
         return str(text)
+
+
+def encoded_question(
+    encoder: Encoder, chat: Chat | None, prompt: Prompt, target: str, foil: str | None
+) -> tuple[str, EncodedQuestion] | Failure:
+    """Return the text that the model reads, and the question of what in it speaks for the target.
+
+    With a chat, target and foil are how the answer begins.
+    """
+    if chat is not None:
+        text = chat.render(prompt)
+        if isinstance(text, Failure):
+            return text
+        question = encoder.question(text, target, foil, chat.contents(prompt, text))
+    elif isinstance(prompt, str):
+        text = prompt
+        question = encoder.question(text, target, foil)
+    else:
+        return NO_CHAT
+    return question if isinstance(question, Failure) else (text, question)
 
 
 def _left_out(messages: Sequence[Message], text: str) -> Message | None:

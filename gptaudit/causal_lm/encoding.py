@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.errors import TargetError
+from gptaudit.records import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +32,21 @@ class EncodedPrompt:
     ids: tuple[int, ...]
     starts: int
     offsets: tuple[tuple[int, int], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQuestion:
+    """A prompt of which tokens are to be explained: what they do for the target, or for it against the foil."""
+
+    ids: tuple[int, ...]
+    """The prompt."""
+    explained: tuple[int, ...]
+    """Places of the tokens to explain, in ascending order: not start tokens, nor those of a chat template."""
+    tokens: tuple[str, ...]
+    offsets: tuple[tuple[int, int], ...]
+    """Text of each explained token; its start and end in the prompt, in characters."""
+    target: tuple[int, ...]
+    foil: tuple[int, ...] | None
 
 
 class Encoder:
@@ -97,6 +113,50 @@ class Encoder:
         ids = self._ids(text)
         return EncodedPrompt(tuple(ids), 0, None) if ids else None
 
+    def question(
+        self, text: str, target: str, foil: str | None, contents: Sequence[tuple[int, int]] | None = None
+    ) -> EncodedQuestion | Failure:
+        """Encode a prompt with what may follow it, or return why that cannot be explained.
+
+        `contents` are the parts of a rendered conversation that its messages wrote, in characters: only they are
+        explained, and no start token is put before it. Spaces at the end of a prompt go to the target and the foil.
+        """
+        if not self._tokenizer.is_fast:
+            return _unexplainable(
+                "the tokenizer does not report where its tokens are; save it with a tokenizer.json"
+            )
+        stripped = text if contents is not None else text.rstrip()
+        sides = [text[len(stripped) :] + side for side in (target, foil) if side is not None]
+        encoded = self._tokenizer(
+            [stripped, *(stripped + side for side in sides)],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+        )
+        ids, *whole = encoded["input_ids"]
+        starts = self._starts(ids) if contents is None else []
+        own = _text_after(starts, ids)
+        if not own:
+            return _unexplainable("the prompt is empty: there is nothing to explain")
+        if problem := _continuation_problem(ids, dict(zip(sides, whole, strict=True)), len(whole)):
+            return _unexplainable(problem)
+        places = [(int(a), int(b)) for a, b in encoded["offset_mapping"][0][len(ids) - len(own) :]]
+        explained = [
+            i
+            for i, (a, b) in enumerate(places)
+            if contents is None or any(a < end and b > begin for begin, end in contents)
+        ]
+        if not explained:
+            return _unexplainable("no token of the prompt is a message's own: there is nothing to explain")
+        continuations = [tuple(its_ids[len(ids) :]) for its_ids in whole]
+        return EncodedQuestion(
+            ids=(*starts, *own),
+            explained=tuple(len(starts) + i for i in explained),
+            tokens=tuple(stripped[slice(*places[i])] for i in explained),
+            offsets=tuple(places[i] for i in explained),
+            target=continuations[0],
+            foil=continuations[1] if foil is not None else None,
+        )
+
     def tokens_after(self, text: str, options: Sequence[Sequence[str]]) -> list[list[int]]:
         """Return for each option the tokens that continue a text by one of its spellings.
 
@@ -153,6 +213,25 @@ def _put_before(tokenizer: Any) -> list[int]:  # noqa: ANN401
             return whole[:place]
     msg = f"the tokenizer encodes 'a' as {text}, and as {whole} with its start tokens, in which that is not found; "
     raise TargetError(f"{msg}give the model with its own tokenizer.json")
+
+
+def _continuation_problem(ids: list[int], sides: dict[str, list[int]], compared: int) -> str | None:
+    """Return why texts, with the tokens of the prompt and theirs, are no continuations of the prompt's tokens."""
+    for side, whole in sides.items():
+        if whole[: len(ids)] != ids:
+            return (
+                f"{side!r} joins the last token of the prompt; begin it with a space to mean a new word, "
+                "or move the prompt's last word to the target and the foil"
+            )
+        if len(whole) == len(ids):
+            return f"{side!r} has no token; give a text that may follow the prompt"
+    if len({tuple(whole) for whole in sides.values()}) < compared:
+        return f"target and foil {next(iter(sides))!r} are the same tokens: nothing is compared"
+    return None
+
+
+def _unexplainable(message: str) -> Failure:
+    return Failure("not-explainable", message)
 
 
 def _text_after(starts: list[int], ids: list[int]) -> list[int]:

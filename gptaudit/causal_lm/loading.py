@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from gptaudit import decoder
-from gptaudit.causal_lm.backend import CausalLMBackend, freeze, pick_device
+from gptaudit.causal_lm.backend import CausalLMBackend, TokenAttributor, freeze, pick_device
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.causal_lm.folder_files import digest, stamps
 from gptaudit.causal_lm.loaded_model import loaded_digest
@@ -25,8 +25,16 @@ from gptaudit.decoder.planted import read_planted
 from gptaudit.errors import TargetError, first_line
 
 
-def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool = False) -> CausalLMBackend:
+def load_backend(
+    path: Path,
+    options: TorchOptions,
+    attributor: Callable[..., TokenAttributor] | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> CausalLMBackend:
     """Open a folder with config, safetensors weights and tokenizer, an adapter's folder, or a GGUF file.
+
+    Without an `attributor`, the model cannot explain its tokens.
 
     Raises `TargetError` if it cannot be used.
     """
@@ -68,6 +76,7 @@ def load_backend(path: Path, options: TorchOptions, *, trust_remote_code: bool =
             planted=read_planted(path),
             chat=chat,
             details=weight_details(files),
+            attributor=attributor,
         )
     except TargetError:
         raise

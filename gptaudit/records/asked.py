@@ -88,7 +88,7 @@ class ChooseRequest:
 
 @dataclass(frozen=True, slots=True)
 class AttributeRequest:
-    """Asks how much each token of `prompt` adds to the next-token logit of `target` minus that of `foil`."""
+    """Asks how much each token of `prompt` adds to the log-probability of `target` less that of `foil`."""
 
     prompt: str
     target: str
@@ -184,7 +184,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Token scores of a logit contrast, in logits.
+    """How much each token of a prompt adds to a contrast: the log-probability of a target less that of a foil, in nats.
 
     Completeness (Sundararajan et al. 2017, section 3): the scores sum to `contrast - baseline_contrast`, up to `delta`.
     """
@@ -194,10 +194,13 @@ class Attribution:
     """Start and end of each token in the prompt, in characters."""
     scores: tuple[float, ...]
     contrast: float
+    """At the prompt; without a foil, the log-probability of the target."""
     baseline_contrast: float
     delta: float
     steps: int
-    converged: bool
+    """How often the model was run for it: with gradients, where the method takes them."""
+    converged: bool | None
+    """Whether the completeness error is within its tolerance; None for a method that does not promise completeness."""
     baseline: str
     method: str
     kind: Literal["attribution"] = "attribution"

@@ -1,0 +1,137 @@
+"""Attribution of any number of questions to the tokens of their prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from math import fsum, isfinite
+from typing import Any
+
+from torch import Tensor
+
+from gptaudit.attribution.methods import METHODS, Method
+from gptaudit.attribution.model_state import frozen, mean_embedding
+from gptaudit.attribution.path import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from gptaudit.attribution.question import Batch, kind
+from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget, is_out_of_memory
+from gptaudit.errors import UsageError
+from gptaudit.records import NOT_FINITE, Attribution, Failure
+from gptaudit.validation import nearest
+
+BASELINE = "mean token embedding"
+
+
+class Attributor:
+    """Attributes with one model, which is left as it was found.
+
+    Args:
+        model: Any causal language model of `transformers` that takes `inputs_embeds`.
+        batch_tokens: Tokens in flight; halved when memory runs out.
+    """
+
+    def __init__(self, model: Any, *, batch_tokens: int = 1024) -> None:  # noqa: ANN401
+        self._model = model
+        self._budget = TokenBudget(batch_tokens)
+
+    @cached_property
+    def baseline(self) -> Tensor:
+        """Embedding of a token that says nothing, (D,): the mean of all.
+
+        A zero vector would not do: for models that normalise the embedding first, the path from zero is a single step.
+        """
+        return mean_embedding(self._model)
+
+    def attribute(
+        self, questions: Sequence[EncodedQuestion], method: str = "integrated_gradients", *, seed: int = 0
+    ) -> list[Attribution | Failure]:
+        """Return the scores of each question's tokens; the other questions of the call change them only by rounding.
+
+        Raises:
+            UsageError: no method of that name, or the model gives no gradients.
+            BackendError: read as embeddings the model computes something else than read as tokens.
+        """
+        chosen = find_method(method)
+        found: dict[int, Attribution | Failure] = {}
+        with frozen(self._model):
+            if chosen.gradients:
+                _require_gradients(self._model)
+            for numbers in self._batches(questions):
+                some = [questions[i] for i in numbers]
+                found.update(zip(numbers, self._run(some, chosen, seed), strict=True))
+        return [found[i] for i in range(len(questions))]
+
+    def _batches(self, questions: Sequence[EncodedQuestion]) -> Iterator[list[int]]:
+        """Yield the numbers of questions of one kind and similar length that fit into the budget together."""
+        order = sorted(range(len(questions)), key=lambda i: (kind(questions[i]), len(questions[i].ids)))
+        batch: list[int] = []
+        for i in order:
+            full = (len(batch) + 1) * len(questions[i].ids) > self._budget.tokens
+            if batch and (full or kind(questions[i]) != kind(questions[batch[0]])):
+                yield batch
+                batch = []
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _run(
+        self, questions: Sequence[EncodedQuestion], method: Method, seed: int
+    ) -> Sequence[Attribution | Failure]:
+        """Compute a batch; with fewer rows at once where memory runs out."""
+        while True:
+            batch = Batch(self._model, questions, self.baseline, self._budget.tokens)
+            try:
+                return list(_compute(batch, method, seed))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Not inside the handler: its traceback keeps the tensors of the failed call in memory.
+            if batch.rows_at_once == 1:
+                return [OUT_OF_MEMORY] * len(questions)
+            self._budget.shrink(batch.rows_at_once * batch.cost)
+
+
+def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | Failure]:
+    batch.check()
+    scores, runs = method.compute(batch, seed)
+    for row, (question, value, at_baseline) in enumerate(
+        zip(batch.questions, *map(Tensor.tolist, batch.at_ends), strict=True)
+    ):
+        own = scores[row][batch.explained[row].cpu()].tolist()
+        change = value - at_baseline
+        delta = fsum(own) - change
+        if not isfinite(delta):
+            yield NOT_FINITE
+            continue
+        tolerance = max(RELATIVE_TOLERANCE * abs(change), ABSOLUTE_TOLERANCE)
+        yield Attribution(
+            tokens=question.tokens,
+            offsets=question.offsets,
+            scores=tuple(own),
+            contrast=value,
+            baseline_contrast=at_baseline,
+            delta=delta,
+            steps=runs[row],
+            converged=abs(delta) <= tolerance if method.complete else None,
+            baseline=BASELINE,
+            method=method.title,
+        )
+
+
+def find_method(name: str) -> Method:
+    """Return the method of a name; raise `UsageError` with those there are."""
+    if name not in METHODS:
+        msg = f"method {name!r}: expected one of {', '.join(METHODS)}.{nearest(name, METHODS)}"
+        raise UsageError(msg)
+    return METHODS[name]
+
+
+def _require_gradients(model: Any) -> None:  # noqa: ANN401
+    """Refuse a quantised model: its kernels have no gradients, or those of rounded numbers."""
+    if getattr(model, "hf_quantizer", None) is None and not getattr(model, "is_quantized", False):
+        return
+    others = " or ".join(name for name, method in METHODS.items() if not method.gradients)
+    msg = (
+        f"the weights are quantised, and gradients through them cannot be relied on; use the method {others}"
+    )
+    raise UsageError(msg)
