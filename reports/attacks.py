@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gptaudit.gate.numbers import interval_text
 from gptaudit.records import AuditResult, Metric, ProbeResult
 
 from . import sentences
@@ -96,7 +97,7 @@ def _said(metric: Metric | None) -> tuple[str, str]:
         return "", ""
     if found := metric.corrected:
         metric = replace(metric, value=found.value, low=found.low, high=found.high)
-    return sentences.value_text(metric), sentences.interval_text(metric.low, metric.high, metric.unit) or ""
+    return sentences.value_text(metric), interval_text(metric.low, metric.high, metric.unit) or ""
 
 
 def _figure(probe: ProbeResult, name: str, where: Mapping[str, str]) -> Metric | None:

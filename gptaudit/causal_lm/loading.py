@@ -84,7 +84,13 @@ def load_backend(
         raise loading_failed(files, error) from None
 
 
-def borrowed_backend(model: Any, tokenizer: Any, options: ChatTemplateOptions) -> CausalLMBackend:  # noqa: ANN401
+def borrowed_backend(
+    model: Any,  # noqa: ANN401
+    tokenizer: Any,  # noqa: ANN401
+    options: ChatTemplateOptions,
+    *,
+    attributor: Callable[..., TokenAttributor],
+) -> CausalLMBackend:
     """Take a model that the caller has loaded, as it is: nothing in it is changed but its mode, and it is not moved.
 
     Raises `TargetError` if it is no causal language model, or an option asks for what its tokenizer does not have.
@@ -107,6 +113,7 @@ def borrowed_backend(model: Any, tokenizer: Any, options: ChatTemplateOptions) -
         fingerprint=loaded_digest(model, tokenizer, chat.identity if chat else ""),
         batch_tokens=options.batch_tokens,
         chat=chat,
+        attributor=attributor,
     )
 
 

@@ -84,9 +84,10 @@ def _borrowed(model: Any, tokenizer: Any) -> Iterator[None]:  # noqa: ANN401 - t
 
 
 def _of_model(model: Any, tokenizer: Any, options: ChatTemplateOptions) -> Backend:  # noqa: ANN401
+    from gptaudit.attribution.attributor import Attributor
     from gptaudit.causal_lm.loading import borrowed_backend
 
-    return borrowed_backend(model, tokenizer, options)
+    return borrowed_backend(model, tokenizer, options, attributor=Attributor)
 
 
 def _of_function(name: str, function: Complete, options: ChatOptions) -> Backend:
