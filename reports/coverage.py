@@ -98,5 +98,7 @@ def _without_interval(probe: ProbeResult) -> Iterator[str]:
 def lacking_capabilities(result: AuditResult) -> list[tuple[str, str]]:
     """Return (capability, in words) of all that the target cannot do."""
     able = with_implied(result.target.capabilities)
-    needless = {"choose"} if "score-after-context" in able else set()  # letters stand in for likelihoods
+    needless = {"continue"}  # attacks alone need it, which say so where they are skipped
+    if "score-after-context" in able:
+        needless.add("choose")  # letters stand in for likelihoods
     return [(name, what) for name, what in CAPABILITIES.items() if name not in able | needless]
