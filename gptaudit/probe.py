@@ -184,7 +184,7 @@ class Probe(ABC):
     calibration: Traversable | None = None
     """Its own `calibration.json`, made by `gptaudit calibrate` and shipped beside it, for example
     `importlib.resources.files("my_probes") / "calibration.json"`; None where gptaudit's own file has it."""
-    data_set: ClassVar[str | None] = None
+    data_set: str | None = None
     """Name of the public data set it reads under `--data`, or None."""
     attack_success: str = ""
     """The metric that says how often an attack succeeds, such as the share of answers that comply; empty where none

@@ -48,13 +48,16 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .crows_pairs import CrowsPairs
     from .holisticbias import HolisticBias, HolisticBiasGeneration
     from .honest import LANGUAGES, Honest
+    from .jailbreakbench import JailbreakBench
     from .kinds.registry import suite_probe
     from .real_toxicity_prompts import RealToxicityPrompts
+    from .request_sets import SETS, RequestSetProbe
     from .requests_refused import HarmfulRequests, HarmlessRequests
     from .stereoset import StereoSet
     from .token_attribution import TokenAttribution
     from .winobias import WinoBias
     from .winogender import Winogender
+    from .xstest import XSTest
 
     folder = files(__name__) / "suites"
     for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
@@ -79,3 +82,7 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     register(CanaryExtraction())
     register(HarmfulRequests())
     register(HarmlessRequests())
+    for requests in SETS:
+        register(RequestSetProbe(requests))
+    register(JailbreakBench())
+    register(XSTest())
