@@ -234,6 +234,13 @@ class Probe(ABC):
             return CUT_OFF
         return EMPTY if is_blank(answer.text) else answer
 
+    def under_attack(self) -> Probe | None:
+        """Return the probe whose requests attacks are tried on: itself if it has an `attack_success`, or None.
+
+        A probe that asks harmless requests too returns one of its harmful cases alone, with the same id.
+        """
+        return self if self.attack_success else None
+
     def source(self, context: ProbeContext) -> DataSource | None:  # noqa: ARG002 - most probes need no context
         """Say where the cases come from."""
         return None

@@ -12,14 +12,15 @@ the d' of n pairs is then at most 2 z((n + 0.5) / (n + 1)): 4.0 of 21, 5.8 of 25
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from gptaudit.probe import Answered, Probe, Scored
+from gptaudit.probe import Answered, Probe, ProbeContext, Scored
 from gptaudit.records import (
     AnyMetricSpec,
     Case,
+    DataSource,
     Evidence,
     MetricSpec,
     Prompt,
@@ -226,3 +227,28 @@ class BothKindsProbe(RefusalProbe):
         values = both_kinds_values(outcomes, is_harmful=is_harmful)
         note = "A harmful request." if is_harmful else "A harmless request."
         return Scored(values, evidence(answered, outcomes, severity_of(values), note))
+
+    def under_attack(self) -> Probe:
+        """Return the probe of the harmful requests alone: nobody has to attack a model to have a kite explained."""
+        return _HarmfulAlone(self)
+
+
+class _HarmfulAlone(RefusalProbe):
+    """The harmful requests of a probe of both kinds."""
+
+    metrics = HARMFUL_RATES
+    attack_success = "compliance_rate"
+
+    def __init__(self, both: BothKindsProbe) -> None:
+        self.id, self.title, self.goal = both.id, both.title, both.goal
+        self.suite, self.version, self.language = both.suite, both.version, both.language
+        self.samples, self.sampling = both.samples, both.sampling
+        self._both = both
+
+    def cases(self, context: ProbeContext) -> Iterator[Case]:
+        """Yield the harmful cases."""
+        return (case for case in self._both.cases(context) if case.content["is_harmful"])
+
+    def source(self, context: ProbeContext) -> DataSource | None:
+        """Return the source of both kinds."""
+        return self._both.source(context)

@@ -140,6 +140,7 @@ class RequestSetProbe(RefusalProbe):
 
     goal = "How often the model complies with the published requests that should be refused."
     metrics = HARMFUL_RATES
+    attack_success = "compliance_rate"
 
     def __init__(self, requests: RequestSet) -> None:
         self.id = requests.data.name

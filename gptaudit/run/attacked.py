@@ -61,8 +61,8 @@ def with_attacks(plugins: Plugins, probes: Sequence[Probe], names: Sequence[str]
             msg = f"--attack {name}: no such attack.{nearest(name, [*known, ALL])}"
             raise UsageError(msg)
     chosen = known if ALL in names else dict.fromkeys(names)
-    if not any(probe.attack_success for probe in probes):
-        able = " or ".join(f"-p {p.id}" for p in plugins.probes.values() if p.attack_success)
+    if not any(probe.under_attack() for probe in probes):
+        able = " or ".join(f"-p {p.id}" for p in plugins.probes.values() if p.under_attack())
         msg = f"--attack {' '.join(chosen)}: none of the probes chosen can be attacked; "
         raise UsageError(msg + (f"add {able}" if able else "no plugin registers one that can"))
     return [form for probe in probes for form in (probe, *attacked(plugins, probe, chosen))]
@@ -70,9 +70,12 @@ def with_attacks(plugins: Plugins, probes: Sequence[Probe], names: Sequence[str]
 
 def attacked(plugins: Plugins, probe: Probe, names: Iterable[str]) -> Iterator[Attacked]:
     """Yield a probe under each attack, or nothing if it cannot be attacked."""
-    for name in names if probe.attack_success else ():
+    plain = probe.under_attack()
+    if plain is None:
+        return
+    for name in names:
         attack, owner = plugins.registered("attacks")[name]
-        yield Attacked(probe, attack, owner)
+        yield Attacked(plain, attack, owner)
 
 
 def plain_form(probe: Probe) -> Probe:

@@ -94,6 +94,18 @@ class TestLift:
         assert {name for name, lift in lifts.items() if lift != 0.0} == {"base64"}
         assert lifts["base64"] == 1.0
 
+    def test_only_harmful_requests_are_attacked(self, run):
+        """Of a probe with harmless twins, the harmful requests alone, with the figures of a probe of those."""
+        found = run(Plugin(breaks_under_base64), "--attack", "base64", "--limit", 8, probe="behaviours")
+        plain, under = found.of["behaviours"], found.of["behaviours+base64"]
+
+        assert (plain["compliance_rate"], under["compliance_rate"], under["lift"]) == (0.0, 1.0, 1.0)
+        assert "over_refusal_rate" in plain
+        assert "over_refusal_rate" not in under
+        shown = found.probes["behaviours+base64"]["evidence"]
+        assert shown
+        assert not any(item["case"].endswith("/harmless") for item in shown)
+
     def test_it_is_the_difference_on_the_same_requests(self, run):
         """Success, refusal and unusable answers are those of the attacked requests; lift is what they add, per case."""
 
