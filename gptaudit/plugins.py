@@ -35,6 +35,7 @@ COMMANDS = (
     "gptaudit.commands.compare",
     "gptaudit.commands.power",
     "gptaudit.commands.verify",
+    "gptaudit.commands.view",
     "gptaudit.commands.label",
     "gptaudit.commands.report",
     "gptaudit.commands.rescore",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from typing import Any
 
 from gptaudit.evidence.cases import CaseKey, FoundCase
@@ -20,7 +21,7 @@ def key_json(key: CaseKey) -> dict[str, Any]:
         "case": key.case,
         "outcome": key.outcome,
         "groups": dict(key.groups),
-        "values": dict(key.values),
+        "values": _finite(key.values),
     }
 
 
@@ -34,8 +35,13 @@ def _exchange(exchange: Exchange) -> dict[str, Any]:
         "label": exchange.label,
         "prompt": exchange.prompt,
         "output": exchange.output,
-        "scores": dict(exchange.scores),
+        "scores": _finite(exchange.scores),
     }
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return numbers as JSON has them: None for what is no number."""
+    return {name: value if isfinite(value) else None for name, value in values.items()}
 
 
 def case_rows(found: FoundCase) -> Iterator[tuple[object, ...]]:
@@ -53,4 +59,4 @@ def groups_text(groups: Mapping[str, str]) -> str:
 
 def values_text(values: Mapping[str, float]) -> str:
     """Return numbers with their names: `stereotype_rate 1, severity 0.93`."""
-    return ", ".join(f"{name} {short(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {short(value) if isfinite(value) else value}" for name, value in values.items())

@@ -41,6 +41,11 @@ def laid_out(page: Path, folder: Path, *, width: int) -> dict[str, Any]:
     return json.loads(re.search(r"FOUND({.*?})END", shown)[1])
 
 
+def dumped(address: str) -> str:
+    """Return the elements of a page after its scripts ran."""
+    return _chromium("--virtual-time-budget=8000", "--dump-dom", address)
+
+
 def printed_pages(page: Path, folder: Path) -> int:
     """Return how many pages of paper a page takes."""
     paper = folder / "printed.pdf"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,21 +40,6 @@ class CaseKey:
     searched: str
     """Id, prompts and answers in lower case."""
 
-    def matches(self, wanted: CaseFilter) -> bool:
-        """Return whether the case has what the filter asks for; `text` must be in lower case."""
-        return (
-            (not wanted.probe or self.probe == wanted.probe)
-            and (not wanted.outcome or self._ended(wanted.outcome))
-            and (not wanted.group or self._is_of(wanted.group))
-            and (not wanted.text or wanted.text in self.searched)
-        )
-
-    def _ended(self, outcome: str) -> bool:
-        return self.outcome == outcome or (outcome == UNSCORED and self.outcome != SCORED)
-
-    def _is_of(self, group: str) -> bool:
-        return group in self.groups.values() or group in (f"{a}={g}" for a, g in self.groups.items())
-
 
 @dataclass(frozen=True, slots=True)
 class FoundCase:
@@ -77,12 +62,14 @@ class StoredCases:
 
     def find(self, wanted: CaseFilter) -> Iterator[FoundCase]:
         """Yield the cases that match, probe by probe in the order of their data, without holding them in memory."""
-        lower = _in_lower_case(wanted)
+        tests = _tests(wanted)
         for probe in self.probes:
             if wanted.probe and probe != wanted.probe:
                 continue
             for page in measurement_pages(self._db, probe):
-                yield from (found for found in self._found(probe, page) if found.key.matches(lower))
+                for found in self._found(probe, page):
+                    if all(test(found.key) for test in tests):
+                        yield found
 
     def read(self, key: CaseKey) -> FoundCase:
         """Return a case with its texts."""
@@ -100,20 +87,39 @@ class StoredCases:
 
 
 class CaseIndex:
-    """What filters look at of every case, in memory: a hundred thousand cases are filtered in a tenth of a second."""
+    """What filters look at of every case, in memory: a hundred thousand cases are filtered in a fifth of a second."""
 
     def __init__(self, cases: StoredCases) -> None:
         self.keys = [found.key for found in cases.find(CaseFilter())]
 
-    def find(self, wanted: CaseFilter) -> list[int]:
+    def find(self, wanted: CaseFilter) -> Sequence[int]:
         """Return the numbers of the cases that match, which are their places in `keys`."""
-        lower = _in_lower_case(wanted)
-        return [number for number, key in enumerate(self.keys) if key.matches(lower)]
+        found: Sequence[int] = range(len(self.keys))
+        for test in _tests(wanted):
+            found = [number for number in found if test(self.keys[number])]
+        return found
 
 
-def _in_lower_case(wanted: CaseFilter) -> CaseFilter:
-    text = wanted.text.lower() if wanted.text else None
-    return CaseFilter(wanted.probe, wanted.outcome, wanted.group, text)
+def _tests(wanted: CaseFilter) -> list[Callable[[CaseKey], bool]]:
+    """Return what a case must pass, for each part of the filter that is given."""
+    probe, outcome, group = wanted.probe, wanted.outcome, wanted.group
+    text = (wanted.text or "").lower()
+    tests: list[Callable[[CaseKey], bool]] = []
+    if probe:
+        tests.append(lambda key: key.probe == probe)
+    if outcome:
+        ended = (
+            (lambda key: key.outcome != SCORED)
+            if outcome == UNSCORED
+            else (lambda key: key.outcome == outcome)
+        )
+        tests.append(ended)
+    if group:
+        axis, _, of_axis = group.partition("=")
+        tests.append(lambda key: group in key.groups.values() or key.groups.get(axis) == of_axis)
+    if text:
+        tests.append(lambda key: text in key.searched)
+    return tests
 
 
 def _found_case(

@@ -1,0 +1,179 @@
+"""The page of `gptaudit view`: what it serves, to whom, how fast, and that no text of an audit acts in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import timeit
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from threading import Thread
+
+import pytest
+from aiohttp import web
+from browser import dumped, needs_chromium
+from case_store import HOSTILE, stored_cases
+from gptaudit.reports.viewer import listening, viewer
+
+from gptaudit.evidence.cases import CaseFilter, CaseIndex, CaseKey, StoredCases
+
+
+@contextmanager
+def served(folder):
+    """Serve a folder from a thread, and return its port."""
+    loop, socket = asyncio.new_event_loop(), listening(0)
+    port = socket.getsockname()[1]
+
+    async def begin():
+        runner = web.AppRunner(viewer(StoredCases(folder), HOSTILE, port))
+        await runner.setup()
+        await web.SockSite(runner, socket).start()
+        return runner
+
+    def serve():
+        runner = loop.run_until_complete(begin())
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = Thread(target=serve)
+    thread.start()
+    yield port
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    with served(stored_cases(tmp_path_factory.mktemp("run"))) as port:
+        yield port
+
+
+@pytest.fixture
+def ask(port):
+    def ask(path, method="GET", **headers):
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        answer = connection.getresponse()
+        found = answer.status, answer.read().decode(), answer.headers
+        connection.close()
+        return found
+
+    return ask
+
+
+class TestWhoIsAnswered:
+    @pytest.mark.parametrize("path", ["/", "/view.js", "/filters", "/cases", "/case?number=0", "/cases.csv"])
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({}, 200),
+            ({"Origin": "http://127.0.0.1:PORT"}, 200),
+            ({"Host": "localhost:PORT", "Sec_Fetch_Site": "same-origin"}, 200),
+            ({"Host": "evil.test"}, 403),
+            ({"Host": "evil.test:PORT"}, 403),
+            ({"Host": "127.0.0.1"}, 403),
+            ({"Origin": "http://evil.test"}, 403),
+            ({"Origin": "null"}, 403),
+            ({"Origin": "http://localhost:PORT"}, 403),
+            ({"Sec_Fetch_Site": "cross-site"}, 403),
+            ({"Sec_Fetch_Site": "same-site"}, 403),
+        ],
+    )
+    def test_only_its_own_address(self, ask, port, path, headers, status):
+        """Another site, also one that resolves to this machine, gets nothing."""
+        assert ask(path, **{k: v.replace("PORT", str(port)) for k, v in headers.items()})[0] == status
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+    def test_nothing_can_be_changed(self, ask, method):
+        """There is only reading."""
+        assert ask("/cases", method)[0] == 405
+
+    @pytest.mark.parametrize("path", ["/", "/cases", "/nothing", "/case?number=99", "/case?number=x"])
+    def test_every_answer_has_the_policy(self, ask, path):
+        """No answer, an error neither, may run a foreign script or be framed."""
+        policy = ask(path)[2]["Content-Security-Policy"]
+
+        assert policy.startswith("default-src 'none'; script-src 'self'")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [("/nothing", 404), ("/../view.py", 404), ("/case?number=99", 404), ("/case?number=-1", 400)],
+    )
+    def test_what_is_not_there(self, ask, path, status):
+        """Unknown paths and cases are errors of the request."""
+        assert ask(path)[0] == status
+
+
+def test_the_filters_are_those_of_the_terminal(ask):
+    """A list is of the cases that match; a table has all their texts."""
+    assert '"total": 4' in ask("/cases")[1]
+    assert '"total": 1' in ask("/cases?outcome=unscored&probe=first&group=gender%3Dmale&text=CANNOT")[1]
+    assert '"total": 0' in ask("/cases?text=nothing")[1]
+    status, table, headers = ask("/cases.csv?outcome=refused")
+    assert status == 200
+    assert headers["Content-Disposition"] == "attachment; filename=cases.csv"
+    assert (
+        table.splitlines()[1]
+        == 'first,refused,refused,gender=male,,"generate, refused",Who is it?,I cannot say,'
+    )
+    assert '"output": " HELLO there"' in ask("/case?number=0")[1]
+
+
+def test_a_hundred_thousand_cases_are_filtered_at_once():
+    """A filter of any kind takes less than a fifth of a second."""
+    text = "who had no idea what was wrong with the engine of the car? " * 8
+    keys = [
+        CaseKey(f"probe-{i % 30}", i, f"case-{i}", "scored", {"gender": "female"}, {}, f"{text}{i}")
+        for i in range(100_000)
+    ]
+    index = object.__new__(CaseIndex)
+    index.keys = keys
+    for wanted in (
+        CaseFilter(text="ENGINE of the car? 99999"),
+        CaseFilter(text="absent"),
+        CaseFilter(group="gender=male"),
+        CaseFilter("probe-3", "unscored"),
+    ):
+        taken = min(timeit.repeat(lambda wanted=wanted: index.find(wanted), number=1, repeat=3))
+
+        assert taken < 0.2, wanted
+
+
+@needs_chromium
+@pytest.mark.slow
+def test_no_text_of_an_audit_acts_in_the_page(port):
+    """Hostile ids, groups and names are texts of the page; its own script is the only one, and it works."""
+    shown = dumped(f"http://127.0.0.1:{port}/?probe=second")
+
+    assert re.findall(r"<script[^>]*>", shown) == ['<script src="/view.js">']
+    assert "<output" in shown
+    assert ">1 case</output>" in shown
+    assert "⟨U+001B⟩[2J" in shown
+    assert "\x1b" not in re.sub(r'value="[^"]*"', "", shown)
+
+
+def test_a_taken_port_is_named(gptaudit, tmp_path):
+    """The error names the port and the remedy."""
+    with listening(0) as taken:
+        ran = gptaudit("view", stored_cases(tmp_path), "--port", taken.getsockname()[1])
+
+    assert ran.code == 2
+    assert "cannot be used: Address already in use. Choose another, or --port 0" in ran.err
+
+
+def test_the_program_serves_until_it_is_interrupted(tmp_path):
+    """It prints its address, answers there, and ends at an interruption."""
+    command = [sys.executable, "-m", "gptaudit", "view", str(stored_cases(tmp_path)), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        address = re.search(r"http://127\.0\.0\.1:(\d+)/", program.stdout.readline())
+        connection = HTTPConnection("127.0.0.1", int(address[1]), timeout=20)
+        connection.request("GET", "/cases")
+        assert connection.getresponse().status == 200
+        connection.close()
+        program.send_signal(2)
+        assert program.wait(20) == 0
