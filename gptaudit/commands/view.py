@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ def view(folder: Path, port: int) -> None:
         why = os.strerror(error.errno or 0)
         msg = f"--port {port}: cannot be used: {why}. Choose another, or --port 0 for a free one"
         raise UsageError(msg) from None
-    with socket:
+    with socket, suppress(KeyboardInterrupt):  # an interruption is how it ends
         taken = socket.getsockname()[1]
         application = viewer(StoredCases(folder), str(folder), taken)
         say(f"http://{HOST}:{taken}/  (Ctrl-C ends it)")
