@@ -18,7 +18,10 @@ from gptaudit.records import (
     ScoreRequest,
 )
 
-HOSTILE = "=cmd|' /C calc'!A0\x1b[2J\u202e\r\nsecond  scored  gender=female"
+HOSTILE = (
+    "=cmd|' /C calc'!A0<img src=x onerror=alert(1)>"
+    "</script><script>alert(2)</script>\x1b[2J\u202e\r\nsecond  scored  gender=female"
+)
 
 REQUESTS = (GenerateRequest("The Nurse said"), GenerateRequest("Who is it?"), ScoreRequest("A ", "fool"))
 
