@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 from weakref import finalize
 
 from gptaudit.errors import ExitCode, UsageError
+from gptaudit.evidence.cases import CaseFilter, StoredCases
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.gate.comparison import Comparison, compare
 from gptaudit.gate.decide import decide, exit_code, read_audit, read_candidate
 from gptaudit.gate.policy import load_policy
 from gptaudit.plugins import load_plugins
 from gptaudit.records import AuditResult, GateResult, Metric, Verdict
+from gptaudit.reports.cases import CASE_COLUMNS, case_rows
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.reports import write_reports
@@ -130,11 +132,24 @@ class Audit:
 
     def cases(self, probe: str | None = None) -> Records:
         """Return every case of a probe, or of all: its values, or why it was not scored."""
-        known = [p.id for p in self.result.probes]
-        if probe is not None and probe not in known:
-            msg = f"probe {probe!r}: the audit has none of that name.{nearest(probe, known)}"
-            raise UsageError(msg)
-        return Records(_filled(list(self._cases([probe] if probe else known))))
+        self._require_probe(probe)
+        probes = [probe] if probe else [p.id for p in self.result.probes]
+        return Records(_filled(list(self._cases(probes))))
+
+    def evidence(
+        self,
+        probe: str | None = None,
+        *,
+        outcome: str | None = None,
+        group: str | None = None,
+        text: str | None = None,
+    ) -> Records:
+        """Return the texts of the cases that match, a row each, as `gptaudit evidence` prints them."""
+        self._require_probe(probe)
+        found = StoredCases(self.folder).find(CaseFilter(probe, outcome, group, text))
+        return Records(
+            [dict(zip(CASE_COLUMNS, row, strict=True)) for case in found for row in case_rows(case)]
+        )
 
     def gate(self, policy: str | PathLike[str] = "default", baseline: Place | None = None) -> GateResult:
         """Decide by a policy, a file or `"default"`, as `gptaudit gate` does."""
@@ -179,6 +194,12 @@ class Audit:
             for rule in rules
         )
         return f"<p><b>{verdict}</b> {escape(self.result.target.spec)} ({escape(self.status)})</p><table>{rows}</table>"
+
+    def _require_probe(self, probe: str | None) -> None:
+        known = [p.id for p in self.result.probes]
+        if probe is not None and probe not in known:
+            msg = f"probe {probe!r}: the audit has none of that name.{nearest(probe, known)}"
+            raise UsageError(msg)
 
     def _cases(self, probes: Sequence[str]) -> Iterator[Record]:
         stored = StoredMeasurements(self.folder)

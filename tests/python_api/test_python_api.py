@@ -55,6 +55,10 @@ def test_a_function():
     assert audit.result.target.spec == "object:refusing"
     assert audit.verdict is None
     assert [row["over_refusal_rate"] for row in audit.cases("harmless-requests")] == [1.0] * 24
+    shown = audit.evidence("harmless-requests", outcome="scored", text="CANNOT HELP")
+    assert len(shown) == 24 * 3
+    assert {row["output"] for row in shown} == {refusing([""])[0]}
+    assert not audit.evidence(outcome="unscored")
     assert gptaudit.load(str(audit.folder / "results.json")).result == audit.result
 
 
