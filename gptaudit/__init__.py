@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Sees,
         Unscored,
     )
+    from gptaudit.probes.kinds.registry import probe_of_suite
     from gptaudit.protocols.attack import (
         Attack,
     )
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
         ScorerType,
         Scores,
     )
+    from gptaudit.protocols.text_backend import TextBackend
     from gptaudit.python_api.audits import audit, load
     from gptaudit.python_api.finished import Audit, Decision, Records
     from gptaudit.records import (
@@ -161,6 +163,7 @@ __all__ = [
     "StreamingBackend",
     "TargetError",
     "TargetInfo",
+    "TextBackend",
     "Unscored",
     "UsageError",
     "Work",
@@ -168,6 +171,7 @@ __all__ = [
     "audit",
     "hookimpl",
     "load",
+    "probe_of_suite",
 ]
 
 _MODULES = (
@@ -180,7 +184,9 @@ _MODULES = (
     "gptaudit.protocols.options",
     "gptaudit.protocols.reporter",
     "gptaudit.protocols.scorer",
+    "gptaudit.protocols.text_backend",
     "gptaudit.records",
+    "gptaudit.probes.kinds.registry",
     "gptaudit.python_api.finished",
     "gptaudit.python_api.audits",
 )

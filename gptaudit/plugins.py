@@ -45,6 +45,7 @@ COMMANDS = (
     "gptaudit.commands.evidence",
     "gptaudit.commands.init",
     "gptaudit.commands.decoder",
+    "gptaudit.commands.plugin",
     "gptaudit.commands.calibrate",
     "gptaudit.commands.scorers",
 )

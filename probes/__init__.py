@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 @hookimpl(trylast=True)
 def gptaudit_read_suite(file: Path) -> Probe:
     """Return the probe of a suite file."""
-    from gptaudit.probes.kinds.registry import read_suite_file
+    from gptaudit.probes.kinds.registry import probe_of_suite
 
-    from .kinds.registry import suite_probe
-
-    return suite_probe(*read_suite_file(file))
+    return probe_of_suite(file)
 
 
 @hookimpl

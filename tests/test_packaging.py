@@ -94,11 +94,11 @@ class TestReadme:
         assert [link for link in links if not (ROOT / link).exists()] == []
 
     def test_example_probe_runs(self):
-        """The probe and its test in the README work as they stand."""
+        """The probe, its test and the attack in the README work as they stand."""
         writing = README[README.index("## Writing a probe") :]
         blocks = re.findall(r"```python\n(.*?)```", writing, re.DOTALL)
 
-        assert len(blocks) == 2
+        assert len(blocks) == 3
         exec("\n".join(blocks), {})  # noqa: S102 - our own README
 
     def test_example_policy_is_valid(self, tmp_path):

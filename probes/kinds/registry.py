@@ -36,6 +36,14 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
 """`kind` of a suite file -> its schema, and the probe that runs it."""
 
 
+def probe_of_suite(file: Traversable) -> Probe:
+    """Return the probe of a suite file, a path or a file of a package.
+
+    Raises `DataError`, naming the file, the key and what was expected, if the file is not valid.
+    """
+    return suite_probe(*read_suite_file(file))
+
+
 def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
     """Read a suite file according to its `kind`.
 
