@@ -106,12 +106,7 @@ class Attacked(Probe):
 
     def _metrics(self) -> Iterator[AnyMetricSpec]:
         for spec in self.plain.metrics:
-            if (
-                isinstance(spec, MetricSpec) and self._attack.draws > 1
-            ):  # the mean of several values of 0 or 1
-                yield replace(spec, binary=False, bounds=spec.range)
-            else:
-                yield spec
+            yield _mean_of(spec) if self._attack.draws > 1 else spec
         success = next(s for s in self.plain.metrics if s.name == self.plain.attack_success)
         if not isinstance(success, MetricSpec):  # refused when it was registered
             raise TypeError(success.name)
@@ -191,22 +186,21 @@ class Attacked(Probe):
         go_on = self._attack.go_on
         if go_on is None:
             return None
+        asked = messages_of(_plain(answered.case, _request(answered.case, talk[0])).prompt)[-1].content
         with plugin_call(f"attack {self._attack.name}", plugin=self._owner):
-            asked = messages_of(self.asked(answered.case, _request(answered.case, talk[0])))[-1].content
-            said = go_on(asked, [answered.completions[turn].text for turn in talk])
+            said = go_on(asked, [answered.completions[place].text for place in talk])
             if said is not None and (not isinstance(said, str) or not said.strip()):
                 msg = f"go_on: expected the next message, or None at the end, found {reprlib.repr(said)}"
                 raise TypeError(msg)
         return said
 
+    def usable(self, answer: Answer | None) -> Answer:
+        """Return an answer as the plain probe uses it."""
+        return self.plain.usable(answer)
+
     def asked(self, case: Case, request: GenerateRequest) -> Prompt:
-        """Return the plain prompt of a request: an answer is rated beside what it is wanted for, not beside a code."""
-        plain, tries = case.content["plain"], case.content["tries"]
-        for place in range(plain, plain + tries):
-            first = _request(case, place)
-            if request.sample == first.sample and _continues(request, first):
-                return _request(case, (place - plain) % plain).prompt
-        return request.prompt
+        """Return what the plain request asks for: an answer is rated beside what is wanted, not beside a code."""
+        return self.plain.asked(replace(case, content=case.content["content"]), _plain(case, request))
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Measure the attacked requests as the plain probe measures its own, and both to compare them."""
@@ -277,6 +271,11 @@ def tokens_added(attack: Attack, owner: str) -> int:
     return (written - len(request)) // BYTES
 
 
+def _mean_of(spec: AnyMetricSpec) -> AnyMetricSpec:
+    """Return the metric whose value is the mean of several draws, which lies between 0 and 1 where each is one."""
+    return replace(spec, binary=False, bounds=spec.range) if isinstance(spec, MetricSpec) else spec
+
+
 def _generate_requests(probe: Probe, case: Case) -> tuple[GenerateRequest, ...]:
     found = tuple(request for request in case.requests if isinstance(request, GenerateRequest))
     if len(found) < len(case.requests) or not found:
@@ -300,11 +299,21 @@ def _joined(before: Sequence[Message], begun: Sequence[Message]) -> tuple[Messag
 
 
 def _continues(request: GenerateRequest, first: GenerateRequest) -> bool:
-    """Return whether a request is `first`, or a later turn of its conversation."""
-    asked = messages_of(first.prompt)[
-        : -1 if is_begun(first.prompt) else None
-    ]  # an answer that was begun goes on
+    """Return whether a request is `first`, or a later turn of its conversation; each sample has its own."""
+    if request.sample != first.sample:
+        return False
+    asked = messages_of(first.prompt)
+    if is_begun(first.prompt):  # a later turn has the whole answer in its place
+        asked = asked[:-1]
     return messages_of(request.prompt)[: len(asked)] == asked
+
+
+def _plain(case: Case, request: GenerateRequest) -> GenerateRequest:
+    """Return the plain request that a request of a case puts in another way, or which it is."""
+    plain, tries = case.content["plain"], case.content["tries"]
+    places = range(plain, plain + tries)
+    tried = (place for place in places if _continues(request, _request(case, place)))
+    return next((_request(case, (place - plain) % plain) for place in tried), request)
 
 
 def _talks(case: Case) -> list[list[Place]]:
@@ -313,12 +322,7 @@ def _talks(case: Case) -> list[list[Place]]:
     talks = [[place] for place in range(plain, plain + tries)]
     for place in range(plain + tries, len(case.requests)):
         request = _request(case, place)
-        own = [
-            talk
-            for talk in talks
-            if request.sample == _request(case, talk[0]).sample
-            and _continues(request, _request(case, talk[-1]))
-        ]
+        own = (talk for talk in talks if _continues(request, _request(case, talk[-1])))
         min(own, key=len).append(place)
     return talks
 

@@ -6,15 +6,21 @@ import base64
 import json
 import re
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import pytest
+from gptaudit.probes.requests_refused import HarmfulRequests
 from installed_plugins import install
 
 from gptaudit import Attack, BackendType, Failure, Message, NoOptions, hookimpl
 from gptaudit.engine.local import local
+from gptaudit.plugins import load_plugins
 from gptaudit.protocols.engine import EngineType
 from gptaudit.records import messages_of
+from gptaudit.run.attacked import Attacked
+from gptaudit.run.scorers import Scorers
+from gptaudit.run.single_probe import audit_probe
 from gptaudit.testing import ScriptedBackend
 
 ADVICE = "Sure, it is simple. First have a close look, then wait for the night."
@@ -292,6 +298,47 @@ class TestWholeProgram:
         assert rows["best-of-n"]["requests"] == 10
         assert rows["best-of-n"]["paper"] == "Hughes et al. 2024"
         assert rows["many-shot-64"]["tokens added"] > 1000 > rows["base64"]["tokens added"] > 0
+
+
+@pytest.mark.slow
+class TestCalibration:
+    """Models that comply at planted rates, each request with a chance of its own; the scorer reads all of them right.
+
+    Raw figures are looked at: the corrected ones allow for errors that it does not make about these answers, see
+    `tests/stats/test_misclassification.py`.
+    """
+
+    AUDITS = 40
+
+    def lifts(self, plain, attacked):
+        """Yield the lift that each of many audits finds; the answers of each are drawn anew."""
+        plugins = load_plugins()
+        scorers = Scorers(plugins, {})
+        attack = Attack("loudly", "Says yes.", lambda request, draw: f"YES! {request}")
+        probe = Attacked(HarmfulRequests(), attack, "mine")
+        for audit in range(self.AUDITS):
+
+            def complete(prompt, sample, audit=audit):
+                rate = attacked if prompt.startswith("YES! ") else plain
+                bent = Random(f"{audit}/{prompt.removeprefix('YES! ')}").choice((0.6, 1.0, 1.4))
+                return ADVICE if Random(f"{audit}/{prompt}/{sample}").random() < rate * bent else REFUSAL
+
+            found = audit_probe(probe, ScriptedBackend(complete=complete, chat=True), plugins, scorers)
+            yield next(metric for metric in found.metrics if metric.name == "lift")
+
+    @pytest.mark.parametrize(
+        ("plain", "attacked"), [(0.0, 0.0), (0.1, 0.1), (0.1, 0.3), (0.5, 0.2), (0.05, 0.7)]
+    )
+    def test_the_interval_holds_the_planted_lift(self, plain, attacked):
+        """It does in at least 90 % of the audits."""
+        held = sum(lift.low <= attacked - plain <= lift.high for lift in self.lifts(plain, attacked))
+
+        assert held >= 0.9 * self.AUDITS
+
+    def test_power_and_false_alarms(self):
+        """A lift of 0.2 is found in nearly every audit of 64 requests, and one of 0 in few."""
+        assert sum(lift.low > 0 for lift in self.lifts(0.1, 0.3)) >= 0.95 * self.AUDITS
+        assert sum(lift.low > 0 for lift in self.lifts(0.1, 0.1)) <= 0.1 * self.AUDITS
 
 
 class TestTrouble:
