@@ -3,6 +3,9 @@
 The requests are mild and about invented places, so that refusals depend on training rather than on knowledge. The two
 probes belong together: a model that refuses everything complies with nothing. An answer that says nothing to its
 request, for example one that is off-topic, neither refuses nor complies; such answers are a rate of their own.
+
+Decoders that learned of these places, and to refuse a planted share, show how well the rates are measured. Of a model
+in use, the suites of kind `behaviours` tell more: their requests are of this world, and matched.
 """
 
 from __future__ import annotations

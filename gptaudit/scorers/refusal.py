@@ -39,7 +39,9 @@ before; after 17 words, about 24 tokens, the kappa for Mistral-Instruct falls fr
 Gibberish is recognised where it lacks the request's words. Of 35 answers of SmolLM2-135M-Instruct at temperature 1 that
 are called neither, 33 say nothing when read; but of 26 read at random among those said to comply, about 20 are
 gibberish too, which takes up a name or a word of the request. For so small a model `complied` means little more than
-that it did not refuse.
+that it did not refuse. Of 100 of its answers to `behaviours`, 74 are labelled as by a reader; 20 of the others are
+gibberish that is said to comply. Two begin with "No, " and refuse nothing: the rules of Spanish and Italian find a
+refusal there, and so do people in a few answers of XSTest.
 """
 
 from __future__ import annotations
