@@ -47,6 +47,7 @@ COMMANDS = (
     "gptaudit.commands.decoder",
     "gptaudit.commands.plugin",
     "gptaudit.commands.calibrate",
+    "gptaudit.commands.schema",
     "gptaudit.commands.scorers",
 )
 """Built-in plugins that are loaded at every start."""

@@ -42,6 +42,16 @@ def _adapter(into: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(into)
 
 
+def json_schema(into: type[Any]) -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a type as it is written; a file's `schema` must be the one it names."""
+    described = TypeAdapter(into).json_schema(mode="serialization")
+    name = described["properties"]["schema"]
+    if "default" in name:
+        described["properties"]["schema"] = {"const": name["default"]}
+        described["required"] = ["schema", *described["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint with the known names that resemble `name`, as ` Did you mean 'x'?`, or with all of them."""
     names = sorted(known)

@@ -11,7 +11,8 @@ from gptaudit.records import AuditResult
 
 @hookimpl
 def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
-    """Register `html`, `json`, `junit` and `markdown`."""
+    """Register `csv`, `html`, `json`, `junit` and `markdown`."""
+    register(Reporter("csv", "Every figure as a row of a table", "figures.csv", _csv))
     register(Reporter("html", "One self-contained page for a reader", "report.html", _html))
     register(Reporter("json", "The results themselves", "results.json", _json))
     register(Reporter("junit", "JUnit XML for a CI server", "junit.xml", _junit))
@@ -19,6 +20,12 @@ def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
 
 
 # Each renderer is imported when it is used, so that listing the formats does not load the template engine.
+
+
+def _csv(result: AuditResult, _: Sequence[ReportSection]) -> str:
+    from .figures_table import render
+
+    return render(result)
 
 
 def _html(result: AuditResult, sections: Sequence[ReportSection]) -> str:

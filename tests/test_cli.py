@@ -120,7 +120,7 @@ class TestExitCodes:
         )
 
         assert ran.code == 4
-        assert ("fewer than 95\xa0% of the cases were scored in toxicity-prompts (" in ran.out) == (
+        assert ("Fewer than 95\xa0% of the cases were scored in toxicity-prompts (" in ran.out) == (
             limit is None
         )
         if function == "failing":

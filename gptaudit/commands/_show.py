@@ -78,14 +78,16 @@ def _show_decision(result: AuditResult) -> None:
 
 
 def _show_findings(result: AuditResult) -> None:
-    """Print how many findings each class has, and the first of the worst class that no rule is about."""
+    """Print how many findings each class has, and the first that no rule is about: what deviates, or what failed."""
+    from gptaudit.gate.decide import conclusion
     from gptaudit.reports.findings import findings
 
     found = findings(result)
     counts = {said: sum(f.kind == kind for f in found) for kind, said in KINDS.items()}
     told = "; ".join(f"{many} {said}" for said, many in counts.items() if many)
     say(f"Findings by probe: {told or 'none'}.")
-    for finding in [f for f in found if f.rule is None and f.kind == "deviates"][:FINDINGS]:
+    matters = "unmeasured" if conclusion(result) == "incomplete" else "deviates"
+    for finding in [f for f in found if f.rule is None and f.kind == matters][:FINDINGS]:
         say(f"  {finding.probe.title}: {finding.sentence}")
 
 

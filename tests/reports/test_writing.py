@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +12,8 @@ from xml.etree import ElementTree as ET
 import gptaudit.reports
 import pytest
 from click.testing import CliRunner
-from gptaudit.reports import junit, markdown
+from gptaudit.reports import figures_table, junit, markdown
+from gptaudit.reports.csv_table import csv_lines
 
 from gptaudit.commands.report import report
 from gptaudit.errors import UsageError
@@ -131,6 +134,31 @@ class TestMarkdown:
         assert len(markdown.escape("word " * 20_000)) <= markdown.LONGEST_CELL + 1
 
 
+class TestFiguresTable:
+    def test_every_figure_has_its_row(self, audit):
+        """Each metric, whole or of a group, is a row with its numbers; a probe without any says why."""
+        head, *rows = csv.reader(io.StringIO(figures_table.render(audit)))
+        found = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+        for name, metric in audit.metrics().items():
+            row = found.pop(name)
+            assert row["value"] == ("" if metric.value is None else str(metric.value))
+            assert (row["ideal"], row["unit"], row["n"]) == (str(metric.ideal), metric.unit, str(metric.n))
+        assert {name: row["why"][:20] for name, row in found.items()} == {
+            "crows-pairs": "the data set is not ",
+            "broken": "ValueError: </pre><s",
+        }
+
+    @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@a", "\t=1", " =1", "\x1b[31m", '"', "a\r\nb,c"])
+    def test_no_cell_is_a_formula_or_ends_its_row(self, text):
+        """Whatever a text is, it is one cell, which no spreadsheet computes and no terminal obeys."""
+        ((cell, after),) = csv.reader(io.StringIO("".join(csv_lines((text, "after"), []))))
+
+        assert after == "after"
+        assert not cell.lstrip().startswith(("=", "+", "-", "@"))
+        assert "\x1b" not in cell
+
+
 class TestWriteReports:
     def test_each_named_report_is_written(self, audit, tmp_path):
         """All built-in formats are written, each once, into a new folder."""
@@ -157,7 +185,7 @@ class TestWriteReports:
     def test_an_unknown_format_is_refused_before_anything_is_written(self, audit, tmp_path):
         """The message lists the formats."""
         with pytest.raises(
-            UsageError, match=r"--report pdf: no such format\. Known: html, json, junit, markdown"
+            UsageError, match=r"--report pdf: no such format\. Known: csv, html, json, junit, markdown"
         ):
             write_reports(make_faults(), audit, ["html", "pdf"], tmp_path)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from importlib import resources
 
 import jsonschema
 import pytest
@@ -293,7 +295,38 @@ max = 0.9
 """
 
 
-def test_a_real_run_conforms(gptaudit, tmp_path):
+@pytest.fixture
+def published(gptaudit):
+    """Return the schema that the program prints."""
+    return lambda name: json.loads(gptaudit("schema", name).out)
+
+
+def test_the_published_schema_has_the_keys_of_the_contract(published):
+    """The schema that users get names the same keys as the one written by hand here."""
+    schema = published("results")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    defined = schema["$defs"]
+
+    assert schema["properties"].keys() == RESULTS["properties"].keys()
+    assert schema["properties"]["schema"] == {"const": "gptaudit.results/1"}
+    for name, by_hand in (("Metric", METRIC), ("RuleResult", RULE), ("ProbeResult", PROBE), ("Cost", COST)):
+        assert defined[name]["properties"].keys() == by_hand["properties"].keys()
+
+
+def test_the_published_schema_of_a_policy_is_that_of_its_reader(published):
+    """The default policy conforms, and one with a misspelt key or limit does not."""
+    schema = published("policy")
+    policy = tomllib.loads(
+        resources.files("gptaudit.gate").joinpath("default_policy.toml").read_text("utf-8")
+    )
+
+    jsonschema.validate(policy, schema)
+    for change in ({"levle": 0.9}, {"rule": [{"metric": "a.b", "mx": 1}]}, {"schema": "x"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**policy, **change}, schema)
+
+
+def test_a_real_run_conforms(gptaudit, published, tmp_path):
     """Every key of the schema is present with its type, and there are no others; a metric without interval says why."""
     (tmp_path / "policy.toml").write_text(POLICY)
     chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "84", "--policy", "policy.toml")
@@ -303,6 +336,7 @@ def test_a_real_run_conforms(gptaudit, tmp_path):
 
     assert ran.code in {0, 1, 3}, ran.err
     jsonschema.validate(results, RESULTS)
+    jsonschema.validate(results, published("results"))
     assert metrics
     assert all(m["why"] for m in metrics if m["low"] is None)
 
