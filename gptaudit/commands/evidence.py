@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-p", "--probe", metavar="PROBE", shell_complete=_complete.probes, help="Of this probe.")
 @click.option(
     "--outcome",

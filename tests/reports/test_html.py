@@ -67,7 +67,12 @@ def test_links_and_headings_are_sound(page):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     levels = [int(tag[1]) for tag, _ in page.elements if tag in {"h1", "h2", "h3", "h4"}]
 
+    labels = [a["aria-label"] for _, a in page.elements if a.get("role") == "region"]
+    named = [a["aria-labelledby"] for a in page.of("section") if "aria-labelledby" in a]
+
     assert len(ids) == len(set(ids))
+    assert len(labels) == len(set(labels))
+    assert set(named) <= set(ids)
     assert {a["href"][1:] for a in page.of("a")} <= set(ids)
     assert levels[0] == 1
     assert levels.count(1) == 1
