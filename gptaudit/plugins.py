@@ -36,6 +36,7 @@ COMMANDS = (
     "gptaudit.commands.power",
     "gptaudit.commands.verify",
     "gptaudit.commands.view",
+    "gptaudit.commands.explain",
     "gptaudit.commands.label",
     "gptaudit.commands.report",
     "gptaudit.commands.rescore",

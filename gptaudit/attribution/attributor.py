@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import fsum, isfinite
 from typing import Any
@@ -56,30 +57,25 @@ class Attributor:
         with frozen(self._model):
             if chosen.gradients:
                 _require_gradients(self._model)
-            for numbers in self._batches(questions):
-                some = [questions[i] for i in numbers]
-                found.update(zip(numbers, self._run(some, chosen, seed), strict=True))
+            for numbers, batch in self.batches(questions):
+                found.update(zip(numbers, self._run(batch, chosen, seed), strict=True))
         return [found[i] for i in range(len(questions))]
 
-    def _batches(self, questions: Sequence[EncodedQuestion]) -> Iterator[list[int]]:
-        """Yield the numbers of questions of one kind and similar length that fit into the budget together."""
-        order = sorted(range(len(questions)), key=lambda i: (kind(questions[i]), len(questions[i].ids)))
-        batch: list[int] = []
-        for i in order:
-            full = (len(batch) + 1) * len(questions[i].ids) > self._budget.tokens
-            if batch and (full or kind(questions[i]) != kind(questions[batch[0]])):
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
+    def batches(self, questions: Sequence[EncodedQuestion]) -> Iterator[tuple[list[int], Batch]]:
+        """Yield questions of one kind and similar length that fit into the budget together, with their numbers."""
+        left = sorted(range(len(questions)), key=lambda i: (kind(questions[i]), len(questions[i].ids)))
+        while left:
+            alike = [i for i in left if kind(questions[i]) == kind(questions[left[0]])]
+            # The last of them is the longest.
+            fitting = [i for n, i in enumerate(alike, 1) if n * len(questions[i].ids) <= self._budget.tokens]
+            numbers = fitting or alike[:1]
+            left = left[len(numbers) :]
+            asked = [questions[i] for i in numbers]
+            yield numbers, Batch(self._model, asked, self.baseline, self._budget.tokens)
 
-    def _run(
-        self, questions: Sequence[EncodedQuestion], method: Method, seed: int
-    ) -> Sequence[Attribution | Failure]:
+    def _run(self, batch: Batch, method: Method, seed: int) -> Sequence[Attribution | Failure]:
         """Compute a batch; with fewer rows at once where memory runs out."""
         while True:
-            batch = Batch(self._model, questions, self.baseline, self._budget.tokens)
             try:
                 return list(_compute(batch, method, seed))
             except (MemoryError, RuntimeError) as error:
@@ -87,8 +83,9 @@ class Attributor:
                     raise
             # Not inside the handler: its traceback keeps the tensors of the failed call in memory.
             if batch.rows_at_once == 1:
-                return [OUT_OF_MEMORY] * len(questions)
+                return [OUT_OF_MEMORY] * len(batch.questions)
             self._budget.shrink(batch.rows_at_once * batch.cost)
+            batch = replace(batch, budget=self._budget.tokens)
 
 
 def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | Failure]:
@@ -121,7 +118,7 @@ def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | 
 def find_method(name: str) -> Method:
     """Return the method of a name; raise `UsageError` with those there are."""
     if name not in METHODS:
-        msg = f"method {name!r}: expected one of {', '.join(METHODS)}.{nearest(name, METHODS)}"
+        msg = f"unknown method {name!r}.{nearest(name, METHODS)}"
         raise UsageError(msg)
     return METHODS[name]
 

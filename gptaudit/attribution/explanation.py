@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,36 @@ SCHEMA = "gptaudit.explanation/1"
 
 
 @dataclass(frozen=True)
+class HeadGrid:
+    """What attention heads do for a contrast; heads are query heads, named `LAYER.HEAD` from 0."""
+
+    how: str
+    """What a head's output is replaced by."""
+    key_heads: int
+    """Heads that have keys and values of their own; fewer than query heads where these are grouped."""
+    predicted: tuple[tuple[float, ...], ...]
+    """Change of the contrast when a head is replaced, to first order, by layer and head. A ranking, and no effect."""
+    effects: Mapping[str, float]
+    """Head -> change of the contrast when it was replaced and the prompt scored again; the first of the ranking."""
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A set of heads taken out, and everything scored again."""
+
+    heads: tuple[str, ...]
+    how: str
+    before: float
+    after: float
+    """The contrast with all heads, and without these, in nats."""
+    after_random: tuple[float, ...]
+    """The contrast without as many other heads of the same layers, for random sets of them."""
+    perplexity_before: float
+    perplexity_after: float
+    """Of neutral sentences, per token."""
+
+
+@dataclass(frozen=True)
 class Explanation:
     """How much each token of a prompt adds to log P(target) - log P(foil), or to log P(target), in nats."""
 
@@ -26,6 +57,10 @@ class Explanation:
     target: str
     foil: str | None
     attribution: Attribution
+    fingerprint: str = ""
+    """Hash of the model that was explained; empty where it was given as an object."""
+    grid: HeadGrid | None = None
+    ablation: Ablation | None = None
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -49,7 +84,7 @@ class Explanation:
 
     def to_json(self) -> str:
         """Return the record as JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+        return json.dumps(self.to_dict(), allow_nan=False, indent=1)
 
     def _repr_html_(self) -> str:
         """Return the words on a background of their scores, as notebooks show it; all text is escaped."""

@@ -68,7 +68,7 @@ def _choice(spelled: _Spelled, logprobs: Iterator[tuple[float, ...] | Failure]) 
 
 
 @contextmanager
-def _model_errors() -> Iterator[None]:
+def model_errors() -> Iterator[None]:
     """Turn errors of the model (out of memory, a token without an embedding, ...) into `BackendError`."""
     try:
         with no_panic():
@@ -103,17 +103,18 @@ class CausalLMBackend:
             self.capabilities -= {"gradients"}
         self.fingerprint = fingerprint
         self.planted = planted
+        self.batch_tokens = batch_tokens
         self.parameters: int | None = sum(p.numel() for p in model.parameters())
         self.model = model
         self._attributor = attributor(model, batch_tokens=batch_tokens) if attributor else None
-        self._encoder = Encoder(tokenizer, chat.tags if chat else ())
+        self.encoder = Encoder(tokenizer, chat.tags if chat else ())
         self._chat = chat
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
         self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
         self._widest_tree = widest_tree(model, self._window)
         self._scorer = LikelihoodScorer(model, batch_tokens=batch_tokens, widest_tree=self._widest_tree)
         self._generator = TextGenerator(
-            model, self._encoder, _stop_tokens(model, tokenizer), TokenBudget(batch_tokens)
+            model, self.encoder, _stop_tokens(model, tokenizer), TokenBudget(batch_tokens)
         )
         self.details: Mapping[str, Any] = {
             "device": str(model.device),
@@ -136,13 +137,13 @@ class CausalLMBackend:
         """Return the log-likelihood of each continuation."""
         return self._likelihoods(requests, self._scorer)
 
-    @_model_errors()
+    @model_errors()
     def _likelihoods(
         self, requests: Sequence[ScoreRequest], scorer: LikelihoodScorer
     ) -> list[Likelihood | Failure]:
         answers: list[Likelihood | Failure | None] = [None] * len(requests)
         fitting, pairs = [], []
-        encoded = self._encoder.pairs([(request.context, request.continuation) for request in requests])
+        encoded = self.encoder.pairs([(request.context, request.continuation) for request in requests])
         for i, pair in enumerate(encoded):
             if pair is None:
                 answers[i] = Failure("no-tokens", "the continuation has no token, or no token precedes it")
@@ -156,11 +157,11 @@ class CausalLMBackend:
             if isinstance(values, Failure):
                 answers[i] = values
                 continue
-            tokens = self._encoder.tokens(pair.continuation) if requests[i].with_tokens else None
+            tokens = self.encoder.tokens(pair.continuation) if requests[i].with_tokens else None
             answers[i] = Likelihood(values, sum(values), len(pair.context), tokens=tokens)
         return [answer for answer in answers if answer is not None]
 
-    @_model_errors()
+    @model_errors()
     def generate(
         self,
         requests: Sequence[GenerateRequest],
@@ -192,7 +193,7 @@ class CausalLMBackend:
                 else:
                     refused.append((request, draw))
 
-        with _model_errors():
+        with model_errors():
             for draw, completion in self._generator.stream(draws()):
                 yield asked.pop(draw), self._answer(completion)
                 yield from refused
@@ -210,7 +211,7 @@ class CausalLMBackend:
     def _answer(self, drawn: Completion | Failure) -> Completion | Failure:
         return self._chat.answer(drawn) if self._chat and isinstance(drawn, Completion) else drawn
 
-    @_model_errors()
+    @model_errors()
     def choose(self, requests: Sequence[ChooseRequest]) -> list[Choice | Failure]:
         """Return the probability of each option as the first token of the answer."""
         found = [self._spelled(request) for request in requests]
@@ -232,13 +233,13 @@ class CausalLMBackend:
         prompt = self._encoded(text, 0)
         if isinstance(prompt, Failure):
             return prompt
-        options = self._encoder.tokens_after(text, [spellings(option) for option in request.options])
+        options = self.encoder.tokens_after(text, [spellings(option) for option in request.options])
         for option, tokens in zip(request.options, options, strict=True):
             if not tokens:
                 return Failure("not-one-token", f"the option {option!r} is no token after the prompt")
         return _Spelled(prompt.ids, options)
 
-    @_model_errors()
+    @model_errors()
     def attribute(self, requests: Sequence[AttributeRequest]) -> list[Attribution | Failure]:
         """Return the token scores of each contrast."""
         assert self._attributor is not None  # noqa: S101 - else the capability is not declared
@@ -251,7 +252,7 @@ class CausalLMBackend:
         self, prompt: Prompt, target: str, foil: str | None
     ) -> tuple[str, EncodedQuestion] | Failure:
         """Encode a question as `encoded_question` does, if it fits the window."""
-        found = encoded_question(self._encoder, self._chat, prompt, target, foil)
+        found = encoded_question(self.encoder, self._chat, prompt, target, foil)
         if isinstance(found, Failure):
             return found
         _, question = found
@@ -272,7 +273,7 @@ class CausalLMBackend:
 
     def _encoded(self, text: str, room: int) -> EncodedPrompt | Failure:
         """Encode a text that leaves so much room in the window."""
-        encoded = self._encoder.rendered(text) if self._chat else self._encoder.prompt(text)
+        encoded = self.encoder.rendered(text) if self._chat else self.encoder.prompt(text)
         if encoded is None:
             return Failure("no-tokens", "the prompt has no token, and the tokenizer has no start token")
         if len(encoded.ids) + room > self._window:

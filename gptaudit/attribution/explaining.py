@@ -1,0 +1,139 @@
+"""The explanation of one prompt: its tokens, its heads, and what is left of the contrast without some heads."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from importlib.resources import files
+from math import exp
+
+from gptaudit.attribution.attributor import Attributor, find_method
+from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+from gptaudit.attribution.heads import Head, Heads, How
+from gptaudit.causal_lm.backend import CausalLMBackend, model_errors
+from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.errors import BackendError, UsageError
+from gptaudit.protocols.backend import Backend
+from gptaudit.records import Failure, Prompt
+
+HOW: How = "mean"
+"""Heads are replaced by their mean over neutral texts: nothing at all is an output that the model never saw."""
+RESCORED = 10
+"""Heads of the grid that are taken out and scored again, those with the largest predictions."""
+RANDOM_SETS = 20
+"""Sets of other heads, of the same layers and size, beside a set that is taken out."""
+
+
+class Explainer:
+    """Explains prompts of one model; raises `UsageError` for a backend that cannot be looked into."""
+
+    def __init__(self, backend: Backend) -> None:
+        if not isinstance(backend, CausalLMBackend):
+            msg = (
+                "this target answers from outside, and an explanation needs its gradients or embeddings; give a model "
+                "that runs here, as hf:FOLDER or decoder:FOLDER"
+            )
+            raise UsageError(msg)
+        self._backend = backend
+        self._attributor = Attributor(backend.model, batch_tokens=backend.batch_tokens)
+
+    @model_errors()
+    def explain(
+        self,
+        prompt: Prompt,
+        target: str,
+        foil: str | None = None,
+        method: str = "integrated_gradients",
+        *,
+        grid: bool = False,
+        ablate: Sequence[Head] = (),
+        seed: int = 0,
+    ) -> Explanation:
+        """Explain which tokens speak for the target, or for it against the foil.
+
+        With `grid`, all heads are ranked and the first are taken out one by one; `ablate` are heads that are taken out
+        together. Raises `UsageError` or `BackendError` for what cannot be explained, with the remedy.
+        """
+        find_method(method)
+        asked = self._backend.question(prompt, target, foil)
+        if isinstance(asked, Failure):
+            remedy = "; shorten the prompt" if asked.reason == "too-long" else ""
+            raise UsageError(asked.message + remedy)
+        text, question = asked
+        heads = self._heads() if grid or ablate else None
+        if heads is not None:
+            heads.require(ablate)
+        (found,) = self._attributor.attribute([question], method, seed=seed)
+        if isinstance(found, Failure):
+            raise BackendError(found.message)
+        return Explanation(
+            text,
+            target,
+            foil,
+            found,
+            fingerprint=self._backend.fingerprint,
+            grid=self._grid(heads, question) if heads and grid else None,
+            ablation=self._ablation(heads, question, ablate, seed) if heads and ablate else None,
+        )
+
+    def _heads(self) -> Heads:
+        return Heads(self._backend.model, self._attributor, self._neutral())
+
+    def _neutral(self) -> list[EncodedQuestion]:
+        """Return sentences about things, as continuations of a start token."""
+        lines = files("gptaudit.attribution").joinpath("neutral.txt").read_text("utf-8").splitlines()
+        pairs = self._backend.encoder.pairs([("", line) for line in lines])
+        return [
+            EncodedQuestion(pair.context, (), (), (), pair.continuation, None)
+            for pair in pairs
+            if pair is not None
+        ]
+
+    def _grid(self, heads: Heads, question: EncodedQuestion) -> HeadGrid:
+        predicted = heads.predict([question], HOW)[0]
+        order = predicted.abs().flatten().argsort(descending=True, stable=True)[:RESCORED].tolist()
+        first = [Head(*divmod(place, heads.heads)) for place in order]
+        sets: list[tuple[Head, ...]] = [(), *((head,) for head in first)]
+        before, *after = heads.values([question], sets, HOW)[:, 0].tolist()
+        return HeadGrid(
+            how=HOW,
+            key_heads=heads.key_heads,
+            predicted=tuple(map(tuple, predicted.tolist())),
+            effects={str(head): value - before for head, value in zip(first, after, strict=True)},
+        )
+
+    def _ablation(
+        self, heads: Heads, question: EncodedQuestion, ablate: Sequence[Head], seed: int
+    ) -> Ablation:
+        others = random_sets(ablate, heads.heads, seed)
+        before, after, *at_random = heads.values([question], [(), ablate, *others], HOW)[:, 0].tolist()
+        neutral = self._neutral()
+        tokens = sum(len(text.target) for text in neutral)
+        losses = -heads.values(neutral, [(), ablate], HOW).sum(1) / tokens
+        return Ablation(
+            heads=tuple(map(str, ablate)),
+            how=HOW,
+            before=before,
+            after=after,
+            after_random=tuple(at_random),
+            perplexity_before=exp(float(losses[0])),
+            perplexity_after=exp(float(losses[1])),
+        )
+
+
+def random_sets(heads: Sequence[Head], in_layer: int, seed: int) -> list[tuple[Head, ...]]:
+    """Return up to `RANDOM_SETS` different sets with as many heads of each layer, none of which is `heads` itself."""
+    drawn = random.Random(seed)
+    layers = [head.layer for head in heads]
+    found: dict[frozenset[Head], None] = {}
+    for _ in range(10 * RANDOM_SETS):
+        one = frozenset(
+            Head(layer, head)
+            for layer in set(layers)
+            for head in drawn.sample(range(in_layer), layers.count(layer))
+        )
+        if one != frozenset(heads):
+            found[one] = None
+        if len(found) == RANDOM_SETS:
+            break
+    return [tuple(sorted(one)) for one in found]

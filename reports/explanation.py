@@ -1,0 +1,90 @@
+"""HTML page of an explanation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+
+from . import charts
+from .html import render_page
+from .numbers import number, short
+from .probe_view import View, heatmap
+
+CELL = 22
+"""Width and height of a head in the grid, in pixels."""
+
+
+def render(explanation: Explanation, target: str) -> str:
+    """Render the page; `target` is the model as it was named."""
+    words = explanation.words
+    by_word = replace(
+        explanation.attribution,
+        tokens=tuple(word.text for word in words),
+        offsets=tuple((word.start, word.end) for word in words),
+        scores=tuple(word.score for word in words),
+    )
+    view = {
+        "target": target,
+        "fingerprint": explanation.fingerprint,
+        "compared": explanation.compared,
+        "contrast": short(explanation.attribution.contrast, signed=True),
+        "prompt": explanation.prompt,
+        "failed": explanation.attribution.converged is False,
+        "heat": heatmap(by_word),
+        "tokens": heatmap(explanation.attribution)["tokens"],
+        "grid": None if explanation.grid is None else _grid(explanation.grid),
+        "ablation": None if explanation.ablation is None else _ablation(explanation.ablation),
+    }
+    return render_page("explanation.html", view)
+
+
+def _grid(grid: HeadGrid) -> View:
+    peak = max((abs(score) for row in grid.predicted for score in row), default=0.0)
+    heads = len(grid.predicted[0])
+    return {
+        "layers": len(grid.predicted),
+        "heads": heads,
+        "key_heads": grid.key_heads,
+        "cell": CELL,
+        "width": (heads + 2) * CELL,
+        "height": (len(grid.predicted) + 2) * CELL,
+        "cells": [
+            {
+                "name": f"{layer}.{head}",
+                "x": (head + 2) * CELL,
+                "y": (layer + 1) * CELL,
+                "colour": charts.heat(score, peak),
+                "score": number(score, 3, signed=True),
+            }
+            for layer, row in enumerate(grid.predicted)
+            for head, score in enumerate(row)
+        ],
+        "effects": [
+            {
+                "name": name,
+                "effect": number(effect, 3, signed=True),
+                "predicted": number(_predicted(grid, name), 3, signed=True),
+            }
+            for name, effect in grid.effects.items()
+        ],
+    }
+
+
+def _predicted(grid: HeadGrid, name: str) -> float:
+    layer, head = map(int, name.split("."))
+    return grid.predicted[layer][head]
+
+
+def _ablation(ablation: Ablation) -> View:
+    at_random = ablation.after_random
+    return {
+        "heads": ", ".join(ablation.heads),
+        "before": short(ablation.before, signed=True),
+        "after": short(ablation.after, signed=True),
+        "sets": len(at_random),
+        "least": short(min(at_random), signed=True) if at_random else "",
+        "most": short(max(at_random), signed=True) if at_random else "",
+        "perplexity_before": short(ablation.perplexity_before),
+        "perplexity_after": short(ablation.perplexity_after),
+    }

@@ -1,0 +1,78 @@
+"""`gptaudit explain` as its user calls it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+ASKED = ("--prompt", "The nurse said that", "--target", " she", "--foil", " he")
+
+
+def test_words_in_the_terminal(gptaudit):
+    """Words stand with their scores, without colours where no terminal is."""
+    ran = gptaudit("explain", "decoder:reference", *ASKED)
+    scores = {
+        word: float(score) for score, word in re.findall(r"^ +([+-][\d.]+)  (\w+)$", ran.out, re.MULTILINE)
+    }
+
+    assert ran.code == 0
+    assert list(scores) == ["The", "nurse", "said", "that"]
+    assert max(scores, key=scores.get) == "nurse"
+    assert "\x1b" not in ran.out
+
+
+def test_json_adds_up(gptaudit):
+    """The JSON is one document; the scores of its tokens, and of its words, add up to the change."""
+    ran = gptaudit("explain", "decoder:reference", *ASKED, "--json", "--heads", "--ablate", "0.2")
+    found = json.loads(ran.out)
+    attribution = found["attribution"]
+    change = attribution["contrast"] - attribution["baseline_contrast"]
+
+    assert found["compared"] == "log P(' she') - log P(' he')"
+    for scores in (attribution["scores"], [word["score"] for word in found["words"]]):
+        assert sum(scores) == pytest.approx(change + attribution["delta"], abs=1e-6)
+    effect = found["ablation"]["after"] - found["ablation"]["before"]
+    assert found["grid"]["effects"]["0.2"] == pytest.approx(effect, abs=1e-5)
+
+
+def test_page(gptaudit, tmp_path):
+    """The page allows no scripts, and shows hostile text as text."""
+    prompt = "The <script>alert(1)</script> nurse\x1b[2J said that"
+    ran = gptaudit(
+        *("explain", "decoder:reference", "--prompt", prompt, "--target", " she", "--foil", " he"),
+        *("-o", "page.html", "--heads", "--ablate", "0.2,1.1"),
+    )
+    page = (tmp_path / "page.html").read_text("utf-8")
+
+    assert ran.code == 0
+    assert "default-src &#39;none&#39;" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "\x1b" not in page + ran.out
+    assert page.count("<rect") == 16
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("decoder:reference", "--prompt", " ", "--target", " she"), "prompt is empty"),
+        (("decoder:reference", "--prompt", "The nurse", "--target", ""), "has no token"),
+        (("decoder:reference", "--prompt", "The nurse " * 90, "--target", " she"), "at most 128; shorten"),
+        (("decoder:reference", *ASKED, "--method", "lime"), "shapley_value_sampling"),
+        (("decoder:reference", *ASKED, "--ablate", "4.0"), "layers 0 to 3"),
+        (("decoder:reference", *ASKED, "--ablate", "x"), "expected LAYER.HEAD"),
+        (("decoder:reference", *ASKED, "-o", "page.txt"), "ends in .html"),
+        (("replay:answers.jsonl", *ASKED), "give a model that runs here"),
+        (("decoder:reference", "--target", " she"), "Missing option '--prompt'"),
+    ],
+)
+def test_refused(gptaudit, tmp_path, arguments, said):
+    """What cannot be explained ends with exit code 2 and a remedy."""
+    (tmp_path / "answers.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    ran = gptaudit("explain", *arguments)
+
+    assert ran.code == 2
+    assert said in ran.err
+    assert "Traceback" not in ran.err
