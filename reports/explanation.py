@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+from gptaudit.gate.numbers import number, short
 
 from . import charts
 from .html import render_page
-from .numbers import number, short
 from .probe_view import View, heatmap
 
 CELL = 22
