@@ -6,7 +6,6 @@ import asyncio
 import re
 import subprocess
 import sys
-import timeit
 import unicodedata
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -18,7 +17,7 @@ from browser import evaluated, needs_chromium
 from case_store import HOSTILE, stored_cases
 from gptaudit.reports.viewer import listening, viewer
 
-from gptaudit.evidence.cases import CaseFilter, CaseIndex, CaseKey, StoredCases
+from gptaudit.evidence.cases import StoredCases
 
 
 @contextmanager
@@ -123,26 +122,6 @@ def test_the_filters_are_those_of_the_terminal(ask):
         == 'first,refused,refused,gender=male,,"generate, refused",Who is it?,I cannot say,'
     )
     assert '"output": " HELLO there"' in ask("/case?number=0")[1]
-
-
-def test_a_hundred_thousand_cases_are_filtered_at_once():
-    """A filter of any kind takes less than a fifth of a second."""
-    text = "who had no idea what was wrong with the engine of the car? " * 8
-    keys = [
-        CaseKey(f"probe-{i % 30}", i, f"case-{i}", "scored", {"gender": "female"}, {}, f"{text}{i}")
-        for i in range(100_000)
-    ]
-    index = object.__new__(CaseIndex)
-    index.keys = keys
-    for wanted in (
-        CaseFilter(text="ENGINE of the car? 99999"),
-        CaseFilter(text="absent"),
-        CaseFilter(group="gender=male"),
-        CaseFilter("probe-3", "unscored"),
-    ):
-        taken = min(timeit.repeat(lambda wanted=wanted: index.find(wanted), number=1, repeat=3))
-
-        assert taken < 0.2, wanted
 
 
 OPEN_ALL = """
