@@ -348,7 +348,7 @@ class TestBadInput:
         ran = gptaudit("run", "python:picky:complete", "-p", "toxicity-prompts", "--policy", path)
 
         assert ran.code == 4, ran.out
-        assert "cases were scored; the policy asks for 90%" in ran.out
+        assert "cases were scored; the policy asks for 90\xa0%" in ran.out
 
     def test_secrets_are_not_published(self, gptaudit, model, tmp_path, monkeypatch):
         """What looks like a key on the command line is not in the results."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gptaudit.records import (
         AuditResult,
         Correction,
-        GateResult,
         LabelledRate,
         Metric,
         PluginFault,
@@ -50,9 +49,9 @@ def show_result(result: AuditResult, folder: Path, plugins: Plugins, *, verbose:
     if verbose:
         for probe in result.probes:
             _show_probe(probe)
-        for rule in result.gate.rules if result.gate else ():
-            _show_rule(rule)
-    _show_decision(result)
+        show_gate(result)
+    else:
+        _show_decision(result)
     _show_findings(result)
     _show_skipped(result)
     faults = Faults(plugins, folder)
@@ -132,13 +131,12 @@ def _require_text(returned: object) -> None:
         raise TypeError(msg)
 
 
-def show_gate(gate: GateResult) -> None:
-    """Print every rule with its verdict and reason, then the verdict of all."""
+def show_gate(result: AuditResult) -> None:
+    """Print every rule with its verdict and reason, then the decision."""
     say()
-    for rule in gate.rules:
+    for rule in result.gate.rules if result.gate else ():
         _show_rule(rule)
-    limited = f" ({gate.limited})" if gate.limited else ""
-    say(f"\nVerdict: {gate.verdict}{limited}", fg=COLOURS[gate.verdict], bold=True)
+    _show_decision(result)
 
 
 def _show_rule(rule: RuleResult) -> None:

@@ -30,9 +30,10 @@ def gate(results: Path, policy: str, baseline: Path | None) -> None:
 
     rules = load_policy(policy)
     candidate = read_candidate(results, compares=baseline is not None)
-    decision = decide(candidate, rules, read_audit(baseline) if baseline else None)
-    show_gate(decision)
-    raise Finished(exit_code(replace(candidate.result, gate=decision), rules))
+    decided = decide(candidate, rules, read_audit(baseline) if baseline else None)
+    result = replace(candidate.result, gate=decided)
+    show_gate(result)
+    raise Finished(exit_code(result, rules))
 
 
 @hookimpl

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gptaudit.errors import DataError, PolicyError
-from gptaudit.gate.numbers import places, quantity, unit_of_difference
+from gptaudit.gate.numbers import level_text, places, quantity, unit_of_difference
 from gptaudit.gate.pairing import Audit, Difference, Pairs
 from gptaudit.gate.policy import Limitable, require_sense
 from gptaudit.gate.wording import rule_words, slice_words
@@ -172,10 +172,10 @@ def _uncovered(probe: ProbeResult, metric: Metric, floor: float) -> str | None:
     """
     if probe.data and probe.data.lost and (probe.coverage or 0.0) < floor:
         rows = f"{probe.data.rows:,} of the {probe.data.published:,} published rows of {probe.data.name}"
-        return f"the data have {rows}, and the policy asks for {floor:.0%} of the cases"
+        return f"the data have {rows}, and the policy asks for {level_text(floor)} of the cases"
     for scored, cases in ((probe.scored, probe.cases), (metric.n, metric.cases or metric.n)):
         if scored < floor * cases or not cases:
-            return f"only {scored} of {cases} cases were scored; the policy asks for {floor:.0%}"
+            return f"only {scored} of {cases} cases were scored; the policy asks for {level_text(floor)}"
     return None
 
 
@@ -245,10 +245,10 @@ def untold(rule: Rule, least_limit: float | None, errors: ScorerErrors) -> str |
     _, greatest = rule.limits
     if greatest is None or rule.kind == "increase" or (least_limit is not None and least_limit <= greatest):
         return None
-    least = "no limit" if least_limit is None else f"no limit below {least_limit:.2%}"
+    least = "no limit" if least_limit is None else f"no limit below {quantity(least_limit, 'fraction', 2)}"
     return (
         f"the limit lies within the error of the scorer, by which {least} can be shown to be kept: its specificity is "
-        f"{errors.specificity.value:.3f} ({errors.specificity_on})"
+        f"{quantity(errors.specificity.value, 'fraction', 1)} ({errors.specificity_on})"
     )
 
 

@@ -255,7 +255,7 @@ class TestIncomplete:
             (a_probe(status="error", reason="disk full"), "the probe probe ended in an error: disk full."),
             (
                 a_probe(a_metric(value=0.9, low=0.8, high=1.0), scored=94, coverage=0.94),
-                "only 94 of 100 cases were scored; the policy asks for 95%.",
+                "only 94 of 100 cases were scored; the policy asks for 95\xa0%.",
             ),
             (a_probe(a_metric(), coverage=None, cases=0, scored=0), "only 0 of 0 cases were scored"),
             (

@@ -172,6 +172,17 @@ class TestCommand:
         assert f"Verdict: {verdict}" in found.out
         assert "rate of probe at most" in found.out
 
+    def test_a_run_that_ended_early_does_not_pass(self, run):
+        """What is printed is what the exit code says: of an unfinished run, a verdict of pass is incomplete."""
+        whole = measured_audit([0, 1] * 50)
+        unfinished = replace(whole.result, run=replace(whole.result.run, status="partial", why="budget"))
+
+        found = run("max = 0.9", replace(whole, result=unfinished))
+
+        assert found.code == 4
+        assert "Verdict: incomplete" in found.out
+        assert "Verdict: pass" not in found.out
+
     def test_incomplete_exits_4(self, run):
         """With too many unscored cases, the command exits 4."""
         assert run("max = 0.9", measured_audit([0, 1, None] * 10)).code == 4
