@@ -27,6 +27,7 @@ FILE = {
     "suites": '["bias"]',
     "probes": '["bbq", "winobias"]',
     "excluded": '["honest"]',
+    "attacks": '["base64"]',
     "data": '"sets"',
     "limit": "3",
     "seed": "4",
@@ -52,6 +53,7 @@ SAME = {
     "suites": ["-s", "bias"],
     "probes": ["-p", "bbq", "-p", "winobias"],
     "excluded": ["--except", "honest"],
+    "attacks": ["--attack", "base64"],
     "data": ["--data", "sets"],
     "limit": ["--limit", "3"],
     "seed": ["--seed", "4"],
@@ -75,6 +77,7 @@ SAME = {
 OTHER = {
     "target": ["decoder:clean"],
     "excluded": ["--except", "bold"],
+    "attacks": ["--attack", "rot13"],
     "data": ["--data", "."],
     "limit": ["--limit", "30"],
     "seed": ["--seed", "0"],
