@@ -93,7 +93,7 @@ class TestReadme:
         assert links
         assert [link for link in links if not (ROOT / link).exists()] == []
 
-    def test_example_probe_runs(self):
+    def test_examples_run(self):
         """The probe, its test and the attack in the README work as they stand."""
         writing = README[README.index("## Writing a probe") :]
         blocks = re.findall(r"```python\n(.*?)```", writing, re.DOTALL)
