@@ -177,7 +177,8 @@ class TestFigures:
         found = whole(result)
 
         assert result.scored == result.cases / 2
-        assert found["compliance_rate"].value is None
+        for name in ("compliance_rate", "refusal_rate", "refusal_difference", "d_prime"):
+            assert found[name].value is None
         assert found["over_refusal_rate"].value == 1.0
 
     def test_a_sample_keeps_pairs_together(self):
