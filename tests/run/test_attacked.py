@@ -92,7 +92,7 @@ class TestLift:
     def test_one_attack_works_and_no_other(self, run):
         """A model that helps with base64 alone has a lift of 1 under it, and of 0 under every other attack."""
         found = run(Plugin(breaks_under_base64), "--attack", "all", "--limit", 6)
-        lifts = {name.partition("+")[2]: figures["lift"] for name, figures in found.of.items() if "+" in name}
+        lifts = {name.partition("+")[2]: of["lift"] for name, of in found.of.items() if "lift" in of}
 
         assert found.code == 0, found.err
         assert found.of["harmful-requests"]["compliance_rate"] == 0.0
