@@ -51,10 +51,10 @@ def evidence(
     if probe is not None and probe not in cases.probes:
         msg = f"--probe {probe}: the evidence has no cases of it.{nearest(probe, cases.probes)}"
         raise UsageError(msg)
-    _print(cases.find(CaseFilter(probe, outcome, group, text)), form)
+    _tell(cases.find(CaseFilter(probe, outcome, group, text)), form)
 
 
-def _print(found: Iterable[FoundCase], form: str | None) -> None:
+def _tell(found: Iterable[FoundCase], form: str | None) -> None:
     from gptaudit.reports.cases import CASE_COLUMNS, case_json, case_rows
     from gptaudit.reports.csv_table import csv_lines
     from gptaudit.reports.sentences import many
