@@ -112,12 +112,17 @@ def _show(found: Explanation) -> None:
     for word in words:
         say(f"  {word.score:+8.3f}  {word.text.strip()}")
     say(f"\nWithout the words (each token the {attribution.baseline}) it is ", nl=False)
-    say(f"{attribution.baseline_contrast:+.3f}; the scores add up to the change", nl=False)
+    say(f"{attribution.baseline_contrast:+.3f}.")
     if attribution.converged is False:
-        say(" NOT: ", nl=False, fg="red", bold=True)
-        say(f"they miss it by {attribution.delta:+.3f}. Do not rely on them; try another --method.")
+        say("FAILED: ", nl=False, fg="red", bold=True)
+        missed = f"the scores miss the change by {attribution.delta:+.3f}"
+        say(f"{missed}. Do not rely on them; try another --method.")
+    elif attribution.converged:
+        say(f"The scores add up to the change, but for {attribution.delta:+.3f}.")
     else:
-        say(f", but for {attribution.delta:+.3f}.")
+        say(
+            f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
+        )
     say(f"{attribution.method}, {attribution.steps} runs. Scores depend on the method and on the baseline.")
     if found.grid is not None:
         _show_grid(found.grid)

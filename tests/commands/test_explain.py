@@ -23,6 +23,26 @@ def test_words_in_the_terminal(gptaudit):
     assert "\x1b" not in ran.out
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("integrated_gradients", "The scores add up"),
+        ("feature_ablation", "does not promise that scores add up"),
+    ],
+)
+def test_a_sum_is_claimed_where_there_is_one(gptaudit, method, said):
+    """Only a method that promises completeness, and keeps it, is said to add up."""
+    assert said in gptaudit("explain", "decoder:reference", *ASKED, "--method", method).out
+
+
+def test_a_failed_explanation_says_so(gptaudit, monkeypatch):
+    """Where the scores miss the change, the reader is told not to rely on them."""
+    monkeypatch.setattr("gptaudit.attribution.attributor.RELATIVE_TOLERANCE", 0.0)
+    monkeypatch.setattr("gptaudit.attribution.attributor.ABSOLUTE_TOLERANCE", 0.0)
+
+    assert "FAILED: the scores miss" in gptaudit("explain", "decoder:reference", *ASKED).out
+
+
 def test_json_adds_up(gptaudit):
     """The JSON is one document; the scores of its tokens, and of its words, add up to the change."""
     ran = gptaudit("explain", "decoder:reference", *ASKED, "--json", "--heads", "--ablate", "0.2")
