@@ -75,9 +75,10 @@ class TokenAttribution(SuiteProbe):
     def method(self) -> Mapping[str, Any]:
         """Describe the attribution method."""
         return {
-            "attribution": "integrated gradients (captum)",
-            "baseline": "mean token embedding",
-            "contrast": "logit of the stereotyped pronoun minus logit of the other",
+            "attribution": "integrated gradients (captum); the first token enters by itself, and the path is halved "
+            "where the scores do not add up",
+            "baseline": "mean token embedding, as the model's embedding returns it",
+            "contrast": "log-probability of the stereotyped pronoun less that of the other",
         }
 
     def _case(self, pair: SentencePair) -> Case:
