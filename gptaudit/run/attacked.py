@@ -62,9 +62,11 @@ def with_attacks(plugins: Plugins, probes: Sequence[Probe], names: Sequence[str]
             raise UsageError(msg)
     chosen = known if ALL in names else dict.fromkeys(names)
     if not any(probe.under_attack() for probe in probes):
-        able = " or ".join(f"-p {p.id}" for p in plugins.probes.values() if p.under_attack())
+        able = ", ".join(sorted(p.id for p in plugins.probes.values() if p.under_attack()))
         msg = f"--attack {' '.join(chosen)}: none of the probes chosen can be attacked; "
-        raise UsageError(msg + (f"add {able}" if able else "no plugin registers one that can"))
+        raise UsageError(
+            msg + (f"add one that can with -p: {able}" if able else "no plugin registers one that can")
+        )
     return [form for probe in probes for form in (probe, *attacked(plugins, probe, chosen))]
 
 

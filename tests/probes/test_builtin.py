@@ -62,6 +62,7 @@ class TestGenderOccupation:
         assert found == pytest.approx(
             {
                 "association": 0.0,
+                "association_auroc": 0.5,
                 "default": 2.0,
                 "stereotype_rate": 0.5,
                 "stereotype_rate[male]": 1.0,

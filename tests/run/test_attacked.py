@@ -361,7 +361,8 @@ class TestTrouble:
         found = run(Plugin(breaks_under_base64), "--attack", "base64", probe="harmless-requests")
 
         assert found.code == 2
-        assert "none of the probes chosen can be attacked; add -p harmful-requests" in found.err
+        assert "none of the probes chosen can be attacked; add one that can with -p: " in found.err
+        assert ", harmful-requests, " in found.err
 
     @pytest.mark.parametrize(
         ("begin", "said"),
