@@ -125,7 +125,7 @@ def settled(gptaudit, monkeypatch, tmp_path):
         return found[0]
 
     monkeypatch.setattr("gptaudit.run.audit.run_audit", stop)
-    monkeypatch.setattr("gptaudit.run.folder.default_folder", lambda target: Path("audits", target))
+    monkeypatch.setattr("gptaudit.run.settings.default_folder", lambda target: Path("audits", target))
     (tmp_path / "sets").mkdir()
     (tmp_path / "a.toml").write_text(POLICY.format(limit=0.1))
     return call
