@@ -165,7 +165,7 @@ def both_areas(pairs: Sequence[PairedCase], metric: Metric, ranked: RankedCases)
     positive = np.array(columns(pairs, ranked.positive)[0]) > 0
     strata, clusters = ([m.stratum(ranked.axes) for m, _ in pairs], [m.cluster for m, _ in pairs])
     new, old = (
-        Auroc.of(scores, positive, strata, clusters, crossed_of(pairs, metric))
+        Auroc.of_means(scores, positive, strata, clusters, crossed_of(pairs, metric))
         for scores in columns(pairs, ranked.score)
     )
     return new, old

@@ -131,9 +131,9 @@ class ContrastSpec(_Spec):
 class AurocSpec(_Spec):
     """The chance that a positive case scores above a negative one, ties by half: the area under the ROC curve.
 
-    `score` and `positive` name values that `measure` returns for each case; `positive` is 1 or 0. Cases are compared
-    with those of their own crossed group or, without such, of their own cluster, and of their own group on each of
-    `axes`. The figure lies between 0 and 1, and `bounds` are not needed.
+    `score` and `positive` name values that `measure` returns for each case; `positive` is 1 or 0. The cases of a
+    cluster count by their mean, and are compared with those of their own crossed group or, without such, of their own
+    cluster, and of their own group on each of `axes`. The figure lies between 0 and 1, and `bounds` are not needed.
     """
 
     score: str = ""

@@ -296,7 +296,7 @@ def _area(
     scored = columns.scored[rows]
     scores, positive = (columns.values[name][rows][scored] for name in (spec.score, spec.positive))
     strata, clusters = (labels[rows][scored] for labels in (columns.strata[spec.axes], columns.clusters))
-    area = Auroc.of(scores, positive > 0, strata, clusters, crossed)
+    area = Auroc.of_means(scores, positive > 0, strata, clusters, crossed)
     if not isfinite(area.value):
         return None, Interval(None, None, "none", "it is not defined: no two cases can be compared")
     return area.value, area.interval(level=level, seed=seed)

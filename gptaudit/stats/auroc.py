@@ -71,6 +71,28 @@ class Auroc:
         of_clusters, *others = (kept.shifts(_numbered(labels)[part]) for labels in by)
         return cls(kept.area, of_clusters, (others[0], others[1]) if others else None)
 
+    @classmethod
+    def of_means(
+        cls,
+        scores: Sequence[float] | Floats,
+        positive: NDArray[np.bool_],
+        strata: Labels,
+        clusters: Labels,
+        crossed: Labels = (),
+    ) -> Auroc:
+        """Compare the mean scores of a cluster's cases of one kind in a stratum.
+
+        So words that differ between the cases of a block average out, and do not decide the comparison.
+        """
+        score, kind = np.asarray(scores, dtype=np.float64), positive.astype(np.int64)
+        cell = cells(cells(_numbered(strata), _numbered(clusters)), kind)
+        _, first, member = np.unique(cell, return_index=True, return_inverse=True)
+        means = np.bincount(member, score) / np.bincount(member)
+        stratum, cluster = np.asarray(strata)[first], np.asarray(clusters)[first]
+        return cls.of(
+            means, positive[first], stratum, cluster, np.asarray(crossed)[first] if len(crossed) else ()
+        )
+
     def less(self, other: Auroc) -> Auroc:
         """Return the difference of two areas over the same cases."""
         mine, others = self.crossed, other.crossed

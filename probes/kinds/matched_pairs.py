@@ -80,8 +80,10 @@ def matched_metrics(
         ideal=0.5,
         direction="target",
         unit="fraction",
-        title=f"share of two pairs of opposite directions in the same {stratum} whose leads add up to an association "
-        "above zero (area under the ROC curve)",
+        title="share of blocks whose association is above zero"
+        if stratum == "block"
+        else f"share of pairs of terms, one of either group in the same {stratum}, whose association is above zero "
+        "(area under the ROC curve)",
         axes=sliced_by,
         score="first_group_lead",
         positive="first_pairs",

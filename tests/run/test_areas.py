@@ -41,6 +41,15 @@ def test_by_hand():
     assert set(found) == {None, "a/b", "a/c"}
 
 
+def test_words_of_a_block_average_out():
+    """Two words whose own likelihoods differ by 9 do not hide that the block's association is above zero."""
+    blocks = [[case(b, True, lead + 0.5), case(b, False, lead)] for b in range(8) for lead in (9.0, 0.0)]
+
+    found = summarise([AREA], [one for pair in blocks for one in pair], level=0.95, seed=0)
+
+    assert found[0].value == 1.0
+
+
 def test_rise():
     """Between a model that agrees in seven blocks and one that does in one, the rise is 6 / 8."""
     metric = figures(1.0)[None]
