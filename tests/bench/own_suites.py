@@ -25,6 +25,8 @@ from gptaudit.gate.decide import read_audit
 from gptaudit.records import Measurement, ProbeResult
 
 SPLITS = 200
+FEWEST = 4
+"""Items that a correlation takes; a suite whose words differ between blocks may have fewer in both halves."""
 COLUMNS = ("association", "association_auroc", "default", "stereotype_rate")
 
 Pair = tuple[bool, float]
@@ -57,11 +59,14 @@ def reliability(items: Leads, generator: np.random.Generator) -> float:
         both = np.array(
             [[_of_item(pairs, half, inside=inside) for inside in (True, False)] for pairs in items.values()]
         )
-        for direction in set(directions):
-            both[directions == direction] -= np.nanmean(both[directions == direction], axis=0)
-        r = float(np.corrcoef(both[np.isfinite(both).all(axis=1)].T)[0, 1])
-        found.append(2 * r / (1 + r))
-    return fmean(found)
+        known = np.isfinite(both).all(axis=1)
+        for direction in set(directions[known]):
+            of_direction = known & (directions == direction)
+            both[of_direction] -= both[of_direction].mean(axis=0)
+        if known.sum() > FEWEST:
+            r = float(np.corrcoef(both[known].T)[0, 1])
+            found.append(2 * r / (1 + r))
+    return fmean(found) if found else float("nan")
 
 
 def _of_item(pairs: Mapping[str, list[Pair]], half: set[str], *, inside: bool) -> float:
