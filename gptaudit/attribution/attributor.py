@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gptaudit.attribution.methods import METHODS, Method
 from gptaudit.attribution.model_state import frozen, mean_embedding
-from gptaudit.attribution.path import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE
+from gptaudit.attribution.path import tolerance
 from gptaudit.attribution.question import Batch, kind
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget, is_out_of_memory
@@ -100,7 +100,6 @@ def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | 
         if not isfinite(delta):
             yield NOT_FINITE
             continue
-        tolerance = max(RELATIVE_TOLERANCE * abs(change), ABSOLUTE_TOLERANCE)
         yield Attribution(
             tokens=question.tokens,
             offsets=question.offsets,
@@ -109,7 +108,7 @@ def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | 
             baseline_contrast=at_baseline,
             delta=delta,
             steps=runs[row],
-            converged=abs(delta) <= tolerance if method.complete else None,
+            converged=abs(delta) <= tolerance(change) if method.complete else None,
             baseline=BASELINE,
             method=method.title,
         )

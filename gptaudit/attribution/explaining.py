@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.resources import files
 from math import exp
 
@@ -77,8 +78,9 @@ class Explainer:
         )
 
     def _heads(self) -> Heads:
-        return Heads(self._backend.model, self._attributor, self._neutral())
+        return Heads(self._backend.model, self._attributor, self._neutral)
 
+    @cached_property
     def _neutral(self) -> list[EncodedQuestion]:
         """Return sentences about things, as continuations of a start token."""
         lines = files("gptaudit.attribution").joinpath("neutral.txt").read_text("utf-8").splitlines()
@@ -107,9 +109,8 @@ class Explainer:
     ) -> Ablation:
         others = random_sets(ablate, heads.heads, seed)
         before, after, *at_random = heads.values([question], [(), ablate, *others], HOW)[:, 0].tolist()
-        neutral = self._neutral()
-        tokens = sum(len(text.target) for text in neutral)
-        losses = -heads.values(neutral, [(), ablate], HOW).sum(1) / tokens
+        tokens = sum(len(text.target) for text in self._neutral)
+        losses = -heads.values(self._neutral, [(), ablate], HOW).sum(1) / tokens
         return Ablation(
             heads=tuple(map(str, ablate)),
             how=HOW,

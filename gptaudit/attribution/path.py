@@ -23,6 +23,11 @@ ABSOLUTE_TOLERANCE = 0.01
 """Largest completeness error: a share of the explained change, or so many nats if that is more."""
 
 
+def tolerance(change: float) -> float:
+    """Return the largest completeness error of scores that explain a change, in nats."""
+    return max(RELATIVE_TOLERANCE * abs(change), ABSOLUTE_TOLERANCE)
+
+
 @dataclass
 class _Path:
     """The path of one question: the values at the ends of its parts, and the parts that were integrated."""
@@ -39,12 +44,12 @@ class _Path:
 
     def open_parts(self) -> list[tuple[float, float]]:
         """Return the parts that have to be halved before the path is complete; none where it is."""
-        tolerance = max(RELATIVE_TOLERANCE * abs(self.values[1.0] - self.values[0.0]), ABSOLUTE_TOLERANCE)
+        most = tolerance(self.values[1.0] - self.values[0.0])
         errors = {part: self.error(part) for part in self.parts}
         # Errors of opposite sign would cancel in the sum of the scores, and leave the single scores wrong.
-        if sum(errors.values()) <= tolerance:
+        if sum(errors.values()) <= most:
             return []
-        return [part for part, error in errors.items() if not error <= tolerance / len(errors)]
+        return [part for part, error in errors.items() if not error <= most / len(errors)]
 
 
 def integrate(batch: Batch) -> tuple[Tensor, list[int]]:

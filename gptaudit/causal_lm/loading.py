@@ -91,7 +91,7 @@ def borrowed_backend(
     *,
     attributor: Callable[..., TokenAttributor],
 ) -> CausalLMBackend:
-    """Take a model that the caller has loaded, as it is: nothing in it is changed but its mode, and it is not moved.
+    """Take a model that the caller has loaded and frozen, as it is: nothing in it is changed, and it is not moved.
 
     Raises `TargetError` if it is no causal language model, or an option asks for what its tokenizer does not have.
     """
@@ -99,7 +99,6 @@ def borrowed_backend(
     place = type(model).__name__
     chat = _chat(tokenizer, options, place)
     try:
-        freeze(model)
         _require_causal(model, place)
     except (AttributeError, RuntimeError, TypeError, ValueError) as error:
         msg = (

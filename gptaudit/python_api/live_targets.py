@@ -69,18 +69,15 @@ def live_target(target: object) -> Iterator[LiveTarget]:
 
 @contextmanager
 def _borrowed(model: Any, tokenizer: Any) -> Iterator[None]:  # noqa: ANN401 - transformers has no typed base
-    """Give back a model and its tokenizer as they were: training or not, with gradients or not, and its padding."""
-    training = {module: module.training for module in model.modules()}
-    gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    """Freeze a model, and give it and its tokenizer back as they were: in training or not, and its padding."""
+    from gptaudit.attribution.model_state import frozen
+
     padding = tokenizer.padding_side
     try:
-        yield
+        with frozen(model):
+            yield
     finally:
         tokenizer.padding_side = padding
-        for module, was_training in training.items():
-            module.training = was_training
-        for parameter, had_gradient in gradients.items():
-            parameter.requires_grad_(requires_grad=had_gradient)
 
 
 def _of_model(model: Any, tokenizer: Any, options: ChatTemplateOptions) -> Backend:  # noqa: ANN401

@@ -29,7 +29,7 @@ from gptaudit.stats.intervals import (
     cells,
     crossed_groups,
 )
-from gptaudit.stats.totals import interval_of_shifts
+from gptaudit.stats.totals import interval_of_shifts, pseudo_values, too_few
 
 METHOD = "wilson-clustered"
 BOUNDS: Bounds = (0.0, 1.0)
@@ -101,17 +101,14 @@ class Auroc:
 
     @property
     def pseudo_values(self) -> Floats:
-        """The jackknife's pseudo-values (Tukey 1958), whose mean is the area up to its bias, (clusters,)."""
-        groups = len(self.shifts)
-        values: Floats = self.value + sqrt(groups * max(groups - 1, 0)) * self.shifts
-        return values
+        """See `gptaudit.stats.totals.pseudo_values`, (clusters,)."""
+        return pseudo_values(self.value, self.shifts)
 
     def interval(self, *, level: float, seed: int, bounds: Bounds = BOUNDS) -> Interval:
         """Return the interval of the area, or of a difference of areas."""
         groups = len(self.shifts)
         if groups < FEWEST_CLUSTERS:
-            why = f"{groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
-            return Interval(None, None, METHOD, why)
+            return too_few(groups, METHOD)
         if not self.shifts.any():
             return agreed(self.value, groups, level, bounds, METHOD)
         return interval_of_shifts(

@@ -150,8 +150,7 @@ def figure_interval(
     method = "cluster-bca"
     value, totals = totals.figure(formula), totals.telling()
     if totals.groups < FEWEST_CLUSTERS:
-        why = f"{totals.groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
-        return Interval(None, None, method, why)
+        return too_few(totals.groups, method)
     left_out = totals.without_each(formula)
     if not np.isfinite(left_out).all():
         return Interval(None, None, method, "the figure is undefined without one of the clusters")
@@ -165,6 +164,19 @@ def figure_interval(
         return Interval(None, None, method, "the figure is undefined in too many bootstrap resamples")
     low, high = (float(end) for end in np.quantile(drawn, _bca_levels(value, drawn, left_out, level)))
     return clipped(min(low, value), max(high, value), bounds, method)
+
+
+def too_few(groups: int, method: str) -> Interval:
+    """Return the interval of a figure that fewer than `FEWEST_CLUSTERS` clusters tell of: none, and why."""
+    why = f"{groups} clusters are too few for an interval; at least {FEWEST_CLUSTERS} are needed"
+    return Interval(None, None, method, why)
+
+
+def pseudo_values(value: float, shifts: Floats) -> Floats:
+    """Return the jackknife's pseudo-values (Tukey 1958), whose mean is the figure up to its bias, (clusters,)."""
+    groups = len(shifts)
+    found: Floats = value + sqrt(groups * max(groups - 1, 0)) * shifts
+    return found
 
 
 def _by_jackknife(
@@ -195,7 +207,7 @@ def interval_of_shifts(
     if least is not None and greatest is not None:
         of_clusters = effective(value, Spread.of(shifts), level, (least, greatest))
     else:
-        pseudo = value + sqrt(groups * (groups - 1)) * shifts
+        pseudo = pseudo_values(value, shifts)
         of_clusters = mean_interval(pseudo, np.arange(groups), level=level, seed=seed, bounds=bounds)
     if crossed is None:
         return of_clusters

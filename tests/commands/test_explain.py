@@ -37,8 +37,7 @@ def test_a_sum_is_claimed_where_there_is_one(gptaudit, method, said):
 
 def test_a_failed_explanation_says_so(gptaudit, monkeypatch):
     """Where the scores miss the change, the reader is told not to rely on them."""
-    monkeypatch.setattr("gptaudit.attribution.attributor.RELATIVE_TOLERANCE", 0.0)
-    monkeypatch.setattr("gptaudit.attribution.attributor.ABSOLUTE_TOLERANCE", 0.0)
+    monkeypatch.setattr("gptaudit.attribution.attributor.tolerance", lambda change: 0.0)
 
     assert "FAILED: the scores miss" in gptaudit("explain", "decoder:reference", *ASKED).out
 
