@@ -33,6 +33,7 @@ class Arguments(TypedDict, total=False):
     suites: Names
     """Names of suites, and suite files."""
     excluded: Names
+    attacks: Names
     policy: Place
     """A file, or `default`."""
     baseline: Place | Audit
@@ -56,7 +57,7 @@ class Arguments(TypedDict, total=False):
     quiet: bool
 
 
-LISTS = frozenset({"probes", "suites", "excluded", "reports"})
+LISTS = frozenset({"probes", "suites", "excluded", "attacks", "reports"})
 PATHS = frozenset({"baseline", "data", "output", "cache"})
 
 

@@ -97,6 +97,15 @@ def test_other_weights_are_another_model(loaded, tmp_path):
     assert first.result.target.fingerprint.startswith("sha256:")
 
 
+def test_under_attack():
+    """Attacks are named as for the program, and each has its probe beside the plain one."""
+    audit = gptaudit.audit(
+        refusing, probes="harmful-requests", attacks="rot13", limit=3, options={"chat": True}, quiet=True
+    )
+
+    assert audit.figure("harmful-requests+rot13.lift").value == 0.0
+
+
 def test_within_a_running_loop():
     """A notebook runs its cells in an event loop."""
 
