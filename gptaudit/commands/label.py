@@ -123,7 +123,7 @@ def _report(plugins: Plugins, result: AuditResult, folder: Path, name: str, *, l
     binding = result.binding and replace(
         result.binding, reports={}
     )  # those not written again are out of date
-    anew = with_labels(replace(result, gate=None, binding=binding), folder)
+    anew = with_labels(replace(result.without_verdict(), binding=binding), folder)
     faults = Faults(plugins, None)
     present = [name for name, r in plugins.reporters.items() if (folder / r.file_name).exists()]
     write_reports(faults, anew, [*(n for n in present if n != "json"), "json"], folder)

@@ -16,7 +16,7 @@ and p-values hold at any number of clusters, and so does the verdict (`gptaudit.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from gptaudit.errors import ExitCode, PolicyError
@@ -107,7 +107,7 @@ def exit_code(result: AuditResult, policy: Policy | None) -> ExitCode:
     """Return the exit code for a result that was gated by `policy`, or by none."""
     if result.run.status == "interrupted":
         return ExitCode.TERMINATED if result.run.why == "SIGTERM" else ExitCode.INTERRUPTED
-    verdict = conclusion(result if policy else replace(result, gate=None))
+    verdict = conclusion(result if policy else result.without_verdict())
     if verdict == "fail":
         return ExitCode.FAIL
     if verdict == "incomplete":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from gptaudit.records.calibrated import CalibratedFigure
@@ -274,7 +274,7 @@ class PluginFault:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """Arguments that decide the cases and figures of an audit beside its target, probes, seed and policy."""
+    """Arguments that decide the cases and figures of an audit beside its target, probes and seed."""
 
     suites: tuple[str, ...] = ()
     """Suite files of the user's own."""
@@ -282,6 +282,8 @@ class Arguments:
     scorers: Mapping[str, str] = field(default_factory=dict)
     baseline: str | None = None
     """Results with which the policy's rules compare."""
+    policy: str | None = None
+    """Name of the policy that the verdict is by; None where there is no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +407,11 @@ class AuditResult:
     def metrics(self) -> dict[str, Metric]:
         """Return every metric by its full name."""
         return {full_name(p.id, m): m for p in self.probes for m in p.metrics}
+
+    def without_verdict(self) -> AuditResult:
+        """Return the results with no verdict and no policy that it would be by."""
+        run = replace(self.run, arguments=replace(self.run.arguments, policy=None))
+        return replace(self, run=run, gate=None)
 
 
 def full_name(probe: str, metric: Metric) -> str:

@@ -172,7 +172,7 @@ def _decided(
     try:
         gate = decide(Audit(result, StoredMeasurements(settings.folder)), policy, baseline)
     except PolicyError as error:
-        write_reports(faults, result, ["html", "json"], settings.folder)
+        write_reports(faults, result.without_verdict(), ["html", "json"], settings.folder)
         kept = settings.folder / RESULTS
         msg = f"{error} (the audit is kept; decide about it again with: gptaudit gate {kept} --policy FILE)"
         raise PolicyError(msg) from None
@@ -200,5 +200,6 @@ def _run_info(
             settings.limit,
             settings.scorers,
             settings.baseline.as_posix() if settings.baseline else None,
+            settings.policy.name if settings.policy else None,
         ),
     )

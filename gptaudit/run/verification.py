@@ -167,6 +167,7 @@ def _unlike_again(run: _Verified, again: Path) -> Iterator[str]:
     yield from _unlike_plan(run, identity)
     yield from _unlike_looks(run)
     yield from _unlike_status(run.result, why)
+    yield from _unlike_verdict(run.result)
     for table in ("cases", "requests", "measurements"):
         yield from unlike_rows(run.evidence, again, table)
     anew = with_labels(replace(run.result, probes=probes), again)
@@ -191,6 +192,11 @@ def _unlike_status(result: AuditResult, why: str | None) -> Iterator[str]:
     status = result.run.status
     if (status == "complete" and why) or (status == "partial" and not why):
         yield f"{RESULTS}, run.status: found {status}, but {why or 'every request is answered'}"
+
+
+def _unlike_verdict(result: AuditResult) -> Iterator[str]:
+    if result.run.arguments.policy and result.gate is None:
+        yield f"{RESULTS}, gate: found no verdict, expected that of the policy {result.run.arguments.policy}"
 
 
 def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[ProbeResult, ...]]:

@@ -118,6 +118,7 @@ ARGUMENTS = record(
         "limit": {"type": ["integer", "null"]},
         "scorers": {"type": "object", "additionalProperties": TEXT},
         "baseline": {"type": ["string", "null"]},
+        "policy": {"type": ["string", "null"]},
     }
 )
 SHARE = record({"count": COUNT, "of": COUNT, "low": NUMBER, "high": NUMBER})

@@ -218,7 +218,7 @@ KINDS = {
     "the verdict": in_results(lambda d: d["gate"].update(verdict="fail"), "gate.verdict: found 'fail'"),
     "a rule's limit": in_results(lambda d: d["gate"]["rules"][0].update(greatest=0.1), "greatest: found 0.1"),
     "the policy": in_results(lambda d: d["gate"]["policy"]["rule"][0].update(tolerance=9.0), "gate.rules"),
-    "no verdict": in_results(lambda d: d.update(gate=None), "json: was changed", resealed=False),
+    "no verdict": in_results(lambda d: d.update(gate=None), "gate: found no verdict, expected that of"),
     "the fingerprint": in_results(
         lambda d: d["target"].update(fingerprint="sha256:0"), "that of the fingerprint"
     ),
