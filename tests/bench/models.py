@@ -48,19 +48,10 @@ def saved(name: str, data: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         if name in REAL:
-            link(Path(os.environ["GPTAUDIT_MODELS"]) / name, folder)
+            shutil.copytree(Path(os.environ["GPTAUDIT_MODELS"]) / name, folder, dirs_exist_ok=True)
         else:
             save(name, data, folder)
         yield folder
-
-
-def link(model: Path, folder: Path) -> None:
-    """Put links to the files of a model into a folder, and copies of the settings."""
-    for file in model.iterdir():
-        if file.suffix == ".json":
-            shutil.copy(file, folder)
-        else:
-            (folder / file.name).symlink_to(file.resolve())
 
 
 def save(name: str, data: Path, folder: Path) -> None:
