@@ -330,7 +330,7 @@ def test_the_published_schema_of_a_policy_is_that_of_its_reader(published):
 def test_a_real_run_conforms(gptaudit, published, tmp_path):
     """Every key of the schema is present with its type, and there are no others; a metric without interval says why."""
     (tmp_path / "policy.toml").write_text(POLICY)
-    chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "84", "--policy", "policy.toml")
+    chosen = ("-s", "bias", "-p", "token-attribution", "--limit", "16", "--policy", "policy.toml")
     ran = gptaudit("run", "decoder:clean", *chosen, "-o", "out")
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     metrics = [m for probe in results["probes"] for m in probe["metrics"]]
