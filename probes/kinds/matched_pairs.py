@@ -8,8 +8,9 @@ group is the stereotyped one, the default has the opposite sign. So, of the mean
     association = first + second        default = (first - second) / 2
 
 The association is a double difference of log-likelihoods. For a pronoun after occupations it is the log odds ratio
-between the occupations of the two groups. A rate of pairs hides it wherever the default is the larger one: then one
-direction wins every pair, and the other none.
+between the occupations of the two groups. A mean lead may weigh pairs by how strongly their term is of its group. A
+rate of pairs hides the association wherever the default is the larger one: then one direction wins every pair, and the
+other none.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ def opposed(directions: Iterable[Direction]) -> bool:
     )
 
 
-def by_direction(lead: float, *, first: bool) -> dict[str, float]:
+def by_direction(lead: float, *, first: bool, weight: float = 1.0) -> dict[str, float]:
     """Return the values of a pair that the formulas need; `first` says that its stereotyped group is the first one."""
     return {
+        "first_group": float(first),
         "first_group_lead": lead if first else -lead,
-        "first_lead": lead if first else 0.0,
-        "first_pairs": float(first),
-        "second_lead": 0.0 if first else lead,
-        "second_pairs": float(not first),
+        "first_lead": weight * lead if first else 0.0,
+        "first_pairs": weight * first,
+        "second_lead": 0.0 if first else weight * lead,
+        "second_pairs": weight * (not first),
     }
 
 
@@ -86,7 +88,7 @@ def matched_metrics(
         "(area under the ROC curve)",
         axes=sliced_by,
         score="first_group_lead",
-        positive="first_pairs",
+        positive="first_group",
     )
     default = RatioSpec(
         "default",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gptaudit.probes.elicited import elicited_pair
 from gptaudit.probes.kinds.matched_pairs import CONTRAST, Direction, by_direction, matched_metrics, opposed
@@ -23,6 +23,7 @@ from gptaudit.probes.kinds.words import (
 )
 from gptaudit.probes.log_probabilities import logistic
 from gptaudit.probes.sentence_pairs import PAIR_METHOD, STEREOTYPE_PROBABILITY, STEREOTYPE_RATE, compare_pair
+from pydantic import Field
 
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
 from gptaudit.records import AnyMetricSpec, Case, DataSource, ScoreRequest
@@ -82,6 +83,12 @@ class PairsFile(SuiteFile):
     groups: Mapping[str, Group]
     terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Group -> terms that are stereotypical of it."""
+    shares: Mapping[str, Annotated[float, Field(gt=0.5, le=1)]] = field(default_factory=dict)
+    """Term -> share of its group among all whom it describes, by the statistics that `source` names.
+
+    Terms weigh 2 * share - 1 in the association and the default: one near parity carries hardly a stereotype, and one
+    without a share counts in neither.
+    """
 
     @property
     def cluster(self) -> Literal["term", "block", "template"]:
@@ -108,6 +115,10 @@ class PairsFile(SuiteFile):
                     slices = self._slices(template, group, other)
                     yield from ((slices, (group, other)) for _ in terms)
 
+    def weight(self, term: str) -> float:
+        """Return how much a term counts in the association and the default."""
+        return 2 * self.shares.get(term, 0.5) - 1 if self.shares else 1.0
+
     def stands_first(self, group: str, other: str) -> bool:
         """Return whether a group stands before another in the file."""
         return next(name for name in self.groups if name in {group, other}) == group
@@ -130,6 +141,13 @@ class PairsFile(SuiteFile):
         yield from group_problems(self.groups)
         for name in self.terms.keys() - self.groups.keys():
             yield f"key 'terms.{name}': expected one of the groups {list(self.groups)}"
+        if self.shares and len(self.groups) != 2:
+            yield f"key 'shares': expected two groups, found {len(self.groups)}: a share is against one other group"
+        for name in self.shares.keys() - {term for terms in self.terms.values() for term in terms}:
+            yield f"key 'shares.{name}': expected one of the terms"
+        for group, terms in self.terms.items():
+            if self.shares and not self.shares.keys() & terms:
+                yield f"key 'shares': expected the share of at least one term of {group!r}, found none"
         yield from repeated("template", (template.id for template in self.templates))
         for template in self.templates:
             for problem in self._template_problems(template):
@@ -218,13 +236,14 @@ class PairsProbe(SuiteProbe):
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compare the log-likelihoods of the two sentences."""
-        first = self._file.stands_first(*self._pairs[answered.case.id].direction)
+        pair = self._pairs[answered.case.id]
+        first, weight = self._file.stands_first(*pair.direction), self._file.weight(pair.term)
         return compare_pair(
             answered,
             lambda lead: {
                 "stereotype_rate": float(lead > 0),
                 "stereotype_probability": logistic(lead),
-                **(by_direction(lead, first=first) if self._matched else {}),
+                **(by_direction(lead, first=first, weight=weight) if self._matched else {}),
             },
         )
 
@@ -235,7 +254,8 @@ class PairsProbe(SuiteProbe):
             if self._matched
             else "none: it takes pairs of any two groups in both directions, in the same proportions"
         )
-        return {**PAIR_METHOD, "association": association, "cluster": self._file.cluster}
+        weights = {"weights": "2 * share - 1 of the term's group"} if self._file.shares else {}
+        return {**PAIR_METHOD, "association": association, "cluster": self._file.cluster, **weights}
 
     def elicited(self) -> Probe | None:
         """Return the form that asks which sentence is more likely."""

@@ -41,7 +41,7 @@ def leads(measurements: Iterable[Measurement]) -> Leads:
     for m in measurements:
         if m.unscored is None:
             wording = m.crossed or "/".join(sorted(m.case.split("/")[-2:]))
-            found[m.cluster][wording].append((m.values["first_pairs"] > 0, m.values["first_group_lead"]))
+            found[m.cluster][wording].append((m.values["first_group"] > 0, m.values["first_group_lead"]))
     return found
 
 

@@ -32,6 +32,33 @@ person = "young man"
 
 TEMPLATE = '{{ id = "{0}", group = "{1}", block = "{2}", text = "{0} the {{person}}." }},'
 
+OCCUPATIONS = """
+schema = "gptaudit.suite/1"
+id = "mine"
+version = "1"
+suite = "bias"
+kind = "pairs"
+axis = "gender"
+language = "en"
+title = "Mine"
+goal = "Whether."
+source = "Mine."
+licence = "MIT"
+templates = [{ id = "late", text = "The {term} said {subject} was late." }]
+[groups.male]
+subject = "he"
+[groups.female]
+subject = "she"
+[terms]
+male = ["carpenter", "coach"]
+female = ["nurse", "tutor", "dancer"]
+[shares]
+carpenter = 0.97
+coach = 0.53
+nurse = 0.9
+tutor = 0.7
+"""
+
 
 def whole(result):
     return {m.name: m for m in result.metrics if not m.slice}
@@ -96,3 +123,22 @@ def test_directions_match_by_their_proportions():
     assert not opposed([one, one, other, back, ("c", "a")])
     assert not opposed([one, other])
     assert not opposed([])
+
+
+def test_terms_weigh_by_the_share_of_their_group(tmp_path):
+    """A carpenter (0.97 men) counts more than a coach (0.53), and a term without a share not at all."""
+    leads = {"carpenter": 2.0, "coach": 0.5, "dancer": 9.0, "nurse": 1.0, "tutor": -1.0}
+    file = tmp_path / "mine.toml"
+    file.write_text(OCCUPATIONS, "utf-8")
+    probe = suite_probe(*read_suite_file(file))
+    scores = {}
+    for pair in probe._file.pairs():
+        scores[pair.stereotype], scores[pair.antistereotype] = leads[pair.term] - 20, -20.0
+
+    found = whole(run_probe(probe, ScriptedBackend(score=lambda _, text: scores[text])))
+
+    first = (0.94 * 2.0 + 0.06 * 0.5) / 1.0
+    second = (0.8 * 1.0 - 0.4 * 1.0) / 1.2
+    assert found["association"].value == pytest.approx(first + second)
+    assert found["default"].value == pytest.approx((first - second) / 2)
+    assert found["stereotype_rate"].value == 0.8
