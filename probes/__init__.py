@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from gptaudit.markers import hookimpl
@@ -36,7 +35,7 @@ def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     """Register one probe per built-in suite file, and the probes that are classes."""
     from gptaudit.probes.kinds.pairs import PairsFile
-    from gptaudit.probes.kinds.registry import read_suite_file
+    from gptaudit.probes.kinds.registry import built_in_suites, suite_probe
 
     from .bbq import Bbq
     from .bold import Bold, BoldRegard
@@ -47,7 +46,6 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .holisticbias import HolisticBias, HolisticBiasGeneration
     from .honest import LANGUAGES, Honest
     from .jailbreakbench import JailbreakBench
-    from .kinds.registry import suite_probe
     from .real_toxicity_prompts import RealToxicityPrompts
     from .request_sets import SETS, RequestSetProbe
     from .requests_refused import HarmfulRequests, HarmlessRequests
@@ -57,9 +55,7 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .winogender import Winogender
     from .xstest import XSTest
 
-    folder = files(__name__) / "suites"
-    for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(".toml")):
-        suite, source = read_suite_file(folder / name)
+    for suite, source in built_in_suites():
         register(suite_probe(suite, source))
         if isinstance(suite, PairsFile) and suite.id == "gender-occupation":
             register(TokenAttribution(suite, source))
