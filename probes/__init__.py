@@ -51,6 +51,7 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .requests_refused import HarmfulRequests, HarmlessRequests
     from .stereoset import StereoSet
     from .token_attribution import TokenAttribution
+    from .truthfulqa import TruthfulQA
     from .winobias import WinoBias
     from .winogender import Winogender
     from .xstest import XSTest
@@ -80,3 +81,4 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
         register(RequestSetProbe(requests))
     register(JailbreakBench())
     register(XSTest())
+    register(TruthfulQA())
