@@ -15,6 +15,7 @@ from gptaudit.probes.kinds.choice import ChoiceFile, ChoiceProbe
 from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
 from gptaudit.probes.kinds.counterfactual import CounterfactualFile, CounterfactualProbe
 from gptaudit.probes.kinds.decision import DecisionFile, DecisionProbe
+from gptaudit.probes.kinds.opinions import OpinionsFile, OpinionsProbe
 from gptaudit.probes.kinds.pairs import PairsFile, PairsProbe
 from gptaudit.probes.kinds.suite_file import SuiteFile
 from gptaudit.probes.kinds.words import repeated
@@ -34,6 +35,7 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "continuations": (ContinuationsFile, ContinuationsProbe),
     "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
     "behaviours": (BehavioursFile, BehavioursProbe),
+    "opinions": (OpinionsFile, OpinionsProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""
 
