@@ -18,6 +18,7 @@ from gptaudit.probes.kinds.decision import DecisionFile, DecisionProbe
 from gptaudit.probes.kinds.opinions import OpinionsFile, OpinionsProbe
 from gptaudit.probes.kinds.pairs import PairsFile, PairsProbe
 from gptaudit.probes.kinds.suite_file import SuiteFile
+from gptaudit.probes.kinds.system_prompt import SystemPromptFile, SystemPromptProbe
 from gptaudit.probes.kinds.words import repeated
 
 from gptaudit.errors import DataError
@@ -34,8 +35,9 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "association": (AssociationFile, AssociationProbe),
     "continuations": (ContinuationsFile, ContinuationsProbe),
     "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
-    "behaviours": (BehavioursFile, BehavioursProbe),
     "opinions": (OpinionsFile, OpinionsProbe),
+    "system-prompt": (SystemPromptFile, SystemPromptProbe),
+    "behaviours": (BehavioursFile, BehavioursProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""
 
