@@ -43,6 +43,7 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .cbbq import Cbbq
     from .chbias import ChBias
     from .crows_pairs import CrowsPairs
+    from .cyberseceval import CyberSecEvalInjection
     from .holisticbias import HolisticBias, HolisticBiasGeneration
     from .honest import LANGUAGES, Honest
     from .jailbreakbench import JailbreakBench
@@ -82,3 +83,4 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     register(JailbreakBench())
     register(XSTest())
     register(TruthfulQA())
+    register(CyberSecEvalInjection())
