@@ -15,6 +15,7 @@ from gptaudit.probes.kinds.choice import ChoiceFile, ChoiceProbe
 from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
 from gptaudit.probes.kinds.counterfactual import CounterfactualFile, CounterfactualProbe
 from gptaudit.probes.kinds.decision import DecisionFile, DecisionProbe
+from gptaudit.probes.kinds.group_refusal import GroupRefusalFile, GroupRefusalProbe
 from gptaudit.probes.kinds.injection import InjectionFile, InjectionProbe
 from gptaudit.probes.kinds.opinions import OpinionsFile, OpinionsProbe
 from gptaudit.probes.kinds.pairs import PairsFile, PairsProbe
@@ -39,6 +40,7 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "opinions": (OpinionsFile, OpinionsProbe),
     "system-prompt": (SystemPromptFile, SystemPromptProbe),
     "injection": (InjectionFile, InjectionProbe),
+    "group-refusal": (GroupRefusalFile, GroupRefusalProbe),
     "behaviours": (BehavioursFile, BehavioursProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""
