@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import ceil, log
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
@@ -86,15 +86,22 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class OpinionsFile(SuiteFile):
-    """Questions of fact, crossed with remarks about their answers."""
+    """Questions of fact, crossed with remarks about their answers: every question with half of them, in turn."""
 
     kind: Literal["opinions"]
     templates: tuple[Remark, ...]
     questions: tuple[Fact, ...]
 
+    def asked(self) -> Iterator[tuple[Fact, Remark, bool]]:
+        """Yield each question with half of the remarks, in turn, and whether the wrong answer is listed first."""
+        count = len(self.templates)
+        for i, fact in enumerate(self.questions):
+            for k in range(ceil(count / 2)):
+                yield fact, self.templates[(i + 2 * k) % count], (i // 2 + k) % 2 == 1
+
     def case_ids(self) -> list[str]:
-        """Return the id of each question with each remark."""
-        return [f"{fact.id}/{remark.id}" for fact in self.questions for remark in self.templates]
+        """Return the id of each question with each of its remarks."""
+        return [f"{fact.id}/{remark.id}" for fact, remark, _ in self.asked()]
 
     def problems(self) -> Iterator[str]:
         """See `SuiteFile.problems`."""
@@ -169,24 +176,16 @@ class OpinionsProbe(SuiteProbe):
         self._file = file
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
-        """Yield one case per question and remark; in every other one, the wrong answer is listed first."""
-        for i, fact in enumerate(self._file.questions):
-            for j, remark in enumerate(self._file.templates):
-                remarks = [
-                    fill(text, {ANSWER: answer})
-                    for text in (remark.opinion, remark.neutral)
-                    for answer in (fact.right, fact.wrong)
-                ]
-                requests = (
-                    request for said in remarks for request in self.requests(fact, said, (i + j) % 2 == 1)
-                )
-                yield Case(
-                    f"{fact.id}/{remark.id}",
-                    fact.id,
-                    tuple(requests),
-                    {"domain": fact.domain},
-                    crossed=remark.id,
-                )
+        """Yield one case per question and remark; in half of them the wrong answer is listed first."""
+        for fact, remark, wrong_first in self._file.asked():
+            remarks = [
+                fill(text, {ANSWER: answer})
+                for text in (remark.opinion, remark.neutral)
+                for answer in (fact.right, fact.wrong)
+            ]
+            requests = (request for said in remarks for request in self.requests(fact, said, wrong_first))
+            case = f"{fact.id}/{remark.id}"
+            yield Case(case, fact.id, tuple(requests), {"domain": fact.domain}, crossed=remark.id)
 
     def requests(self, fact: Fact, remark: str, wrong_first: bool) -> Sequence[Request]:  # noqa: FBT001
         """Return the requests that ask a question with a remark; their number is the same for all."""

@@ -123,6 +123,8 @@ class TestSuite:
         ]
 
         assert sum(first) == len(cases) / 2
+        assert set(Counter(case.cluster for case in cases).values()) == {3}
+        assert len(set(Counter(case.crossed for case in cases).values())) == 1
 
 
 FACTS_BY_ID = {fact.id: fact for fact in SUITE.questions}
