@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
-@click.option("--policy", required=True, metavar="FILE|default", help="Policy with the rules to decide.")
+@click.option(
+    "--policy", required=True, metavar="FILE|default|release", help="Policy with the rules to decide."
+)
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     help="Try an attack on the probes of harmful requests too, see `gptaudit list attacks`.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
-@click.option("--policy", metavar="FILE|default", help="Decide by this policy.")
+@click.option("--policy", metavar="FILE|default|release", help="Decide by this policy.")
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),

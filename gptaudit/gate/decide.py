@@ -16,6 +16,7 @@ and p-values hold at any number of clusters, and so does the verdict (`gptaudit.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 
@@ -43,14 +44,18 @@ _RANK: tuple[Verdict, ...] = ("fail", "incomplete", "inconclusive", "pass")
 _ROUNDING = 1e-12
 
 
-def decide(candidate: Audit, policy: Policy, baseline: Audit | None = None) -> GateResult:
+def decide(
+    candidate: Audit, policy: Policy, baseline: Audit | None = None, *, installed: Collection[str] = ()
+) -> GateResult:
     """Decide each rule, and all of them together: fail outranks incomplete, which outranks inconclusive.
+
+    A rule on a probe that is `installed`, but that the audit was not asked for, is incomplete.
 
     Raises:
         PolicyError: a rule names a probe or metric that the audit does not have, or needs a baseline that is missing
             or was measured differently.
     """
-    found = figures(candidate, policy, baseline)
+    found = figures(candidate, policy, baseline, installed)
     p_values = [_p_value(f, policy.level) for f in found if f.missing is None and f.untold is None]
     adjusted = iter(holm(p_values) if policy.correction == "holm" else p_values)
     tests = len(p_values) if policy.correction == "holm" else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -57,9 +57,23 @@ class Figure:
         return self.value, self.low, self.high
 
 
-def figures(candidate: Audit, policy: Policy, baseline: Audit | None) -> list[Figure]:
-    """Return the figures of all rules: one for each rule, or one for each slice if the rule names `[AXIS=*]`."""
-    found = [figure for rule in policy.rule for figure in _of_rule(rule, candidate, policy, baseline)]
+def figures(
+    candidate: Audit, policy: Policy, baseline: Audit | None, installed: Collection[str] = ()
+) -> list[Figure]:
+    """Return the figures of all rules: one for each rule, or one for each slice if the rule names `[AXIS=*]`.
+
+    An `installed` probe that the audit was not asked for is missing, and no mistake in the policy.
+    """
+    asked = {probe.id for probe in candidate.result.probes}
+    found = [
+        figure
+        for rule in policy.rule
+        for figure in (
+            [_not_asked(rule)]
+            if rule.target.probe in set(installed) - asked
+            else _of_rule(rule, candidate, policy, baseline)
+        )
+    ]
     seen: dict[tuple[str, str], Rule] = {}
     for figure in found:
         first = seen.setdefault((figure.name, figure.rule.kind), figure.rule)
@@ -96,13 +110,22 @@ def _in_baseline(rule: Rule, policy: Policy, baseline: Audit | None) -> tuple[Au
     return baseline, _probe(baseline.result, rule.target.probe, f"{policy.name}: the baseline holds")
 
 
+def _not_asked(rule: Rule) -> Figure:
+    name = rule.target.probe
+    return _missing(rule, f"the audit was not asked for the probe {name}; run it with -p {name} too")
+
+
+def _missing(rule: Rule, why: str) -> Figure:
+    target = rule.target
+    where = slice_words({target.axis: target.group or ""} if target.axis else {})
+    return Figure(rule, rule_words(rule, target.probe, target.name, where), rule.metric, missing=why)
+
+
 def _of_rule(rule: Rule, candidate: Audit, policy: Policy, baseline: Audit | None) -> Iterator[Figure]:
     target = rule.target
     probe = _probe(candidate.result, target.probe, f"{policy.name}: the results hold")
     if probe.status != "scored":
-        where = slice_words({target.axis: target.group or ""} if target.axis else {})
-        words = rule_words(rule, target.probe, target.name, where)
-        yield Figure(rule, words, rule.metric, missing=_unscored(probe))
+        yield _missing(rule, _unscored(probe))
         return
     increase = _Increase.of(rule, candidate, baseline, probe, policy) if rule.kind == "increase" else None
     metrics = _metrics(rule, probe, policy)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
@@ -22,6 +21,7 @@ from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationErr
 
 from gptaudit.errors import PolicyError
 from gptaudit.files import read_text, read_toml
+from gptaudit.gate.shipped import SHIPPED, shipped_policy
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import key_path, nearest
 
@@ -228,14 +228,14 @@ def require_slices(policy: Policy, slices: Mapping[str, Collection[tuple[str, st
 
 
 def load_policy(name_or_path: str) -> Policy:
-    """Read a policy file; `default` is the one that ships with gptaudit.
+    """Read a policy file, or one of those that ship with gptaudit, by its name in `SHIPPED`.
 
     Raises:
         PolicyError: it is missing or malformed; the message names the file, the line and the key.
     """
-    if name_or_path == "default":
-        text = resources.files("gptaudit.gate").joinpath("default_policy.toml").read_text("utf-8")
-        return parse_policy(text, "default_policy.toml")
+    if name_or_path in SHIPPED:
+        name, text = shipped_policy(name_or_path)
+        return parse_policy(text, name)
     path = Path(name_or_path)
     return parse_policy(read_text(path, error=PolicyError), path.name)
 

@@ -152,7 +152,7 @@ class Audit:
         )
 
     def gate(self, policy: str | PathLike[str] = "default", baseline: Place | None = None) -> GateResult:
-        """Decide by a policy, a file or `"default"`, as `gptaudit gate` does."""
+        """Decide by a policy, a file or one that ships, as `gptaudit gate` does."""
         return self.passes(policy, baseline).gate
 
     def passes(self, policy: str | PathLike[str] = "default", baseline: Place | None = None) -> Decision:
@@ -160,7 +160,7 @@ class Audit:
         rules = load_policy(fspath(policy))
         old = None if baseline is None else read_audit(results_of(baseline))
         candidate = read_candidate(self.folder / RESULTS, compares=old is not None)
-        gate = decide(candidate, rules, old)
+        gate = decide(candidate, rules, old, installed=load_plugins().probes)
         return Decision(gate, exit_code(replace(candidate.result, gate=gate), rules))
 
     def compare(self, baseline: Place) -> Comparison:

@@ -31,6 +31,7 @@ from pydantic import (
 from gptaudit.errors import UsageError
 from gptaudit.evidence.provenance import is_secret
 from gptaudit.files import INTEGERS, as_text, read_bytes, read_toml
+from gptaudit.gate.shipped import SHIPPED
 from gptaudit.validation import key_path, validated
 
 CONFIGURATION_SCHEMA = "gptaudit.config/1"
@@ -72,7 +73,7 @@ def _target(value: str, info: ValidationInfo[Path]) -> str:
 
 
 def _policy(value: str, info: ValidationInfo[Path]) -> str:
-    return value if value == "default" else _beside(value, info)
+    return value if value in SHIPPED else _beside(value, info)
 
 
 def _suite(value: str, info: ValidationInfo[Path]) -> str:

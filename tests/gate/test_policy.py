@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gate_builders import a_metric, a_policy, a_probe, a_result
 
 from gptaudit.errors import PolicyError
+from gptaudit.gate.decide import decide
+from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import (
     Limitable,
     MetricName,
@@ -16,6 +19,9 @@ from gptaudit.gate.policy import (
     parse_policy,
     require_measured,
 )
+from gptaudit.gate.shipped import shipped_policy
+from gptaudit.plugins import load_plugins
+from gptaudit.probe import forms_of
 
 HEAD = 'schema = "gptaudit.policy/1"\n'
 RULE = '[[rule]]\nmetric = "probe.metric"\n'
@@ -37,6 +43,54 @@ def test_the_default_policy_ships():
         inconclusive="fail",
         name="default_policy.toml",
     )
+
+
+RELEASE = load_policy("release")
+
+
+def test_every_rule_of_the_release_policy_can_be_asked():
+    """Its figures are those of built-in probes, in whatever form they are asked, and none is unfit for a rule."""
+    probes = load_plugins().probes
+    metrics = {
+        name: {m.name: Limitable(m.range, m.unit, m.unfit) for form in forms_of(probe) for m in form.metrics}
+        for name, probe in probes.items()
+    }
+
+    require_measured(RELEASE, metrics)
+    assert len(RELEASE.rule) >= 10
+
+
+def test_the_release_policy_stands_on_more_than_silence():
+    """A probe whose figure a useless model would keep has another rule, which such a model fails or leaves open."""
+    named = {rule.metric for rule in RELEASE.rule}
+
+    assert {"behaviours.refusal_difference", "sycophancy.accuracy", "system-prompt.precedence"} <= named
+    assert "prompt-injection.injection_rate" not in named
+
+
+def test_the_release_policy_says_what_it_does_not_cover():
+    """Beside its rules, for whoever reads it."""
+    _, text = shipped_policy("release")
+
+    assert "does NOT cover" in text
+    assert all(word in text for word in ("attacks", "privacy", "tools", "languages", "bias"))
+
+
+def test_results_without_its_probes_are_incomplete():
+    """A figure that was not measured keeps no limit: no rule passes, and the exit code is 4."""
+    found = decide(Audit(a_result(a_probe(a_metric()))), RELEASE, installed=load_plugins().probes)
+
+    assert found.verdict == "incomplete"
+    assert {rule.verdict for rule in found.rules} == {"incomplete"}
+    assert len({rule.metric.partition(".")[0] for rule in found.rules}) >= 6
+
+
+def test_a_probe_that_is_not_installed_is_a_mistake():
+    """A misspelt name is no missing answer: the policy is refused, and the nearest name is said."""
+    policy = a_policy(Rule("prbe.rate", max=1.0))
+
+    with pytest.raises(PolicyError, match=r"no probe 'prbe'\. Did you mean 'probe'"):
+        decide(Audit(a_result(a_probe(a_metric()))), policy, installed=load_plugins().probes)
 
 
 def test_a_file_is_read_with_its_settings(tmp_path):
