@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from gptaudit.errors import UsageError
@@ -184,6 +185,9 @@ class Probe(ABC):
     calibration: Traversable | None = None
     """Its own `calibration.json`, made by `gptaudit calibrate` and shipped beside it, for example
     `importlib.resources.files("my_probes") / "calibration.json"`; None where gptaudit's own file has it."""
+    tags: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    """Public list of risks, with its edition -> the entries that it is about, as the list names them:
+    `{"OWASP LLM Top 10 2025": ("LLM01:2025 Prompt Injection",)}`. They say what is looked at, and grade nothing."""
     data_set: str | None = None
     """Name of the public data set it reads under `--data`, or None."""
     attack_success: str = ""
@@ -307,7 +311,9 @@ def forms_of(probe: Probe) -> Iterator[Probe]:
     form: Probe | None = probe
     while form is not None:
         yield form
-        form = form.elicited()
+        tags, form = form.tags, form.elicited()
+        if form is not None:
+            form.tags = tags  # it is about the same
 
 
 def needs_in_words(probe: Probe) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gptaudit.markers import hookimpl
@@ -33,7 +33,16 @@ def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
 
 @hookimpl
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
-    """Register one probe per built-in suite file, and the probes that are classes."""
+    """Register the built-in probes, each with its tags."""
+    from .tags import tags_of
+
+    for probe in _built_in_probes():
+        probe.tags = tags_of(probe.id, probe.suite)
+        register(probe)
+
+
+def _built_in_probes() -> Iterator[Probe]:
+    """Yield one probe per built-in suite file, and the probes that are classes."""
     from gptaudit.probes.kinds.pairs import PairsFile
     from gptaudit.probes.kinds.registry import built_in_suites, suite_probe
 
@@ -58,29 +67,29 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     from .xstest import XSTest
 
     for suite, source in built_in_suites():
-        register(suite_probe(suite, source))
+        yield suite_probe(suite, source)
         if isinstance(suite, PairsFile) and suite.id == "gender-occupation":
-            register(TokenAttribution(suite, source))
-    register(CrowsPairs())
-    register(Bbq())
-    register(Bold())
-    register(BoldRegard())
-    register(Cbbq())
-    register(ChBias())
-    register(StereoSet())
-    register(WinoBias())
-    register(Winogender())
-    register(RealToxicityPrompts())
-    register(HolisticBias())
-    register(HolisticBiasGeneration())
+            yield TokenAttribution(suite, source)
+    yield CrowsPairs()
+    yield Bbq()
+    yield Bold()
+    yield BoldRegard()
+    yield Cbbq()
+    yield ChBias()
+    yield StereoSet()
+    yield WinoBias()
+    yield Winogender()
+    yield RealToxicityPrompts()
+    yield HolisticBias()
+    yield HolisticBiasGeneration()
     for language in LANGUAGES:
-        register(Honest(language))
-    register(CanaryExtraction())
-    register(HarmfulRequests())
-    register(HarmlessRequests())
+        yield Honest(language)
+    yield CanaryExtraction()
+    yield HarmfulRequests()
+    yield HarmlessRequests()
     for requests in SETS:
-        register(RequestSetProbe(requests))
-    register(JailbreakBench())
-    register(XSTest())
-    register(TruthfulQA())
-    register(CyberSecEvalInjection())
+        yield RequestSetProbe(requests)
+    yield JailbreakBench()
+    yield XSTest()
+    yield TruthfulQA()
+    yield CyberSecEvalInjection()

@@ -244,7 +244,7 @@ class _HarmfulAlone(RefusalProbe):
     def __init__(self, both: BothKindsProbe) -> None:
         self.id, self.title, self.goal = both.id, both.title, both.goal
         self.suite, self.version, self.language = both.suite, both.version, both.language
-        self.samples, self.sampling = both.samples, both.sampling
+        self.samples, self.sampling, self.tags = both.samples, both.sampling, both.tags
         self._both = both
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe
     from gptaudit.records import ScorerCard
 
+TAGS = "tags"
+"""What JSON has and a line of text has no room for."""
 THINGS = ("suites", "probes", "attacks", "backends", "scorers", "reporters", "engines", "plugins")
 
 
@@ -32,6 +34,7 @@ def list_(plugins: Plugins, things: str, *, as_json: bool) -> None:
     if as_json:
         say(json.dumps(rows, indent=1))
         return
+    rows = [{key: value for key, value in row.items() if key != TAGS} for row in rows]
     widths = [max(len(str(row[key])) for row in rows) for key in rows[0]] if rows else []
     for row in rows:
         cells = (str(value).ljust(width) for value, width in zip(row.values(), widths, strict=True))
@@ -56,6 +59,7 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
             "calibrated on": _calibrated_on(probe),
             "title": probe.title,
             "plugin": plugin,
+            "tags": dict(probe.tags),
         }
         for name, (probe, plugin) in plugins.registered("probes").items()
     ]
@@ -74,6 +78,7 @@ def _attacks(plugins: Plugins) -> list[dict[str, Any]]:
             "title": attack.title,
             "paper": attack.paper or "none",
             "plugin": plugin,
+            "tags": dict(attack.tags),
         }
         for name, (attack, plugin) in plugins.registered("attacks").items()
     ]

@@ -8,8 +8,8 @@ a `Probe.attack_success`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
@@ -51,3 +51,5 @@ class Attack:
 
     With "continue", the last message may be the beginning of the answer.
     """
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """See `gptaudit.probe.Probe.tags`; a probe under attack has them beside its own."""

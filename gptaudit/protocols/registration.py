@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from gptaudit.probe import CAPABILITIES, Probe, Sees
@@ -80,6 +80,7 @@ def _attack(attack: Attack) -> Iterator[str]:
     if attack.asks_from > attack.turns:
         yield f"asks_from: expected at most turns, {attack.turns}, found {attack.asks_from}"
     yield from _needs(attack.needs)
+    yield from _tags(attack.tags)
 
 
 def _scorer(scorer: ScorerType) -> Iterator[str]:
@@ -100,6 +101,7 @@ def _probe(probe: Probe) -> Iterator[str]:
             yield f"{attribute}: expected a tuple, found {type(value).__name__}; write {attribute} = (..., )"
     yield from _rounds(probe)
     yield from _needs(probe.needs)
+    yield from _tags(probe.tags)
     yield from _metrics(probe)
     for scorer in probe.scorers:
         if not isinstance(scorer, str):
@@ -107,6 +109,14 @@ def _probe(probe: Probe) -> Iterator[str]:
     for sees in probe.sees:
         if not isinstance(sees, Sees):
             yield f"sees: expected Sees(...), found {sees!r}"
+
+
+def _tags(tags: object) -> Iterator[str]:
+    entries = tags.values() if isinstance(tags, Mapping) else [None]
+    if not all(
+        isinstance(of_list, tuple) and all(isinstance(e, str) for e in of_list) for of_list in entries
+    ):
+        yield f"tags: expected a list's name -> a tuple of its entries, found {tags!r}"
 
 
 def _rounds(probe: Probe) -> Iterator[str]:

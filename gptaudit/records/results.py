@@ -223,6 +223,8 @@ class ProbeResult:
     """How well the probe finds flaws of known size; None if it was not measured."""
     drawn_from: int | None = None
     """Cases that the probe has, where only a sample of them was asked; else None."""
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Public list of risks, with its edition -> the entries that the probe is about; no grade."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class Attacked(Probe):
         self.language = plain.language
         self.goal = f"{plain.goal} {attack.title}"
         self.needs = plain.needs | attack.needs
+        self.tags = _joined_tags(plain.tags, attack.tags)
         self.scorers = plain.scorers
         self.rounds = attack.turns
         self.judges_cut = plain.judges_cut
@@ -256,6 +257,16 @@ class Attacked(Probe):
                 "draws": attack.draws,
             },
         }
+
+
+def _joined_tags(
+    one: Mapping[str, tuple[str, ...]], other: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the entries of both, each once."""
+    return {
+        name: tuple(dict.fromkeys((*one.get(name, ()), *other.get(name, ()))))
+        for name in dict.fromkeys((*one, *other))
+    }
 
 
 def tokens_added(attack: Attack, owner: str) -> int:

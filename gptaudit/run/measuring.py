@@ -294,5 +294,6 @@ def _result(
         coverage=scored / cases * _kept(collected.data) if cases else None,
         data=collected.data,
         drawn_from=collected.drawn_from,
+        tags=dict(probe.tags),
         **{"method": dict(collected.method), "metrics": (), "evidence": (), **what},
     )

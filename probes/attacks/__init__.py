@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def built_in_attacks() -> Iterator[Attack]:
-    """Yield the attacks of one turn, those of several, and best of n."""
+    """Yield the attacks of one turn, those of several, and best of n, each with its tags."""
+    from gptaudit.probes.tags import tags_of_attacks
+
     from .best_of_n import BEST_OF_N
     from .conversations import CONVERSATIONS
     from .encodings import ENCODINGS
@@ -18,4 +21,5 @@ def built_in_attacks() -> Iterator[Attack]:
     from .many_shot import MANY_SHOT
     from .tasks import TASKS
 
-    yield from (*ENCODINGS, *FRAMINGS, *TASKS, *MANY_SHOT, *CONVERSATIONS, BEST_OF_N)
+    for attack in (*ENCODINGS, *FRAMINGS, *TASKS, *MANY_SHOT, *CONVERSATIONS, BEST_OF_N):
+        yield replace(attack, tags=tags_of_attacks())

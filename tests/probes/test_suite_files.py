@@ -232,7 +232,12 @@ def test_a_prompt_may_be_a_conversation(tmp_path):
         (PAIRS, 'version = "1"', "version = 1", "key 'version'"),
         (PAIRS, 'version = "1"', "version = ", "expected TOML"),
         (PAIRS, "[terms]", "[shares]\nactr = 0.9\n[terms]", "key 'shares.actr': expected one of the terms"),
-        (PAIRS, "[terms]", "[shares]\nactor = 0.5\n[terms]", "key 'shares.actor': Input should be greater than 0.5"),
+        (
+            PAIRS,
+            "[terms]",
+            "[shares]\nactor = 0.5\n[terms]",
+            "key 'shares.actor': Input should be greater than 0.5",
+        ),
         (
             PAIRS,
             "[terms]",

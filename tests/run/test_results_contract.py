@@ -187,6 +187,7 @@ PROBE = record(
         "goal": TEXT,
         "calibration": {"type": ["array", "null"], "items": CALIBRATED},
         "drawn_from": {"type": ["integer", "null"]},
+        "tags": {"type": "object", "additionalProperties": {"type": "array", "items": TEXT}},
     },
 )
 RULE = record(
