@@ -8,6 +8,7 @@ from importlib.resources import files
 
 import gptaudit.probes
 import pytest
+from gptaudit.probes.kinds import registry
 from gptaudit.probes.kinds.pairs import PairsFile
 from gptaudit.probes.kinds.registry import read_suite_file
 from gptaudit.probes.kinds.words import listed
@@ -235,7 +236,8 @@ def test_a_file_is_enough(tmp_path, monkeypatch):
     mine = (folder / "age.toml").read_text(encoding="utf-8").replace('id = "age"', 'id = "mine"', 1)
     (folder / "mine.toml").write_text(mine, encoding="utf-8")
     (folder / "notes.txt").write_text("No suite.")
-    monkeypatch.setattr(gptaudit.probes, "files", lambda _: tmp_path)
+    monkeypatch.setattr(registry, "files", lambda _: tmp_path)
+    monkeypatch.setattr(registry, "built_in_suites", registry.built_in_suites.__wrapped__)
     found = {}
 
     gptaudit.probes.gptaudit_register_probes(lambda probe: found.setdefault(probe.id, probe))
