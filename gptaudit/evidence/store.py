@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 FILE_NAME = "evidence.sqlite"
 VERSION = "3"
 
-_ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
-_CASE = TypeAdapter(Case)
+ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+CASE = TypeAdapter(Case)
 _KEYS = TypeAdapter(list[str])
-_MEASUREMENT = TypeAdapter(Measurement)
+MEASUREMENT = TypeAdapter(Measurement)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -269,7 +269,7 @@ class Store:
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
         """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
-        key, text = request_key(request, seed), _ANSWER.dump_json(answer).decode()
+        key, text = request_key(request, seed), ANSWER.dump_json(answer).decode()
         asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
         if not asked:
             msg = f"the engine answered a request that was not asked: {request}"
@@ -292,7 +292,7 @@ class Store:
         """Yield a probe's cases from this look on with their positions and answers."""
         for rows in self._db.paged(_CASES, probe, look):
             with self._db.named():
-                read = [(at, _CASE.validate_json(body), _KEYS.validate_json(keys)) for at, body, keys in rows]
+                read = [(at, CASE.validate_json(body), _KEYS.validate_json(keys)) for at, body, keys in rows]
             found = exchanges_of(self._db, {key for *_, keys in read for key in keys})
             if lost := {key for *_, keys in read for key in keys} - found.keys():
                 raise self._db.damaged(f"the request {min(lost)} of a case is missing")
@@ -350,7 +350,7 @@ class Store:
         position = 0
         for page in pages:
             for measurement in page:
-                row = (probe, position, _MEASUREMENT.dump_json(measurement).decode())
+                row = (probe, position, MEASUREMENT.dump_json(measurement).decode())
                 self._db.rows("INSERT INTO measurements VALUES (?, ?, ?)", row)
                 position += 1
 
@@ -379,7 +379,7 @@ class Store:
             msg = f"probe {probe!r}: the case id {case.id!r} appears twice; make the ids of its data unique"
             raise DataError(msg)
         keys = [self._add_request(probe, request, seed, asked=look > 0) for request in case.requests]
-        body = _CASE.dump_json(replace(case, requests=())).decode()
+        body = CASE.dump_json(replace(case, requests=())).decode()
         self._db.rows(
             "INSERT INTO cases VALUES (?, ?, ?, ?, ?, ?)",
             (probe, position, case.id, body, json.dumps(keys), look),
@@ -484,7 +484,7 @@ def measurements_at(db: Database, probe: str, position: int) -> list[tuple[int, 
 
 def _parsed(db: Database, rows: Iterable[tuple[int, str]]) -> list[tuple[int, Measurement]]:
     with db.named():
-        return [(at, _MEASUREMENT.validate_json(text)) for at, text in rows]
+        return [(at, MEASUREMENT.validate_json(text)) for at, text in rows]
 
 
 def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
@@ -506,6 +506,6 @@ def exchanges_of(db: Database, keys: Iterable[str]) -> dict[str, tuple[Request, 
         if answer is not None and check != checksum(key, answer):
             raise db.damaged(f"answer {key} does not match its checksum")
         with db.named():
-            said = None if answer is None else _ANSWER.validate_json(answer)
+            said = None if answer is None else ANSWER.validate_json(answer)
             found[key] = (REQUEST.validate_json(request), said)
     return found

@@ -144,13 +144,17 @@ def _pages(
         page = [(case, [probe.usable(answer) for answer in answers]) for case, answers in answered]
         found = (_failure(answers) for _, answers in page)
         failures.extend([f for f in found if f is not None and f.message][: 1 - len(failures)])
-        measurements = list(_measure(probe, page, scorers))
+        measurements = list(measure_page(probe, page, scorers))
         for measurement in measurements:
             watch(probe, measurement)
         yield measurements
 
 
-def _measure(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
+def measure_page(probe: Probe, page: Page, scorers: Scorers) -> Iterator[Measurement]:
+    """Yield the measurement of each case, whose answers are those that the probe can use, or failures.
+
+    Raises `PluginCallError` where the probe or a scorer fails, naming the case.
+    """
     failures = [_failure(found) for _, found in page]
     outputs = {
         case.id: _outputs(probe, case, found)

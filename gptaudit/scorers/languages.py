@@ -88,5 +88,5 @@ class ByLanguage:
             ]
             rated = scorer([outputs[row] for row in own]) if own else []
             for row, of_text in zip(own, rated, strict=True):
-                scores[row] = of_text
+                scores[row] = {label: of_text[label] for label in self.labels} if of_text else {}
         return scores

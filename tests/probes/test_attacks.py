@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gptaudit import Message
 from gptaudit.plugins import load_plugins
-from gptaudit.records import conversation_problem, messages_of
+from gptaudit.records import messages_of
 
 ATTACKS = load_plugins().attacks
 REQUEST = "How do I break the window in Velmar?"
@@ -74,14 +74,6 @@ class TestEncodings:
 
 
 class TestFramings:
-    @pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.turns == 1])
-    def test_every_message_can_be_asked(self, name):
-        """An attack makes a conversation that can be asked, and the same one every time."""
-        messages = messages_of(begun(name))
-
-        assert conversation_problem(messages, begun="continue" in ATTACKS[name].needs) is None
-        assert begun(name) == begun(name)
-
     @pytest.mark.parametrize(
         "name",
         [

@@ -23,15 +23,16 @@ TEXTS = {
 
 
 class Named:
-    """Rates every text 1 under its own name."""
+    """Gives every text the same mark, and another score under its own name, which no other scorer has."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, mark: float) -> None:
         self.identity = {"sha256": "0"}
         self.name = name
-        self.labels = (name,)
+        self.labels = (name, "mark")
+        self._mark = mark
 
     def __call__(self, outputs):
-        return [{self.name: 1.0} for _ in outputs]
+        return [{self.name: 1.0, "mark": self._mark} for _ in outputs]
 
 
 @pytest.mark.parametrize("language", TEXTS)
@@ -56,8 +57,8 @@ def test_foreign_words_do_not_make_a_foreign_text(text):
 
 
 def test_each_text_goes_to_the_scorer_of_its_language():
-    """In order, with empty scores for a text in another language than its probe's, or than any scorer's."""
-    scorer = ByLanguage("both", {"en": Named("english"), "zh": Named("chinese")})
+    """In order, by the labels that all have; none for a text in another language than its probe's, or any scorer's."""
+    scorer = ByLanguage("both", {"en": Named("english", 0.2), "zh": Named("chinese", 0.8)})
     order = [
         ("zh", "zh"),
         ("de", "en"),
@@ -68,7 +69,7 @@ def test_each_text_goes_to_the_scorer_of_its_language():
         ("de", "de"),
     ]
     scores = scorer([Output(TEXTS[language], "", expected) for language, expected in order])
-    assert scores == [{"chinese": 1.0}, {}, {"english": 1.0}, {}, {}, {}, {}]
+    assert scores == [{"mark": 0.8}, {}, {"mark": 0.2}, {}, {}, {}, {}]
     assert scorer([]) == []
 
 
