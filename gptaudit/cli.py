@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 COMPLETION = "_GPTAUDIT_COMPLETE"
 """What a shell sets to ask for its completion script, or for the words that may follow."""
 
-TOLERANT = ("doctor",)
-"""Commands that run although a plugin is broken: they say what is wrong with it."""
+TOLERANT = ("doctor", "run")
+"""Commands that are begun although a plugin is broken: they say what is wrong with it, or may leave it out."""
 
 
 class Program(click.Group):
@@ -46,6 +46,7 @@ class Program(click.Group):
         """Find the command that was called; a broken plugin stops it here, and leaves help and completion alone."""
         if args[0] not in TOLERANT and not ctx.resilient_parsing:
             _plugins(ctx).require_sound()
+        _plugins(ctx).require_one("commands", args[0], args[0])
         return super().resolve_command(ctx, args)
 
 

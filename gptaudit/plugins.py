@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -67,6 +68,9 @@ BUILT_IN = (
 )
 """Built-in plugins that are loaded when something other than a command is first wanted: `--help` stays quick."""
 
+HASHED = "sha256:"
+"""What the version of a plugin begins with that is a single file: the hash of its content follows."""
+
 KINDS = {
     "commands": "name",
     "backends": "scheme",
@@ -101,26 +105,96 @@ class Plugins:
     manager: pluggy.PluginManager
     third_party: tuple[PluginInfo, ...]
     failures: tuple[PluginFailure, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long each third-party plugin took to load."""
     _registered: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=dict)
     _callers: dict[str, list[tuple[str, Callable[..., Any]]]] = field(default_factory=dict)
 
     def implementing(self, hook: str) -> list[tuple[str, Callable[..., Any]]]:
-        """Return the plugins that implement a hook, in the order of loading, each with what calls it there alone."""
+        """Return the plugins that implement a hook, in the order of loading, each with what calls it there alone.
+
+        Where the first result decides, the plugin that was loaded last comes first. Those marked `tryfirst` come before
+        all others, those marked `trylast` after them; a wrapper is around each.
+        """
         if hook not in self._callers:
             _register(self.manager, BUILT_IN)
-            plugins = [plugin for _, plugin in self.manager.list_name_plugin()]
+            caller = getattr(self.manager.hook, hook)
+            found = caller.get_hookimpls()[:: -1 if caller.spec.opts["firstresult"] else 1]
+            plain = [impl for impl in found if not (impl.wrapper or impl.hookwrapper)]
+            plain.sort(key=lambda impl: impl.trylast - impl.tryfirst)
             self._callers[hook] = [
-                (
-                    impl.plugin_name,
-                    self.manager.subset_hook_caller(hook, [p for p in plugins if p is not impl.plugin]),
-                )
-                for impl in getattr(self.manager.hook, hook).get_hookimpls()
+                (impl.plugin_name, self._alone(hook, impl.plugin, [other.plugin for other in plain]))
+                for impl in plain
             ]
         return self._callers[hook]
 
+    def _alone(self, hook: str, plugin: object, plain: Sequence[object]) -> Callable[..., Any]:
+        """Return what calls a hook of one plugin, and of the others only what wraps it."""
+        return self.manager.subset_hook_caller(hook, [other for other in plain if other is not plugin])
+
+    def find(self, kind: str, name: str, where: str) -> Any:  # noqa: ANN401 - a thing of that kind
+        """Return what is registered under a name, or as `PLUGIN:NAME`.
+
+        Raises:
+            UsageError: nothing is; it begins with `where`.
+            PluginError: two plugins register one of that name.
+        """
+        known = self.registered(kind)
+        self.require_one(kind, name, where)
+        if name not in known:
+            msg = f"{where}: no such {kind[:-1]}.{_nearest(name, known)}"
+            raise UsageError(msg)
+        return known[name][0]
+
+    def require_one(self, kind: str, name: str, where: str) -> None:
+        """Raise `PluginError` where several plugins register a thing of that name."""
+        claims = [key for key in self.registered(kind) if key.endswith(f":{name}") and key != name]
+        if claims and name not in self.registered(kind):
+            msg = f"{where}: several plugins register {_one_of(kind)} {name!r}: choose {' or '.join(claims)}"
+            raise PluginError(f"{msg}, or leave a plugin out with --without")
+
+    def owner(self, kind: str, name: str) -> str | None:
+        """Name the plugin that registers a thing of that name, or several that do; None where none does."""
+        found = self.registered(kind).values()
+        return " or ".join(owner for thing, owner in found if getattr(thing, KINDS[kind]) == name) or None
+
+    def code(self, probe: str) -> str | None:
+        """Return the hash of the file of the user's own that a probe comes from; None where it is of a distribution."""
+        owner = self.owner("probes", probe)
+        versions = (info.version for info in self.third_party if info.name == owner)
+        return next((version for version in versions if version.startswith(HASHED)), None)
+
+    def add(self, plugin: object, info: PluginInfo) -> None:
+        """Add a plugin under the name in `info`, which is then asked for what it registers.
+
+        Raises `PluginError` if it implements a hook that does not exist, or not as it is.
+        """
+        try:
+            _implement(self.manager, info.name, plugin)
+        except PluginError as error:
+            msg = f"plugin {info.name!r}: {error}"
+            raise PluginError(msg) from error
+        self.third_party = (*self.third_party, info)
+        self._registered.clear()
+        self._callers.clear()
+
+    def disable(self, names: Sequence[str], where: str) -> None:
+        """Leave out plugins that are loaded, or that could not be; raise `UsageError` for one that is not installed."""
+        known = [*(info.name for info in self.third_party), *(failure.name for failure in self.failures)]
+        for name in names:
+            if name not in known:
+                msg = f"{where}: no plugin {name!r} is installed.{_nearest(name, known)}"
+                raise UsageError(msg)
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+        self.third_party = tuple(info for info in self.third_party if info.name not in names)
+        self.failures = tuple(failure for failure in self.failures if failure.name not in names)
+        self._registered.clear()
+        self._callers.clear()
+
     def read_suite(self, file: Path) -> Probe:
-        """Make the probe of a suite file that the user names: the plugin that was loaded last is asked first."""
-        for name, call in reversed(self.implementing("gptaudit_read_suite")):
+        """Make the probe of a suite file that the user names."""
+        for name, call in self.implementing("gptaudit_read_suite"):
             try:
                 probe: Probe | None = call(file=file)
             except GptauditError:
@@ -188,7 +262,10 @@ class Plugins:
         return self._items("reporters")
 
     def registered(self, kind: str) -> dict[str, tuple[Any, str]]:
-        """Return what was registered of a kind: name -> (thing, plugin's name)."""
+        """Return what was registered of a kind: name -> (thing, plugin's name).
+
+        Where several plugins register one name, it is `PLUGIN:NAME` for each of them.
+        """
         if kind not in self._registered:
             self._registered[kind] = self._collect(kind)
         return self._registered[kind]
@@ -204,7 +281,7 @@ class Plugins:
         return {name: thing for name, (thing, _) in self.registered(kind).items()}
 
     def _collect(self, kind: str) -> dict[str, tuple[Any, str]]:
-        found: dict[str, tuple[Any, str]] = {}
+        claims: dict[str, list[tuple[Any, str]]] = {}
         if kind != "commands":
             _register(self.manager, BUILT_IN)
         plugins = self.manager.list_name_plugin()
@@ -212,23 +289,27 @@ class Plugins:
             others = [p for _, p in plugins if p is not plugin]
             caller = self.manager.subset_hook_caller(f"gptaudit_register_{kind}", others)
             try:
-                caller(register=partial(_add, found, kind, plugin_name))
+                caller(register=partial(_add, claims, kind, plugin_name))
             except PluginError:
                 raise
             except (Exception, SystemExit) as error:
                 msg = f"plugin {plugin_name!r} raised {type(error).__name__} when it was asked for {kind}: {error}"
                 raise PluginError(f"{msg}. {_remedy(plugin_name)}") from error
-        return found
+        return {
+            name if len(things) == 1 else f"{plugin}:{name}": (thing, plugin)
+            for name, things in claims.items()
+            for thing, plugin in things
+        }
 
 
-def _add(found: dict[str, tuple[Any, str]], kind: str, plugin: str, thing: object) -> None:
-    """Add what a plugin registers; raise `PluginError` where it cannot be used, or its name is taken."""
+def _add(claims: dict[str, list[tuple[Any, str]]], kind: str, plugin: str, thing: object) -> None:
+    """Add what a plugin registers; raise `PluginError` where it cannot be used, or it registers the name twice."""
     require_registrable(kind, thing, plugin)
-    name = getattr(thing, KINDS[kind])
-    if name in found:
-        msg = f"two plugins register {kind[:-1]} {name!r}: {found[name][1]!r} and {plugin!r}"
-        raise PluginError(f"{msg}. Leave one out with --without, or rename one")
-    found[name] = (thing, plugin)
+    of_name = claims.setdefault(getattr(thing, KINDS[kind]), [])
+    if plugin in (owner for _, owner in of_name):
+        msg = f"plugin {plugin!r} registers two {kind} called {getattr(thing, KINDS[kind])!r}; rename one"
+        raise PluginError(f"{msg}. {_remedy(plugin)}")
+    of_name.append((thing, plugin))
 
 
 def require_registrable(kind: str, thing: object, plugin: str) -> None:
@@ -256,14 +337,15 @@ def load_plugins(without: Sequence[str] = ()) -> Plugins:
     manager.add_hookspecs(hookspecs)
     _register(manager, COMMANDS)
     infos, failures = [], []
+    seconds: dict[str, float] = {}
     for entry_point in _third_party(without):
         try:
+            begun = monotonic()
             infos.append(_load(manager, entry_point))
+            seconds[entry_point.name] = monotonic() - begun
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is reported under its name
             failures.append(PluginFailure(entry_point.name, _origin(entry_point), error))
-            if manager.has_plugin(entry_point.name):
-                manager.unregister(name=entry_point.name)
-    return Plugins(manager, tuple(infos), tuple(failures))
+    return Plugins(manager, tuple(infos), tuple(failures), seconds)
 
 
 def _register(manager: pluggy.PluginManager, modules: Sequence[str]) -> None:
@@ -275,10 +357,43 @@ def _register(manager: pluggy.PluginManager, modules: Sequence[str]) -> None:
 def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> PluginInfo:
     from gptaudit.records import PluginInfo
 
-    manager.register(entry_point.load(), entry_point.name)
-    manager.check_pending()
+    _implement(manager, entry_point.name, entry_point.load())
     version = entry_point.dist.version if entry_point.dist else "unknown"
     return PluginInfo(entry_point.name, version, _origin(entry_point))
+
+
+def _implement(manager: pluggy.PluginManager, name: str, plugin: object) -> None:
+    """Let a plugin implement hooks; leave it out and raise `PluginError` for a hook that is not as it has it."""
+    try:
+        manager.register(plugin, name)
+        problem = _unknown_hook(manager, plugin)
+    except pluggy.PluginValidationError as error:
+        problem = str(error)
+    if problem:
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        raise PluginError(problem)
+
+
+def _unknown_hook(manager: pluggy.PluginManager, plugin: object) -> str | None:
+    """Say which hook of a plugin this version does not have; None where it has all."""
+    for hook in manager.get_hookcallers(plugin) or ():
+        own = [impl for impl in hook.get_hookimpls() if impl.plugin is plugin and not impl.optionalhook]
+        if own and not hook.has_spec():
+            known = _nearest(hook.name, (name for name in vars(hookspecs) if name.startswith(f"{PROJECT}_")))
+            msg = f"gptaudit {VERSION} has no hook {hook.name!r}.{known} A hook of a later version needs that gptaudit;"
+            return f"{msg} @hookimpl(optionalhook=True) lets a plugin do without"
+    return None
+
+
+def _one_of(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind[:-1]}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    from gptaudit.validation import nearest  # imports pydantic, which `--help` does without
+
+    return nearest(name, known)
 
 
 def _third_party(without: Sequence[str]) -> Iterator[EntryPoint]:

@@ -199,7 +199,7 @@ class TestBadInput:
             (["run", "-b", "batch_tokens=many"], "key 'batch_tokens'"),
             (["run", "--limit", "0"], "--limit"),
             (["run", "--engine", "locl"], "Did you mean 'local'?"),
-            (["run", "--report", "htlm"], "--report htlm: no such format"),
+            (["run", "--report", "htlm"], "--report htlm: no such reporter"),
             (["run", "--scorer", "detoxfy=bundled"], "Did you mean 'detoxify'?"),
             (["run", "--scorer", "detoxify=unbiassed"], "Did you mean 'unbiased'"),
             (["run", "--data", "nowhere"], "--data nowhere: no such folder"),

@@ -127,6 +127,15 @@ class Everything:
         return [ReportSection("From the plugin", "<b>escaped</b>")]
 
 
+class Scripted:
+    """A plugin with a backend alone."""
+
+    @hookimpl
+    def gptaudit_register_backends(self, register):
+        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again")
+        register(BackendType("only", "a script", "NAME", NoOptions, lambda rest, options: backend))
+
+
 @pytest.fixture
 def everything(monkeypatch):
     plugin = Everything()
@@ -264,15 +273,54 @@ class TestLife:
 
 
 class TestTrouble:
-    def test_same_name_twice(self, monkeypatch, gptaudit):
-        """Two plugins that register one name are named both."""
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["-p", "echo"], "a probe 'echo': choose one:echo or two:echo"),
+            (["-s", "examples"], "a probe 'echo': choose one:echo or two:echo"),
+            (["-p", "age", "--engine", "twice"], "an engine 'twice': choose one:twice or two:twice"),
+            (["-p", "age", "--report", "ids"], "a reporter 'ids': choose one:ids or two:ids"),
+            (["-p", "harmful-requests", "--attack", "all"], "an attack 'politely': choose one:politely"),
+            (["-p", "age", "--scorer", "length=words"], "a scorer 'length': choose one:length"),
+        ],
+    )
+    def test_same_name_twice(self, monkeypatch, gptaudit, arguments, said):
+        """Two plugins that register one name are named both, where that name is used, with how to choose."""
         install(monkeypatch, one=Everything(), two=Everything())
-        ran = gptaudit("list", "probes")
+        ran = gptaudit("run", "scripted:x", *arguments, "-o", "out")
 
         assert ran.code == 2
-        assert "'echo'" in ran.err or "'greet'" in ran.err
-        assert "'one'" in ran.err
-        assert "'two'" in ran.err
+        assert f"several plugins register {said}" in ran.err
+        assert "--without" in ran.err
+
+    def test_a_scheme_or_command_twice(self, monkeypatch, gptaudit):
+        """A target whose scheme two plugins have, and a command that two have, are refused too."""
+        install(monkeypatch, one=Everything(), two=Everything())
+
+        assert "register a backend 'scripted'" in gptaudit("run", "scripted:x", "-p", "age").err
+        assert "register a command 'greet'" in gptaudit("greet").err
+
+    def test_the_plugin_is_chosen(self, monkeypatch, gptaudit, tmp_path):
+        """`-p PLUGIN:NAME` chooses; what is not used stops nothing; the results bear the plain name."""
+        install(monkeypatch, one=Everything(), two=Everything(), three=Scripted())
+        ran = gptaudit("run", "only:x", "-p", "one:echo", "-o", "out", "-v")
+
+        assert ran.code == 0, ran.err
+        assert "echo  scored" in ran.out
+        assert '"id": "echo"' in (tmp_path / "out" / "results.json").read_text()
+
+    def test_left_out_by_the_configuration(self, monkeypatch, gptaudit, tmp_path):
+        """`[plugins] disable` leaves out a plugin that clashes and one that is broken; an unknown one is an error."""
+        install(monkeypatch, one=Everything(), two=Everything(), broken=ImportError("gone"))
+        told = 'schema = "gptaudit.config/1"\nprobes = ["echo"]\ntarget = "scripted:x"\noutput = "out"\n'
+        (tmp_path / "gptaudit.toml").write_text(told + '[plugins]\ndisable = ["two", "broken"]\n')
+        (tmp_path / "wrong.toml").write_text(told + '[plugins]\ndisable = ["tow", "broken"]\n')
+        ran, wrong = gptaudit("run", "-v"), gptaudit("run", "--config", "wrong.toml")
+
+        assert ran.code == 0, ran.err
+        assert "echo  scored" in ran.out
+        assert wrong.code == 2
+        assert "[plugins] disable: no plugin 'tow' is installed. Did you mean 'two'?" in wrong.err
 
     def test_unknown_hook(self, monkeypatch, gptaudit):
         """A hook that does not exist is an error that names plugin and hook."""
@@ -287,7 +335,44 @@ class TestTrouble:
 
         assert ran.code == 2
         assert "'wrong'" in ran.err
-        assert "gptaudit_register_prbes" in ran.err
+        assert "gptaudit 0.1.0 has no hook 'gptaudit_register_prbes'. Did you mean" in ran.err
+        assert "'gptaudit_register_probes'" in ran.err
+
+    def test_the_marker_is_pluggy_s(self, monkeypatch, gptaudit, tmp_path):
+        """`optionalhook`, `specname`, `tryfirst`, `trylast` and `wrapper` do what they do everywhere."""
+        told = []
+
+        class Marked:
+            @hookimpl(optionalhook=True)
+            def gptaudit_of_a_later_version(self):
+                pass
+
+            @hookimpl(specname="gptaudit_run_finished", trylast=True)
+            def last(self, result):
+                told.append("last")
+
+        class Later:
+            @hookimpl
+            def gptaudit_run_finished(self, result):
+                told.append("plain")
+
+        class Latest:
+            @hookimpl(tryfirst=True)
+            def gptaudit_run_finished(self, result):
+                told.append("first")
+
+        class Around:
+            @hookimpl(wrapper=True)
+            def gptaudit_run_finished(self, result):
+                told.append("(")
+                yield
+                told.append(")")
+
+        install(monkeypatch, a=Marked(), b=Later(), c=Latest(), d=Around(), e=Everything())
+        ran = gptaudit("run", "scripted:x", "-p", "echo", "-o", "out")
+
+        assert ran.code == 0, ran.err
+        assert told == ["(", "first", ")", "(", "plain", ")", "(", ")", "(", "last", ")"]
 
     def test_broken_import(self, monkeypatch, gptaudit):
         """A plugin that cannot be imported stops every command but `doctor`, until it is left out."""

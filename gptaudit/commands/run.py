@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     "--probe",
     "probes",
     multiple=True,
-    metavar="PROBE",
+    metavar="PROBE|FILE.py",
     shell_complete=_complete.probes,
-    help="Run a probe. [default: all; with --data also those of public data sets, which may take days]",
+    help="Run a probe, or those of FILE.py, a file of your own. [default: all; with --data also those of public data "
+    "sets, which may take days]",
 )
 @click.option(
     "--except",
@@ -209,6 +210,7 @@ def _settings(plugins: Plugins, target: str, given: dict[str, Any]) -> Settings:
         target,
         command=("gptaudit", *without_secret_arguments(sys.argv[1:])),
         configuration=file.provenance if file else {},
+        without=file.disabled if file else (),
         **given,
     )
 

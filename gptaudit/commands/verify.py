@@ -37,6 +37,14 @@ SHOWN = 20
     metavar="FILE.toml",
     help="Suite file of your own that was audited.  [default: where it was]",
 )
+@click.option(
+    "-p",
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="FILE.py",
+    help="File of your own with a probe that was audited; it is run.",
+)
 @_options.scorers
 @click.option(
     "--baseline",

@@ -30,6 +30,7 @@ class Arguments(TypedDict, total=False):
     """The arguments of `gptaudit run` by name, as in a `gptaudit.toml`, with typed values."""
 
     probes: Names
+    """Names of probes, and files of probes."""
     suites: Names
     """Names of suites, and suite files."""
     excluded: Names
@@ -45,6 +46,8 @@ class Arguments(TypedDict, total=False):
     options: Mapping[str, OptionValue | Mapping[str, OptionValue]]
     """Options of the backend and the engine: `{"chat": True}`."""
     scorers: Mapping[str, OptionValue]
+    plugins: Mapping[str, Sequence[str]]
+    """`{"disable": ["politeness"]}` leaves plugins out."""
     output: Place
     """The run folder; without it, a temporary one that lives as long as the `Audit`."""
     reports: Names
@@ -76,7 +79,6 @@ def audit(target: object = "decoder:reference", **given: Unpack[Arguments]) -> A
     settings = _checked(given)
     quiet = settings.pop("quiet", False)
     plugins = load_plugins()
-    plugins.require_sound()
     with ExitStack() as stack:
         if not isinstance(target, str):
             live = stack.enter_context(live_target(target))
@@ -107,7 +109,9 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     document = {"schema": CONFIGURATION_SCHEMA, **said}
     read = validated(Configuration, document, where="gptaudit.audit", error=UsageError, context=Path())
     found = {f.name: getattr(read, f.name) for f in fields(read) if f.name in said}
-    return {"policy": None, "reports": (), "data": None} | {
+    disabled = tuple(read.plugins.disable) if read.plugins else ()
+    found.pop("plugins", None)
+    return {"policy": None, "reports": (), "data": None, "without": disabled} | {
         name: tuple(value) if name in LISTS else Path(value) if name in PATHS else value
         for name, value in found.items()
     }

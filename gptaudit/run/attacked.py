@@ -37,7 +37,6 @@ from gptaudit.records import (
     messages_of,
 )
 from gptaudit.stats.best_of import success_at
-from gptaudit.validation import nearest
 
 LIFT = "lift"
 """The metric that compares a case under attack with the same case asked plainly."""
@@ -55,12 +54,12 @@ def with_attacks(plugins: Plugins, probes: Sequence[Probe], names: Sequence[str]
     """
     if not names:
         return list(probes)
-    known = plugins.registered("attacks")
     for name in names:
-        if name not in known and name != ALL:
-            msg = f"--attack {name}: no such attack.{nearest(name, [*known, ALL])}"
-            raise UsageError(msg)
-    chosen = known if ALL in names else dict.fromkeys(names)
+        if name != ALL:
+            plugins.find("attacks", name, f"--attack {name}")
+    chosen = plugins.registered("attacks") if ALL in names else dict.fromkeys(names)
+    for attack in plugins.attacks.values() if ALL in names else ():
+        plugins.require_one("attacks", attack.name, f"--attack {ALL}")
     if not any(probe.under_attack() for probe in probes):
         able = ", ".join(sorted(p.id for p in plugins.probes.values() if p.under_attack()))
         msg = f"--attack {' '.join(chosen)}: none of the probes chosen can be attacked; "

@@ -11,7 +11,7 @@ Each key is named after an argument of `gptaudit run`; `gptaudit init` writes a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -80,6 +80,10 @@ def _suite(value: str, info: ValidationInfo[Path]) -> str:
     return _beside(value, info) if value.endswith(".toml") else value
 
 
+def _probe(value: str, info: ValidationInfo[Path]) -> str:
+    return _beside(value, info) if value.endswith(".py") else value
+
+
 def _entries(value: object) -> object:
     """Write a table in a table as its entries: `template.enable_thinking = false` is the key of that name."""
     if not isinstance(value, dict):
@@ -113,13 +117,22 @@ Flag: TypeAlias = Annotated[bool, Strict()]
 
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PluginChoice:
+    """The table `[plugins]`."""
+
+    disable: list[Name] = field(default_factory=list)
+    """Plugins that are left out, as with `--without`."""
+
+
+@with_config(ConfigDict(extra="forbid"))
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """Content of a file: the parameters of `gptaudit run` by name; None if the file does not set them."""
 
     schema: Literal["gptaudit.config/1"]
     target: Annotated[Name, AfterValidator(_target)] | None = None
     suites: Annotated[list[Annotated[Name, AfterValidator(_suite)]], Field(min_length=1)] | None = None
-    probes: Some | None = None
+    probes: Annotated[list[Annotated[Name, AfterValidator(_probe)]], Field(min_length=1)] | None = None
     excluded: Some | None = None
     attacks: Some | None = None
     data: Place | None = None
@@ -141,6 +154,7 @@ class Configuration:
     fresh: Flag | None = None
     options: Values | None = None
     scorers: Values | None = None
+    plugins: PluginChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +164,8 @@ class ConfigurationFile:
     path: Path
     sha256: str
     arguments: Mapping[str, Any]
+    disabled: tuple[str, ...] = ()
+    """Plugins that it leaves out."""
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -182,7 +198,7 @@ def read_configuration(path: Path) -> ConfigurationFile:
         )
         raise UsageError(f"{msg}, or read no file with --config {NO_FILE}")
     read = validated(Configuration, document, where=str(path), error=UsageError, context=path.parent)
-    return ConfigurationFile(path, digest, _arguments(read))
+    return ConfigurationFile(path, digest, _arguments(read), _disabled(read))
 
 
 def starting_configuration() -> str:
@@ -192,12 +208,17 @@ def starting_configuration() -> str:
 
 def _arguments(read: Configuration) -> dict[str, Any]:
     """Return the arguments that the file sets; tables become lists of `KEY=VALUE`, as on the command line."""
-    given = {field.name: getattr(read, field.name) for field in fields(read) if field.name != "schema"}
+    names = [field.name for field in fields(read) if field.name not in ("schema", "plugins")]
+    given = {name: getattr(read, name) for name in names}
     return {
         name: [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else value
         for name, value in given.items()
         if value not in (None, {})
     }
+
+
+def _disabled(read: Configuration) -> tuple[str, ...]:
+    return tuple(read.plugins.disable) if read.plugins else ()
 
 
 def _content(path: Path) -> tuple[str, str]:

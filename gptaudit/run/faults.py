@@ -69,8 +69,7 @@ class Faults:
 
     def _owner(self, kind: str, name: str) -> str:
         """Name the plugin that registered a thing; suite files of the user's own are read by the built-in probes."""
-        _, owner = self.plugins.registered(kind).get(name, (None, "gptaudit.probes"))
-        return owner
+        return self.plugins.owner(kind, name) or "gptaudit.probes"
 
     def _record(
         self,

@@ -23,7 +23,7 @@ from gptaudit.gate.policy import Limitable, Limitables, Policy, require_measured
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe, ProbeContext, forms_of, lacking
 from gptaudit.protocols.backend import Backend
-from gptaudit.protocols.engine import Engine, Work
+from gptaudit.protocols.engine import Engine, EngineType, Work
 from gptaudit.protocols.options import split_options
 from gptaudit.records import TargetInfo
 from gptaudit.records.progress import Progress, Step, silent
@@ -35,7 +35,7 @@ from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.settings import Settings
 from gptaudit.run.target import open_target
 from gptaudit.scorers.correction import errors_of, least_limit_of
-from gptaudit.validation import nearest, validated
+from gptaudit.validation import validated
 
 log = logging.getLogger("gptaudit")
 
@@ -247,10 +247,7 @@ def _warn_of_untold(policy: Policy, probes: Sequence[Probe], scorers: Scorers) -
 
 def _engine(settings: Settings, plugins: Plugins) -> tuple[Engine, Any, dict[str, str]]:
     """Return the engine with its options, and the options that are left for the backend."""
-    if settings.engine not in plugins.engines:
-        msg = f"--engine {settings.engine}: no such engine.{nearest(settings.engine, plugins.engines)}"
-        raise UsageError(msg)
-    engine = plugins.engines[settings.engine]
+    engine: EngineType = plugins.find("engines", settings.engine, f"--engine {settings.engine}")
     own, others = split_options(settings.options, engine.options)
     where = f"-b, options of --engine {engine.name}"
     return engine.run, validated(engine.options, own, where=where, error=UsageError), others

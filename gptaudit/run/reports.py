@@ -15,19 +15,13 @@ from gptaudit.protocols.reporter import Reporter, ReportSection
 from gptaudit.records import AuditResult
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
-from gptaudit.validation import nearest
 
 BUILT_IN_REPORTS = "gptaudit.reports"
 
 
 def choose_reporters(plugins: Plugins, names: Sequence[str]) -> list[Reporter]:
     """Return the reporters of these names, each once. Raises `UsageError` for a name that is not known."""
-    known = plugins.reporters
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        msg = f"--report {unknown[0]}: no such format.{nearest(unknown[0], known)}"
-        raise UsageError(msg)
-    return [known[name] for name in dict.fromkeys(names)]
+    return [plugins.find("reporters", name, f"--report {name}") for name in dict.fromkeys(names)]
 
 
 def write_reports(
@@ -64,7 +58,7 @@ def write_reports(
         try:
             text = reporter.render(result, sections)
         except Exception as error:
-            if faults.plugins.registered("reporters")[reporter.name][1] == BUILT_IN_REPORTS:
+            if faults.plugins.owner("reporters", reporter.name) == BUILT_IN_REPORTS:
                 raise  # a bug of ours
             faults.of_report(reporter.name, error)
             continue

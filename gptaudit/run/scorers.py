@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from gptaudit.errors import UsageError
@@ -27,6 +28,7 @@ class Scorers:
         """Check `given`, roles and `ROLE.OPTION` -> values; raise `UsageError` for what no scorer takes."""
         self._types = plugins.scorers_by_any_name
         self._owners = {name: owner for name, (_, owner) in plugins.registered("scorers").items()}
+        self._require_one = partial(plugins.require_one, "scorers")
         self._models: dict[str, tuple[str, ...]] = {}
         self._options: dict[str, dict[str, str]] = {}
         self._cards: dict[str, ScorerCard] = {}
@@ -36,6 +38,7 @@ class Scorers:
 
     def _take(self, key: str, value: str) -> None:
         name, _, option = key.partition(".")
+        self._require_one(name, f"--scorer {key}={value}")
         if name not in self._types:
             msg = f"--scorer {key}={value}: no such scorer.{nearest(name, self._types)}"
             raise UsageError(msg)
@@ -113,6 +116,7 @@ class Scorers:
         return given
 
     def _type(self, name: str) -> ScorerType:
+        self._require_one(name, "a probe needs a scorer")
         if name not in self._types:
             msg = f"a probe needs the scorer {name!r}, which no plugin registers.{nearest(name, self._types)}"
             raise UsageError(msg)

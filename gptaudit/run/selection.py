@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +16,7 @@ from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, require_needed
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
+from gptaudit.run.attacked import plain_form
 from gptaudit.run.sampling import Sample, sample
 from gptaudit.run.scorers import Scorers
 from gptaudit.validation import nearest
@@ -57,18 +59,18 @@ def choose_probes(
         if suite not in known_suites and not suite.endswith(OWN_SUITE):
             msg = f"-s {suite}: no such suite.{nearest(suite, known_suites)}"
             raise UsageError(msg)
-    for name in names:
-        if name not in probes:
-            msg = f"-p {name}: no such probe.{nearest(name, probes)}"
-            raise UsageError(msg)
+    named = [plugins.find("probes", name, f"-p {name}") for name in names]
     everything = not suites and not names
-    chosen = [p for p in probes.values() if everything or p.id in names or p.suite in suites] + own
+    chosen = [p for p in probes.values() if everything or p in named or p.suite in suites] + own
     known = {name for probe in (*probes.values(), *own) for name in (probe.id, probe.suite)}
     for name in excluded:
         if name not in known:
             msg = f"--except {name}: no such probe or suite.{nearest(name, known)}"
             raise UsageError(msg)
     left = [probe for probe in chosen if probe.id not in excluded and probe.suite not in excluded]
+    for name, times in Counter(probe.id for probe in left).items():
+        if times > 1:
+            plugins.require_one("probes", name, "-s" if suites else "all probes")
     if chosen and not left:
         msg = (
             f"--except {' '.join(excluded)}: excludes every probe that was chosen; leave one of the names out"
@@ -115,7 +117,7 @@ def collect(
     forms = others if elicited and others else [own, *others]
     probe = next((form for form in forms if not lacking(form, backend.capabilities)), forms[0])
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
-    method = {**probe.method(), **(OWN_SAMPLING if own_sampling else {})}
+    method = {**method_of(probe, plugins), **(OWN_SAMPLING if own_sampling else {})}
     missing = lacking(probe, backend.capabilities)
     if missing:
         reason = f"needs {', '.join(missing)}, which this target cannot do"
@@ -144,6 +146,12 @@ def collect(
         stream.through(partial(_failing_in, call="gptaudit_cases_collected", plugin=plugin))
     less = drawn is not None and len(drawn.places) < drawn.cases
     return Collected(probe, method, stream, source, drawn_from=drawn.cases if drawn and less else None)
+
+
+def method_of(probe: Probe, plugins: Plugins) -> dict[str, Any]:
+    """Return how a probe measures, with the hash of its code where that is a file of the user's own."""
+    code = plugins.code(plain_form(probe).id)
+    return {**probe.method(), **({"code": code} if code else {})}
 
 
 def _drawn(probe: Probe, context: ProbeContext, drawn: Sample | None) -> Iterator[Case]:

@@ -11,6 +11,7 @@ from gptaudit.errors import UsageError
 from gptaudit.gate.policy import Policy, load_policy
 from gptaudit.plugins import Plugins
 from gptaudit.run.folder import default_folder
+from gptaudit.run.probe_file import with_probe_files
 from gptaudit.run.reports import choose_reporters
 
 
@@ -62,14 +63,21 @@ def checked_settings(
     policy: str | None,
     reports: Sequence[str],
     data: Path | None,
+    probes: Sequence[str] = (),
+    without: Sequence[str] = (),
     **given: Any,  # noqa: ANN401 - the other settings, by name
 ) -> Settings:
-    """Return the settings of an audit.
+    """Return the settings of an audit; leave out the plugins in `without`, and load the files among the `probes`.
 
     Raises:
-        UsageError: there is no report of that name, or no such folder of data.
+        UsageError: there is no report or plugin of that name, or no such folder of data, or a file of probes that
+            cannot be run.
+        PluginError: a plugin that is not left out could not be loaded.
         PolicyError: the policy is missing or malformed.
     """
+    plugins.disable(without, "[plugins] disable")
+    plugins.require_sound()
+    probes = with_probe_files(plugins, probes)
     choose_reporters(plugins, reports)
     if data is not None and not data.is_dir():
         msg = f"--data {data}: no such folder"
@@ -77,6 +85,7 @@ def checked_settings(
     return Settings(
         target,
         output or default_folder(target),
+        probes=probes,
         policy=None if policy is None else load_policy(policy),
         reports=("html", *reports),
         data=data,

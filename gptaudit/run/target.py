@@ -20,6 +20,7 @@ def open_target(spec: str, options: Mapping[str, str], plugins: Plugins) -> tupl
     if not colon or not rest:
         msg = f"target {spec!r}: expected SCHEME:REST, for example decoder:reference or hf:FOLDER"
         raise TargetError(msg)
+    plugins.require_one("backends", scheme, f"target {spec!r}")
     if scheme not in plugins.backends:
         msg = f"target {spec!r}: unknown scheme {scheme!r}.{nearest(scheme, plugins.backends)}"
         raise TargetError(msg)

@@ -50,10 +50,11 @@ from gptaudit.run.labelling import FILE_NAME as LABELS
 from gptaudit.run.labelling import with_labels
 from gptaudit.run.measuring import unwatched
 from gptaudit.run.planning import Plan, collect_all, keep_plan
+from gptaudit.run.probe_file import with_probe_files
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
 from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
 from gptaudit.run.scorers import Scorers
-from gptaudit.run.selection import OWN_SAMPLING, own_probes
+from gptaudit.run.selection import OWN_SAMPLING, method_of, own_probes
 from gptaudit.run.settings import Settings
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
@@ -65,6 +66,8 @@ class Resources:
 
     data: Path | None = None
     suites: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+    """Files of probes, which are run: results name none, so that to verify a folder of another runs none of theirs."""
     scorers: Mapping[str, str] = field(default_factory=dict)
     baseline: Path | None = None
 
@@ -289,30 +292,31 @@ def _probes(result: AuditResult, plugins: Plugins, resources: Resources) -> list
         if not Path(suite).is_file():
             msg = f"{suite}: no such file; the audit had a suite of its own there, name it with -s FILE.toml"
             raise UsageError(msg)
+    with_probe_files(plugins, resources.probes)
     plain = [*plugins.probes.values(), *own_probes(plugins, suites)]
     under = (form for probe in plain for form in attacked(plugins, probe, plugins.attacks))
     known = {probe.id: probe for probe in (*plain, *under)}
-    return [_form(known, probe) for probe in result.probes if probe.status != "skipped"]
+    return [_form(known, probe, plugins) for probe in result.probes if probe.status != "skipped"]
 
 
-def _form(known: Mapping[str, Probe], measured: ProbeResult) -> Probe:
+def _form(known: Mapping[str, Probe], measured: ProbeResult, plugins: Plugins) -> Probe:
     probe = known.get(measured.id)
     if probe is None:
         msg = f"{measured.id}: no plugin here has this probe.{nearest(measured.id, known)}"
         raise UsageError(
-            f"{msg} Install the plugin that the audit ran with, or name a suite file with -s FILE.toml"
+            f"{msg} Install the plugin that the audit ran with, or name its file with -p FILE.py or -s FILE.toml"
         )
     if probe.version != measured.version:
         msg = f"{measured.id}: version {measured.version} of this probe was run, and here is version {probe.version}"
         raise UsageError(f"{msg}; install the gptaudit or the plugin that the audit ran with")
-    return next((form for form in forms_of(probe) if _measures_as(form, measured.method)), probe)
+    return next((form for form in forms_of(probe) if _measures_as(form, measured.method, plugins)), probe)
 
 
-def _measures_as(form: Probe, method: Mapping[str, Any]) -> bool:
+def _measures_as(form: Probe, method: Mapping[str, Any], plugins: Plugins) -> bool:
     said = {key: value for key, value in method.items() if key != "scorers"}
     own = OWN_SAMPLING if OWN_SAMPLING.items() <= said.items() else {}
     try:
-        return digest({**form.method(), **own}) == digest(said)
+        return digest({**method_of(form, plugins), **own}) == digest(said)
     except Exception:  # noqa: BLE001 - it fails again where the probe is prepared, and is recorded there
         return False
 

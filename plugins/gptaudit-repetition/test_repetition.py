@@ -5,6 +5,7 @@ from __future__ import annotations
 from gptaudit_repetition import Repetition, repeats
 
 from gptaudit import Answered, Completion, ProbeContext
+from gptaudit.testing.conformance import check_probe
 
 
 def test_repeats():
@@ -23,3 +24,8 @@ def test_measure():
 
     assert probe.measure(looped).values == {"repetition_rate": 1.0}
     assert probe.measure(plain).values == {"repetition_rate": 0.0}
+
+
+def test_conformance():
+    """It keeps to what every probe has to."""
+    check_probe(Repetition())

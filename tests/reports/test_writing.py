@@ -6,10 +6,8 @@ import csv
 import io
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
-import gptaudit.reports
 import pytest
 from click.testing import CliRunner
 from gptaudit.reports import figures_table, junit, markdown
@@ -19,20 +17,30 @@ from gptaudit.commands.report import report
 from gptaudit.errors import UsageError
 from gptaudit.evidence.results_file import read_results
 from gptaudit.files import to_json
-from gptaudit.protocols.reporter import Reporter, ReportSection
+from gptaudit.markers import hookimpl
+from gptaudit.plugins import load_plugins
+from gptaudit.protocols.reporter import ReportSection
+from gptaudit.records import PluginInfo
 from gptaudit.run.faults import Faults
 from gptaudit.run.reports import write_reports
 
 
+class Offering:
+    """A plugin with sections for the report."""
+
+    def __init__(self, sections: list[ReportSection]) -> None:
+        self.sections = sections
+
+    @hookimpl
+    def gptaudit_report_sections(self):
+        return self.sections
+
+
 def make_faults(*offered: list[ReportSection]) -> Faults:
     """Return the faults of a run with fake plugins, each of which offers sections."""
-    reporters: dict[str, Reporter] = {}
-    gptaudit.reports.gptaudit_register_reporters(lambda r: reporters.update({r.name: r}))
-    callers = [(f"plugin{i}", lambda result, some=some: [some]) for i, some in enumerate(offered)]
-    owned = {name: (reporter, "gptaudit.reports") for name, reporter in reporters.items()}
-    plugins = SimpleNamespace(
-        reporters=reporters, implementing=lambda hook: callers, registered=lambda kind: owned
-    )
+    plugins = load_plugins()
+    for number, some in enumerate(offered):
+        plugins.add(Offering(some), PluginInfo(f"plugin{number}", "1", "a test"))
     return Faults(plugins, None)
 
 
@@ -185,7 +193,7 @@ class TestWriteReports:
     def test_an_unknown_format_is_refused_before_anything_is_written(self, audit, tmp_path):
         """The message lists the formats."""
         with pytest.raises(
-            UsageError, match=r"--report pdf: no such format\. Known: csv, html, json, junit, markdown"
+            UsageError, match=r"--report pdf: no such reporter\. Known: csv, html, json, junit, markdown"
         ):
             write_reports(make_faults(), audit, ["html", "pdf"], tmp_path)
 

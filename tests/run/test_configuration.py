@@ -144,7 +144,9 @@ class TestSameAsFlags:
         """The keys are the parameters of an audit, and these tests cover all of them."""
         parameters = {parameter.name for parameter in run.params} - {"configuration", "dry_run"}
 
-        assert parameters == {field.name for field in fields(Configuration)} - {"schema"} == set(FILE)
+        assert (
+            parameters == {field.name for field in fields(Configuration)} - {"schema", "plugins"} == set(FILE)
+        )
         assert parameters == set(SAME) == {*OTHER, "suites", "probes", "options", "scorers"}
 
     @pytest.mark.parametrize("key", [*FILE])
