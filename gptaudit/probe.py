@@ -23,11 +23,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from gptaudit.errors import UsageError
 from gptaudit.records import (
@@ -190,9 +191,27 @@ class Probe(ABC):
     `{"OWASP LLM Top 10 2025": ("LLM01:2025 Prompt Injection",)}`. They say what is looked at, and grade nothing."""
     data_set: str | None = None
     """Name of the public data set it reads under `--data`, or None."""
+    options: Any = None
+    """What a user may choose with `-P PROBE.OPTION=VALUE`: an instance of a frozen dataclass, with the values that hold
+    otherwise; its `__post_init__` raises `ValueError` for what is out of range. None for nothing."""
     attack_success: str = ""
     """The metric that says how often an attack succeeds, such as the share of answers that comply; empty where none
     can be tried. It is a share from 0 to 1 that is better when lower, of a probe that asks generate requests once."""
+
+    @property
+    def own_options(self) -> Any:  # noqa: ANN401 - the probe's own type
+        """The options that it comes with, whatever was chosen."""
+        return self.__dict__.get("_own_options", self.options)
+
+    def with_options(self, options: Any) -> Self:  # noqa: ANN401 - the probe's own type
+        """Return this probe with other options, of the type of `options`.
+
+        Override it where more than the answers of its methods depends on them, such as `metrics`. An elicited form has
+        to be given them by `elicited`. What is chosen is part of the method and of the plan of an audit.
+        """
+        other = copy(self)
+        other.__dict__.update(options=options, _own_options=self.own_options)
+        return other
 
     @abstractmethod
     def cases(self, context: ProbeContext) -> Iterable[Case]:

@@ -23,14 +23,13 @@ from typing import Any
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, MetricSpec, Sampling
+from gptaudit.records import Case, DataSource, Evidence, Exchange, MetricSpec
 
 from .round_robin import interleaved
-from .sampling_helpers import described, sample_requests
+from .sampling_helpers import SamplingOptions, described, sample_requests
 
-SAMPLES = 20
-"""K; the papers report 1, 5 and 20."""
-SAMPLING = Sampling(max_new_tokens=10, temperature=1.0, top_p=1.0)
+PUBLISHED = SamplingOptions(samples=20, max_new_tokens=10, temperature=1.0, top_p=1.0)
+"""`samples` is K; the papers report 1, 5 and 20."""
 
 LANGUAGES = {
     "en": "English",
@@ -62,6 +61,7 @@ class Honest(Probe):
     goal = "How often sentences about women, men and queer people are completed with hurtful words."
     needs = frozenset({"generate"})
     judges_cut = True
+    options = PUBLISHED
     data_set = datasets.HONEST.name
     metrics = (
         _score("honest", "share of completions with a hurtful word"),
@@ -79,7 +79,7 @@ class Honest(Probe):
         self._lexicon = read_lexicon(self._file(context.data, "honest/hurtlex/hurtlex_{}.tsv", upper=True))
         by_category: dict[str, list[Case]] = {}
         for name, found in self._templates(context.data):
-            case = _case(name, found)
+            case = _case(name, found, self.options)
             by_category.setdefault(case.slices.get("category", ""), []).append(case)
         yield from interleaved(by_category.values())
 
@@ -109,7 +109,7 @@ class Honest(Probe):
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and the lookup."""
         return {
-            **described(SAMPLES, SAMPLING),
+            **described(self.options.samples, self.options.sampling()),
             "prompt": f"the template up to {GAP}, runs of spaces made one",
             "lexicon": "HurtLex 1.2, level conservative, accents stripped, case kept",
             "sentences": "each once; one that is listed under two categories counts for neither",
@@ -138,11 +138,11 @@ class _Template:
     """None if the sentence is listed under several categories."""
 
 
-def _case(name: str, found: _Template) -> Case:
+def _case(name: str, found: _Template, options: SamplingOptions) -> Case:
     slices = {"set": name.partition("/")[0], "type": found.type}
     if found.category is not None:
         slices["category"] = found.category
-    requests = sample_requests(found.prompt, SAMPLES, SAMPLING)
+    requests = sample_requests(found.prompt, options.samples, options.sampling())
     return Case(name, found.raw, requests, slices, {"prompt": found.prompt})
 
 

@@ -14,19 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gptaudit.data import datasets
 from gptaudit.data.datasets import REAL_TOXICITY_PROMPTS
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored
-from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement, Sampling
+from gptaudit.records import Case, DataSource, Evidence, Exchange, Measurement
 
 from .sampled_toxicity import LABEL, SCORER, THRESHOLD, measure_samples, toxicity_metrics, toxicity_values
-from .sampling_helpers import sample_requests, sampling_method
+from .sampling_helpers import SamplingOptions, sample_requests, sampling_method
 
-SAMPLES = 25
-SAMPLING = Sampling(max_new_tokens=20, temperature=1.0, top_p=0.9)
+PUBLISHED = SamplingOptions(samples=25, max_new_tokens=20, temperature=1.0, top_p=0.9)
+"""The protocol of the paper."""
 
 NOT_RATED = "generation-without-score"
 """Reason of a prompt with a generation that has no score."""
@@ -40,17 +40,25 @@ class RealToxicityPrompts(Probe):
     id = REAL_TOXICITY_PROMPTS.name
     title = "RealToxicityPrompts"
     suite = "toxicity"
-    goal = "How toxic the worst of 25 continuations is, and how often at least one is toxic."
+    goal = "How toxic the worst of the continuations of a prompt is, and how often at least one is toxic."
     needs = frozenset({"generate"})
     judges_cut = True
     scorers = (SCORER,)
-    metrics = toxicity_metrics(SAMPLES)
+    options = PUBLISHED
+    metrics = toxicity_metrics(PUBLISHED.samples)
     data_set = REAL_TOXICITY_PROMPTS.name
+
+    def with_options(self, options: SamplingOptions) -> Self:
+        """Return the probe with another sampling, and the metrics of as many samples."""
+        other = super().with_options(options)
+        other.metrics = toxicity_metrics(options.samples)
+        return other
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case per prompt, with one request per sample."""
+        samples, sampling = self.options.samples, self.options.sampling()
         for row in _read(datasets.find(REAL_TOXICITY_PROMPTS, context.data)):
-            yield Case(row.id, row.id, sample_requests(row.prompt, SAMPLES, SAMPLING), row.slices)
+            yield Case(row.id, row.id, sample_requests(row.prompt, samples, sampling), row.slices)
 
     def measure(self, answered: Answered) -> Scored:
         """Compute the toxicity metrics of the continuations."""
@@ -63,7 +71,7 @@ class RealToxicityPrompts(Probe):
 
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and the threshold."""
-        return sampling_method(SAMPLES, SAMPLING, LABEL, THRESHOLD)
+        return sampling_method(self.options.samples, self.options.sampling(), LABEL, THRESHOLD)
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002 - the file has the prompts too
         """Read generations with their scores, as the authors publish them.

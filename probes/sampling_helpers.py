@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gptaudit.probe import Answered
 from gptaudit.records import Exchange, GenerateRequest, Prompt, Sampling, request_text
+
+AS_ASKED = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """Options of probes that sample continuations; figures of other values are not compared."""
+
+    samples: int
+    """Continuations of each prompt."""
+    max_new_tokens: int
+    """Tokens of a continuation at most."""
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for what cannot be sampled."""
+        for problem in sampling_problems(self.samples, self.sampling()):
+            raise ValueError(problem.replace("sampling.", ""))
+
+    def sampling(self, other: Sampling = AS_ASKED) -> Sampling:
+        """Return the sampling parameters; those that are no options are of `other`."""
+        return replace(
+            other, max_new_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p
+        )
 
 
 def sample_requests(prompt: Prompt, samples: int, sampling: Sampling) -> tuple[GenerateRequest, ...]:

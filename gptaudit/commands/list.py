@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from gptaudit.commands._say import say
+from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 from gptaudit.probe import needs_in_words
 from gptaudit.protocols.options import option_names
@@ -20,25 +22,44 @@ if TYPE_CHECKING:
     from gptaudit.records import ScorerCard
 
 TAGS = "tags"
-"""What JSON has and a line of text has no room for."""
+"""What a table has no room for."""
 THINGS = ("suites", "probes", "attacks", "backends", "scorers", "reporters", "engines", "plugins")
 
 
 @click.command("list")
 @click.argument("things", type=click.Choice(THINGS))
+@click.argument("name", required=False, metavar="[NAME]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.pass_obj
-def list_(plugins: Plugins, things: str, *, as_json: bool) -> None:
-    """List what is installed, and which plugin it comes from."""
+def list_(plugins: Plugins, things: str, name: str | None, *, as_json: bool) -> None:
+    """List what is installed, and which plugin it comes from; of one thing, NAME, all that is known."""
     rows = _ROWS[things](plugins)
+    if name is not None:
+        rows = [_of_name(rows, things, name)]
     if as_json:
         say(json.dumps(rows, indent=1))
+        return
+    if name is not None:
+        width = max(map(len, rows[0]))
+        for key, value in rows[0].items():
+            shown = "; ".join(chain(*value.values())) if key == TAGS else value
+            say(f"{key.ljust(width)}  {shown}")
         return
     rows = [{key: value for key, value in row.items() if key != TAGS} for row in rows]
     widths = [max(len(str(row[key])) for row in rows) for key in rows[0]] if rows else []
     for row in rows:
         cells = (str(value).ljust(width) for value, width in zip(row.values(), widths, strict=True))
         say("  ".join(cells).rstrip())
+
+
+def _of_name(rows: list[dict[str, Any]], things: str, name: str) -> dict[str, Any]:
+    from gptaudit.validation import nearest
+
+    found = next((row for row in rows if row["name"] == name), None)
+    if found is None:
+        msg = f"{name}: no such {things[:-1]}.{nearest(name, [row['name'] for row in rows])}"
+        raise UsageError(msg)
+    return found
 
 
 def _suites(plugins: Plugins) -> list[dict[str, Any]]:
@@ -57,6 +78,7 @@ def _probes(plugins: Plugins) -> list[dict[str, Any]]:
             "needs": needs_in_words(probe),
             "data": probe.data_set or "built in",
             "calibrated on": _calibrated_on(probe),
+            "options": _chosen(probe.options),
             "title": probe.title,
             "plugin": plugin,
             "tags": dict(probe.tags),
@@ -116,6 +138,12 @@ def _engines(plugins: Plugins) -> list[dict[str, Any]]:
 def _options(options: type[Any]) -> str:
     names = zip(option_names(options), fields(options), strict=True)
     return ", ".join(f"{n}={'' if f.default is MISSING else f.default}" for n, f in names) or "none"
+
+
+def _chosen(options: object) -> str:
+    """Return the options of a probe with the values that they have unless others are chosen."""
+    values = asdict(options) if is_dataclass(options) and not isinstance(options, type) else {}
+    return ", ".join(f"{name}={value}" for name, value in values.items()) or "none"
 
 
 def _scorers(plugins: Plugins) -> list[dict[str, Any]]:

@@ -92,6 +92,15 @@ if TYPE_CHECKING:
     help="Option of the backend or engine.",
 )
 @_options.scorers
+@click.option(
+    "-P",
+    "--probe-option",
+    "probe_options",
+    multiple=True,
+    callback=_options.key_values,
+    metavar="PROBE.KEY=VALUE",
+    help="Option of a probe, see `gptaudit list probes PROBE`.",
+)
 @_options.data
 @click.option(
     "--report",
@@ -155,7 +164,7 @@ def run(
 
     All of this can be set in a gptaudit.toml, which `gptaudit init` writes. Flags override the environment, which
     overrides the file: -s or -p replaces the suites, probes, excluded and attacks of the file, --except its excluded,
-    --attack its attacks, --report its reports; -b and --scorer replace single keys.
+    --attack its attacks, --report its reports; -b, -P and --scorer replace single keys.
     """
     from gptaudit.commands._plan import show_plan, summary
     from gptaudit.commands._progress import shown_progress

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
@@ -146,21 +147,23 @@ class Store:
         fresh: bool = False,
         lost: Callable[[str, PluginCallError], object] | None = None,
         until: str = "",
+        options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> str:
         """Store the cases of each probe and their distinct requests; return the plan's hash.
 
-        A folder belongs to one plan: the model, the seed, the requests of each case, and until when they are asked; and
-        to one target that gives the first answers that are in `answers`, for one that cannot be verified. If a probe
-        fails to generate its cases, the plan has none of them and `lost` is called with the probe and the error;
-        without `lost`, the error is raised. If this raises, the folder is unchanged. With `until`, no case is asked
-        before `release`.
+        A folder belongs to one plan: the model, the seed, the requests of each case, the options of the probes, and
+        until when they are asked; and to one target that gives the first answers that are in `answers`, for one that
+        cannot be verified. If a probe fails to generate its cases, the plan has none of them and `lost` is called with
+        the probe and the error; without `lost`, the error is raised. If this raises, the folder is unchanged. With
+        `until`, no case is asked before `release`.
 
         Raises:
             UsageError: the folder holds another plan, or the target repeats itself and its first answers are others;
                 `fresh` deletes what is there instead.
             DataError: a case id appears twice in a probe.
         """
-        identity = hashlib.sha256("\n".join(filter(None, (fingerprint, str(seed), until))).encode())
+        chosen = json.dumps(options, sort_keys=True) if options else ""
+        identity = hashlib.sha256("\n".join(filter(None, (fingerprint, str(seed), until, chosen))).encode())
         with self._db.transaction():
             for table in ("requests", "answers", "measurements") if fresh else ():
                 self._db.rows(f"DELETE FROM {table}")  # noqa: S608 - the names are constants, one line above

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import get_args
 
 from gptaudit.probe import CAPABILITIES, Probe, Sees
@@ -103,12 +104,16 @@ def _probe(probe: Probe) -> Iterator[str]:
     yield from _needs(probe.needs)
     yield from _tags(probe.tags)
     yield from _metrics(probe)
-    for scorer in probe.scorers:
-        if not isinstance(scorer, str):
-            yield f"scorers: expected names of scorers, found {scorer!r}"
-    for sees in probe.sees:
-        if not isinstance(sees, Sees):
-            yield f"sees: expected Sees(...), found {sees!r}"
+    yield from _options(probe.options)
+    yield from (
+        f"scorers: expected names of scorers, found {s!r}" for s in probe.scorers if not isinstance(s, str)
+    )
+    yield from (f"sees: expected Sees(...), found {s!r}" for s in probe.sees if not isinstance(s, Sees))
+
+
+def _options(options: object) -> Iterator[str]:
+    if options is not None and (isinstance(options, type) or not is_dataclass(options)):
+        yield f"options: expected an instance of a frozen dataclass, found {options!r}"
 
 
 def _tags(tags: object) -> Iterator[str]:

@@ -46,6 +46,8 @@ class Arguments(TypedDict, total=False):
     options: Mapping[str, OptionValue | Mapping[str, OptionValue]]
     """Options of the backend and the engine: `{"chat": True}`."""
     scorers: Mapping[str, OptionValue]
+    probe_options: Mapping[str, OptionValue | Mapping[str, OptionValue]]
+    """Options of probes: `{"toxicity-prompts": {"samples": 10}}`."""
     plugins: Mapping[str, Sequence[str]]
     """`{"disable": ["politeness"]}` leaves plugins out."""
     output: Place

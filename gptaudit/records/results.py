@@ -282,6 +282,8 @@ class Arguments:
     """Suite files of the user's own."""
     limit: int | None = None
     scorers: Mapping[str, str] = field(default_factory=dict)
+    probe_options: Mapping[str, str] = field(default_factory=dict)
+    """`PROBE.OPTION` -> value, as given."""
     baseline: str | None = None
     """Results with which the policy's rules compare."""
     policy: str | None = None

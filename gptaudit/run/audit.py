@@ -199,6 +199,7 @@ def _run_info(
             tuple(suite for suite in settings.suites if suite.endswith(OWN_SUITE)),
             settings.limit,
             settings.scorers,
+            settings.probe_options,
             settings.baseline.as_posix() if settings.baseline else None,
             settings.policy.name if settings.policy else None,
         ),

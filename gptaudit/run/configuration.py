@@ -154,6 +154,7 @@ class Configuration:
     fresh: Flag | None = None
     options: Values | None = None
     scorers: Values | None = None
+    probe_options: Values | None = None
     plugins: PluginChoice | None = None
 
 

@@ -30,6 +30,7 @@ from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.attacked import plain_form, with_attacks
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import TRACEBACK, prepared
+from gptaudit.run.probe_options import with_options
 from gptaudit.run.scorers import Scorers
 from gptaudit.run.selection import Collected, choose_probes, collect
 from gptaudit.run.settings import Settings
@@ -91,6 +92,7 @@ def planned(
 ) -> Iterator[Plan]:
     """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
     chosen = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
+    chosen = with_options(chosen, plugins.probes.values(), settings.probe_options)
     chosen = with_attacks(plugins, chosen, settings.attacks)
     probes = _named_by_rules(chosen, settings) if settings.until_decided else chosen
     _require_measured(settings.policy, [form for p in probes for form in forms_of(p)])
@@ -140,6 +142,7 @@ def keep_plan(
         fresh=settings.fresh,
         lost=faults.of_probe,
         until="decided" if settings.until_decided else "",
+        options={c.probe.id: c.method["options"] for c in _sound(collected, faults) if "options" in c.method},
     )
     return identity, [c.probe for c in _sound(collected, faults)]
 

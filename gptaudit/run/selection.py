@@ -17,6 +17,7 @@ from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, r
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
 from gptaudit.run.attacked import plain_form
+from gptaudit.run.probe_options import changed_options
 from gptaudit.run.sampling import Sample, sample
 from gptaudit.run.scorers import Scorers
 from gptaudit.validation import nearest
@@ -117,7 +118,7 @@ def collect(
     forms = others if elicited and others else [own, *others]
     probe = next((form for form in forms if not lacking(form, backend.capabilities)), forms[0])
     own_sampling = "generate" in probe.needs and not backend.samples_as_asked
-    method = {**method_of(probe, plugins), **(OWN_SAMPLING if own_sampling else {})}
+    method = {**method_of(probe, own, plugins), **(OWN_SAMPLING if own_sampling else {})}
     missing = lacking(probe, backend.capabilities)
     if missing:
         reason = f"needs {', '.join(missing)}, which this target cannot do"
@@ -148,10 +149,11 @@ def collect(
     return Collected(probe, method, stream, source, drawn_from=drawn.cases if drawn and less else None)
 
 
-def method_of(probe: Probe, plugins: Plugins) -> dict[str, Any]:
-    """Return how a probe measures, with the hash of its code where that is a file of the user's own."""
-    code = plugins.code(plain_form(probe).id)
-    return {**probe.method(), **({"code": code} if code else {})}
+def method_of(form: Probe, probe: Probe, plugins: Plugins) -> dict[str, Any]:
+    """Return how a form of a probe measures, with the options chosen and the hash of a file of the user's own."""
+    plain = plain_form(probe)
+    also = {"code": plugins.code(plain.id), "options": changed_options(plain)}
+    return {**form.method(), **{name: value for name, value in also.items() if value}}
 
 
 def _drawn(probe: Probe, context: ProbeContext, drawn: Sample | None) -> Iterator[Case]:

@@ -28,6 +28,8 @@ class Settings:
     """Names of attacks, or `all`: each is tried on every probe that can be attacked."""
     options: Mapping[str, str] = field(default_factory=dict)
     scorers: Mapping[str, str] = field(default_factory=dict)
+    probe_options: Mapping[str, str] = field(default_factory=dict)
+    """`PROBE.OPTION` -> value."""
     data: Path | None = None
     limit: int | None = None
     elicited: bool = False

@@ -51,6 +51,7 @@ from gptaudit.run.labelling import with_labels
 from gptaudit.run.measuring import unwatched
 from gptaudit.run.planning import Plan, collect_all, keep_plan
 from gptaudit.run.probe_file import with_probe_files
+from gptaudit.run.probe_options import with_options
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
 from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
 from gptaudit.run.scorers import Scorers
@@ -294,6 +295,7 @@ def _probes(result: AuditResult, plugins: Plugins, resources: Resources) -> list
             raise UsageError(msg)
     with_probe_files(plugins, resources.probes)
     plain = [*plugins.probes.values(), *own_probes(plugins, suites)]
+    plain = with_options(plain, (), result.run.arguments.probe_options)
     under = (form for probe in plain for form in attacked(plugins, probe, plugins.attacks))
     known = {probe.id: probe for probe in (*plain, *under)}
     return [_form(known, probe, plugins) for probe in result.probes if probe.status != "skipped"]
@@ -309,14 +311,16 @@ def _form(known: Mapping[str, Probe], measured: ProbeResult, plugins: Plugins) -
     if probe.version != measured.version:
         msg = f"{measured.id}: version {measured.version} of this probe was run, and here is version {probe.version}"
         raise UsageError(f"{msg}; install the gptaudit or the plugin that the audit ran with")
-    return next((form for form in forms_of(probe) if _measures_as(form, measured.method, plugins)), probe)
+    return next(
+        (form for form in forms_of(probe) if _measures_as(form, probe, measured.method, plugins)), probe
+    )
 
 
-def _measures_as(form: Probe, method: Mapping[str, Any], plugins: Plugins) -> bool:
+def _measures_as(form: Probe, probe: Probe, method: Mapping[str, Any], plugins: Plugins) -> bool:
     said = {key: value for key, value in method.items() if key != "scorers"}
     own = OWN_SAMPLING if OWN_SAMPLING.items() <= said.items() else {}
     try:
-        return digest({**method_of(form, plugins), **own}) == digest(said)
+        return digest({**method_of(form, probe, plugins), **own}) == digest(said)
     except Exception:  # noqa: BLE001 - it fails again where the probe is prepared, and is recorded there
         return False
 

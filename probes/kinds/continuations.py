@@ -15,12 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from gptaudit.probes.kinds.suite_file import STRICT, SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.sampled_toxicity import LABEL, SCORER, THRESHOLD, measure_samples, toxicity_metrics
-from gptaudit.probes.sampling_helpers import sample_requests, sampling_method, sampling_problems
+from gptaudit.probes.sampling_helpers import (
+    SamplingOptions,
+    sample_requests,
+    sampling_method,
+    sampling_problems,
+)
 
 from gptaudit.probe import Answered, ProbeContext, Scored
 from gptaudit.records import Case, DataSource, Message, Prompt, Sampling, conversation_problem
@@ -80,15 +85,24 @@ class ContinuationsProbe(SuiteProbe):
     def __init__(self, file: ContinuationsFile, source: DataSource) -> None:
         super().__init__(file, source)
         self._file = file
+        own = file.sampling
+        self.options = SamplingOptions(file.samples, own.max_new_tokens, own.temperature, own.top_p)
         self.metrics = toxicity_metrics(file.samples)
         self.needs = frozenset(
             {"generate", "chat"} if any(p.messages for p in file.prompts) else {"generate"}
         )
 
+    def with_options(self, options: SamplingOptions) -> Self:
+        """Return the probe with another sampling, and the metrics of as many samples."""
+        other = super().with_options(options)
+        other.metrics = toxicity_metrics(options.samples)
+        return other
+
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
         """Yield one case per prompt, with one request per sample."""
+        sampling = self.options.sampling(self._file.sampling)
         for prompt in self._file.prompts:
-            requests = sample_requests(prompt.prompt, self._file.samples, self._file.sampling)
+            requests = sample_requests(prompt.prompt, self.options.samples, sampling)
             yield Case(prompt.id, prompt.id, requests, {self._file.axis: prompt.group})
 
     def measure(self, answered: Answered) -> Scored:
@@ -97,4 +111,5 @@ class ContinuationsProbe(SuiteProbe):
 
     def method(self) -> Mapping[str, Any]:
         """Describe the sampling and the threshold."""
-        return sampling_method(self._file.samples, self._file.sampling, LABEL, THRESHOLD)
+        sampling = self.options.sampling(self._file.sampling)
+        return sampling_method(self.options.samples, sampling, LABEL, THRESHOLD)

@@ -47,6 +47,7 @@ FILE = {
     "fresh": "true",
     "options": '{dtype = "float16", chat = true, batch_tokens = 8, backoff = 0.5}',
     "scorers": '{detoxify = "bundled", mine = "./model"}',
+    "probe_options": "{toxicity-prompts = {samples = 3}}",
 }
 SAME = {
     "target": ["hf:./model"],
@@ -73,6 +74,7 @@ SAME = {
     "fresh": ["--fresh"],
     "options": ["-b", "dtype=float16", "-b", "chat=true", "-b", "batch_tokens=8", "-b", "backoff=0.5"],
     "scorers": ["--scorer", "detoxify=bundled", "--scorer", "mine=./model"],
+    "probe_options": ["-P", "toxicity-prompts.samples=3"],
 }
 OTHER = {
     "target": ["decoder:clean"],
@@ -147,7 +149,7 @@ class TestSameAsFlags:
         assert (
             parameters == {field.name for field in fields(Configuration)} - {"schema", "plugins"} == set(FILE)
         )
-        assert parameters == set(SAME) == {*OTHER, "suites", "probes", "options", "scorers"}
+        assert parameters == set(SAME) == {*OTHER, "suites", "probes", "options", "scorers", "probe_options"}
 
     @pytest.mark.parametrize("key", [*FILE])
     def test_a_key_is_its_flag(self, settled, key):

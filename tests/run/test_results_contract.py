@@ -117,6 +117,7 @@ ARGUMENTS = record(
         "suites": {"type": "array", "items": TEXT},
         "limit": {"type": ["integer", "null"]},
         "scorers": {"type": "object", "additionalProperties": TEXT},
+        "probe_options": {"type": "object", "additionalProperties": TEXT},
         "baseline": {"type": ["string", "null"]},
         "policy": {"type": ["string", "null"]},
     }
