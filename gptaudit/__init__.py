@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         RecordedBackend,
         StreamingBackend,
     )
+    from gptaudit.protocols.data_set import DataFile, DataSet
     from gptaudit.protocols.engine import (
         Engine,
         EngineType,
@@ -122,6 +123,8 @@ __all__ = [
     "Completion",
     "ContrastSpec",
     "DataError",
+    "DataFile",
+    "DataSet",
     "DataSource",
     "Decision",
     "Engine",
@@ -179,6 +182,7 @@ _MODULES = (
     "gptaudit.probe",
     "gptaudit.protocols.attack",
     "gptaudit.protocols.backend",
+    "gptaudit.protocols.data_set",
     "gptaudit.protocols.engine",
     "gptaudit.protocols.flaw",
     "gptaudit.protocols.options",

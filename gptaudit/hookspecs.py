@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gptaudit.probe import CaseStream, Probe
     from gptaudit.protocols.attack import Attack
     from gptaudit.protocols.backend import BackendType
+    from gptaudit.protocols.data_set import DataSet
     from gptaudit.protocols.engine import EngineType
     from gptaudit.protocols.flaw import Flaw
     from gptaudit.protocols.reporter import Reporter, ReportSection
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
     """Offer probes.
 
-    Called before probes are listed or run. Call `register` with each probe; its `id` must be new, a second
-    plugin with the same id is an error that names both. Raising stops the command.
+    Called before probes are listed or run. Call `register` with each probe; two of one id are an error
+    where that id is used. Raising stops the command.
 
     :param register: takes one probe.
     """
@@ -59,7 +60,7 @@ def gptaudit_register_scorers(register: Callable[[ScorerType], None]) -> None:
 
     Called before scorers are listed or a probe that needs one runs. Call `register` with each; the model itself
     is loaded later, by `ScorerType.open`. It is called with a list of `Output`s, the texts with their prompts, and
-    returns the scores of each. Two of one name are an error. Raising stops the command.
+    returns the scores of each. Two of one name are an error where it is used. Raising stops the command.
 
     :param register: takes one scorer type.
     """
@@ -70,7 +71,7 @@ def gptaudit_register_backends(register: Callable[[BackendType], None]) -> None:
     """Offer backends.
 
     Called before a target is opened or backends are listed. Call `register` with each; `SCHEME:REST` then
-    reaches `BackendType.open`. Two of one scheme are an error. Raising stops the command.
+    reaches `BackendType.open`. Two of one scheme are an error where it is used. Raising stops the command.
 
     :param register: takes one backend type.
     """
@@ -92,9 +93,20 @@ def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
     """Offer attacks, which put a probe's requests in another way.
 
     Called before a run with `--attack`, and before attacks are listed. Call `register` with each; `--attack NAME`
-    chooses. Two of one name are an error. Raising stops the command.
+    chooses. Two of one name are an error where it is used. Raising stops the command.
 
     :param register: takes one attack.
+    """
+
+
+@hookspec
+def gptaudit_register_data_sets(register: Callable[[DataSet], None]) -> None:
+    """Offer public data sets: what files they have, by what hashes, under what licence and from where.
+
+    Called before `gptaudit data` lists, fetches or verifies. Call `register` with each; its files lie in a folder in
+    that of all data sets. Two of one name are an error where that name is used. Raising stops the command.
+
+    :param register: takes one data set.
     """
 
 
@@ -103,7 +115,7 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
     """Offer flaws that can be planted in a decoder.
 
     Called before decoders are trained for a calibration. Call `register` with each; a probe names the flaws that it
-    should find in `Probe.sees`. Two of one name are an error. Raising stops the command.
+    should find in `Probe.sees`. Two of one name are an error where it is used. Raising stops the command.
 
     :param register: takes one flaw.
     """

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gptaudit.probe import Probe
     from gptaudit.protocols.attack import Attack
     from gptaudit.protocols.backend import BackendType
+    from gptaudit.protocols.data_set import DataSet
     from gptaudit.protocols.engine import EngineType
     from gptaudit.protocols.flaw import Flaw
     from gptaudit.protocols.reporter import Reporter
@@ -61,6 +62,7 @@ BUILT_IN = (
     "gptaudit.backends.python",
     "gptaudit.backends.replay",
     "gptaudit.calibration.flaws",
+    "gptaudit.data.datasets",
     "gptaudit.engine.local",
     "gptaudit.scorers.builtin",
     "gptaudit.probes",
@@ -80,6 +82,7 @@ KINDS = {
     "attacks": "name",
     "flaws": "name",
     "reporters": "name",
+    "data_sets": "name",
 }
 """What can be registered, and the attribute that names it."""
 
@@ -142,7 +145,7 @@ class Plugins:
         known = self.registered(kind)
         self.require_one(kind, name, where)
         if name not in known:
-            msg = f"{where}: no such {kind[:-1]}.{_nearest(name, known)}"
+            msg = f"{where}: no such {_one_of(kind).partition(' ')[2]}.{_nearest(name, known)}"
             raise UsageError(msg)
         return known[name][0]
 
@@ -260,6 +263,11 @@ class Plugins:
     def reporters(self) -> Mapping[str, Reporter]:
         """The reporters by name."""
         return self._items("reporters")
+
+    @property
+    def data_sets(self) -> Mapping[str, DataSet]:
+        """The public data sets by name."""
+        return self._items("data_sets")
 
     def registered(self, kind: str) -> dict[str, tuple[Any, str]]:
         """Return what was registered of a kind: name -> (thing, plugin's name).
@@ -387,7 +395,7 @@ def _unknown_hook(manager: pluggy.PluginManager, plugin: object) -> str | None:
 
 
 def _one_of(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind[:-1]}"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind[:-1].replace('_', ' ')}"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

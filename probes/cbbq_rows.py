@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
+from gptaudit.protocols.data_set import DataFile
 from gptaudit.validation import validated
 
 UNKNOWN = 2
@@ -104,7 +105,7 @@ def read_items(folder: Path | None) -> Iterator[Item]:
             yield item
 
 
-def row_files(folder: Path | None) -> dict[datasets.DataFile, Path]:
+def row_files(folder: Path | None) -> dict[DataFile, Path]:
     """Return the files of rows that are present in the folder; raise `DataNotGivenError` if there is none."""
     there = datasets.present(datasets.CBBQ, folder)
     found = {file: path for file, path in there.items() if "/templates_" not in file.path}

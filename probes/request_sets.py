@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gptaudit.data import datasets
-from gptaudit.data.datasets import DATA_SETS, DataSet
+from gptaudit.data.datasets import DATA_SETS
 from gptaudit.errors import DataError
 from gptaudit.probe import ProbeContext
+from gptaudit.protocols.data_set import DataSet
 from gptaudit.records import Case, DataSource
 from gptaudit.text import is_blank
 

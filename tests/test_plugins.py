@@ -11,7 +11,7 @@ import click
 import pytest
 from installed_plugins import install
 
-from gptaudit import Case, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
+from gptaudit import Case, DataFile, DataSet, GenerateRequest, MetricSpec, Probe, Scored, hookimpl, hookspecs
 from gptaudit.engine.local import local
 from gptaudit.plugins import load_plugins
 from gptaudit.protocols.attack import Attack
@@ -93,6 +93,11 @@ class Everything:
     @hookimpl
     def gptaudit_register_flaws(self, register):
         register(Drizzle())
+
+    @hookimpl
+    def gptaudit_register_data_sets(self, register):
+        files = (DataFile("rain/days.csv", "https://rain.invalid/days.csv", "0" * 64),)
+        register(DataSet("rain", "https://rain.invalid", "CC0", "Rain (2026).", 3, files))
 
     @hookimpl
     def gptaudit_register_reporters(self, register):
@@ -233,6 +238,33 @@ class TestRegistering:
     def test_gptaudit_register_reporters(self, audited):
         """A report format of a plugin is written."""
         assert (audited.folder / "ids.txt").read_text() == "echo"
+
+    def test_gptaudit_register_data_sets(self, everything, gptaudit, tmp_path):
+        """A data set of a plugin is listed under the plugin's name, and verified by its hashes."""
+        (tmp_path / "rain").mkdir()
+        (tmp_path / "rain" / "days.csv").write_text("changed")
+        listed, verified = gptaudit("data", "list"), gptaudit("data", "verify", "rain", "--data", tmp_path)
+
+        assert "rain\n  3 rows in 1 file, CC0" in listed.out
+        assert "of the plugin everything" in listed.out
+        assert verified.code == 2
+        assert f"{tmp_path / 'rain' / 'days.csv'}: differs" in verified.out
+
+    @pytest.mark.parametrize("path", ["../days.csv", "rain", "rain/../../x", "/rain/x", "rain\\x"])
+    def test_a_data_file_stays_in_its_folder(self, monkeypatch, gptaudit, path):
+        """A path that leads out of the folder of data sets is refused when it is registered."""
+
+        class Outside:
+            @hookimpl
+            def gptaudit_register_data_sets(self, register):
+                files = (DataFile(path, "https://rain.invalid/x", ""),)
+                register(DataSet("rain", "https://rain.invalid", "CC0", "Rain (2026).", 3, files))
+
+        install(monkeypatch, outside=Outside())
+        ran = gptaudit("data", "list")
+
+        assert ran.code == 2
+        assert "expected a path such as rain/data.csv" in ran.err
 
     def test_gptaudit_register_commands(self, everything, gptaudit):
         """A command of a plugin is a command of the program."""

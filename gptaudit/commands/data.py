@@ -18,8 +18,12 @@ from gptaudit.errors import DataError, UsageError
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.data.datasets import DataFile, DataSet
     from gptaudit.data.downloads import Report
+    from gptaudit.plugins import Plugins
+    from gptaudit.protocols.data_set import DataFile, DataSet
+
+BUILT_IN = "gptaudit.data.datasets"
+"""The plugin of the data sets that built-in probes read."""
 
 
 @click.group()
@@ -30,11 +34,13 @@ def data() -> None:
 @data.command("list")
 @_options.data
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def list_(data: Path | None, *, as_json: bool) -> None:
+@click.pass_obj
+def list_(plugins: Plugins, data: Path | None, *, as_json: bool) -> None:
     """List the data sets, and whether they are present and match the published files."""
-    from gptaudit.data.datasets import DATA_SETS
-
-    entries = [_entry(data_set, data) for data_set in DATA_SETS.values()]
+    entries = [
+        {**_entry(data_set, data), "plugin": plugin}
+        for data_set, plugin in plugins.registered("data_sets").values()
+    ]
     if as_json:
         say(json.dumps(entries, indent=1))
         return
@@ -44,17 +50,20 @@ def list_(data: Path | None, *, as_json: bool) -> None:
         say(f"  {entry['rows']:,} rows in {files} file{'s'[: files != 1]}, {entry['licence']}")
         say(f"  {entry['source']}")
         say(f"  {entry['state']}")
+        if entry["plugin"] != BUILT_IN:
+            say(f"  of the plugin {entry['plugin']}")
 
 
 @data.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @_options.data
-def verify(names: tuple[str, ...], data: Path | None) -> None:
+@click.pass_obj
+def verify(plugins: Plugins, names: tuple[str, ...], data: Path | None) -> None:
     """Check that the named data sets, or all, are present and match the published files; exit 2 if not."""
     from gptaudit.data.datasets import faults, present, summary
 
     folder, bad = _folder(data), []
-    for data_set in _chosen(names):
+    for data_set in _chosen(plugins, names):
         found, there = faults(data_set, folder), present(data_set, folder)
         say(f"{data_set.name}: {summary(data_set, found)}")
         for file, fault in found.items():
@@ -69,7 +78,8 @@ def verify(names: tuple[str, ...], data: Path | None) -> None:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @_options.data
 @click.option("--force", is_flag=True, help="Replace files that differ from the published ones.")
-def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
+@click.pass_obj
+def fetch(plugins: Plugins, names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
     """Download data sets from where they are published. This uses the network.
 
     A file that already matches the published one is kept. One that differs is an error without --force.
@@ -77,7 +87,7 @@ def fetch(names: tuple[str, ...], data: Path | None, *, force: bool) -> None:
     from gptaudit.data.datasets import faults, present
     from gptaudit.data.downloads import download
 
-    folder, data_sets = _folder(data), _chosen(names)
+    folder, data_sets = _folder(data), _chosen(plugins, names)
     found = {file: fault for data_set in data_sets for file, fault in faults(data_set, folder).items()}
     wanting = [file for file, fault in found.items() if fault != "unchecked"]
     _refuse_what_cannot_be_checked(wanting, folder)
@@ -156,16 +166,10 @@ def _folder(folder: Path | None) -> Path:
     return folder
 
 
-def _chosen(names: Sequence[str]) -> list[DataSet]:
+def _chosen(plugins: Plugins, names: Sequence[str]) -> list[DataSet]:
     """Return the named data sets, or all."""
-    from gptaudit.data.datasets import DATA_SETS
-    from gptaudit.validation import nearest
-
-    for name in names:
-        if name not in DATA_SETS:
-            msg = f"{name}: no such data set.{nearest(name, DATA_SETS)}"
-            raise UsageError(msg)
-    return [DATA_SETS[name] for name in dict.fromkeys(names)] or list(DATA_SETS.values())
+    found = [plugins.find("data_sets", name, name) for name in dict.fromkeys(names)]
+    return found or list(plugins.data_sets.values())
 
 
 @hookimpl

@@ -29,7 +29,7 @@ def doctor(plugins: Plugins, data: Path | None) -> None:
     for title, lines in (
         ("Versions", _versions()),
         ("Plugins", _plugins(plugins, problems)),
-        ("Data sets", _data_sets(data)),
+        ("Data sets", _data_sets(plugins, data)),
         ("Devices", _devices()),
         ("Models", _models(plugins, problems)),
     ):
@@ -66,13 +66,14 @@ def _plugins(plugins: Plugins, problems: list[str]) -> Iterator[str]:
         yield f"{failure.name}: BROKEN"
 
 
-def _data_sets(folder: Path | None) -> Iterator[str]:
+def _data_sets(plugins: Plugins, folder: Path | None) -> Iterator[str]:
     from gptaudit.data.datasets import DATA_SETS, faults, summary
 
     if folder is None:
         yield "no folder given; use --data DIR or set GPTAUDIT_DATA"
-    for data_set in DATA_SETS.values():
-        yield f"{data_set.name}: {summary(data_set, faults(data_set, folder))}"
+    for name, (data_set, plugin) in plugins.registered("data_sets").items():
+        of = "" if name in DATA_SETS else f" (of the plugin {plugin})"
+        yield f"{name}: {summary(data_set, faults(data_set, folder))}{of}"
     yield "download what is missing with: gptaudit data fetch NAME --data DIR"
 
 

@@ -7,8 +7,7 @@ import hashlib
 import io
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -16,6 +15,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from gptaudit import files
 from gptaudit.errors import DataError
 from gptaudit.files import parse_json, read_lines, read_text
+from gptaudit.markers import hookimpl
+from gptaudit.protocols.data_set import DataFile, DataSet
 from gptaudit.records import DataSource
 
 T = TypeVar("T")
@@ -23,29 +24,6 @@ T = TypeVar("T")
 
 class DataNotGivenError(DataError):
     """A probe needs a public data set that is in no given folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A published file: its path in the data folder, its URL, and its hash."""
-
-    path: str
-    url: str
-    sha256: str
-    """Empty if unknown; such a file is read but neither fetched nor verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """A public data set: its source, licence, citation and files."""
-
-    name: str
-    source: str
-    licence: str
-    citation: str
-    rows: int
-    """Rows that probes read, in all files together."""
-    files: tuple[DataFile, ...]
 
 
 def _published() -> Iterator[DataSet]:
@@ -58,6 +36,7 @@ def _published() -> Iterator[DataSet]:
 
 
 DATA_SETS: Mapping[str, DataSet] = {data_set.name: data_set for data_set in _published()}
+"""The data sets that built-in probes read."""
 
 BBQ = DATA_SETS["bbq"]
 BOLD = DATA_SETS["bold"]
@@ -230,3 +209,10 @@ def _require_columns(found: Sequence[str], wanted: Sequence[str], path: Path) ->
     if missing:
         msg = f"{path}, line 1: column {missing[0]!r} is missing; found {', '.join(found) or 'an empty file'}"
         raise DataError(msg)
+
+
+@hookimpl
+def gptaudit_register_data_sets(register: Callable[[DataSet], None]) -> None:
+    """Register the data sets that built-in probes read."""
+    for data_set in DATA_SETS.values():
+        register(data_set)

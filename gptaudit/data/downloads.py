@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
-from gptaudit.data.datasets import DataFile
 from gptaudit.errors import DataError
 from gptaudit.markers import VERSION
+from gptaudit.protocols.data_set import DataFile
 
 Report: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes received so far, and the total if the server states it."""

@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
+from pathlib import PurePosixPath
 from typing import get_args
 
 from gptaudit.probe import CAPABILITIES, Probe, Sees
 from gptaudit.protocols.attack import Attack
 from gptaudit.protocols.backend import BackendType
+from gptaudit.protocols.data_set import DataFile, DataSet
 from gptaudit.protocols.engine import EngineType
 from gptaudit.protocols.flaw import Flaw
 from gptaudit.protocols.reporter import Reporter
@@ -25,6 +27,7 @@ TYPES: dict[str, type] = {
     "engines": EngineType,
     "flaws": Flaw,
     "reporters": Reporter,
+    "data_sets": DataSet,
 }
 """Kind of thing -> its type."""
 
@@ -33,6 +36,7 @@ NAME = re.compile(r"\w[\w.:+-]*")
 ALL = "all"
 """What `--attack` takes in place of every name."""
 METRIC_NAME = re.compile(r"\w[\w:+-]*")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_IN_WORDS = "letters, digits and any of _ . : + -, a letter or digit first"
 
 
@@ -59,6 +63,27 @@ def _problems(thing: object) -> Iterator[str]:
             yield from _scorer(thing)
         case Attack():
             yield from _attack(thing)
+        case DataSet():
+            yield from _data_set(thing)
+
+
+def _data_set(data_set: DataSet) -> Iterator[str]:
+    for attribute in ("source", "licence", "citation"):
+        if not isinstance(value := getattr(data_set, attribute), str) or not value:
+            yield f"{attribute}: expected a text, found {value!r}"
+    if not isinstance(data_set.rows, int) or data_set.rows < 1:
+        yield f"rows: expected a whole number from 1 on, found {data_set.rows!r}"
+    if not isinstance(data_set.files, tuple) or not all(
+        isinstance(file, DataFile) for file in data_set.files
+    ):
+        yield f"files: expected a tuple of DataFile(...), found {data_set.files!r}"
+        return
+    for file in data_set.files:
+        inside = PurePosixPath(file.path).parts
+        if len(inside) < 2 or inside[0] == "/" or ".." in inside or "\\" in file.path:
+            yield f"files: expected a path such as {data_set.name}/data.csv, found {file.path!r}"
+        if file.sha256 and not SHA256.fullmatch(file.sha256):
+            yield f"files, {file.path}: sha256: expected 64 digits of hexadecimal, or nothing; found {file.sha256!r}"
 
 
 def _attack(attack: Attack) -> Iterator[str]:

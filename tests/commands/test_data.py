@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gptaudit.data.datasets import DATA_SETS, DataFile, DataSet
+from gptaudit import DataFile, DataSet
+from gptaudit.data.datasets import DATA_SETS
 
 GOOD = b"a,b\n1,2\n" * 40_000
 OTHER = b"c\n3\n"
