@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from gptaudit.errors import DataError, GptauditError, UsageError
+from gptaudit.markers import VERSION
 from gptaudit.text import shorten, well_formed
 
 if TYPE_CHECKING:
@@ -193,8 +194,17 @@ def read_with_schema(
     found = data.get("schema") if isinstance(data, dict) else None
     if isinstance(data, dict) and found == schema:
         return data
-    msg = f"{path}: expected an object with schema {schema!r}, found schema {found!r}. {remedy}"
-    raise error(msg)
+    msg = f"{path}: expected an object with schema {schema!r}, found schema {found!r}. "
+    raise error(msg + (newer(found, schema) or remedy))
+
+
+def newer(found: object, schema: str) -> str:
+    """Say that a schema such as `gptaudit.results/2` is a later one of the same kind; empty where it is not."""
+    kind, _, number = schema.rpartition("/")
+    other, _, later = found.rpartition("/") if isinstance(found, str) else ("", "", "")
+    if other != kind or not later.isdecimal() or int(later) <= int(number):
+        return ""
+    return f"It was written by a newer version of gptaudit: read it with that one; this is {VERSION}"
 
 
 def to_json(record: DataclassInstance) -> str:

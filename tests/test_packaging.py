@@ -98,7 +98,7 @@ class TestReadme:
         writing = README[README.index("## Writing a probe") :]
         blocks = re.findall(r"```python\n(.*?)```", writing, re.DOTALL)
 
-        assert len(blocks) == 3
+        assert len(blocks) == 4
         exec("\n".join(blocks), {})  # noqa: S102 - our own README
 
     def test_example_policy_is_valid(self, tmp_path):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
 from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationError, with_config
 
 from gptaudit.errors import PolicyError
-from gptaudit.files import read_text, read_toml
+from gptaudit.files import newer, read_text, read_toml
 from gptaudit.gate.shipped import SHIPPED, shipped_policy
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import key_path, nearest
@@ -245,7 +245,8 @@ def parse_policy(text: str, name: str) -> Policy:
     document = read_toml(text, where=name, error=PolicyError)
     found = document.get("schema")
     if found != POLICY_SCHEMA:
-        msg = f"{name}: expected schema = {POLICY_SCHEMA!r}, found {found!r}; write it as the first line"
+        remedy = newer(found, POLICY_SCHEMA) or "Write it as the first line"
+        msg = f"{name}: expected schema = {POLICY_SCHEMA!r}, found {found!r}. {remedy}"
         raise PolicyError(msg)
     if "name" in document:  # a field of `Policy`, but not a key of the file
         raise PolicyError(_unknown(name, text, ("name",)))

@@ -279,3 +279,25 @@ class TestImpossibleFigures:
         path.write_text(to_json(audit).replace('"value": 0.9,', '"value": 0.9, "value": 0.5,', 1))
         with pytest.raises(DataError, match="the key 'value' stands twice in one object"):
             read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            "gptaudit.results/2",
+            "written by a newer version of gptaudit: read it with that one; this is 0.1.0",
+        ),
+        ("gptaudit.results/0", "Name a results.json that `gptaudit run` wrote"),
+        ("gptaudit.labels/2", "Name a results.json that `gptaudit run` wrote"),
+        ("gptaudit.results/two", "Name a results.json that `gptaudit run` wrote"),
+        (2, "Name a results.json that `gptaudit run` wrote"),
+    ],
+)
+def test_a_later_schema_is_told_from_another_file(tmp_path, schema, said):
+    """A file of a newer version says so; any other has the remedy of a wrong file."""
+    (tmp_path / "results.json").write_text(json.dumps({"schema": schema}))
+    with pytest.raises(DataError) as raised:
+        read_results(tmp_path / "results.json")
+
+    assert said in str(raised.value)

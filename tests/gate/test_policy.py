@@ -138,7 +138,7 @@ def test_limits(limits, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected schema = 'gptaudit.policy/1', found None; write it as the first line"),
+        ("", "expected schema = 'gptaudit.policy/1', found None. Write it as the first line"),
         ('schema = "gptaudit.policy/2"', "found 'gptaudit.policy/2'"),
         ("schema = ", "p.toml: expected TOML: Invalid value"),
         (
