@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
 
-from gptaudit.records import AuditResult, full_name
+from gptaudit.records import AuditResult, Metric, ProbeResult, full_name
 
 from .csv_table import csv_lines
+
+Row: TypeAlias = Mapping[str, Any]
 
 COLUMNS = (
     *("figure", "probe", "suite", "status", "metric", "axis", "group", "title"),
@@ -17,26 +20,35 @@ COLUMNS = (
 
 def render(result: AuditResult) -> str:
     """Return the table; a probe without figures has one row with the reason."""
-    return "".join(csv_lines(COLUMNS, _rows(result)))
+    return "".join(csv_lines(COLUMNS, (row.values() for row in _rows(result))))
 
 
-def _rows(result: AuditResult) -> Iterator[tuple[object, ...]]:
+def figure_rows(result: AuditResult) -> list[Row]:
+    """Return a row for each figure, by the names in `COLUMNS`; None where there is no value."""
+    return [_row(probe, metric) for probe in result.probes for metric in probe.metrics]
+
+
+def _rows(result: AuditResult) -> Iterator[Row]:
     for probe in result.probes:
-        about = (probe.id, probe.suite, probe.status)
         if not probe.metrics:
-            yield (probe.id, *about, *[""] * (len(COLUMNS) - 5), probe.reason or "")
-        for m in probe.metrics:
-            fixed = m.corrected
-            yield (
-                *(
-                    full_name(probe.id, m),
-                    *about,
-                    m.name,
-                    ", ".join(m.slice),
-                    ", ".join(m.slice.values()),
-                    m.title,
-                ),
-                *(m.value, m.low, m.high, m.level, m.interval, m.n, m.clusters, m.ideal, m.direction, m.unit),
-                *((fixed.value, fixed.low, fixed.high) if fixed else ("", "", "")),
-                m.why or "",
-            )
+            about = {"figure": probe.id, **_about(probe), "why": probe.reason}
+            yield {name: about.get(name) for name in COLUMNS}
+        for metric in probe.metrics:
+            yield _row(probe, metric)
+
+
+def _about(probe: ProbeResult) -> Row:
+    return {"probe": probe.id, "suite": probe.suite, "status": probe.status}
+
+
+def _row(probe: ProbeResult, metric: Metric) -> Row:
+    fixed = metric.corrected
+    of_figure = {
+        **_about(probe),
+        "figure": full_name(probe.id, metric),
+        "metric": metric.name,
+        "axis": ", ".join(metric.slice),
+        "group": ", ".join(metric.slice.values()),
+        **({f"corrected_{end}": getattr(fixed, end) for end in ("value", "low", "high")} if fixed else {}),
+    }
+    return {name: of_figure[name] if name in of_figure else getattr(metric, name, None) for name in COLUMNS}

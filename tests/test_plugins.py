@@ -463,3 +463,41 @@ class TestTrouble:
         assert ran.code == 70
         assert "ZeroDivisionError" in (tmp_path / "out" / "traceback.txt").read_text()
         assert "traceback.txt" in ran.err
+
+    def test_doctor_names_a_slow_import(self, monkeypatch, capsys):
+        """A plugin for whose import every start waits is named with the time; others are not."""
+        from gptaudit.commands.doctor import _plugins
+
+        install(monkeypatch, quick=Scripted(), slow=Everything())
+        plugins = load_plugins()
+        plugins.seconds = {"quick": 0.1, "slow": 8.04}
+        told = {line.split()[0]: line for line in _plugins(plugins, [])}
+
+        assert told["slow"].endswith("; SLOW: every start waits 8.0 s for its import")
+        assert "SLOW" not in told["quick"]
+
+    def test_doctor_checks_plugins_by_the_kit(self, monkeypatch, tmp_path):
+        """With `--plugins`, what third parties register is checked; what does not conform is told with the reason."""
+        from gptaudit.commands.doctor import _conformance
+
+        class Odd(Echo):
+            id = "odd"
+
+            def method(self):
+                return {"sizes": (1, 2)}
+
+        class Registering:
+            @hookimpl
+            def gptaudit_register_probes(self, register):
+                register(Odd())
+
+            @hookimpl
+            def gptaudit_register_attacks(self, register):
+                register(Attack("politely", "Says please.", lambda request, draw: f"Please. {request}"))
+
+        install(monkeypatch, odd=Registering())
+        problems = []
+        told = list(_conformance(load_plugins(), None, problems))
+
+        assert told == ["odd: probe odd: DOES NOT CONFORM", "odd: attack politely: conforms"]
+        assert "method(): expected the same value once it was written as JSON" in problems[0]

@@ -21,6 +21,7 @@ from gptaudit.gate.policy import load_policy
 from gptaudit.plugins import load_plugins
 from gptaudit.records import AuditResult, GateResult, Metric, Verdict
 from gptaudit.reports.cases import CASE_COLUMNS, case_rows
+from gptaudit.reports.figures_table import figure_rows
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.reports import write_reports
@@ -115,8 +116,8 @@ class Audit:
 
     @property
     def figures(self) -> Records:
-        """Every figure by its full name, with its interval."""
-        return Records([_figure(name, metric) for name, metric in self.result.metrics().items()])
+        """Every figure by its full name, with its interval: the rows and names of `--report csv`."""
+        return Records(figure_rows(self.result))
 
     def figure(self, name: str) -> Metric:
         """Return a figure by its full name, as in policies: `religion.association[contrast=christian/muslim]`.
@@ -176,6 +177,19 @@ class Audit:
         )
         return written
 
+    def plot(self, *figures: str, ax: Any = None) -> Any:  # noqa: ANN401 - axes of matplotlib, which need not be installed
+        """Draw figures with their intervals, each beside its ideal value, and return the axes of matplotlib.
+
+        `figures` are full names; without any, each whole figure of the audit is drawn. `ax` is drawn on if it is given.
+
+        Raises:
+            UsageError: matplotlib is not installed, or the audit has no such figure.
+        """
+        from gptaudit.python_api.plotting import draw
+
+        named = figures or [name for name, metric in self.result.metrics().items() if not metric.slice]
+        return draw({name: self.figure(name) for name in named}, self.result.target.spec, ax)
+
     def __repr__(self) -> str:
         """Write target, verdict and folder in three lines."""
         scored = sum(p.status == "scored" for p in self.result.probes)
@@ -213,23 +227,6 @@ class Audit:
                     **{f"slice.{axis}": group for axis, group in m.slices.items()},
                     **m.values,
                 }
-
-
-def _figure(name: str, metric: Metric) -> Record:
-    return {
-        "figure": name,
-        "value": metric.value,
-        "low": metric.low,
-        "high": metric.high,
-        "level": metric.level,
-        "n": metric.n,
-        "clusters": metric.clusters,
-        "ideal": metric.ideal,
-        "direction": metric.direction,
-        "unit": metric.unit,
-        "interval": metric.interval,
-        "why": metric.why,
-    }
 
 
 def _filled(rows: Sequence[Record]) -> list[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import re
 import subprocess
@@ -153,8 +154,33 @@ def test_records():
     assert isinstance(table, pd.DataFrame)
     assert list(table["unscored"]) == [None] * 4
     assert len(audit.figures[:2]) == 2
-    assert {len(row) for row in audit.figures} == {12}
     assert json.dumps([dict(row) for row in audit.figures])
+    (path,) = audit.report("csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        read = list(csv.DictReader(file))
+    assert read == [{k: "" if v is None else str(v) for k, v in row.items()} for row in audit.figures]
+
+
+def test_plot(monkeypatch):
+    """Each figure is a point at its value, on a line as long as its interval; names are no formulas."""
+    mpl = pytest.importorskip("matplotlib")
+    mpl.use("agg")
+    audit = chat(helpful, limit=4)
+    name = "harmless-requests.over_refusal_rate"
+    metric = audit.figure(name)
+    ax = audit.plot(name)
+
+    value, ideal = (line.get_xydata().tolist() for line in ax.lines)
+    assert (value, ideal) == ([[metric.value, 0]], [[metric.ideal, 0]])
+    (interval,) = ax.collections
+    assert interval.get_segments()[0].tolist() == [[metric.low, 0], [metric.high, 0]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [name]
+    assert len(audit.plot().get_yticklabels()) == sum(not m.slice for m in audit.result.metrics().values())
+    with pytest.raises(UsageError, match="none of that name"):
+        audit.plot("harmless-requests.over_refusal")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UsageError, match="pip install matplotlib"):
+        audit.plot()
 
 
 def test_without_the_library(monkeypatch):
