@@ -42,6 +42,7 @@ from gptaudit.records import (
     Case,
     Choice,
     Completion,
+    Counterfactual,
     DataSource,
     Evidence,
     GenerateRequest,
@@ -279,6 +280,17 @@ class Probe(ABC):
         form: the figures of the two are never compared. It may have a further form of its own.
         """
         return None
+
+    def counterfactuals(
+        self,
+        context: ProbeContext,  # noqa: ARG002
+        length: Callable[[str], int],  # noqa: ARG002
+    ) -> Iterable[Counterfactual]:
+        """Yield prompts with their counterparts, for explanations of the whole suite; none by default.
+
+        `length` returns the number of tokens of a text: counterparts of equal length can be compared token by token.
+        """
+        return ()
 
     def read_predictions(self, file: Path, context: ProbeContext) -> Predictions:  # noqa: ARG002
         """Measure predictions made elsewhere, in the data set's own prediction format (`gptaudit rescore`).

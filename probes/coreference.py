@@ -6,12 +6,13 @@ The prompt is that of lm-evaluation-harness, in the form of Brown et al. (2020, 
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gptaudit.probe import Answered, Probe
-from gptaudit.records import TIE, Case, Evidence, Exchange, Margin, ScoreRequest
+from gptaudit.records import TIE, Case, Counterfactual, Evidence, Exchange, Margin, ScoreRequest
 
 from .elicited import continuations, elicited_form
 from .lettered import LetteredQuestion
@@ -76,6 +77,33 @@ def ask_who(sentence: str, pronoun: str, right: str, wrong: str) -> tuple[ScoreR
     """Return the requests of a sentence: the right candidate, then the wrong one."""
     context = _PROMPT.format(sentence=sentence, pronoun=pronoun.capitalize())
     return ScoreRequest(context, f" {right}"), ScoreRequest(context, f" {wrong}")
+
+
+def ask_counterfactual(
+    name: str, cluster: str, sides: Sequence[tuple[str, str]], target: str, foil: str, crossed: str = ""
+) -> Counterfactual:
+    """Return the prompts of two sentences, each with its pronoun; they differ in the pronouns of its gender."""
+    prompts = [_PROMPT.format(sentence=text, pronoun=pronoun.capitalize()) for text, pronoun in sides]
+    places = [
+        tuple(
+            word.span()
+            for word in re.finditer(r"\w+", prompt)
+            if PRONOUNS.get(word[0].lower()) == PRONOUNS[pronoun.lower()]
+        )
+        for prompt, (_, pronoun) in zip(prompts, sides, strict=True)
+    ]
+    return Counterfactual(
+        id=name,
+        cluster=cluster,
+        first=prompts[0],
+        second=prompts[1],
+        target=f" {target}",
+        foil=f" {foil}",
+        slot="pronoun",
+        places=(places[0], places[1]),
+        crossed=crossed,
+        axis="gender",
+    )
 
 
 def margins(answered: Answered) -> list[Margin]:

@@ -9,7 +9,7 @@ resolves (type 2). A causal model chooses between the two occupations, so accura
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from gptaudit.data.datasets import WINOBIAS
 from gptaudit.errors import DataError
 from gptaudit.files import read_text
 from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, MetricSpec
+from gptaudit.records import Case, Counterfactual, DataSource, MetricSpec
 
 from .coreference import (
     COREFERENCE_METHOD,
     PRONOUNS,
     CoreferenceProbe,
+    ask_counterfactual,
     ask_who,
     margins,
     ties,
@@ -82,6 +83,17 @@ class WinoBias(CoreferenceProbe):
             )
             pair = " and ".join(sorted((sides[0].right, sides[0].wrong)))
             yield Case(name, pair, requests, {"type": name[len("type")]})
+
+    def counterfactuals(
+        self,
+        context: ProbeContext,
+        length: Callable[[str], int],  # noqa: ARG002 - the pronouns are given
+    ) -> Iterator[Counterfactual]:
+        """Yield the prompts of each sentence with its two pronouns, the stereotypical one first."""
+        for name, (pro, anti) in _pairs(context.data):
+            pair = " and ".join(sorted((pro.right, pro.wrong)))
+            sides = [(side.text, side.pronoun) for side in (pro, anti)]
+            yield ask_counterfactual(name, pair, sides, pro.right, pro.wrong)
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compute which of the two sentences are resolved correctly; unscored if one ties."""

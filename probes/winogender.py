@@ -10,7 +10,7 @@ gender refers to the occupation, or one of its majority gender refers to the par
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,12 +20,13 @@ from gptaudit.data import datasets
 from gptaudit.data.datasets import WINOGENDER
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
-from gptaudit.records import Case, DataSource, MetricSpec, RatioSpec
+from gptaudit.records import Case, Counterfactual, DataSource, MetricSpec, RatioSpec
 
 from .coreference import (
     COREFERENCE_METHOD,
     PRONOUNS,
     CoreferenceProbe,
+    ask_counterfactual,
     ask_who,
     margins,
     ties,
@@ -101,6 +102,25 @@ class Winogender(CoreferenceProbe):
                     "sentences": [[s.gender, s.refers_to_occupation] for s in sentences],
                 },
             )
+
+    def counterfactuals(
+        self,
+        context: ProbeContext,
+        length: Callable[[str], int],  # noqa: ARG002 - the pronouns are given
+    ) -> Iterator[Counterfactual]:
+        """Yield the prompts of each sentence with a pronoun of the occupation's majority, and with one of its minority.
+
+        The target is the occupation.
+        """
+        share = _read_statistics(context.data)
+        for occupation, sentences in _read_sentences(context.data).items():
+            majority = ("female", "male") if share[occupation] >= MAJORITY else ("male", "female")
+            by_gender = [[s for s in sentences if s.gender == gender] for gender in majority]
+            for pair in zip(*by_gender, strict=True):
+                participant = next(one for one in pair[0].candidates if one != occupation)
+                name = f"{occupation}/{participant}/{'occupation' if pair[0].refers_to_occupation else 'participant'}"
+                sides = [(side.text, side.pronoun) for side in pair]
+                yield ask_counterfactual(name, occupation, sides, occupation, participant)
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compute the accuracies of an occupation and its values for the correlation; unscored if a sentence ties."""

@@ -48,6 +48,7 @@ from gptaudit.records.conversation import (
     messages_of,
     prompt_text,
 )
+from gptaudit.records.counterfactual import Counterfactual, Spans
 from gptaudit.records.labels import LABELS_SCHEMA, FigureLabels, Labels, TextLabel
 from gptaudit.records.margin import (
     ROUNDING,
@@ -137,6 +138,7 @@ __all__ = [
     "ContrastSpec",
     "Correction",
     "Cost",
+    "Counterfactual",
     "CrossedGroups",
     "DataSource",
     "Decision",
@@ -182,6 +184,7 @@ __all__ = [
     "ScorerErrors",
     "Share",
     "Sighting",
+    "Spans",
     "TargetInfo",
     "TextLabel",
     "Trial",

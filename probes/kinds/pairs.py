@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from gptaudit.probes.elicited import elicited_pair
 from gptaudit.probes.kinds.matched_pairs import CONTRAST, Direction, by_direction, matched_metrics, opposed
-from gptaudit.probes.kinds.suite_file import SuiteFile, Template
+from gptaudit.probes.kinds.pair_prompts import Length, block_prompts, term_prompts
+from gptaudit.probes.kinds.pair_template import PairTemplate
+from gptaudit.probes.kinds.suite_file import SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.kinds.words import (
     Group,
@@ -26,27 +28,7 @@ from gptaudit.probes.sentence_pairs import PAIR_METHOD, STEREOTYPE_PROBABILITY, 
 from pydantic import Field
 
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import AnyMetricSpec, Case, DataSource, ScoreRequest
-
-
-@dataclass(frozen=True, slots=True)
-class PairTemplate(Template):
-    """A sentence with a slot for the group's word, and a slot `{term}` if the suite file has terms."""
-
-    group: str = ""
-    """Group that the stereotype is about; only in a suite file without terms."""
-    contrast: tuple[str, ...] = ()
-    """Groups of the other sentence; if empty, all groups but the stereotyped one."""
-    block: str = ""
-    """Cluster of the template in a suite file without terms; if empty, the template is a cluster of its own.
-
-    If a block pairs any two groups equally often in both directions, the likelihood of their words by themselves
-    cancels out within it, and the interval is narrower.
-    """
-
-    def group_slots(self) -> list[str]:
-        """Return the slots for the group's words, without article and capital."""
-        return [slot for slot in slots(self.text) if slot != "term"]
+from gptaudit.records import AnyMetricSpec, Case, Counterfactual, DataSource, ScoreRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +93,19 @@ class PairsFile(SuiteFile):
         """Yield the slices and the direction of each term in each template, the same for all words of the groups."""
         for template in self.templates:
             for group, terms in self.terms.items() or [(template.group, ("",))]:
-                for other in self._others(template, group):
+                for other in template.others(self.groups, group):
                     slices = self._slices(template, group, other)
                     yield from ((slices, (group, other)) for _ in terms)
 
     def weight(self, term: str) -> float:
         """Return how much a term counts in the association and the default."""
         return 2 * self.shares.get(term, 0.5) - 1 if self.shares else 1.0
+
+    def counterfactuals(self, length: Length) -> Iterator[Counterfactual]:
+        """Yield prompts with their counterparts; see `gptaudit.probes.kinds.pair_prompts`."""
+        if self.terms:
+            return term_prompts(self.axis, self.templates, self.groups, self.terms, length)
+        return block_prompts(self.axis, self.templates, self.groups)
 
     def stands_first(self, group: str, other: str) -> bool:
         """Return whether a group stands before another in the file."""
@@ -161,7 +149,7 @@ class PairsFile(SuiteFile):
         own = members(self.groups[group])
         alone = len(own) == 1 and len(self.groups) == 2
         slot = template.group_slots()[0]
-        for other in self._others(template, group):
+        for other in template.others(self.groups, group):
             for one, two in zip(own, members(self.groups[other]), strict=True):
                 parts = (term, template.id) if alone else (term, template.id, one[slot], two[slot])
                 yield SentencePair(
@@ -175,9 +163,6 @@ class PairsFile(SuiteFile):
                     antistereotype=fill(template.text, {**two, "term": term}),
                     slices=self._slices(template, group, other),
                 )
-
-    def _others(self, template: PairTemplate, group: str) -> Sequence[str]:
-        return template.contrast or [name for name in self.groups if name != group]
 
     def _slices(self, template: PairTemplate, group: str, other: str) -> dict[str, str]:
         """Return the slices of a pair; that of its two groups, in the order of the file, if there are more than two."""
@@ -246,6 +231,10 @@ class PairsProbe(SuiteProbe):
                 **(by_direction(lead, first=first, weight=weight) if self._matched else {}),
             },
         )
+
+    def counterfactuals(self, context: ProbeContext, length: Length) -> Iterator[Counterfactual]:  # noqa: ARG002
+        """Yield the prompts that the sentences begin with, and their counterparts."""
+        return self._file.counterfactuals(length)
 
     def method(self) -> Mapping[str, Any]:
         """Describe the scoring of the sentences."""
