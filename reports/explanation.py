@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
@@ -39,16 +40,17 @@ def render(explanation: Explanation, target: str) -> str:
     return render_page("explanation.html", view)
 
 
-def _grid(grid: HeadGrid) -> View:
-    peak = max((abs(score) for row in grid.predicted for score in row), default=0.0)
-    heads = len(grid.predicted[0])
+def head_grid(predicted: Sequence[Sequence[float]], key_heads: int) -> View:
+    """Return the drawing of a score for each head, (layers, heads)."""
+    peak = max((abs(score) for row in predicted for score in row), default=0.0)
+    heads = len(predicted[0])
     return {
-        "layers": len(grid.predicted),
+        "layers": len(predicted),
         "heads": heads,
-        "key_heads": grid.key_heads,
+        "key_heads": key_heads,
         "cell": CELL,
         "width": (heads + 2) * CELL,
-        "height": (len(grid.predicted) + 2) * CELL,
+        "height": (len(predicted) + 2) * CELL,
         "cells": [
             {
                 "name": f"{layer}.{head}",
@@ -57,9 +59,15 @@ def _grid(grid: HeadGrid) -> View:
                 "colour": charts.heat(score, peak),
                 "score": number(score, 3, signed=True),
             }
-            for layer, row in enumerate(grid.predicted)
+            for layer, row in enumerate(predicted)
             for head, score in enumerate(row)
         ],
+    }
+
+
+def _grid(grid: HeadGrid) -> View:
+    return {
+        **head_grid(grid.predicted, grid.key_heads),
         "effects": [
             {
                 "name": name,

@@ -32,7 +32,7 @@ class Attributor:
     """
 
     def __init__(self, model: Any, *, batch_tokens: int = 1024) -> None:  # noqa: ANN401
-        self._model = model
+        self.model = model
         self._budget = TokenBudget(batch_tokens)
 
     @cached_property
@@ -41,7 +41,7 @@ class Attributor:
 
         A zero vector would not do: for models that normalise the embedding first, the path from zero is a single step.
         """
-        return mean_embedding(self._model)
+        return mean_embedding(self.model)
 
     def attribute(
         self, questions: Sequence[EncodedQuestion], method: str = "integrated_gradients", *, seed: int = 0
@@ -54,9 +54,9 @@ class Attributor:
         """
         chosen = find_method(method)
         found: dict[int, Attribution | Failure] = {}
-        with frozen(self._model):
+        with frozen(self.model):
             if chosen.gradients:
-                _require_gradients(self._model)
+                _require_gradients(self.model)
             for numbers, batch in self.batches(questions):
                 found.update(zip(numbers, self._run(batch, chosen, seed), strict=True))
         return [found[i] for i in range(len(questions))]
@@ -71,7 +71,7 @@ class Attributor:
             numbers = fitting or alike[:1]
             left = left[len(numbers) :]
             asked = [questions[i] for i in numbers]
-            yield numbers, Batch(self._model, asked, self.baseline, self._budget.tokens)
+            yield numbers, Batch(self.model, asked, self.baseline, self._budget.tokens)
 
     def _run(self, batch: Batch, method: Method, seed: int) -> Sequence[Attribution | Failure]:
         """Compute a batch; with fewer rows at once where memory runs out."""

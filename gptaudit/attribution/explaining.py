@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.resources import files
@@ -35,8 +36,8 @@ class Explainer:
                 "that runs here, as hf:FOLDER or decoder:FOLDER"
             )
             raise UsageError(msg)
-        self._backend = backend
-        self._attributor = Attributor(backend.model, batch_tokens=backend.batch_tokens)
+        self.backend = backend
+        self.attributor = Attributor(backend.model, batch_tokens=backend.batch_tokens)
 
     @model_errors()
     def explain(
@@ -56,15 +57,15 @@ class Explainer:
         together. Raises `UsageError` or `BackendError` for what cannot be explained, with the remedy.
         """
         find_method(method)
-        asked = self._backend.question(prompt, target, foil)
+        asked = self.backend.question(prompt, target, foil)
         if isinstance(asked, Failure):
             remedy = "; shorten the prompt" if asked.reason == "too-long" else ""
             raise UsageError(asked.message + remedy)
         text, question = asked
-        heads = self._heads() if grid or ablate else None
+        heads = self.heads() if grid or ablate else None
         if heads is not None:
             heads.require(ablate)
-        (found,) = self._attributor.attribute([question], method, seed=seed)
+        (found,) = self.attributor.attribute([question], method, seed=seed)
         if isinstance(found, Failure):
             raise BackendError(found.message)
         return Explanation(
@@ -72,19 +73,25 @@ class Explainer:
             target,
             foil,
             found,
-            fingerprint=self._backend.fingerprint,
+            fingerprint=self.backend.fingerprint,
             grid=self._grid(heads, question) if heads and grid else None,
             ablation=self._ablation(heads, question, ablate, seed) if heads and ablate else None,
         )
 
-    def _heads(self) -> Heads:
-        return Heads(self._backend.model, self._attributor, self._neutral)
+    def tokens(self, text: str) -> int:
+        """Return the number of tokens of a text."""
+        found = self.backend.encoder.prompt(text)
+        return len(found.ids) if found else 0
+
+    def heads(self) -> Heads:
+        """Return the model's heads; raise `UsageError` where they are not known."""
+        return Heads(self.backend.model, self.attributor, self.neutral)
 
     @cached_property
-    def _neutral(self) -> list[EncodedQuestion]:
+    def neutral(self) -> list[EncodedQuestion]:
         """Return sentences about things, as continuations of a start token."""
         lines = files("gptaudit.attribution").joinpath("neutral.txt").read_text("utf-8").splitlines()
-        pairs = self._backend.encoder.pairs([("", line) for line in lines])
+        pairs = self.backend.encoder.pairs([("", line) for line in lines])
         return [
             EncodedQuestion(pair.context, (), (), (), pair.continuation, None)
             for pair in pairs
@@ -109,8 +116,8 @@ class Explainer:
     ) -> Ablation:
         others = random_sets(ablate, heads.heads, seed)
         before, after, *at_random = heads.values([question], [(), ablate, *others], HOW)[:, 0].tolist()
-        tokens = sum(len(text.target) for text in self._neutral)
-        losses = -heads.values(self._neutral, [(), ablate], HOW).sum(1) / tokens
+        tokens = sum(len(text.target) for text in self.neutral)
+        losses = -heads.values(self.neutral, [(), ablate], HOW).sum(1) / tokens
         return Ablation(
             heads=tuple(map(str, ablate)),
             how=HOW,
@@ -123,15 +130,20 @@ class Explainer:
 
 
 def random_sets(heads: Sequence[Head], in_layer: int, seed: int) -> list[tuple[Head, ...]]:
-    """Return up to `RANDOM_SETS` different sets with as many heads of each layer, none of which is `heads` itself."""
+    """Return up to `RANDOM_SETS` different sets with as many heads of each layer, none of which is `heads` itself.
+
+    They are other heads, but in a layer of which more than half are in `heads`.
+    """
     drawn = random.Random(seed)
-    layers = [head.layer for head in heads]
+    layers = Counter(head.layer for head in heads)
+    pools = {}
+    for layer, count in layers.items():
+        others = [head for head in range(in_layer) if Head(layer, head) not in heads]
+        pools[layer] = others if len(others) >= count else range(in_layer)
     found: dict[frozenset[Head], None] = {}
     for _ in range(10 * RANDOM_SETS):
         one = frozenset(
-            Head(layer, head)
-            for layer in set(layers)
-            for head in drawn.sample(range(in_layer), layers.count(layer))
+            Head(layer, head) for layer, count in layers.items() for head in drawn.sample(pools[layer], count)
         )
         if one != frozenset(heads):
             found[one] = None

@@ -89,10 +89,11 @@ class Heads:
             for numbers, batch, others in self._batches(questions, counterfactuals):
                 embeddings = batch.inputs.clone().requires_grad_()
                 outputs, value = self._outputs(batch, embeddings)
+                means = self._means if how == "mean" else []
                 gradients = iter(torch.autograd.grad(value.sum(), [z for each in outputs for z in each]))
                 for call, of_call in enumerate(outputs):
                     for layer, z in enumerate(of_call):
-                        change = self._other(how, others, call, layer, z) - z
+                        change = self._other(how, means, others, call, layer, z) - z
                         effect = (change * next(gradients)).sum((1, 3)).detach()
                         found[numbers, layer] += effect.double().cpu()
         if not bool(torch.isfinite(found).all()):
@@ -128,9 +129,11 @@ class Heads:
     def _value(self, batch: Batch, rows: Tensor, out: Tensor, how: How, others: Outputs) -> Tensor:
         """Return the values of rows with their heads replaced, (R,); `out` (R, L, H) is true for those heads."""
         out = out.to(batch.device)
+        # Not within a hook, where the model would run again.
+        means = self._means if how == "mean" else []
 
         def change(call: int, layer: int, z: Tensor) -> Tensor:
-            other = self._other(how, others, call, layer, z)
+            other = self._other(how, means, others, call, layer, z)
             other = other[rows] if how == "resample" else other
             return torch.where(out[:, layer, None, :, None], other, z)
 
@@ -171,11 +174,14 @@ class Heads:
         with self._changed(keep):
             return found, batch.value(embeddings, batch.rows)
 
-    def _other(self, how: How, others: Outputs, call: int, layer: int, z: Tensor) -> Tensor:
+    def _other(
+        self, how: How, means: Sequence[Tensor], others: Outputs, call: int, layer: int, z: Tensor
+    ) -> Tensor:
+        """Return what replaces the outputs of a layer's heads (R, T, H, D)."""
         if how == "zero":
             return torch.zeros_like(z)
         if how == "mean":
-            return self._means[layer].to(z).expand_as(z)
+            return means[layer].to(z).expand_as(z)
         return others[call][layer]
 
     @cached_property

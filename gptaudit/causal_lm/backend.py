@@ -110,8 +110,8 @@ class CausalLMBackend:
         self.encoder = Encoder(tokenizer, chat.tags if chat else ())
         self._chat = chat
         limit = getattr(model.config, "max_position_embeddings", None) or tokenizer.model_max_length
-        self._window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
-        self._widest_tree = widest_tree(model, self._window)
+        self.window = int(limit) if limit > 0 else sys.maxsize  # some configs write -1 for no limit
+        self._widest_tree = widest_tree(model, self.window)
         self._scorer = LikelihoodScorer(model, batch_tokens=batch_tokens, widest_tree=self._widest_tree)
         self._generator = TextGenerator(
             model, self.encoder, _stop_tokens(model, tokenizer), TokenBudget(batch_tokens)
@@ -119,7 +119,7 @@ class CausalLMBackend:
         self.details: Mapping[str, Any] = {
             "device": str(model.device),
             "dtype": str(model.dtype).removeprefix("torch."),
-            "context": self._window if self._window < sys.maxsize else None,
+            "context": self.window if self.window < sys.maxsize else None,
             "shared_prefixes": self._widest_tree > 0,
             "kept_keys": self._generator.keeps_keys,
             **(details or {}),
@@ -148,7 +148,7 @@ class CausalLMBackend:
             if pair is None:
                 answers[i] = Failure("no-tokens", "the continuation has no token, or no token precedes it")
             # The last token is only predicted, not read.
-            elif len(pair.context) + len(pair.continuation) - 1 > self._window:
+            elif len(pair.context) + len(pair.continuation) - 1 > self.window:
                 answers[i] = self._too_long(len(pair.context) + len(pair.continuation) - 1)
             else:
                 fitting.append(i)
@@ -206,7 +206,7 @@ class CausalLMBackend:
         if isinstance(prompt, Failure):
             return prompt
         noise_seed = int(request_key(request, seed)[:32], 16)
-        return Draw(prompt.ids, noise_seed, request.sampling, watch, self._window - len(prompt.ids))
+        return Draw(prompt.ids, noise_seed, request.sampling, watch, self.window - len(prompt.ids))
 
     def _answer(self, drawn: Completion | Failure) -> Completion | Failure:
         return self._chat.answer(drawn) if self._chat and isinstance(drawn, Completion) else drawn
@@ -257,7 +257,7 @@ class CausalLMBackend:
             return found
         _, question = found
         longest = len(question.ids) + max(len(question.target), len(question.foil or ())) - 1
-        return found if longest <= self._window else self._too_long(longest)
+        return found if longest <= self.window else self._too_long(longest)
 
     def _prompt(self, prompt: Prompt, room: int) -> EncodedPrompt | Failure:
         text = self._text(prompt)
@@ -276,12 +276,12 @@ class CausalLMBackend:
         encoded = self.encoder.rendered(text) if self._chat else self.encoder.prompt(text)
         if encoded is None:
             return Failure("no-tokens", "the prompt has no token, and the tokenizer has no start token")
-        if len(encoded.ids) + room > self._window:
+        if len(encoded.ids) + room > self.window:
             return self._too_long(len(encoded.ids) + room)
         return encoded
 
     def _too_long(self, tokens: int) -> Failure:
-        return Failure("too-long", f"{tokens} tokens; the model reads at most {self._window}")
+        return Failure("too-long", f"{tokens} tokens; the model reads at most {self.window}")
 
 
 def freeze(model: Any) -> Any:  # noqa: ANN401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +14,32 @@ from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+    from gptaudit.attribution.explaining import Explainer
+    from gptaudit.attribution.explanation import Explanation
+    from gptaudit.attribution.suites.explanation import SuiteExplanation
     from gptaudit.plugins import Plugins
-
-TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
-"""Backgrounds of words in the terminal, of 256 colours, from weak to strong."""
 
 
 @click.command()
 @click.argument("target", shell_complete=_complete.targets)
-@click.option("--prompt", required=True, metavar="TEXT", help="What the model reads.")
-@click.option(
-    "--target", "expected", required=True, metavar="TEXT", help="How it may go on, with the space before it."
-)
+@click.option("--prompt", metavar="TEXT", help="What the model reads.")
+@click.option("--target", "expected", metavar="TEXT", help="How it may go on, with the space before it.")
 @click.option(
     "--foil", metavar="TEXT", help="What the target is compared with. [default: everything else it may say]"
 )
+@click.option(
+    "-s",
+    "suite",
+    metavar="SUITE",
+    help="Explain a whole suite of pairs and not a prompt: a probe, as `gptaudit list probes` names it, or FILE.toml.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Take N pairs of prompts of the suite, drawn at random by --seed. [default: 100]",
+)
+@_options.data
 @click.option(
     "--method",
     default="integrated_gradients",
@@ -57,13 +67,17 @@ TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
     help="An option of the target, as in `gptaudit run`.",
 )
 @click.option("--seed", type=_options.SEED, default=0, show_default=True, help="Seed of all that is sampled.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
 @click.pass_obj
 def explain(  # noqa: PLR0913, PLR0917 - one for each option
     plugins: Plugins,
     target: str,
-    prompt: str,
-    expected: str,
+    prompt: str | None,
+    expected: str | None,
     foil: str | None,
+    suite: str | None,
+    limit: int | None,
+    data: Path | None,
     method: str,
     ablate: str | None,
     page: Path | None,
@@ -72,94 +86,79 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     *,
     grid: bool,
     as_json: bool,
+    quiet: bool,
 ) -> None:
-    """Show which tokens of a prompt make TARGET expect a continuation, or prefer it to another.
+    """Show which tokens of a prompt make TARGET expect a continuation, or prefer it to another; or explain a suite.
 
     The scores of the tokens add up to what the prompt changes; where they do not, the explanation says so. Heads that
-    are taken out put out their mean over neutral texts, and the prompt is scored again.
+    are taken out put out their mean over neutral texts, and everything is scored again.
+
+    Of a suite (-s), the difference that it measures is explained: by words, and by heads that are chosen on one half
+    of its prompts and taken out on the other, beside random heads, what is true and must stay, and neutral texts.
     """
     from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.heads import read_heads
+    from gptaudit.commands import _explanations
     from gptaudit.files import write_atomic
-    from gptaudit.reports.explanation import render
     from gptaudit.run.target import open_target
 
     if page is not None and page.suffix != ".html":
         msg = f"-o {page}: expected a file that ends in .html"
         raise UsageError(msg)
+    of_prompt = {"--prompt": prompt, "--target": expected, "--foil": foil, "--ablate": ablate}
+    _require_one(suite, limit, {**of_prompt, "--heads": grid or None})
     heads = read_heads(ablate) if ablate is not None else ()
-    if prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
-        say("Note: a target that begins with no space continues the prompt's last word.", err=True)
     explainer = Explainer(open_target(target, backend_options, plugins)[0])
-    found = explainer.explain(prompt, expected, foil, method, grid=grid, ablate=heads, seed=seed)
+    found: Explanation | SuiteExplanation
+    if suite is not None:
+        found = _of_suite(plugins, explainer, suite, method, seed=seed, data=data, limit=limit, quiet=quiet)
+    else:
+        assert prompt is not None  # noqa: S101 - required without a suite
+        assert expected is not None  # noqa: S101
+        if prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
+            say("Note: a target that begins with no space continues the prompt's last word.", err=True)
+        found = explainer.explain(prompt, expected, foil, method, grid=grid, ablate=heads, seed=seed)
     if as_json:
         say(found.to_json())
     else:
-        _show(found)
+        _explanations.show(found)
     if page is not None:
-        write_atomic(page, render(found, target))
+        write_atomic(page, _explanations.page(found, target))
         say(f"Page: {page}", err=as_json)
 
 
-def _show(found: Explanation) -> None:
-    words, attribution = found.words, found.attribution
-    say(f"{found.compared} = {attribution.contrast:+.3f} nats", bold=True)
-    peak = max((abs(word.score) for word in words), default=0.0)
-    for word in words:
-        fg, bg = _colours(word.score, peak)
-        say(word.text, nl=False, fg=fg, bg=bg)
-    say("\n")
-    for word in words:
-        say(f"  {word.score:+8.3f}  {word.text.strip()}")
-    say(f"\nWithout the words (each token the {attribution.baseline}) it is ", nl=False)
-    say(f"{attribution.baseline_contrast:+.3f}.")
-    if attribution.converged is False:
-        say("FAILED: ", nl=False, fg="red", bold=True)
-        missed = f"the scores miss the change by {attribution.delta:+.3f}"
-        say(f"{missed}. Do not rely on them; try another --method.")
-    elif attribution.converged:
-        say(f"The scores add up to the change, but for {attribution.delta:+.3f}.")
-    else:
-        say(
-            f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
-        )
-    say(f"{attribution.method}, {attribution.steps} runs. Scores depend on the method and on the baseline.")
-    if found.grid is not None:
-        _show_grid(found.grid)
-    if found.ablation is not None:
-        _show_ablation(found.ablation)
+def _require_one(suite: str | None, limit: int | None, of_prompt: Mapping[str, object]) -> None:
+    """Refuse options of a prompt with a suite, and the reverse."""
+    given = [name for name, value in of_prompt.items() if value is not None]
+    if suite is not None and given:
+        msg = f"-s explains a whole suite, and {given[0]} is of one prompt; leave one of them out"
+        raise UsageError(msg)
+    if suite is None and not {"--prompt", "--target"} <= set(given):
+        msg = "give --prompt and --target, or a suite with -s, such as -s gender-occupation"
+        raise UsageError(msg)
+    if suite is None and limit is not None:
+        msg = "--limit is of a suite; give one with -s, or leave it out"
+        raise UsageError(msg)
 
 
-def _colours(score: float, peak: float) -> tuple[int | None, int | None]:
-    """Return the colours of a word and of its background; only a terminal shows them."""
-    strength = round(3 * abs(score) / peak) if peak else 0
-    return (16, (TOWARDS if score > 0 else AGAINST)[strength - 1]) if strength else (None, None)
+def _of_suite(
+    plugins: Plugins,
+    explainer: Explainer,
+    name: str,
+    method: str,
+    *,
+    seed: int,
+    data: Path | None,
+    limit: int | None,
+    quiet: bool,
+) -> SuiteExplanation:
+    from gptaudit.attribution.suites.explaining import explain_suite
+    from gptaudit.commands._progress import shown_progress
+    from gptaudit.run.suite_explaining import LIMIT, suite_to_explain
 
-
-def _show_grid(grid: HeadGrid) -> None:
-    layers, heads = len(grid.predicted), len(grid.predicted[0])
-    grouped = f", {grid.key_heads} with keys of their own" if grid.key_heads < heads else ""
-    say(f"\nHeads: {layers} layers of {heads} query heads{grouped}", bold=True)
-    say("The first by gradients, each taken out alone and the prompt scored again:")
-    for name, effect in grid.effects.items():
-        layer, head = map(int, name.split("."))
-        say(f"  {name:>6}  {effect:+8.3f} nats   (gradients foresaw {grid.predicted[layer][head]:+.3f})")
-
-
-def _show_ablation(ablation: Ablation) -> None:
-    say(f"\nWithout {', '.join(ablation.heads)}: ", bold=True, nl=False)
-    say(f"{ablation.before:+.3f} -> {ablation.after:+.3f} nats")
-    if ablation.after_random:
-        least, most = min(ablation.after_random), max(ablation.after_random)
-        sets = f"{len(ablation.after_random)} random sets of heads of the same layers"
-        say(f"  without {sets}: {least:+.3f} to {most:+.3f}")
-    else:
-        say("  there are no other heads in these layers to compare with")
-    before, after = ablation.perplexity_before, ablation.perplexity_after
-    say(f"  perplexity of neutral sentences: {before:.1f} -> {after:.1f}")
-    say(
-        "  One prompt: whether these heads also carry what is true, such as the gender of a mother, is not shown."
-    )
+    suite = suite_to_explain(plugins, name, explainer, data=data, limit=limit or LIMIT, seed=seed)
+    with shown_progress(quiet=quiet) as progress:
+        return explain_suite(explainer, suite, method, seed=seed, progress=progress)
 
 
 @hookimpl

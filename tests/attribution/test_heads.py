@@ -134,13 +134,19 @@ class TestRefused:
             opened_heads(*opened)
 
 
-def test_random_sets_have_the_same_layers():
-    """Each set has as many heads of each layer, and none is the set itself."""
-    found = random_sets(SET, 4, 0)
+@pytest.mark.parametrize(
+    ("heads", "sets"),
+    [(SET, 9), ((Head(0, 0), Head(0, 1), Head(0, 2)), 3), (tuple(Head(1, head) for head in range(4)), 0)],
+)
+def test_random_sets_have_the_same_layers(heads, sets):
+    """Each set has as many heads of each layer, other ones where there are enough, and is not the set itself."""
+    found = random_sets(heads, 4, 0)
 
-    assert len(found) == len(set(found)) == 15
-    assert all(sorted(head.layer for head in one) == [0, 1] for one in found)
-    assert SET not in found
+    assert len(found) == len(set(found)) == sets
+    for one in found:
+        assert sorted(head.layer for head in one) == sorted(head.layer for head in heads)
+        assert set(one) != set(heads)
+        assert heads != SET or not set(one) & set(heads)
 
 
 def test_the_planted_stereotype_sits_in_one_head():

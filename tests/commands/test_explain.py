@@ -73,6 +73,34 @@ def test_page(gptaudit, tmp_path):
     assert page.count("<rect") == 16
 
 
+def test_a_suite(gptaudit, tmp_path):
+    """The planted stereotype of the reference decoder sits in one head, which JSON, page and terminal say."""
+    ran = gptaudit(
+        *(
+            "explain",
+            "decoder:reference",
+            "-s",
+            "gender-occupation",
+            "--limit",
+            "14",
+            "--method",
+            "feature_ablation",
+        ),
+        *("-o", "page.html", "--json", "--quiet"),
+    )
+    found = json.loads(ran.out)
+    page = (tmp_path / "page.html").read_text("utf-8")
+
+    assert ran.code == 0
+    assert found["items"] == 14
+    assert found["proof"]["points"][1]["heads"] == ["0.2"]
+    assert found["proof"]["points"][1]["removed"]["low"] > 0.5
+    assert "Without 1 of 16 attention heads (0.2)" in found["sentences"][0]
+    assert all(sentence.replace("'", "&#39;") in page for sentence in found["sentences"])
+    assert "<script" not in page
+    assert page.count('<svg class="plot"') == 4
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -84,7 +112,13 @@ def test_page(gptaudit, tmp_path):
         (("decoder:reference", *ASKED, "--ablate", "x"), "expected LAYER.HEAD"),
         (("decoder:reference", *ASKED, "-o", "page.txt"), "ends in .html"),
         (("replay:answers.jsonl", *ASKED), "give a model that runs here"),
-        (("decoder:reference", "--target", " she"), "Missing option '--prompt'"),
+        (("decoder:reference", "--target", " she"), "give --prompt and --target, or a suite"),
+        (("decoder:reference", *ASKED, "--limit", "5"), "--limit is of a suite"),
+        (("decoder:reference", "-s", "gender-occupation", "--foil", " he"), "--foil is of one prompt"),
+        (("decoder:reference", "-s", "crows-pairs"), "-s crows-pairs: it has no counterfactual"),
+        (("decoder:reference", "-s", "bias"), "expected one suite, found"),
+        (("decoder:reference", "-s", "gender-occupatoin"), "Did you mean 'gender-occupation'"),
+        (("decoder:reference", "-s", "gender-occupation", "--limit", "6"), "at least 10 independent units"),
     ],
 )
 def test_refused(gptaudit, tmp_path, arguments, said):

@@ -1,0 +1,1 @@
+"""Explanation of a whole suite: which tokens and heads carry what it measures, proved by taking heads out."""

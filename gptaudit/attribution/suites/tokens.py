@@ -1,0 +1,178 @@
+"""Attribution of a suite's difference to slots of its templates and to words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from gptaudit.attribution.attributor import Attributor, find_method
+from gptaudit.attribution.faithfulness import ORDERS, aopc, rank_correlation, shuffled
+from gptaudit.attribution.suites.estimates import mean_of
+from gptaudit.attribution.suites.explanation import Faithfulness, SlotScore, TokenPart
+from gptaudit.attribution.suites.items import Item, questions, some
+from gptaudit.attribution.words import words_of
+from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.records import Attribution, Spans
+
+OTHER_WORDS = "all other words"
+AT_ONCE = 32
+"""Items attributed between two steps of the progress."""
+CHECKED = 20
+"""Items whose prompts show whether the scores are faithful."""
+SHUFFLED = 5
+"""Items that are attributed again with shuffled weights."""
+WORDS = 20
+"""Words listed, those that add or take most."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """An item with the attributions of its two prompts."""
+
+    item: Item
+    first: Attribution
+    second: Attribution
+
+    def sides(self) -> list[tuple[float, Attribution, Spans]]:
+        """Return the sign with which each prompt enters the difference, its scores, and where its slot is."""
+        one, other = self.item.case.places
+        return [(1.0, self.first, one), (-1.0, self.second, other)]
+
+
+def explain_tokens(
+    attributor: Attributor, items: Sequence[Item], method: str, seed: int, advance: Callable[[int], None]
+) -> TokenPart | None:
+    """Attribute the difference of each item; None where no scores add up.
+
+    The scores of a prompt add up to its contrast less that at the baseline, which is the same for both prompts of an
+    aligned item: so the sums over slots add up to the difference.
+    """
+    scored: list[_Scored] = []
+    for start in range(0, len(items), AT_ONCE):
+        part = items[start : start + AT_ONCE]
+        found = attributor.attribute(questions(part), method, seed=seed)
+        for item, first, second in zip(part, found[: len(part)], found[len(part) :], strict=True):
+            if isinstance(first, Attribution) and isinstance(second, Attribution):
+                scored.append(_Scored(item, first, second))
+        advance(len(part))
+    complete = [
+        one for one in scored if one.first.converged is not False and one.second.converged is not False
+    ]
+    if not complete:
+        return None
+    slot = complete[0].item.case.slot
+    by_slot = {slot: [], OTHER_WORDS: []}  # type: dict[str, list[float]]
+    for one in complete:
+        inside = sum(sign * sum(_inside(found, spans)) for sign, found, spans in one.sides())
+        whole = sum(sign * sum(found.scores) for sign, found, _ in one.sides())
+        by_slot[slot].append(inside)
+        by_slot[OTHER_WORDS].append(whole - inside)
+    kept = [one.item for one in complete]
+    return TokenPart(
+        method=find_method(method).title,
+        baseline=complete[0].first.baseline,
+        items=len(complete),
+        incomplete=len(items) - len(complete),
+        slots=tuple(SlotScore(name, mean_of(values, kept, seed)) for name, values in by_slot.items()),
+        words=_words(complete, seed),
+        first_in_pairs=fmean(_leads(one.sides()) for one in complete),
+        first_in_prompts=fmean(_leads([side]) for one in complete for side in one.sides()),
+        faithfulness=_faithfulness(attributor, complete, method, seed),
+    )
+
+
+def _inside(found: Attribution, spans: Spans) -> list[float]:
+    """Return the scores of the tokens that overlap the places."""
+    return [
+        score
+        for (a, b), score in zip(found.offsets, found.scores, strict=True)
+        if any(a < end and b > start for start, end in spans)
+    ]
+
+
+def _leads(sides: Sequence[tuple[float, Attribution, Spans]]) -> bool:
+    """Return whether the slot adds more than any word outside it, by size, to the sum of these prompts."""
+    outside = [
+        [
+            sign * word.score
+            for word in words_of(found.tokens, found.offsets, found.scores)
+            if not any(word.start < end and word.end > start for start, end in spans)
+        ]
+        for sign, found, spans in sides
+    ]
+    inside = sum(sign * sum(_inside(found, spans)) for sign, found, spans in sides)
+    # Outside the slot the prompts have the same words.
+    return abs(inside) > max((abs(sum(each)) for each in zip(*outside, strict=False)), default=0.0)
+
+
+def _words(scored: Sequence[_Scored], seed: int) -> tuple[SlotScore, ...]:
+    """Return the mean of what each word adds to the difference, over the prompts that have it, the largest first.
+
+    A text in the slot is one word.
+    """
+    values: defaultdict[str, list[tuple[float, Item]]] = defaultdict(list)
+    for one in scored:
+        for sign, found, spans in one.sides():
+            for text, score in _texts(found, spans).items():
+                values[text].append((sign * score, one.item))
+    means = {
+        text: mean_of([score for score, _ in of_word], [item for _, item in of_word], seed)
+        for text, of_word in values.items()
+    }
+    largest = sorted(means, key=lambda text: -abs(means[text].value))[:WORDS]
+    return tuple(SlotScore(text, means[text]) for text in largest)
+
+
+def _texts(found: Attribution, spans: Spans) -> Mapping[str, float]:
+    """Return the score of each word outside the slot, and of the text in it."""
+    scores: defaultdict[str, float] = defaultdict(float)
+    slot: list[str] = []
+    for word in words_of(found.tokens, found.offsets, found.scores):
+        if any(word.start < end and word.end > start for start, end in spans):
+            slot.append(word.text)
+        else:
+            scores[word.text.strip()] += word.score
+    scores["".join(slot).strip()] += sum(_inside(found, spans))
+    return scores
+
+
+def _faithfulness(
+    attributor: Attributor, scored: Sequence[_Scored], method: str, seed: int
+) -> Faithfulness | None:
+    """Check some of the items; None where no prompt has two tokens to put in order."""
+    chosen = set(map(id, some([one.item for one in scored], CHECKED, seed)))
+    asked: list[EncodedQuestion] = []
+    scores: list[tuple[float, ...]] = []
+    for one in scored:
+        for question, found in ((one.item.first, one.first), (one.item.second, one.second)):
+            if id(one.item) in chosen and len(found.scores) > 1:
+                asked.append(question)
+                scores.append(found.scores)
+    if not asked:
+        return None
+    found_aopc = aopc(attributor, asked, scores, seed=seed)
+    untrained = Attributor(shuffled(attributor.model, seed=seed)).attribute(
+        asked[: 2 * SHUFFLED], method, seed=seed
+    )
+    pairs = [
+        (own, other.scores)
+        for own, other in zip(scores, untrained, strict=False)
+        if isinstance(other, Attribution)
+    ]
+    return Faithfulness(
+        prompts=len(asked),
+        comprehensiveness=fmean(one.comprehensiveness for one in found_aopc),
+        sufficiency=fmean(one.sufficiency for one in found_aopc),
+        random_comprehensiveness=tuple(
+            fmean(one.random_comprehensiveness[i] for one in found_aopc) for i in range(ORDERS)
+        ),
+        random_sufficiency=tuple(
+            fmean(one.random_sufficiency[i] for one in found_aopc) for i in range(ORDERS)
+        ),
+        randomised=fmean(rank_correlation(*pair) for pair in pairs) if pairs else None,
+        randomised_size=fmean(rank_correlation(*np.abs(pair).tolist()) for pair in pairs) if pairs else None,
+    )

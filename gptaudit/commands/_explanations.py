@@ -1,0 +1,156 @@
+"""Explanations in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gptaudit.commands._say import say
+
+if TYPE_CHECKING:
+    from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+    from gptaudit.attribution.suites.explanation import SuiteExplanation, TokenPart
+
+TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
+"""Backgrounds of words in the terminal, of 256 colours, from weak to strong."""
+
+
+def show(found: Explanation | SuiteExplanation) -> None:
+    """Print an explanation."""
+    from gptaudit.attribution.explanation import Explanation
+
+    if isinstance(found, Explanation):
+        _show_prompt(found)
+    else:
+        _show_suite(found)
+
+
+def page(found: Explanation | SuiteExplanation, target: str) -> str:
+    """Return an explanation as HTML; `target` is the model as it was named."""
+    from gptaudit.attribution.explanation import Explanation
+    from gptaudit.reports.explanation import render
+    from gptaudit.reports.suite_explanation import render_suite
+
+    return render(found, target) if isinstance(found, Explanation) else render_suite(found, target)
+
+
+def _show_prompt(found: Explanation) -> None:
+    words, attribution = found.words, found.attribution
+    say(f"{found.compared} = {attribution.contrast:+.3f} nats", bold=True)
+    peak = max((abs(word.score) for word in words), default=0.0)
+    for word in words:
+        fg, bg = _colours(word.score, peak)
+        say(word.text, nl=False, fg=fg, bg=bg)
+    say("\n")
+    for word in words:
+        say(f"  {word.score:+8.3f}  {word.text.strip()}")
+    say(f"\nWithout the words (each token the {attribution.baseline}) it is ", nl=False)
+    say(f"{attribution.baseline_contrast:+.3f}.")
+    if attribution.converged is False:
+        say("FAILED: ", nl=False, fg="red", bold=True)
+        missed = f"the scores miss the change by {attribution.delta:+.3f}"
+        say(f"{missed}. Do not rely on them; try another --method.")
+    elif attribution.converged:
+        say(f"The scores add up to the change, but for {attribution.delta:+.3f}.")
+    else:
+        say(
+            f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
+        )
+    say(f"{attribution.method}, {attribution.steps} runs. Scores depend on the method and on the baseline.")
+    if found.grid is not None:
+        _show_grid(found.grid)
+    if found.ablation is not None:
+        _show_ablation(found.ablation)
+
+
+def _colours(score: float, peak: float) -> tuple[int | None, int | None]:
+    """Return the colours of a word and of its background; only a terminal shows them."""
+    strength = round(3 * abs(score) / peak) if peak else 0
+    return (16, (TOWARDS if score > 0 else AGAINST)[strength - 1]) if strength else (None, None)
+
+
+def _show_grid(grid: HeadGrid) -> None:
+    layers, heads = len(grid.predicted), len(grid.predicted[0])
+    grouped = f", {grid.key_heads} with keys of their own" if grid.key_heads < heads else ""
+    say(f"\nHeads: {layers} layers of {heads} query heads{grouped}", bold=True)
+    say("The first by gradients, each taken out alone and the prompt scored again:")
+    for name, effect in grid.effects.items():
+        layer, head = map(int, name.split("."))
+        say(f"  {name:>6}  {effect:+8.3f} nats   (gradients foresaw {grid.predicted[layer][head]:+.3f})")
+
+
+def _show_ablation(ablation: Ablation) -> None:
+    say(f"\nWithout {', '.join(ablation.heads)}: ", bold=True, nl=False)
+    say(f"{ablation.before:+.3f} -> {ablation.after:+.3f} nats")
+    if ablation.after_random:
+        least, most = min(ablation.after_random), max(ablation.after_random)
+        sets = f"{len(ablation.after_random)} random sets of heads of the same layers"
+        say(f"  without {sets}: {least:+.3f} to {most:+.3f}")
+    else:
+        say("  there are no other heads in these layers to compare with")
+    before, after = ablation.perplexity_before, ablation.perplexity_after
+    say(f"  perplexity of neutral sentences: {before:.1f} -> {after:.1f}")
+    say(
+        "  One prompt: whether these heads also carry what is true, such as the gender of a mother, is not shown."
+    )
+
+
+def _show_suite(found: SuiteExplanation) -> None:
+    from gptaudit.attribution.suites.sentences import nats, words_of_axis
+
+    say(f"{found.title}: {found.items} of {found.cases} pairs of prompts", bold=True)
+    for reason, count in found.left_out.items():
+        say(f"  {count} left out: {reason}")
+    for sentence in found.sentences:
+        say(f"\n{sentence}")
+    say(
+        f"\nHeads out   difference by {words_of_axis(found.axis)}, at random, what is true, another suite, perplexity"
+    )
+    for point in found.proof.points:
+        at_random = f"{min(point.at_random):.2f} to {max(point.at_random):.2f}" if point.at_random else "-"
+        fact, unrelated = (
+            "-" if one is None else f"{one.value:+.2f}" for one in (point.fact, point.unrelated)
+        )
+        say(f"  {point.k:>3}  {nats(point.gap)}, {at_random}, {fact}, {unrelated}, {point.perplexity:.1f}")
+    stability = found.heads.stability
+    say(
+        f"\nThe first head stays the first in {100 * stability.first_stays:.0f} % of {stability.resamples} resamples, "
+        f"and {100 * stability.overlap:.0f} % of the first {stability.compared} are among them again. Taken out alone:"
+    )
+    for head in found.heads.confirmed:
+        confirmed = "confirmed" if head.effect.differs else "not confirmed"
+        say(f"  {head.head:>6}  {nats(head.effect)}, {confirmed}   (gradients foresaw {head.predicted:+.3f})")
+    if found.tokens is not None:
+        _show_tokens(found.tokens, found.slot)
+    if found.mediation is not None:
+        mediation = found.mediation
+        say(
+            f"\nCausal mediation over {mediation.items} pairs: total effect {mediation.total.value:+.3f}",
+            bold=True,
+        )
+        for one in (mediation.all_heads, *mediation.layers, *mediation.heads):
+            say(f"  {one.name:>10}  indirect {one.indirect.value:+.3f}, direct {one.direct.value:+.3f}")
+
+
+def _show_tokens(tokens: TokenPart, slot: str) -> None:
+    from gptaudit.attribution.suites.sentences import nats
+
+    say(f"\nWords, by {tokens.method}", bold=True)
+    for one in (*tokens.slots, *tokens.words):
+        say(f"  {nats(one.score)}  {one.name}")
+    say(
+        f"  The {slot} adds more than any other word in {100 * tokens.first_in_pairs:.0f} % of the pairs, and in "
+        f"{100 * tokens.first_in_prompts:.0f} % of single prompts, where what all have in common counts too."
+    )
+    check = tokens.faithfulness
+    if check is None:
+        return
+    if check.failed:
+        say("FAILED: ", nl=False, fg="red", bold=True)
+        say("tokens in random order do as well as in the order of these scores. Do not rely on them.")
+    for name, value, at_random in (
+        ("comprehensiveness", check.comprehensiveness, check.random_comprehensiveness),
+        ("sufficiency", check.sufficiency, check.random_sufficiency),
+    ):
+        say(f"  {name} {value:.2f}, in random orders {min(at_random):.2f} to {max(at_random):.2f}")
+    if check.randomised is not None:
+        say(f"  rank correlation with a model of shuffled weights {check.randomised:+.2f}")

@@ -1,0 +1,68 @@
+"""Comprehensiveness and sufficiency against sums by hand, and shuffled weights."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from planted_model import HEADS, LAYERS, PlantedExplainer
+
+from gptaudit.attribution.faithfulness import aopc, rank_correlation, shuffled
+
+WORDS = {" nurse": 3.0, " again": 1.0, " said": -0.5, " that": 0.25}
+
+
+@pytest.fixture
+def explainer():
+    """Return the explainer of a model that adds up the numbers of the words, with a baseline of zero."""
+    reads = torch.zeros(LAYERS, HEADS, 3, dtype=torch.float64)
+    reads[0, 0, 0] = 1
+    text = "The nurse said again that he"
+    found = PlantedExplainer(
+        [text, "The nurse said again that she"], {w: [v, 0, 0] for w, v in WORDS.items()}, reads
+    )
+    found.attributor.__dict__["baseline"] = torch.zeros(3, dtype=torch.float64)
+    return found
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_by_hand(explainer, sign):
+    """Of five tokens the shares of the paper take one, one, one, one and three; random orders do worse."""
+    sides = (" he", " she")[::sign]
+    question = explainer.backend.encoder.question("The nurse said again that", *sides)
+    scores = [sign * WORDS.get(token, 0.0) for token in question.tokens]
+    (found,) = aopc(explainer.attributor, [question], [scores], seed=0)
+
+    assert found.comprehensiveness == pytest.approx((4 * 3.0 + 4.25) / 5)
+    assert found.sufficiency == pytest.approx((4 * 0.75 - 0.5) / 5)
+    assert max(found.random_comprehensiveness) <= found.comprehensiveness + 1e-12
+    assert min(found.random_sufficiency) >= found.sufficiency - 1e-12
+    assert not found.failed
+
+
+def test_scores_that_name_the_wrong_tokens_fail(explainer):
+    """Turned around, the same scores are worse than random orders."""
+    question = explainer.backend.encoder.question("The nurse said again that", " he", " she")
+    (found,) = aopc(explainer.attributor, [question], [[-WORDS.get(t, 0.0) for t in question.tokens]], seed=0)
+
+    assert found.failed
+
+
+def test_shuffled_weights_are_a_copy(explainer):
+    """The copy has the same numbers in other places, and the model keeps its own."""
+    model = explainer.backend.model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    other = shuffled(model, seed=0)
+
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one.flatten().sort().values, two.flatten().sort().values)
+    assert not torch.equal(model.embedding.weight, other.embedding.weight)
+
+
+def test_rank_correlation_is_spearmans():
+    """For all orders of four values it is 1 - 6 sum d^2 / (n (n^2 - 1))."""
+    for order in itertools.permutations(range(4)):
+        expected = 1 - 6 * sum((place - rank) ** 2 for place, rank in enumerate(order)) / (4 * 15)
+        assert rank_correlation([0.1, 0.2, 5.0, 7.0], order) == pytest.approx(expected)
