@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+from gptaudit.attribution.faithfulness import Aopc
+from gptaudit.attribution.suites.explanation import Faithfulness
 from gptaudit.gate.numbers import number, short
 
 from . import charts
@@ -32,12 +34,29 @@ def render(explanation: Explanation, target: str) -> str:
         "contrast": short(explanation.attribution.contrast, signed=True),
         "prompt": explanation.prompt,
         "failed": explanation.attribution.converged is False,
+        "faithfulness": None if explanation.faithfulness is None else faithfulness(explanation.faithfulness),
         "heat": heatmap(by_word),
         "tokens": heatmap(explanation.attribution)["tokens"],
         "grid": None if explanation.grid is None else _grid(explanation.grid),
         "ablation": None if explanation.ablation is None else _ablation(explanation.ablation),
     }
     return render_page("explanation.html", view)
+
+
+def faithfulness(found: Aopc | Faithfulness) -> View:
+    """Return what a page says of whether the largest scores are of tokens that matter."""
+
+    def band(values: Sequence[float]) -> str:
+        return f"{number(min(values), 2)} to {number(max(values), 2)}"
+
+    return {
+        "failed": found.failed,
+        "orders": len(found.random_comprehensiveness),
+        "comprehensiveness": number(found.comprehensiveness, 2),
+        "random_comprehensiveness": band(found.random_comprehensiveness),
+        "sufficiency": number(found.sufficiency, 2),
+        "random_sufficiency": band(found.random_sufficiency),
+    }
 
 
 def head_grid(predicted: Sequence[Sequence[float]], key_heads: int) -> View:

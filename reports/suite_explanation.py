@@ -16,7 +16,7 @@ from gptaudit.attribution.suites.explanation import (
 from gptaudit.attribution.suites.sentences import carried, words_of_axis
 from gptaudit.gate.numbers import compact, number
 
-from .explanation import head_grid
+from .explanation import faithfulness, head_grid
 from .html import render_page
 from .plots import Frame, Line, Plot
 from .probe_view import View
@@ -51,7 +51,7 @@ def render_suite(found: SuiteExplanation, target: str) -> str:
             "words": [_score(one) for one in tokens.words],
             "first_in_pairs": f"{100 * tokens.first_in_pairs:.0f}",
             "first_in_prompts": f"{100 * tokens.first_in_prompts:.0f}",
-            "faithfulness": None if tokens.faithfulness is None else faithfulness(tokens.faithfulness),
+            "faithfulness": None if tokens.faithfulness is None else _faithfulness(tokens.faithfulness),
         },
         "grid": head_grid(heads.predicted, heads.key_heads),
         "stability": {
@@ -98,23 +98,13 @@ def estimate(found: Estimated | None) -> str:
     return f"{value} ({number(found.low, 2)} to {number(found.high, 2)})"
 
 
-def faithfulness(found: Faithfulness) -> View:
-    """Return what the page says of whether scores of tokens are faithful."""
-
-    def band(values: Sequence[float]) -> str:
-        return f"{number(min(values), 2)} to {number(max(values), 2)}"
-
+def _faithfulness(found: Faithfulness) -> View:
     def share(value: float | None) -> str:
         return NONE if value is None else number(value, 2)
 
     return {
-        "failed": found.failed,
+        **faithfulness(found),
         "prompts": found.prompts,
-        "orders": len(found.random_comprehensiveness),
-        "comprehensiveness": number(found.comprehensiveness, 2),
-        "random_comprehensiveness": band(found.random_comprehensiveness),
-        "sufficiency": number(found.sufficiency, 2),
-        "random_sufficiency": band(found.random_sufficiency),
         "randomised": share(found.randomised),
         "randomised_size": share(found.randomised_size),
     }

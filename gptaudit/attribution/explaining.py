@@ -11,6 +11,7 @@ from math import exp
 
 from gptaudit.attribution.attributor import Attributor, find_method
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+from gptaudit.attribution.faithfulness import aopc
 from gptaudit.attribution.heads import Head, Heads, How
 from gptaudit.causal_lm.backend import CausalLMBackend, model_errors
 from gptaudit.causal_lm.encoding import EncodedQuestion
@@ -74,6 +75,9 @@ class Explainer:
             foil,
             found,
             fingerprint=self.backend.fingerprint,
+            faithfulness=aopc(self.attributor, [question], [found.scores], seed=seed)[0]
+            if len(found.scores) > 1
+            else None,
             grid=self._grid(heads, question) if heads and grid else None,
             ablation=self._ablation(heads, question, ablate, seed) if heads and ablate else None,
         )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gptaudit.attribution.faithfulness import Aopc
 from gptaudit.attribution.words import Word, words_of
 from gptaudit.records import Attribution
 from gptaudit.text import visible
@@ -59,6 +60,8 @@ class Explanation:
     attribution: Attribution
     fingerprint: str = ""
     """Hash of the model that was explained; empty where it was given as an object."""
+    faithfulness: Aopc | None = None
+    """Whether the tokens with the largest scores matter most; None where it was not checked."""
     grid: HeadGrid | None = None
     ablation: Ablation | None = None
 

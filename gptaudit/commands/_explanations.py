@@ -8,7 +8,8 @@ from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
     from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
-    from gptaudit.attribution.suites.explanation import SuiteExplanation, TokenPart
+    from gptaudit.attribution.faithfulness import Aopc
+    from gptaudit.attribution.suites.explanation import Faithfulness, SuiteExplanation, TokenPart
 
 TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
 """Backgrounds of words in the terminal, of 256 colours, from weak to strong."""
@@ -56,6 +57,8 @@ def _show_prompt(found: Explanation) -> None:
             f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
         )
     say(f"{attribution.method}, {attribution.steps} runs. Scores depend on the method and on the baseline.")
+    if found.faithfulness is not None:
+        _show_faithfulness(found.faithfulness)
     if found.grid is not None:
         _show_grid(found.grid)
     if found.ablation is not None:
@@ -142,15 +145,21 @@ def _show_tokens(tokens: TokenPart, slot: str) -> None:
         f"{100 * tokens.first_in_prompts:.0f} % of single prompts, where what all have in common counts too."
     )
     check = tokens.faithfulness
-    if check is None:
-        return
+    if check is not None:
+        _show_faithfulness(check)
+        if check.randomised is not None:
+            say(f"  rank correlation with a model of shuffled weights {check.randomised:+.2f}")
+
+
+def _show_faithfulness(check: Aopc | Faithfulness) -> None:
+    """Print whether the largest scores are of tokens that matter."""
     if check.failed:
         say("FAILED: ", nl=False, fg="red", bold=True)
         say("tokens in random order do as well as in the order of these scores. Do not rely on them.")
     for name, value, at_random in (
-        ("comprehensiveness", check.comprehensiveness, check.random_comprehensiveness),
-        ("sufficiency", check.sufficiency, check.random_sufficiency),
+        ("Without the first tokens", check.comprehensiveness, check.random_comprehensiveness),
+        ("With the first tokens alone", check.sufficiency, check.random_sufficiency),
     ):
-        say(f"  {name} {value:.2f}, in random orders {min(at_random):.2f} to {max(at_random):.2f}")
-    if check.randomised is not None:
-        say(f"  rank correlation with a model of shuffled weights {check.randomised:+.2f}")
+        say(
+            f"{name} it falls by {value:.2f} nats, in random orders by {min(at_random):.2f} to {max(at_random):.2f}."
+        )

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 LIMIT = 100
 """Counterfactuals that are explained, unless the user asks for more."""
-CONTROLS = 64
-"""Counterfactuals of a control."""
+FACTS = 64
+"""Counterfactuals of what is true and must stay."""
+BESIDE = 20
+"""Counterfactuals of an unrelated suite."""
 UNRELATED = ("physical-appearance", "gender-trait", "socioeconomic-status-zh", "gender-trait-zh")
 """Probes that are scored beside a suite; the first of the same language and another axis."""
 
@@ -48,16 +50,9 @@ def suite_to_explain(
 
     probe, cases = _the_one(plugins, name, cases_of)
     axis = cases[0].axis
-    other = next(
-        (
-            plugins.probes[one]
-            for one in UNRELATED
-            if one in plugins.probes
-            and plugins.probes[one].language == probe.language
-            and cases_of(plugins.probes[one])[0].axis != axis
-        ),
-        None,
-    )
+    known = plugins.probes
+    others = (known[one] for one in UNRELATED if one in known and known[one].language == probe.language)
+    other = next((one for one in others if cases_of(one)[0].axis != axis), None)
     facts = files("gptaudit.attribution.suites").joinpath("facts", f"{axis}-{probe.language}.toml")
     control, _ = read_suite_file(facts) if facts.is_file() else (None, None)
     return Suite(
@@ -65,10 +60,10 @@ def suite_to_explain(
         title=probe.title,
         drawn=draw(cases, limit, seed),
         cases=len(cases),
-        facts=draw(list(control.counterfactuals(length)), CONTROLS, seed)
+        facts=draw(list(control.counterfactuals(length)), FACTS, seed)
         if isinstance(control, PairsFile)
         else (),
-        unrelated=draw(cases_of(other), CONTROLS, seed) if other else (),
+        unrelated=draw(cases_of(other), BESIDE, seed) if other else (),
         unrelated_suite=other.title if other else "",
     )
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from planted_model import HEADS, LAYERS, PlantedExplainer
 
+from gptaudit.attribution.explaining import Explainer
 from gptaudit.attribution.heads import Head
 from gptaudit.attribution.suites.ablating import Ablator
 from gptaudit.attribution.suites.estimates import mean_of
@@ -22,8 +23,12 @@ from gptaudit.attribution.suites.items import encode, halves
 from gptaudit.attribution.suites.mediation import mediate, relative_effect
 from gptaudit.attribution.suites.ranking import _stability, rank
 from gptaudit.attribution.suites.sentences import carried
+from gptaudit.backends.decoder import open_decoder
+from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import UsageError
-from gptaudit.records import Counterfactual
+from gptaudit.plugins import load_plugins
+from gptaudit.records import Counterfactual, ScoreRequest
+from gptaudit.run.suite_explaining import draw, suite_to_explain
 
 COUPLES = 24
 TEMPLATES = [f"The {{}} said {word} that" for word in ("again", "today", "then", "twice", "later", "soon")]
@@ -242,3 +247,41 @@ class TestRefused:
         explainer.backend.window = 3
         with pytest.raises(UsageError, match="24 are left out: longer than the 3 tokens"):
             explain_suite(explainer, SUITE)
+
+
+def test_the_difference_between_whole_sentences_is_the_suites_own():
+    """It is the mean over pairs of the two leads whose sum `run` calls the association."""
+    plugins = load_plugins()
+    explainer = Explainer(open_decoder("reference", TorchOptions(device="cpu")))
+    suite = suite_to_explain(plugins, "gender-occupation", explainer, data=None, limit=10, seed=0)
+    items, _ = encode(explainer.backend.encoder, suite.drawn, explainer.backend.window)
+    whole = Ablator(explainer.heads(), "mean", 0, lambda prompts: None).whole_gaps(items, [()])[0]
+
+    requests = [
+        ScoreRequest("", prompt + end + case.rest)
+        for case in suite.drawn
+        for prompt in (case.first, case.second)
+        for end in (case.target, case.foil)
+    ]
+    scores = [found.logprob for found in explainer.backend.score(requests)]
+    leads = [one - other for one, other in zip(scores[::2], scores[1::2], strict=True)]
+    assert whole.tolist() == pytest.approx(
+        [one - other for one, other in zip(leads[::2], leads[1::2], strict=True)], abs=1e-3
+    )
+
+
+class TestDraw:
+    @pytest.mark.parametrize("limit", [5, 12, 30, 1000])
+    def test_a_sample_has_as_many_clusters_as_there_may_be(self, limit):
+        """No more cases than the limit, and of each cluster as many as fit, from different templates."""
+        cases = [
+            replace(WORK[0], id=f"{cluster}/{template}", cluster=str(cluster), crossed=str(template))
+            for cluster in range(12)
+            for template in range(4)
+        ]
+        found = draw(cases, limit, 0)
+
+        assert len(found) == min(limit, 24 if limit == 30 else 48)
+        assert len({case.cluster for case in found}) == min(limit, 12)
+        if limit == 12:
+            assert {case.crossed for case in found} == {"0", "1", "2", "3"}

@@ -19,7 +19,7 @@ from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.records import Attribution, Spans
 
 OTHER_WORDS = "all other words"
-AT_ONCE = 32
+AT_ONCE = 8
 """Items attributed between two steps of the progress."""
 CHECKED = 20
 """Items whose prompts show whether the scores are faithful."""
