@@ -34,7 +34,7 @@ def render_suite(found: SuiteExplanation, target: str) -> str:
         "slot": found.slot,
         "fingerprint": found.fingerprint,
         "seed": found.seed,
-        "items": found.items,
+        "explained": found.items,
         "cases": found.cases,
         "left_out": list(found.left_out.items()),
         "gap": estimate(found.gap),
@@ -45,7 +45,7 @@ def render_suite(found: SuiteExplanation, target: str) -> str:
         else {
             "method": tokens.method,
             "baseline": tokens.baseline,
-            "items": tokens.items,
+            "pairs": tokens.items,
             "incomplete": tokens.incomplete,
             "slots": [_score(one) for one in tokens.slots],
             "words": [_score(one) for one in tokens.words],
@@ -65,13 +65,13 @@ def render_suite(found: SuiteExplanation, target: str) -> str:
             {
                 "head": one.head,
                 "effect": estimate(one.effect),
-                "differs": one.effect.differs,
+                "shown": one.shown,
                 "predicted": number(one.predicted, 3, signed=True),
             }
             for one in heads.confirmed
         ],
         "proof": {
-            "items": proof.items,
+            "pairs": proof.items,
             "chosen": proof.chosen,
             "unrelated": proof.unrelated_suite,
             "points": [_point(point) for point in proof.points],
@@ -80,7 +80,7 @@ def render_suite(found: SuiteExplanation, target: str) -> str:
         "mediation": None
         if mediation is None
         else {
-            "items": mediation.items,
+            "pairs": mediation.items,
             "total": estimate(mediation.total),
             "rows": [_mediated(one) for one in (mediation.all_heads, *mediation.layers, *mediation.heads)],
         },

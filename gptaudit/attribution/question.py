@@ -161,17 +161,20 @@ class Batch:
         return torch.cat([self.value(*part) for part in zip(*parts, strict=True)]).double().cpu()
 
     @cached_property
+    def at_inputs(self) -> Tensor:
+        """What is explained at the prompts, (Q,)."""
+        return self.values(self.inputs, self.rows)
+
+    @cached_property
     def at_ends(self) -> tuple[Tensor, Tensor]:
         """What is explained at the prompts and at their baselines, each (Q,)."""
-        both = self.values(torch.cat([self.inputs, self.baselines]), torch.cat([self.rows, self.rows]))
-        count = len(self.questions)
-        return both[:count], both[count:]
+        return self.at_inputs, self.values(self.baselines, self.rows)
 
     @torch.no_grad()
     def check(self) -> None:
         """Compare the most padded row with a plain forward pass; raise `BackendError` where they differ."""
         row = min(range(len(self.questions)), key=lambda row: len(self.questions[row].ids))
-        here = float(self.at_ends[0][row])
+        here = float(self.at_inputs[row])
         plain = plain_value(self.model, self.questions[row])
         most = TOLERANCE.get(self.inputs.dtype, ROUGH_TOLERANCE) * max(1.0, abs(plain))
         if isfinite(plain) and not abs(here - plain) <= most:

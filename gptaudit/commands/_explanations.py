@@ -120,8 +120,9 @@ def _show_suite(found: SuiteExplanation) -> None:
         f"and {100 * stability.overlap:.0f} % of the first {stability.compared} are among them again. Taken out alone:"
     )
     for head in found.heads.confirmed:
-        confirmed = "confirmed" if head.effect.differs else "not confirmed"
-        say(f"  {head.head:>6}  {nats(head.effect)}, {confirmed}   (gradients foresaw {head.predicted:+.3f})")
+        say(
+            f"  {head.head:>6}  {nats(head.effect)}, {head.shown}   (gradients foresaw {head.predicted:+.3f})"
+        )
     if found.tokens is not None:
         _show_tokens(found.tokens, found.slot)
     if found.mediation is not None:

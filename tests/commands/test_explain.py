@@ -73,8 +73,10 @@ def test_page(gptaudit, tmp_path):
     assert page.count("<rect") == 16
 
 
-def test_a_suite(gptaudit, tmp_path):
-    """The planted stereotype of the reference decoder sits in one head, which JSON, page and terminal say."""
+def test_a_suite(gptaudit, tmp_path, monkeypatch):
+    """The planted stereotype of the reference decoder sits in one head, which JSON and page say."""
+    for name, few in (("FACTS", 10), ("BESIDE", 5)):
+        monkeypatch.setattr(f"gptaudit.run.suite_explaining.{name}", few)
     ran = gptaudit(
         *(
             "explain",
@@ -98,6 +100,7 @@ def test_a_suite(gptaudit, tmp_path):
     assert "Without 1 of 16 attention heads (0.2)" in found["sentences"][0]
     assert all(sentence.replace("'", "&#39;") in page for sentence in found["sentences"])
     assert "<script" not in page
+    assert "built-in method" not in page
     assert page.count('<svg class="plot"') == 4
 
 

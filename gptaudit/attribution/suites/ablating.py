@@ -74,7 +74,7 @@ class Ablator:
     def sizes(self) -> list[int]:
         """Return how many heads are taken out together; all of a model would leave nothing to compare with."""
         most = self.heads.layers * self.heads.heads
-        return [k for k in SIZES if k < most]
+        return [k for k in SIZES if k < most] or [1]
 
     def confirm(self, ranking: Ranking, items: Sequence[Item]) -> tuple[HeadEffect, ...]:
         """Take the first heads out one by one; the level of the intervals allows for their number (Bonferroni)."""
@@ -86,6 +86,7 @@ class Ablator:
                 str(head),
                 float(ranking.predicted[head]),
                 mean_of(without - before, items, self.seed, level=level),
+                lowers=bool((without - before).mean() * before.mean() < 0),
             )
             for head, without in zip(first, after, strict=True)
         )
@@ -93,12 +94,9 @@ class Ablator:
     def choose(self, ranking: Ranking, items: Sequence[Item]) -> int:
         """Return the fewest first heads without which half of the difference is gone, or those that leave the least."""
         sizes = self.sizes()
-        before, *after = self.gaps(items, [(), *(ranking.order[:k] for k in sizes)]).mean(1)
-        left = [abs(without) / abs(before) for without in after]
-        return next(
-            (k for k, share in zip(sizes, left, strict=True) if share <= ENOUGH),
-            sizes[int(np.argmin(left))],
-        )
+        before, *left = np.abs(self.gaps(items, [(), *(ranking.order[:k] for k in sizes)]).mean(1))
+        enough = (k for k, without in zip(sizes, left, strict=True) if without <= ENOUGH * before)
+        return next(enough, sizes[int(np.argmin(left))])
 
     def prove(self, ranking: Ranking, chosen: int, items: Sequence[Item], controls: Controls) -> Proof:
         """Take the first heads out together, on items that they were not ranked on."""

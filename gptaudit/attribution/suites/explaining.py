@@ -23,6 +23,8 @@ from gptaudit.records.progress import Progress, Step, silent
 
 FEWEST = 10
 """Clusters that the items have at least: five in each half, for intervals."""
+ATTRIBUTED = 50
+"""Items whose tokens are attributed; it takes most of the time."""
 MEDIATED = 20
 """Items of the second half whose effects are mediated."""
 GRADIENT_COST = 60
@@ -88,8 +90,9 @@ def explain_suite(
 
     (of_all,) = ablator.gaps(items, [()])
     of_item = dict(zip(map(id, items), of_all.tolist(), strict=True))
+    attributed = some(items, ATTRIBUTED, seed)
     tokens = explain_tokens(
-        explainer.attributor, items, method, seed, lambda count: work.advance(2 * GRADIENT_COST * count)
+        explainer.attributor, attributed, method, seed, lambda count: work.advance(2 * GRADIENT_COST * count)
     )
     gap = mean_of([of_item[id(item)] for item in chosen_on], chosen_on, seed)
     ranking = rank(heads, chosen_on, HOW, gap.value, seed)
@@ -167,7 +170,8 @@ def _planned(items: Sequence[Item], controls: Controls, heads: Heads, mediated: 
     sizes = sum(k < heads.layers * heads.heads for k in SIZES) + 1
     beside = 2 * len(controls.facts) + len(controls.neutral)
     return (
-        2 * len(items) * (1 + GRADIENT_COST)
+        2 * len(items)
+        + 2 * min(len(items), ATTRIBUTED) * GRADIENT_COST
         + len(items) * (2 * sizes + CONFIRMED + sizes + sizes * RANDOM_SETS)
         + beside * (sizes + RANDOM_SETS)
         + 2 * len(controls.unrelated) * sizes

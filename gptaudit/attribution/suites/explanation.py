@@ -73,6 +73,15 @@ class HeadEffect:
     """Change of the difference that gradients foresaw on the first half; no effect."""
     effect: Estimated
     """Change on the second half; the interval allows for the number of heads that were tried."""
+    lowers: bool
+    """Whether the change is towards no difference."""
+
+    @property
+    def shown(self) -> str:
+        """Say in a word or two what was shown of the difference without the head."""
+        if not self.effect.differs:
+            return "not shown to change"
+        return "smaller" if self.lowers else "larger"
 
 
 @dataclass(frozen=True)

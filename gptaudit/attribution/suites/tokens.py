@@ -21,12 +21,12 @@ from gptaudit.records import Attribution, Spans
 OTHER_WORDS = "all other words"
 AT_ONCE = 8
 """Items attributed between two steps of the progress."""
-CHECKED = 20
+CHECKED = 8
 """Items whose prompts show whether the scores are faithful."""
-SHUFFLED = 5
+SHUFFLED = 3
 """Items that are attributed again with shuffled weights."""
-WORDS = 20
-"""Words listed, those that add or take most."""
+WORDS = 10
+"""Words listed, those that add or take most, of those in the slot and of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,34 +110,31 @@ def _leads(sides: Sequence[tuple[float, Attribution, Spans]]) -> bool:
 
 
 def _words(scored: Sequence[_Scored], seed: int) -> tuple[SlotScore, ...]:
-    """Return the mean of what each word adds to the difference, over the prompts that have it, the largest first.
+    """Return the mean of what words add to the difference, over the prompts that have them.
 
-    A text in the slot is one word.
+    A text in the slot is one word. The largest of those in the slot come first, then the largest of the others.
     """
-    values: defaultdict[str, list[tuple[float, Item]]] = defaultdict(list)
+    in_slot: defaultdict[str, list[tuple[float, Item]]] = defaultdict(list)
+    others: defaultdict[str, list[tuple[float, Item]]] = defaultdict(list)
     for one in scored:
         for sign, found, spans in one.sides():
-            for text, score in _texts(found, spans).items():
-                values[text].append((sign * score, one.item))
+            slot = []
+            for word in words_of(found.tokens, found.offsets, found.scores):
+                if any(word.start < end and word.end > start for start, end in spans):
+                    slot.append(word.text)
+                else:
+                    others[word.text.strip()].append((sign * word.score, one.item))
+            in_slot["".join(slot).strip()].append((sign * sum(_inside(found, spans)), one.item))
+    return (*_largest(in_slot, seed), *_largest(others, seed))
+
+
+def _largest(values: Mapping[str, Sequence[tuple[float, Item]]], seed: int) -> list[SlotScore]:
     means = {
         text: mean_of([score for score, _ in of_word], [item for _, item in of_word], seed)
         for text, of_word in values.items()
     }
-    largest = sorted(means, key=lambda text: -abs(means[text].value))[:WORDS]
-    return tuple(SlotScore(text, means[text]) for text in largest)
-
-
-def _texts(found: Attribution, spans: Spans) -> Mapping[str, float]:
-    """Return the score of each word outside the slot, and of the text in it."""
-    scores: defaultdict[str, float] = defaultdict(float)
-    slot: list[str] = []
-    for word in words_of(found.tokens, found.offsets, found.scores):
-        if any(word.start < end and word.end > start for start, end in spans):
-            slot.append(word.text)
-        else:
-            scores[word.text.strip()] += word.score
-    scores["".join(slot).strip()] += sum(_inside(found, spans))
-    return scores
+    first = sorted(means, key=lambda text: -abs(means[text].value))[:WORDS]
+    return [SlotScore(text, means[text]) for text in first]
 
 
 def _faithfulness(
