@@ -112,7 +112,7 @@ class CurvePoint:
     at_random: tuple[float, ...]
     """The difference without as many other heads of the same layers."""
     whole: Estimated
-    """The difference between whole sentences, which is the suite's own figure."""
+    """The difference between whole sentences: the figure of the suite, but that each of its terms counts alike."""
     fact: Estimated | None
     """The same difference between words whose group is true, such as mother and king."""
     fact_removed: Estimated | None
