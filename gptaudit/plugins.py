@@ -110,6 +110,8 @@ class Plugins:
     failures: tuple[PluginFailure, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long each third-party plugin took to load."""
+    left_out: tuple[str, ...] = ()
+    """Those that were not loaded at all."""
     _registered: dict[str, dict[str, tuple[Any, str]]] = field(default_factory=dict)
     _callers: dict[str, list[tuple[str, Callable[..., Any]]]] = field(default_factory=dict)
 
@@ -183,7 +185,8 @@ class Plugins:
 
     def disable(self, names: Sequence[str], where: str) -> None:
         """Leave out plugins that are loaded, or that could not be; raise `UsageError` for one that is not installed."""
-        known = [*(info.name for info in self.third_party), *(failure.name for failure in self.failures)]
+        known = [info.name for info in self.third_party] + [failure.name for failure in self.failures]
+        known += self.left_out
         for name in names:
             if name not in known:
                 msg = f"{where}: no plugin {name!r} is installed.{_nearest(name, known)}"
@@ -353,7 +356,7 @@ def load_plugins(without: Sequence[str] = ()) -> Plugins:
             seconds[entry_point.name] = monotonic() - begun
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises is reported under its name
             failures.append(PluginFailure(entry_point.name, _origin(entry_point), error))
-    return Plugins(manager, tuple(infos), tuple(failures), seconds)
+    return Plugins(manager, tuple(infos), tuple(failures), seconds, tuple(without))
 
 
 def _register(manager: pluggy.PluginManager, modules: Sequence[str]) -> None:

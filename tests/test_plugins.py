@@ -351,6 +351,7 @@ class TestTrouble:
 
         assert ran.code == 0, ran.err
         assert "echo  scored" in ran.out
+        assert gptaudit("run", "--without", "two", "--dry-run").code == 0
         assert wrong.code == 2
         assert "[plugins] disable: no plugin 'tow' is installed. Did you mean 'two'?" in wrong.err
 

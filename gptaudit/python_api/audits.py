@@ -13,8 +13,9 @@ from gptaudit.commands._progress import shown_progress
 from gptaudit.errors import UsageError
 from gptaudit.evidence.results_file import read_bound
 from gptaudit.plugins import load_plugins
+from gptaudit.probe import Probe
 from gptaudit.python_api.finished import Audit, TemporaryFolder, results_of
-from gptaudit.python_api.live_targets import live_target
+from gptaudit.python_api.live_targets import live_probes, live_target
 from gptaudit.run.audit import run_audit
 from gptaudit.run.configuration import CONFIGURATION_SCHEMA, Configuration
 from gptaudit.run.folder import RESULTS
@@ -29,8 +30,8 @@ OptionValue: TypeAlias = str | int | float | bool
 class Arguments(TypedDict, total=False):
     """The arguments of `gptaudit run` by name, as in a `gptaudit.toml`, with typed values."""
 
-    probes: Names
-    """Names of probes, and files of probes."""
+    probes: Names | Probe | Sequence[Place | Probe]
+    """Names of probes, files of probes, and probes."""
     suites: Names
     """Names of suites, and suite files."""
     excluded: Names
@@ -78,9 +79,12 @@ def audit(target: object = "decoder:reference", **given: Unpack[Arguments]) -> A
     Raises:
         GptauditError: where the program would exit with 2. A verdict is no error: see `Audit.verdict`.
     """
-    settings = _checked(given)
+    own, names = _split_probes(given.get("probes"))
+    settings = _checked({**given, "probes": names})
     quiet = settings.pop("quiet", False)
     plugins = load_plugins()
+    if own:
+        plugins.add(*live_probes(own))
     with ExitStack() as stack:
         if not isinstance(target, str):
             live = stack.enter_context(live_target(target))
@@ -103,6 +107,15 @@ def load(folder: Place) -> Audit:
     """
     results = results_of(folder)
     return Audit(results.parent, read_bound(results))
+
+
+def _split_probes(given: object) -> tuple[list[Probe], list[Any] | None]:
+    """Return the probes that are given as objects, and the names of all that are given; None where none is."""
+    if given is None:
+        return [], None
+    every = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    own = [probe for probe in every if isinstance(probe, Probe)]
+    return own, [probe.id if isinstance(probe, Probe) else probe for probe in every]
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:

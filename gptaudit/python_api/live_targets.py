@@ -1,4 +1,4 @@
-"""Models that are objects of the caller's program, offered as a backend through the hook that every backend uses."""
+"""Models and probes that are objects of the caller's program, offered through the hooks that all others use."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from typing import Any, TypeAlias
 from gptaudit.causal_lm.options import ChatTemplateOptions
 from gptaudit.errors import TargetError
 from gptaudit.markers import hookimpl
+from gptaudit.plugins import HASHED
+from gptaudit.probe import Probe
 from gptaudit.protocols.backend import Backend, BackendType
 from gptaudit.protocols.options import ChatOptions
+from gptaudit.records import PluginInfo
+from gptaudit.run.probe_file import ProbesAtHand
 
 SCHEME = "object"
 EXPECTED = "a spec such as 'hf:FOLDER', a function, a (model, tokenizer) pair or a pipeline of transformers"
@@ -96,9 +100,17 @@ def _of_function(name: str, function: Complete, options: ChatOptions) -> Backend
     return PythonBackend(spec, function, fingerprint=fingerprint, chat=options.chat)
 
 
-def _source(function: Complete) -> str:
-    """Return the text of a function, or of the class of another callable; empty where Python has none."""
+def live_probes(probes: Sequence[Probe]) -> tuple[ProbesAtHand, PluginInfo]:
+    """Return probes as a plugin, whose version is the hash of their classes as they are written."""
+    code = "\n".join(map(_source, probes))
+    names = ", ".join(type(probe).__name__ for probe in probes)
+    version = f"{HASHED}{hashlib.sha256(code.encode()).hexdigest()}"
+    return ProbesAtHand(probes), PluginInfo(f"{SCHEME}:{names}", version, "objects of the caller's program")
+
+
+def _source(thing: object) -> str:
+    """Return the text of a function, or of the class of another object; empty where Python has none."""
     try:
-        return inspect.getsource(function if inspect.isroutine(function) else type(function))
+        return inspect.getsource(thing if inspect.isroutine(thing) else type(thing))
     except (OSError, TypeError):
         return ""

@@ -8,6 +8,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +23,19 @@ ENDING = ".py"
 """What `-p` ends with where it names a file."""
 
 REGISTERS = "gptaudit_register_probes"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbesAtHand:
+    """A plugin of probes that nobody registers otherwise."""
+
+    probes: Sequence[Probe]
+
+    @hookimpl
+    def gptaudit_register_probes(self, register: Callable[[Probe], None]) -> None:
+        """Register the probes."""
+        for probe in self.probes:
+            register(probe)
 
 
 def with_probe_files(plugins: Plugins, names: Sequence[str]) -> tuple[str, ...]:
@@ -47,24 +61,13 @@ def load_probe_file(plugins: Plugins, name: str) -> list[str]:
     module = _run(name, text, f"{PROJECT}_file_{digest[:16]}")
     info = PluginInfo(name, f"{HASHED}{digest}", "a file of the user's own")
     if not hasattr(module, REGISTERS):
-        setattr(module, REGISTERS, _registering(_probes(name, text, module)))
+        setattr(module, REGISTERS, ProbesAtHand(_probes(name, text, module)).gptaudit_register_probes)
     plugins.add(module, info)
     found = [probe for probe, (_, owner) in plugins.registered("probes").items() if owner == name]
     if not found:
         msg = f"-p {name}: expected a Probe, its class, or a function {REGISTERS} marked @gptaudit.hookimpl; found none"
         raise UsageError(msg)
     return found
-
-
-def _registering(probes: Sequence[Probe]) -> Callable[..., None]:
-    """Return the function that registers the probes that a file does not register itself."""
-
-    @hookimpl
-    def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
-        for probe in probes:
-            register(probe)
-
-    return gptaudit_register_probes
 
 
 def _run(name: str, text: str, module_name: str) -> ModuleType:

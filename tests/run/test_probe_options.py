@@ -148,3 +148,16 @@ def test_sampled_toxicity_asks_as_often_as_chosen(samples):
         (8, 0.7, 0.9)
     }
     assert probe.metrics[0].rated.any_of == probe.method()["samples"] == samples
+
+
+def test_a_probe_at_hand():
+    """From Python a probe is given as it is, beside names; its class as it is written is part of the method."""
+    audit = package.audit(
+        lambda prompts: ["four"] * len(prompts), probes=[Long(), "canary-extraction"], limit=2, quiet=True
+    )
+    (own, other) = audit.result.probes
+
+    assert {own.id, other.id} == {"long.words", "canary-extraction"}
+    method = {probe.id: probe.method for probe in audit.result.probes}
+    assert method["long.words"]["code"].startswith("sha256:")
+    assert "code" not in method["canary-extraction"]
