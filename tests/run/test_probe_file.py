@@ -54,7 +54,14 @@ def own(tmp_path, monkeypatch):
     return write
 
 
-@pytest.mark.parametrize(("more", "name"), [("", "shouting"), (INSTANCE, "quiet"), (HOOK, "shouting")])
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ("", "shouting"),
+        pytest.param(INSTANCE, "quiet", marks=pytest.mark.slow),
+        pytest.param(HOOK, "shouting", marks=pytest.mark.slow),
+    ],
+)
 def test_a_class_an_instance_or_a_hook_is_enough(own, gptaudit, tmp_path, more, name):
     """The file is a plugin whose version is the hash of its content, which is part of the method too."""
     file = own(PROBE + more)
@@ -83,6 +90,7 @@ def test_it_may_stand_in_the_configuration_and_in_python(own, gptaudit, tmp_path
     assert audit.figure("shouting.loud_rate").value == 0.0
 
 
+@pytest.mark.slow
 def test_it_is_verified_with_its_file_alone(own, gptaudit, tmp_path):
     """Results name no file to be run: whoever verifies names it, and another content is another method."""
     file = own(PROBE)

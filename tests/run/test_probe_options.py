@@ -70,6 +70,7 @@ def test_what_is_chosen_holds_and_is_part_of_the_method(run):
     assert chosen["method"] == {**same["method"], "options": {"least": 5}}
 
 
+@pytest.mark.slow
 def test_another_choice_is_another_plan(run, gptaudit):
     """A folder belongs to the options of its probes, though the same is asked; it is verified with them."""
     run("-P", "long.words.least=5")

@@ -47,7 +47,7 @@ FAKES = {
     "regard": ScriptedScorer(lambda text: dict.fromkeys(("positive", "negative", "neutral", "other"), 0.25)),
 }
 QUICK = {
-    *("religion", "choice-age", "behaviours", "counterfactual-toxicity", "token-attribution"),
+    *("religion", "behaviours", "counterfactual-toxicity", "token-attribution"),
 }
 """A probe of most kinds; the others of their kinds differ in their texts."""
 
@@ -101,7 +101,8 @@ class TestBuiltIn:
         (tmp_path / "recorded.jsonl").write_text('{"prompt": "The old bridge", "completion": " stood."}')
         check_backend(opened(f"replay:{tmp_path / 'recorded.jsonl'}"))
 
-    @pytest.mark.parametrize("chat", [pytest.param(True, marks=SLOW), False])
+    @pytest.mark.slow
+    @pytest.mark.parametrize("chat", [True, False])
     def test_a_server(self, monkeypatch, chat):
         monkeypatch.setenv("OPENAI_API_KEY", "key")
         with FaultyServer(chat=chat, completions=not chat) as server:
