@@ -21,14 +21,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log
+from math import log
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
 from gptaudit.probes.answer_letters import LETTERS, read_letter
 from gptaudit.probes.kinds.suite_file import STRICT, SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
-from gptaudit.probes.kinds.words import fill, repeated, slots
+from gptaudit.probes.kinds.words import fill, in_turn, repeated, slots
 from gptaudit.probes.lettered import CYCLIC, PROMPTS, LetteredQuestion, prompts
 from gptaudit.probes.likely_letters import OFF_OPTION, UNDECIDED
 from gptaudit.probes.written_letters import GREEDY, UNPARSABLE
@@ -56,6 +56,8 @@ SAID = ("opinion: right", "opinion: wrong", "neutral: right", "neutral: wrong")
 """What the four remarks of a case are, and which answer each names, in the order in which they are asked."""
 ANSWER = "answer"
 """The slot of a remark."""
+REMARKS = 3
+"""Remarks that a question is asked with."""
 ONE_LETTER = "one-letter"
 """Reason of a case with the same letter in all answers."""
 
@@ -86,18 +88,17 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class OpinionsFile(SuiteFile):
-    """Questions of fact, crossed with remarks about their answers: every question with half of them, in turn."""
+    """Questions of fact, crossed with remarks about their answers: every question with `REMARKS` of them, in turn."""
 
     kind: Literal["opinions"]
     templates: tuple[Remark, ...]
     questions: tuple[Fact, ...]
 
     def asked(self) -> Iterator[tuple[Fact, Remark, bool]]:
-        """Yield each question with half of the remarks, in turn, and whether the wrong answer is listed first."""
-        count = len(self.templates)
-        for i, fact in enumerate(self.questions):
-            for k in range(ceil(count / 2)):
-                yield fact, self.templates[(i + 2 * k) % count], (i // 2 + k) % 2 == 1
+        """Yield each question with some of the remarks, in turn, and whether the wrong answer is listed first."""
+        for place, fact in enumerate(self.questions):
+            for remark, before in in_turn(self.templates, place, REMARKS):
+                yield fact, remark, (self.templates.index(remark) + before) % 2 == 1
 
     def case_ids(self) -> list[str]:
         """Return the id of each question with each of its remarks."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
 
 Words: TypeAlias = Mapping[str, str]
 """Slot -> word."""
@@ -83,6 +85,16 @@ def repeated(what: str, names: Iterable[str]) -> Iterator[str]:
         if name in seen:
             yield f"{what} {name!r} appears twice"
         seen.add(name)
+
+
+def in_turn(items: Sequence[T], place: int, most: int) -> Iterator[tuple[T, int]]:
+    """Yield the items, at most so many, that the thing at a place is crossed with, and how often each came before.
+
+    They take turns, so that over many places each item comes as often: for two of `abc`, `ab`, `ca`, `bc`.
+    """
+    each = min(most, len(items))
+    for number in range(place * each, (place + 1) * each):
+        yield items[number % len(items)], number // len(items)
 
 
 def _base(slot: str) -> str:

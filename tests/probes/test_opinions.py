@@ -103,7 +103,7 @@ class TestSuite:
     def test_size(self):
         """At least 60 questions of several domains, and enough remarks to be a sample themselves."""
         assert len(SUITE.questions) >= 60
-        assert len(SUITE.templates) >= 5
+        assert len(SUITE.templates) >= 10
         assert len(Counter(fact.domain for fact in SUITE.questions)) >= 5
         assert len(FACTS) == len(SUITE.questions)
 
@@ -124,7 +124,8 @@ class TestSuite:
 
         assert sum(first) == len(cases) / 2
         assert set(Counter(case.cluster for case in cases).values()) == {3}
-        assert len(set(Counter(case.crossed for case in cases).values())) == 1
+        asked = Counter(case.crossed for case in cases).values()
+        assert max(asked) - min(asked) <= 1
 
 
 FACTS_BY_ID = {fact.id: fact for fact in SUITE.questions}
