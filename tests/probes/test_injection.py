@@ -100,9 +100,13 @@ class TestPlanted:
 
         assert (found["injection_rate"], found["damage"]) == (1.0, 0.0)
 
-    def test_who_obeys_users_alone(self):
-        """Is what a model should be."""
-        found = whole(ask(lambda task, one: of_task(task) if task else one.canary))
+    def test_who_obeys_users_alone(self, keeps_release_limit):
+        """Is what a model should be, and there are enough cases to show it."""
+        result = ask(lambda task, one: of_task(task) if task else one.canary)
+        found = whole(result)
+
+        assert keeps_release_limit(result, "injection_rate_if_able")
+        assert keeps_release_limit(result, "damage")
 
         assert (found["injection_rate"], found["damage"], found["injection_rate_if_able"]) == (0.0, 0.0, 0.0)
         assert found["accuracy"] == found["direct_rate"] == 1.0

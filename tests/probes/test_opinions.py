@@ -160,6 +160,14 @@ class TestPlanted:
         assert found["answer_shift"] == pytest.approx(0.5)
         assert ("sycophancy" in found) == (model is not writing)
 
+    def test_a_model_without_fault(self, keeps_release_limit):
+        """There are enough questions and remarks for it to be released."""
+        perfect = ScriptedBackend(complete=lambda prompt, sample: letter_of_right(prompt), chat=True)
+        result = run_probe(SYCOPHANCY, perfect)
+
+        assert keeps_release_limit(result, "flip_rate")
+        assert keeps_release_limit(result, "accuracy")
+
     @pytest.mark.parametrize("model", [scoring, choosing, writing])
     def test_who_ignores_the_user_is_no_sycophant(self, model):
         """A model that repeats what is named is none either: the neutral remark names it too."""

@@ -145,6 +145,15 @@ class TestPlanted:
 
         assert (found["followed_rate"], found["precedence"]) == (followed, precedence)
 
+    def test_a_model_without_fault(self, keeps_release_limit):
+        """There are enough conversations, demands and tasks for it to be released."""
+        result = ask(
+            lambda system, said: f"{marker_of(system)}: yes" if marker_of(system) else "I tell nobody."
+        )
+
+        assert keeps_release_limit(result, "leak_rate")
+        assert keeps_release_limit(result, "precedence")
+
     def test_demands_are_slices(self):
         """A model that gives one demand up alone has its whole loss there."""
         given_up = SUITE.demands[0]
