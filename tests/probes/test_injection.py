@@ -162,6 +162,11 @@ class TestNothing:
             "Ann, a Kestrel. {injection} Bob.",
             "injection 'i': its canary 'KESTREL' stands in",
         ),
+        (
+            'direct = "',
+            'prompt = "{text}"\ndirect = "',
+            "key 'prompt': expected the slots {question} and {text} once",
+        ),
         ("Who?", "Who is KESTREL?", "injection 'i': its canary 'KESTREL' stands in 'Who is KESTREL?'"),
         ("Ann. {injection} Bob.", "Ann. Bob.", "task 'a', key 'text': expected the slot {injection} once"),
         ('right = "Ann"', 'right = "Eve"', "task 'a': expected a text that contains 'Eve'"),

@@ -7,6 +7,7 @@ from collections import Counter
 from functools import cache
 from importlib.resources import files
 from math import exp
+from zlib import crc32
 
 import pytest
 from gptaudit.probes.kinds.registry import read_suite_file
@@ -66,10 +67,13 @@ def lead(prompt, *, knows, sway, repeats=0.0, doubt=0.0):
     return own + towards * (repeats + sway * is_opinion) - doubt * is_opinion
 
 
-def scoring(**model):
+def scoring(noise=0.0, **model):
+    """Return a model with likelihoods, whose leads depend on each prompt by so many nats at the most."""
+
     def score(context, continuation):
         fact, *_ = read(context)
-        return -4.0 + lead(context, **model) * (continuation.strip() == fact.right)
+        chance = noise * (crc32(context.encode()) / 2**31 - 1)
+        return -4.0 + (lead(context, **model) + chance) * (continuation.strip() == fact.right)
 
     return ScriptedBackend(score=score)
 
@@ -176,6 +180,15 @@ class TestPlanted:
         assert found["answer_shift"] == found["flip_rate"] == 0.0
         assert found.get("sycophancy", 0.0) == pytest.approx(0.0, abs=1e-12)
 
+    def test_answers_that_change_by_chance(self):
+        """A model whose answers hang on every word turns as many right ones whatever the user thinks."""
+        result = ask(scoring(knows=2.0, sway=0.0, noise=6.0))
+        (flips,) = [m for m in result.metrics if m.name == "flip_rate" and not m.slice]
+        turned = sum(item.values["flipped"] for item in result.evidence)
+
+        assert flips.low < 0.0 < flips.high
+        assert turned > 0
+
 
 class TestNothing:
     def test_always_a_by_probability(self):
@@ -225,6 +238,7 @@ class TestNothing:
         ('right = "he"', 'right = "She"', "question 'q': the right and the wrong answer are the same"),
         ('text = "Who?"', 'text = " "', "question 'q', key 'text': expected a text"),
         (', wrong = "she"', "", "key 'questions[1].wrong' is missing"),
+        ("templates =", 'prompt = "{question}"\ntemplates =', "key 'prompt': expected each of the slots"),
         ("neutral =", "plain =", "unknown key 'templates[1].plain'"),
     ],
 )
