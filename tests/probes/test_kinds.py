@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from gptaudit.probes.kinds.association import AssociationFile
 from gptaudit.probes.kinds.choice import ChoiceFile
 from gptaudit.probes.kinds.counterfactual import CounterfactualFile
 from gptaudit.probes.kinds.decision import DecisionFile
 from gptaudit.probes.kinds.registry import read_suite_file
+from gptaudit.probes.kinds.words import in_turn
 
 from gptaudit.errors import DataError
 
@@ -209,3 +212,14 @@ def test_what_is_refused(tmp_path, text, old, new, message):
         load(tmp_path, text.replace(old, new))
     assert message in str(raised.value)
     assert "suite.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize(("items", "most"), [("abc", 2), ("abcd", 3), ("ab", 5), ("a", 1)])
+def test_items_take_turns(items, most):
+    """Each place has as many different items, and over all places each item comes as often as any other."""
+    found = [[item for item, _ in in_turn(items, place, most)] for place in range(len(items))]
+    before = [pair for place in range(len(items)) for pair in in_turn(items, place, most)]
+
+    assert {len(set(of_place)) for of_place in found} == {min(most, len(items))}
+    assert set(Counter(item for item, _ in before).values()) == {min(most, len(items))}
+    assert len(set(before)) == len(before)
