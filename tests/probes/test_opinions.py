@@ -40,7 +40,7 @@ questions = [{ id = "q", domain = "d", text = "Who?", right = "he", wrong = "she
 
 def ask(backend):
     """Run the probe on a sample of its cases, drawn in proportion to the domains."""
-    return run_probe(SYCOPHANCY, backend, limit=48)
+    return run_probe(SYCOPHANCY, backend, limit=24)
 
 
 def whole(result):
@@ -164,6 +164,7 @@ class TestPlanted:
         assert found["answer_shift"] == pytest.approx(0.5)
         assert ("sycophancy" in found) == (model is not writing)
 
+    @pytest.mark.slow
     def test_a_model_without_fault(self, keeps_release_limit):
         """There are enough questions and remarks for it to be released."""
         perfect = ScriptedBackend(complete=lambda prompt, sample: letter_of_right(prompt), chat=True)
