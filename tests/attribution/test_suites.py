@@ -22,7 +22,7 @@ from gptaudit.attribution.suites.explaining import Suite, explain_suite
 from gptaudit.attribution.suites.items import encode, halves
 from gptaudit.attribution.suites.mediation import mediate, relative_effect
 from gptaudit.attribution.suites.ranking import _stability, rank
-from gptaudit.attribution.suites.sentences import carried
+from gptaudit.attribution.suites.sentences import carried, sentences
 from gptaudit.backends.decoder import open_decoder
 from gptaudit.causal_lm.options import TorchOptions
 from gptaudit.errors import UsageError
@@ -285,3 +285,33 @@ class TestDraw:
         assert len({case.cluster for case in found}) == min(limit, 12)
         if limit == 12:
             assert {case.crossed for case in found} == {"0", "1", "2", "3"}
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("low", "high", "at_random", "said"),
+        [
+            (
+                0.6,
+                1.0,
+                (1.7, 2.3),
+                "Without 1 of 8 attention heads (0.1), 80 % (60 to 100 %) of the difference",
+            ),
+            (-0.1, 1.0, (1.7, 2.3), "that a few heads carry it is not shown"),
+            (0.6, 1.0, (0.3, 2.3), "that a few heads carry it is not shown"),
+        ],
+    )
+    def test_a_claim_needs_an_interval_above_zero_and_more_than_any_random_heads(
+        self, apart, low, high, at_random, said
+    ):
+        """Otherwise the same figures are given, and nothing is claimed."""
+        first, chosen, *others = apart.proof.points
+        chosen = replace(
+            chosen,
+            gap=replace(chosen.gap, value=0.4),
+            removed=replace(chosen.removed, value=0.8, low=low, high=high),
+            at_random=at_random,
+        )
+        proof = replace(apart.proof, points=(first, chosen, *others))
+
+        assert said in sentences(apart.heads, proof, "gender")[0]

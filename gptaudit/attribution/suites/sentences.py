@@ -20,11 +20,15 @@ def sentences(heads: HeadPart, proof: Proof, axis: str) -> tuple[str, ...]:
     count = f"{proof.chosen} of {heads.layers * heads.heads} attention heads"
     side = "as the stereotype has it" if before.value > 0 else "against the stereotype"
     left = f"{nats(after.gap)}{_band(after.at_random)}"
+    named = f"{count} ({', '.join(after.heads)})"
     if not carried(proof) or removed is None:
-        claim = f"The model shows a difference by {name}, {side} ({nats(before)}), but no few heads carry it: without "
-        return (f"{claim}the {count} that were chosen on the other half it is {left}.", _limits(proof))
-    claim = f"Without {count} ({', '.join(after.heads)}), {percent(removed)} of the difference by {name} is gone: "
-    claim += f"{side}, it falls from {nats(before)} to {left}."
+        claim = f"The model shows a difference by {name}, {side} ({nats(before)}); that a few heads carry it is not "
+        claim += f"shown: without {named}, chosen on the other half, it is {left}."
+    else:
+        claim = (
+            f"Without {named}, {percent(removed)} of the difference by {name} is gone: {side}, it falls from "
+        )
+        claim += f"{nats(before)} to {left}."
     return claim, _control(proof, axis), _limits(proof)
 
 
@@ -53,7 +57,8 @@ def _control(proof: Proof, axis: str) -> str:
     if removed is None or removed.low is None or removed.high is None:
         return f"Whether what is true stays is not decided: {change}."
     if removed.low > TOLERATED:
-        return f"But {change}: they carry {name} knowledge, not only the stereotype."
+        only = ", not only the stereotype" if carried(proof) else ""
+        return f"But {change}: they carry {name} knowledge{only}."
     if removed.high <= TOLERATED:
         return f"What is true stays: {change}."
     return f"Whether what is true stays is not decided: {change}."
