@@ -23,7 +23,9 @@ AT_ONCE = 8
 """Items attributed between two steps of the progress."""
 CHECKED = 8
 """Items whose prompts show whether the scores are faithful."""
-SHUFFLED = 3
+LARGEST_COPIED = 1_000_000_000
+"""Weights of the largest model of which a copy is made to shuffle them."""
+SHUFFLED = 2
 """Items that are attributed again with shuffled weights."""
 WORDS = 10
 """Words listed, those that add or take most, of those in the slot and of the others."""
@@ -152,14 +154,7 @@ def _faithfulness(
     if not asked:
         return None
     found_aopc = aopc(attributor, asked, scores, seed=seed)
-    untrained = Attributor(shuffled(attributor.model, seed=seed)).attribute(
-        asked[: 2 * SHUFFLED], method, seed=seed
-    )
-    pairs = [
-        (own, other.scores)
-        for own, other in zip(scores, untrained, strict=False)
-        if isinstance(other, Attribution)
-    ]
+    pairs = _shuffled_scores(attributor, asked[: 2 * SHUFFLED], scores, method, seed)
     return Faithfulness(
         prompts=len(asked),
         comprehensiveness=fmean(one.comprehensiveness for one in found_aopc),
@@ -173,3 +168,21 @@ def _faithfulness(
         randomised=fmean(rank_correlation(*pair) for pair in pairs) if pairs else None,
         randomised_size=fmean(rank_correlation(*np.abs(pair).tolist()) for pair in pairs) if pairs else None,
     )
+
+
+def _shuffled_scores(
+    attributor: Attributor,
+    asked: Sequence[EncodedQuestion],
+    scores: Sequence[Sequence[float]],
+    method: str,
+    seed: int,
+) -> list[tuple[Sequence[float], Sequence[float]]]:
+    """Return the scores of prompts with those of shuffled weights; none of a model too large to be copied."""
+    if sum(weight.numel() for weight in attributor.model.parameters()) > LARGEST_COPIED:
+        return []
+    found = Attributor(shuffled(attributor.model, seed=seed)).attribute(asked, method, seed=seed)
+    return [
+        (own, other.scores)
+        for own, other in zip(scores, found, strict=False)
+        if isinstance(other, Attribution)
+    ]
