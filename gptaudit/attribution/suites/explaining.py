@@ -84,7 +84,7 @@ def explain_suite(
     unrelated, _ = encode(backend.encoder, suite.unrelated, backend.window)
     controls = Controls(facts, unrelated, suite.unrelated_suite, explainer.neutral)
     chosen_on, proved_on = halves(items, seed)
-    mediated = some([item for item in proved_on if item.aligned], MEDIATED, seed)
+    mediated = some([item for item in proved_on if item.aligned and item.of_tokens], MEDIATED, seed)
     work = _Work(progress, _planned(items, controls, heads, len(mediated)))
     ablator = Ablator(heads, HOW, seed, work.advance)
 

@@ -25,6 +25,11 @@ class Item:
     """The same with all that follows target and foil in the suite's sentences."""
 
     @property
+    def of_tokens(self) -> bool:
+        """Whether target and foil are a token each; odds of whole texts vary by too many powers of ten for a mean."""
+        return len(self.first.target) == len(self.first.foil or ()) == 1
+
+    @property
     def aligned(self) -> bool:
         """Whether each token of a prompt has its counterpart in the other."""
         return len(self.first.ids) == len(self.second.ids)
