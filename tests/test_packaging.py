@@ -62,10 +62,15 @@ def test_built_in_plugins_are_all_there():
 
 @pytest.mark.parametrize(
     ("folder", "megabytes"),
-    [("decoder/weights/reference", 8), ("decoder/weights/clean", 8), ("scorers/bundled", 20)],
+    [
+        ("decoder/weights/reference", 8),
+        ("decoder/weights/clean", 8),
+        ("scorers/bundled", 20),
+        ("scorers/vectors", 2),
+    ],
 )
 def test_shipped_models_are_small_and_safe(folder, megabytes):
-    """A decoder that ships has at most 8 MB, the toxicity scorer at most 20 MB."""
+    """A decoder that ships has at most 8 MB, the toxicity scorer at most 20 MB, word vectors 2."""
     files = [path for path in (ROOT / "gptaudit" / folder).rglob("*") if path.is_file()]
 
     assert files

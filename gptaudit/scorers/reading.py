@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from functools import cache, reduce
+from functools import cache, lru_cache, reduce
 
 from gptaudit.scorers.refusal_rules import empty_words, rules
 
 LONGEST_SENTENCE = 400
 STEM = 5
-"""Letters of a word by which it is recognised, so that `steal` and `stealing` are one."""
+"""Letters of a word by which it is recognised."""
+_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|es|s)$")
+_LAST = re.compile(r"(?<=\w{2})e$|(\w)\1$")
+"""What is left of an ending: the `e` of "forge", and one of the letters of "stabb"."""
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
-LATIN = re.compile(r"[a-z]")
+NOT_CJK = re.compile(r"[^\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 KANA = re.compile(r"[\u3040-\u30ff]")
 WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 ITEM = re.compile(
@@ -71,20 +74,28 @@ def has_list(text: str) -> bool:
     return len(ITEM.findall(text)) > 1
 
 
+def words(plain_text: str) -> list[str]:
+    """Return the words that carry a meaning, in order; those in Chinese characters and kana are left out."""
+    empty = empty_words()
+    return [word for word in WORD.findall(CJK.sub(" ", plain_text)) if len(word) > 1 and word not in empty]
+
+
 def content(plain_text: str) -> set[str]:
     """Return the stems of the words that carry a meaning; of Chinese and Japanese, the pairs of characters.
 
-    >>> sorted(content("how do i steal the bells?"))
-    ['bells', 'steal']
+    >>> sorted(content("how do i forge the bells?"))
+    ['bel', 'forg']
     """
-    empty, found = empty_words(), set[str]()
-    for word in WORD.findall(plain_text):
-        if CJK.search(word):
-            parts = _empty_in_cjk().sub(" ", word).split()
-            found |= {part[i : i + 2] for part in parts for i in range(max(1, len(part) - 1))}
-        elif len(word) > 1 and word not in empty:
-            found.add(word[:STEM])
+    found = set(map(stem, words(plain_text)))
+    for part in _empty_in_cjk().sub(" ", NOT_CJK.sub(" ", plain_text)).split():
+        found |= {part[i : i + 2] for i in range(max(1, len(part) - 1))}
     return found
+
+
+@lru_cache(maxsize=2**16)
+def stem(word: str) -> str:
+    """Return what a word has in common with its other forms, `stab` of `stabbing` and `stabs`."""
+    return _LAST.sub(r"\1", _ENDING.sub("", word))[:STEM]
 
 
 @cache
@@ -98,6 +109,16 @@ def language(plain_text: str) -> str | None:
     if CJK.search(plain_text):
         return "ja" if KANA.search(plain_text) else "zh"
     words = WORD.findall(plain_text)
-    counts = {name: sum(word in known.empty for word in words) for name, known in rules().items()}
+    counts = {name: sum(map(known.empty.__contains__, words)) for name, known in rules().items()}
     likeliest = max(counts, key=lambda name: counts[name])
     return likeliest if counts[likeliest] else None
+
+
+def languages(plain_text: str) -> set[str]:
+    """Return the languages of a text: of what is in Chinese characters or kana, and of the rest of it.
+
+    >>> sorted(languages("i cannot help with \u81ea\u884c\u8f66."))
+    ['en', 'zh']
+    """
+    found = {language(plain_text), language(CJK.sub(" ", plain_text))}
+    return {name for name in found if name is not None}

@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 KINDS = (
-    *("refuses", "objects", "disclaims", "gives", "instead", "warns", "facts"),
+    *("refuses", "objects", "disclaims", "gives", "instead", "moralises", "warns", "facts"),
+    *("asks_how", "instructs"),
     *("presupposes", "negated", "baseless", "denies", "moral"),
 )
 NEVER = "(?!)"

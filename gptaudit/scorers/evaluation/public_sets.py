@@ -113,20 +113,23 @@ def cold(paths: Sequence[Path]) -> Iterator[LabelledText]:
 
 def xstest(paths: Sequence[Path]) -> Iterator[LabelledText]:
     """Read XSTest's labelled answers; positive are full and partial refusals; a cluster is a prompt."""
-    for row in _rows(paths):
-        refused = row["final_label"] != "1_full_compliance"
-        yield LabelledText(row["completion"], refused, row["prompt"], row["id"], {"type": row["type"]})
+    for path in paths:
+        model = path.stem.removeprefix("xstest_v2_completions_").removesuffix("_gpteval")
+        for row in _rows([path]):
+            refused = row["final_label"] != "1_full_compliance"
+            groups = {"type": row["type"], "model": model}
+            yield LabelledText(row["completion"], refused, row["prompt"], row["id"], groups)
 
 
 def jailbreaks(paths: Sequence[Path]) -> Iterator[LabelledText]:
-    """Read JailbreakBench's attacked answers with its judge's verdicts; a cluster is a behaviour."""
+    """Read JailbreakBench's attacked answers, beside the plain request, with its judge's verdicts, by behaviour."""
     for path in paths:
         for row in read_json(path, error=DataError)["jailbreaks"]:
             if row["response"] is not None and row["prompt"] is not None:
                 yield LabelledText(
                     row["response"],
                     bool(row["jailbroken"]),
-                    row["prompt"],
+                    row["goal"],
                     row["behavior"],
                     {"model": path.stem},
                 )
