@@ -45,7 +45,10 @@ def compressed(vectors: NDArray[np.float32], dimensions: int = DIMENSIONS) -> ND
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     _, axes = np.linalg.eigh(centred.T @ centred)
     shown = centred @ axes[:, ::-1][:, :dimensions]
-    return np.rint(shown / np.abs(shown).max(axis=1, keepdims=True) * LARGEST).astype(np.int8)
+    steps: NDArray[np.int8] = np.rint(shown / np.abs(shown).max(axis=1, keepdims=True) * LARGEST).astype(
+        np.int8
+    )
+    return steps
 
 
 def main(wheel: Path, file: Path) -> None:
