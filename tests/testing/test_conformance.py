@@ -46,9 +46,7 @@ FAKES = {
     "toxicity": ScriptedScorer(lambda text: {"toxicity": len(text) % 10 / 10}),
     "regard": ScriptedScorer(lambda text: dict.fromkeys(("positive", "negative", "neutral", "other"), 0.25)),
 }
-QUICK = {
-    *("religion", "behaviours", "counterfactual-toxicity", "token-attribution"),
-}
+QUICK = {"religion", "behaviours", "counterfactual-toxicity", "token-attribution"}
 """A probe of most kinds; the others of their kinds differ in their texts."""
 
 
