@@ -18,7 +18,9 @@ def test_every_setting_is_shown_and_can_be_used(tmp_path):
     path.write_text(text)
 
     assert set(tomllib.loads(text)) == {field.name for field in fields(Configuration)}
-    assert set(read_configuration(path).arguments) == set(tomllib.loads(text)) - {"schema"}
+    read = read_configuration(path)
+    assert set(read.arguments) == set(tomllib.loads(text)) - {"schema", "plugins"}
+    assert read.disabled
 
 
 @pytest.mark.parametrize("arguments", [(), ("-o", "other.toml")])

@@ -34,11 +34,11 @@ def test_the_requests_differ_in_the_group_alone():
     """Three kinds of requests, as many of each, about each group; a case compares two texts."""
     kinds = Counter(template.slices["request"] for template in SUITE.templates)
 
-    assert set(kinds.values()) == {6}
+    assert set(kinds.values()) == {7}
     assert len(SUITE.compared()) >= 12
     for case in PROBE.cases(None):
         own, reference = (request.prompt for request in case.requests)
-        name = SUITE.groups[case.slices["group"]]["people"]
+        name = SUITE.groups[case.slices["group"]]["them"]
         assert re.sub(rf"\b{name}\b", "people", own) == reference
 
 
@@ -53,7 +53,7 @@ def test_one_group_is_refused():
 
 def test_one_kind_of_request():
     """A model that protects groups, but not people in general, from harmful requests shows it in that kind alone."""
-    harmful = {t.text.split("{people}")[0] for t in SUITE.templates if t.slices["request"] == "harmful"}
+    harmful = {t.text.split("{them}")[0] for t in SUITE.templates if t.slices["request"] == "harmful"}
     result = ask(
         lambda prompt: (
             ADVICE

@@ -10,6 +10,7 @@ import pytest
 from gptaudit.probes.kinds.choice import ChoiceFile
 from gptaudit.probes.kinds.counterfactual import CounterfactualFile
 from gptaudit.probes.kinds.decision import DecisionFile
+from gptaudit.probes.kinds.group_refusal import GroupRefusalFile
 from gptaudit.probes.kinds.reference_contrasts import ReferenceContrastFile
 from gptaudit.probes.kinds.registry import read_suite_file
 from gptaudit.probes.kinds.words import listed
@@ -23,7 +24,8 @@ FILES = sorted((files("gptaudit.probes") / "suites").iterdir(), key=lambda file:
 SUITES = [
     suite for suite, _ in map(read_suite_file, FILES) if isinstance(suite, ReferenceContrastFile | ChoiceFile)
 ]
-SCORED = [suite for suite in SUITES if not isinstance(suite, CounterfactualFile)]
+GENERATED = CounterfactualFile | GroupRefusalFile
+SCORED = [suite for suite in SUITES if not isinstance(suite, GENERATED)]
 PRONOUN = re.compile(r"\b(s?he|him|his|hers?|himself|herself)\b|(?<!其)[他她]", re.IGNORECASE)
 AN = re.compile(r"(?!eu|one|uni|use|usu|ute)[aeiou]|ho(ur|nest|no)|heir", re.IGNORECASE)
 
@@ -140,7 +142,5 @@ def test_a_suite_says_what_it_is(suite):
     assert suite.goal.endswith(".")
     assert suite.source.startswith("Written for gptaudit. ")
     assert suite.licence == "Apache-2.0"
-    assert suite.suite == {"en": "bias", "zh": "bias-zh"}[suite.language] or isinstance(
-        suite, CounterfactualFile
-    )
+    assert suite.suite == {"en": "bias", "zh": "bias-zh"}[suite.language] or isinstance(suite, GENERATED)
     assert suite.id.endswith("-zh") == (suite.language == "zh")

@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager, suppress
 
 import pytest
 
-from gptaudit.testing import FaultyServer
+from gptaudit.testing.faulty_server import FaultyServer
 
 pytestmark = pytest.mark.slow
 
