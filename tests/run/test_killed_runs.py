@@ -31,7 +31,7 @@ def longer(prompts):
     time.sleep(0.02 * len(prompts))
     return [prompt * 2 for prompt in prompts]
 """
-BIAS, TEXTS = ("-p", "gender-trait"), ("-p", "toxicity-prompts", "-p", "refusal")
+BIAS, TEXTS = ("-p", "gender-trait"), ("-p", "toxicity-prompts")
 
 
 @contextmanager
@@ -95,7 +95,9 @@ def test_kills_change_nothing(name, tmp_path):
     moments = random.Random(0)
     with targets(name, tmp_path) as arguments:
         began = time.monotonic()
-        _, said = start(tmp_path, tmp_path / "peace", arguments).communicate()
+        process = start(tmp_path, tmp_path / "peace", arguments)
+        _, said = process.communicate()
+        assert process.returncode == 0, said
         seconds = time.monotonic() - began
         all_asked = log(tmp_path)
         folder, amounts = tmp_path / "war", []
@@ -117,4 +119,5 @@ def test_kills_change_nothing(name, tmp_path):
     assert war["run"]["status"] == "complete"
     assert war["probes"] == peace["probes"]
     assert war["run"]["cost"]["requests_cached"] == amounts[-1]
-    assert len({0, *amounts}) > 2  # some answers were kept by one run and the others by later ones
+    total = peace["run"]["cost"]["requests"]
+    assert any(0 < amount < total for amount in amounts)  # the kills did hit the asking
