@@ -28,7 +28,7 @@ def longer(prompts):
     with open("asked.log", "a") as log:
         for prompt in prompts:
             print(repr(prompt), file=log)
-    time.sleep(0.02 * len(prompts))
+    time.sleep(0.1 * len(prompts))
     return [prompt * 2 for prompt in prompts]
 """
 BIAS, TEXTS = ("-p", "gender-trait"), ("-p", "toxicity-prompts")
@@ -49,7 +49,7 @@ def targets(name, home):
         yield (f"hf:{folder}/smollm2", *BIAS, "--limit", "60")
     elif name == "function":
         (home / "a_function.py").write_text(FUNCTION)
-        yield ("python:a_function:longer", *TEXTS, "--limit", "100")
+        yield ("python:a_function:longer", *TEXTS, "--limit", "40")
     else:
         faults = {"500": 0.05, "reset": 0.05, "429": 0.05}
         with FaultyServer(faults=faults, latency=0.05, seed=3) as server:
