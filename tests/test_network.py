@@ -15,6 +15,8 @@ pytestmark = pytest.mark.slow
 WITHOUT_NETWORK = ("unshare", "--map-root-user", "--net")
 TRACED = ("strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o")
 CONNECTED = re.compile(r"(?:connect|sendto|sendmsg)\(.*sa_family=AF_INET6?.*?\"([^\"]+)\"")
+PLACES = ("real_models", "data")
+"""Fixtures that commands name in braces."""
 COMMANDS = (
     ("list", "probes"),
     ("data", "list"),
@@ -30,7 +32,18 @@ COMMANDS = (
         "-o",
         "out",
     ),
-    ("run", "hf:{model}", "-p", "gender-trait", "-p", "toxicity-prompts", "--limit", "4", "-o", "real"),
+    (
+        "run",
+        "hf:{real_models}/smollm2",
+        "-p",
+        "gender-trait",
+        "-p",
+        "toxicity-prompts",
+        "--limit",
+        "4",
+        "-o",
+        "real",
+    ),
     ("explain", "decoder:reference", "--prompt", "The nurse said that", "--target", " she", "--foil", " he"),
     ("report", "out/results.json", "--report", "junit"),
     ("verify", "out"),
@@ -55,16 +68,10 @@ def home(tmp_path_factory):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command[:2]))
-def test_no_connection_leaves(command, home):
+def test_no_connection_leaves(command, home, request):
     """Without a network every command does its work, and under strace none tries to reach anything else."""
-    places = {
-        "model": f"{os.environ.get('GPTAUDIT_MODELS')}/smollm2",
-        "data": os.environ.get("GPTAUDIT_DATA"),
-    }
-    if "{model}" in " ".join(command) and "GPTAUDIT_MODELS" not in os.environ:
-        pytest.skip("GPTAUDIT_MODELS does not name a folder with the real models")
-    if "{data}" in command and "GPTAUDIT_DATA" not in os.environ:
-        pytest.skip("GPTAUDIT_DATA does not name a folder with the public data sets")
+    needed = {name for part in command for name in PLACES if f"{{{name}}}" in part}
+    places = {name: request.getfixturevalue(name) for name in needed}
     given = [part.format(**places) for part in command]
     trace = home / "trace"
     hidden = {"GPTAUDIT_DATA", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}

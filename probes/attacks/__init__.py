@@ -21,5 +21,6 @@ def built_in_attacks() -> Iterator[Attack]:
     from .many_shot import MANY_SHOT
     from .tasks import TASKS
 
+    tags = tags_of_attacks()
     for attack in (*ENCODINGS, *FRAMINGS, *TASKS, *MANY_SHOT, *CONVERSATIONS, BEST_OF_N):
-        yield replace(attack, tags=tags_of_attacks())
+        yield replace(attack, tags=tags)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 
 import pytest
+from gptaudit.probes.kinds.registry import read_suite_file
 
+from gptaudit.errors import DataError
 from gptaudit.gate.policy import load_policy
 
 
@@ -31,6 +34,20 @@ def keeps_release_limit():
         return (least is None or metric.low >= least) and (greatest is None or metric.high <= greatest)
 
     return keeps
+
+
+@pytest.fixture
+def refused_with(tmp_path):
+    """Return a function that asserts that a suite file is refused with a message that names it."""
+
+    def check(message, content):
+        file = tmp_path / "own.toml"
+        file.write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match=re.escape(message)) as caught:
+            read_suite_file(file)
+        assert "own.toml" in str(caught.value)
+
+    return check
 
 
 @pytest.fixture

@@ -192,15 +192,10 @@ class TestNothing:
         ),
     ],
 )
-def test_invalid(tmp_path, old, new, message):
+def test_invalid(refused_with, old, new, message):
     """The message names the file, the entry and the key."""
     assert old in FILE
-    file = tmp_path / "own.toml"
-    file.write_text(FILE.replace(old, new), encoding="utf-8")
-    with pytest.raises(DataError, match=re.escape(message)) as caught:
-        read_suite_file(file)
-
-    assert "own.toml" in str(caught.value)
+    refused_with(message, FILE.replace(old, new))
 
 
 CYBERSECEVAL = load_plugins().probes["cyberseceval-prompt-injection"]

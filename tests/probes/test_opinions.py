@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import cache
 from importlib.resources import files
@@ -12,7 +11,6 @@ from zlib import crc32
 import pytest
 from gptaudit.probes.kinds.registry import read_suite_file
 
-from gptaudit.errors import DataError
 from gptaudit.plugins import load_plugins
 from gptaudit.testing import ScriptedBackend, run_probe
 
@@ -243,12 +241,7 @@ class TestNothing:
         ("neutral =", "plain =", "unknown key 'templates[1].plain'"),
     ],
 )
-def test_invalid(tmp_path, old, new, message):
+def test_invalid(refused_with, old, new, message):
     """The message names the file, the entry and the key."""
     assert old in FILE
-    file = tmp_path / "own.toml"
-    file.write_text(FILE.replace(old, new), encoding="utf-8")
-    with pytest.raises(DataError, match=re.escape(message)) as caught:
-        read_suite_file(file)
-
-    assert "own.toml" in str(caught.value)
+    refused_with(message, FILE.replace(old, new))

@@ -35,7 +35,7 @@ BIAS, TEXTS = ("-p", "gender-trait"), ("-p", "toxicity-prompts")
 
 
 @contextmanager
-def targets(name, home):
+def targets(name, home, request):
     """Give the arguments of an audit of a few seconds."""
     if name == "decoder":
         yield ("decoder:reference", *BIAS, *TEXTS, "--limit", "100")
@@ -43,10 +43,7 @@ def targets(name, home):
         pytest.importorskip("gptaudit_ray", reason="the Ray engine is not installed")
         yield ("decoder:reference", *BIAS, "--engine", "ray")
     elif name == "smollm2":
-        folder = os.environ.get("GPTAUDIT_MODELS")
-        if not folder:
-            pytest.skip("GPTAUDIT_MODELS does not name a folder with the real models")
-        yield (f"hf:{folder}/smollm2", *BIAS, "--limit", "60")
+        yield (f"hf:{request.getfixturevalue('real_models')}/smollm2", *BIAS, "--limit", "60")
     elif name == "function":
         (home / "a_function.py").write_text(FUNCTION)
         yield ("python:a_function:longer", *TEXTS, "--limit", "40")
@@ -90,10 +87,10 @@ def log(home):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["decoder", "function", "openai", "smollm2", "ray"])
-def test_kills_change_nothing(name, tmp_path):
+def test_kills_change_nothing(name, tmp_path, request):
     """SIGKILL, SIGTERM and SIGINT at random moments, then a run to the end."""
     moments = random.Random(0)
-    with targets(name, tmp_path) as arguments:
+    with targets(name, tmp_path, request) as arguments:
         began = time.monotonic()
         process = start(tmp_path, tmp_path / "peace", arguments)
         _, said = process.communicate()
