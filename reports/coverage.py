@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gptaudit.gate.numbers import count
 from gptaudit.probe import CAPABILITIES, with_implied
@@ -16,14 +16,19 @@ _DATA_SET = re.compile(r"needs the data set (\S+) .*; name its folder", re.DOTAL
 
 
 def skipped(result: AuditResult) -> dict[str, list[str]]:
-    """Return the ids of the probes that were not run by the reason; those that lack data sets have one reason."""
+    """Return the ids of the probes that were not run by the reason."""
+    return by_reason(
+        (probe.id, probe.reason or "no reason was recorded")
+        for probe in result.probes
+        if probe.status == "skipped"
+    )
+
+
+def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Gather ids by their reason, in the order found; those that lack data sets have one reason."""
     found: dict[str, list[str]] = {}
-    for probe in result.probes:
-        if probe.status == "skipped":
-            reason = probe.reason or "no reason was recorded"
-            found.setdefault(_DATA_SET.sub("needs a public data set; name its folder", reason), []).append(
-                probe.id
-            )
+    for probe, reason in skipped:
+        found.setdefault(_DATA_SET.sub("needs a public data set; name its folder", reason), []).append(probe)
     return found
 
 

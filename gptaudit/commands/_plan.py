@@ -16,6 +16,8 @@ HEAD = ("probe", "requests", "tokens to read", "to write at most")
 
 def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: bool) -> None:
     """Print what each probe asks, what is left out and why, and the sum of all."""
+    from gptaudit.reports.coverage import by_reason
+
     say(f"Plan of an audit of {target.spec}; nothing is asked.\n")
     asked = [plan for plan in plans if plan.requests]
     rows = [HEAD, *((plan.id, *map(_number, _counts([plan]))) for plan in asked)]
@@ -25,11 +27,11 @@ def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: 
         say("  ".join([name.ljust(widths[0]), *right]))
     stops = "; at most, since it stops as soon as every rule is decided" if until_decided else ""
     say(f"\n{summary(plans)}{stops}.")
-    for plan in plans:
-        if plan.skipped is not None:
-            say(f"Not asked: {plan.id}: {plan.skipped}")
+    for plan in asked:
         if plan.rounds > 1:
             say(f"{plan.id} follows up on the answers, in at most {plan.rounds - 1} more rounds")
+    for reason, left_out in by_reason((p.id, p.skipped) for p in plans if p.skipped is not None).items():
+        say(f"Not asked: {', '.join(left_out)}: {reason}")
 
 
 def summary(plans: Sequence[ProbePlan]) -> str:
