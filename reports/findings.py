@@ -97,15 +97,6 @@ def decided_by_order(probe: ProbeResult) -> str:
     return ""
 
 
-def estimate(metric: Metric) -> tuple[float | None, float | None, float | None]:
-    """Return value, low and high of a figure: by a person's labels, corrected for its scorer, or as measured."""
-    if metric.labelled is not None and metric.labelled.value is not None:
-        return metric.labelled.value, metric.labelled.low, metric.labelled.high
-    if metric.corrected is not None:
-        return metric.corrected.value, metric.corrected.low, metric.corrected.high
-    return metric.value, metric.low, metric.high
-
-
 def size(distance: float, metric: Metric) -> float:
     """Return a distance on a scale from 0 to 1 that units share, so that figures can be sorted.
 
@@ -139,7 +130,7 @@ def _distances(metric: Metric, low: float, high: float) -> tuple[float, float]:
 
 def _by_ideal(metric: Metric) -> tuple[Kind, float]:
     """Class a figure by where its interval lies to the ideal; return also by how much."""
-    _, low, high = estimate(metric)
+    _, low, high = metric.estimate
     if low is None or high is None:
         return "open", abs((metric.value or 0.0) - metric.ideal)
     near, far = _distances(metric, low, high)
@@ -157,7 +148,7 @@ def _by_rule(rule: RuleResult, metric: Metric) -> tuple[Kind, float]:
 def _sentence(kind: Kind, metric: Metric, rule: RuleResult | None) -> str:
     where = f" for {slice_text(metric)}" if metric.slice else ""
     title = f"{metric_title(metric).partition(':')[0].partition(';')[0]}{where}"
-    value, low, high = estimate(metric)
+    value, low, high = metric.estimate
     if rule is not None:
         return f"{title}: {rule.why}"
     if value is None:

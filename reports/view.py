@@ -17,7 +17,7 @@ from .attacks import attack_tables
 from .calibration_sentences import NOT_CALIBRATED
 from .coverage import coverage_view
 from .decision import VERDICTS, decision, identity_sentence
-from .findings import KINDS, Finding, allowed_text, estimate, findings, others, worst_group
+from .findings import KINDS, Finding, allowed_text, findings, others, worst_group
 from .forest import forests
 from .probe_view import View, anchor, case_anchor, plain_pairs, probe_view
 from .trust import trust_view
@@ -108,7 +108,7 @@ def _finding(finding: Finding, place: int) -> View:
 
 def _bar(metric: Metric, rule: RuleResult | None) -> charts.Bar:
     """Draw a figure as its rule sees it, or as it was estimated, with the ideal and what is allowed."""
-    value, low, high = estimate(metric) if rule is None else (rule.value, rule.low, rule.high)
+    value, low, high = metric.estimate if rule is None else (rule.value, rule.low, rule.high)
     limits = (None, None) if rule is None else (rule.least, rule.greatest)
     increase = rule is not None and rule.increase
     unit = unit_of_difference(metric.unit) if increase else metric.unit

@@ -161,6 +161,15 @@ class Metric:
         return not self.formula and self.auroc is None
 
     @property
+    def estimate(self) -> tuple[float | None, float | None, float | None]:
+        """Value, low and high as they stand: by a person's labels, else corrected for the scorer, else as measured."""
+        if self.labelled is not None and self.labelled.value is not None:
+            return self.labelled.value, self.labelled.low, self.labelled.high
+        if self.corrected is not None:
+            return self.corrected.value, self.corrected.low, self.corrected.high
+        return self.value, self.low, self.high
+
+    @property
     def units(self) -> int:
         """Number of clusters or, if they are fewer, of the groups that cross them: what the interval is known from.
 
