@@ -128,7 +128,7 @@ class TestContinuousIntegration:
         found = [call for language in ("sh", "yaml", "groovy") for b in blocks(language) for call in calls(b)]
         runs = [call for call in found if call[0] == "run"]
 
-        assert len(runs) == 4
+        assert len(runs) == 5
         assert all("--config" in call for call in runs)
 
     def test_what_is_kept_is_what_is_written(self):
