@@ -255,7 +255,9 @@ def parse_policy(text: str, name: str) -> Policy:
     try:
         return TypeAdapter(Policy).validate_python(document | {"name": name})
     except ValidationError as error:
-        raise PolicyError(_problem(name, text, error.errors()[0])) from None
+        # A key that is misspelt is missing under its right name too: say the first.
+        found = sorted(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
+        raise PolicyError(_problem(name, text, found[0])) from None
 
 
 def _problem(name: str, text: str, error: ErrorDetails) -> str:

@@ -145,6 +145,14 @@ def test_limits(limits, expected):
             HEAD + "coverge = 0.9\n" + RULE + "max = 1",
             "p.toml, line 2, coverge: unknown key. Did you mean 'cover",
         ),
+        (
+            HEAD + RULE.replace("rule", "rules") + "max = 1",
+            "p.toml, rules: unknown key. Did you mean 'rule'?",
+        ),
+        (
+            HEAD + RULE.replace("metric", "metrik") + "max = 1",
+            "rule[1].metrik: unknown key. Did you mean 'metric'?",
+        ),
         (HEAD + 'name = "x"\n' + RULE + "max = 1", "p.toml, line 2, name: unknown key."),
         (
             HEAD + RULE + "max = 1\n" + RULE + "tolerence = 1",
