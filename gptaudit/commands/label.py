@@ -49,7 +49,7 @@ def label(plugins: Plugins, folder: Path, probe: str, metric: str | None, sample
     from dataclasses import replace
 
     from gptaudit.evidence.results_file import read_bound
-    from gptaudit.evidence.store import StoredMeasurements
+    from gptaudit.evidence.stored import StoredMeasurements
     from gptaudit.run.folder import RESULTS
     from gptaudit.run.labelling import (
         chosen_metric,

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gptaudit.evidence.store import case_keys, exchanges_of, measurement_pages, measurements_at, open_evidence
+from gptaudit.evidence.stored import (
+    case_keys,
+    exchanges_of,
+    measurement_pages,
+    measurements_at,
+    open_evidence,
+)
 from gptaudit.records import Answer, Completion, Exchange, Failure, Likelihood, Measurement, Request
 from gptaudit.records.asked import request_text
 

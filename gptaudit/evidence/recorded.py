@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from gptaudit.evidence.binding import COLUMNS, KEYS, table_digests
 from gptaudit.evidence.cache import checksum
 from gptaudit.evidence.plan import request_key
-from gptaudit.evidence.store import open_evidence
+from gptaudit.evidence.stored import open_evidence
 from gptaudit.records import Failure, Request
 
 Row: TypeAlias = tuple[object, ...]

@@ -14,8 +14,8 @@ from typing import Any
 
 from gptaudit.errors import DataError
 from gptaudit.evidence.plan import digest
-from gptaudit.evidence.store import FILE_NAME as STORE
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import FILE_NAME as STORE
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.files import read_with_schema, to_json
 from gptaudit.records import RESULTS_SCHEMA, AuditResult, Metric, ProbeResult, full_name
 from gptaudit.stats.formula import parsed

@@ -15,9 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field, TypeAdapter
+from typing import TYPE_CHECKING, Any
 
 from gptaudit.errors import DataError, PluginCallError, UsageError
 from gptaudit.evidence.binding import table_digests
@@ -25,18 +23,20 @@ from gptaudit.evidence.cache import AnswerSource, Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
 from gptaudit.evidence.first_answers import FirstAnswers, other_answer, repeats
 from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
+from gptaudit.evidence.stored import (
+    ANSWER,
+    CASE,
+    FILE_NAME,
+    KEYS,
+    MEASUREMENT,
+    VERSION,
+    exchanges_of,
+    measurements_of,
+)
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
-
-FILE_NAME = "evidence.sqlite"
-VERSION = "3"
-
-ANSWER: TypeAdapter[Answer] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
-CASE = TypeAdapter(Case)
-_KEYS = TypeAdapter(list[str])
-MEASUREMENT = TypeAdapter(Measurement)
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -106,14 +106,6 @@ _EXTEND = """
 UPDATE cases SET keys = (SELECT json_group_array(value) FROM (
   SELECT value FROM json_each(keys) UNION ALL SELECT value FROM json_each(?)))
 WHERE probe = ? AND position = ?
-"""
-_EXCHANGES = """
-SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
-WHERE key IN (SELECT value FROM json_each(?))
-"""
-_CASE_KEYS = "SELECT id, keys FROM cases WHERE probe = ? AND id IN (SELECT value FROM json_each(?))"
-_MEASUREMENTS = """
-SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
 
 
@@ -295,7 +287,7 @@ class Store:
         """Yield a probe's cases from this look on with their positions and answers."""
         for rows in self._db.paged(_CASES, probe, look):
             with self._db.named():
-                read = [(at, CASE.validate_json(body), _KEYS.validate_json(keys)) for at, body, keys in rows]
+                read = [(at, CASE.validate_json(body), KEYS.validate_json(keys)) for at, body, keys in rows]
             found = exchanges_of(self._db, {key for *_, keys in read for key in keys})
             if lost := {key for *_, keys in read for key in keys} - found.keys():
                 raise self._db.damaged(f"the request {min(lost)} of a case is missing")
@@ -359,7 +351,7 @@ class Store:
 
     def measurements(self, probe: str) -> Iterator[Measurement]:
         """Yield a probe's measurements in the order of its cases."""
-        return _measurements(self._db, probe)
+        return measurements_of(self._db, probe)
 
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of the rows of each table."""
@@ -433,82 +425,8 @@ class Store:
         return list(json.loads(kept[0][0])) if kept else []
 
 
-def open_evidence(folder: Path) -> Database:
-    """Open the store beside `results.json` for reading; raise `DataError` if it is missing or damaged."""
-    path = folder / FILE_NAME
-    if not path.is_file():
-        msg = f"{path}: not found; it must be in the folder of results.json. Restore it, or run that audit again"
-        raise DataError(msg)
-    return Database.read_only(path, version=VERSION)
-
-
-class StoredMeasurements(Mapping[str, Iterable[Measurement]]):
-    """The measurements of a finished audit by probe, read from its store on access."""
-
-    def __init__(self, folder: Path) -> None:
-        """Open the store beside `results.json`; raise `DataError` if it is missing or damaged."""
-        self._db = open_evidence(folder)
-        self._probes = [name for (name,) in self._db.rows("SELECT DISTINCT probe FROM measurements")]
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of all measurements."""
-        return table_digests(self._db, ("measurements",))["measurements"]
-
-    def __getitem__(self, probe: str) -> Iterator[Measurement]:
-        if probe not in self._probes:
-            raise KeyError(probe)
-        return _measurements(self._db, probe)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._probes)
-
-    def __len__(self) -> int:
-        return len(self._probes)
-
-
 def _answered_case(
     case: Case, exchanges: Sequence[tuple[Request, Answer | None]]
 ) -> tuple[Case, tuple[Answer | None, ...]]:
     asked = tuple(request for request, _ in exchanges)
     return replace(case, requests=asked), tuple(answer for _, answer in exchanges)
-
-
-def measurement_pages(db: Database, probe: str) -> Iterator[list[tuple[int, Measurement]]]:
-    """Yield a probe's measurements with their positions, page by page, in the order of its cases."""
-    for page in db.paged(_MEASUREMENTS, probe):
-        yield _parsed(db, page)
-
-
-def measurements_at(db: Database, probe: str, position: int) -> list[tuple[int, Measurement]]:
-    """Return a probe's measurement at a position, with the position; empty if there is none."""
-    return _parsed(db, db.rows(f"{_MEASUREMENTS} LIMIT 1", (position - 1, probe)))
-
-
-def _parsed(db: Database, rows: Iterable[tuple[int, str]]) -> list[tuple[int, Measurement]]:
-    with db.named():
-        return [(at, MEASUREMENT.validate_json(text)) for at, text in rows]
-
-
-def _measurements(db: Database, probe: str) -> Iterator[Measurement]:
-    return (measurement for page in measurement_pages(db, probe) for _, measurement in page)
-
-
-def case_keys(db: Database, probe: str, cases: Sequence[str]) -> dict[str, list[str]]:
-    """Return the keys of the requests of a probe's cases, by the id of the case."""
-    with db.named():
-        return {
-            case: _KEYS.validate_json(keys) for case, keys in db.rows(_CASE_KEYS, (probe, json.dumps(cases)))
-        }
-
-
-def exchanges_of(db: Database, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:
-    """Return the requests with these keys and their answers, by key, with checksums verified."""
-    found = {}
-    for key, request, answer, check in db.rows(_EXCHANGES, (json.dumps(list(keys)),)):
-        if answer is not None and check != checksum(key, answer):
-            raise db.damaged(f"answer {key} does not match its checksum")
-        with db.named():
-            said = None if answer is None else ANSWER.validate_json(answer)
-            found[key] = (REQUEST.validate_json(request), said)
-    return found

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from gptaudit.errors import ExitCode, PolicyError
 from gptaudit.evidence.results_file import read_bound
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.figures import Figure, figures
 from gptaudit.gate.numbers import level_text
 from gptaudit.gate.pairing import Audit

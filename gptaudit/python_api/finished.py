@@ -14,7 +14,7 @@ from weakref import finalize
 
 from gptaudit.errors import ExitCode, UsageError
 from gptaudit.evidence.cases import CaseFilter, StoredCases
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.comparison import Comparison, compare
 from gptaudit.gate.decide import decide, exit_code, read_audit, read_candidate
 from gptaudit.gate.policy import load_policy

@@ -12,7 +12,7 @@ from gptaudit.engine.asking import Asked, Budget, Look, ask_missing
 from gptaudit.errors import PluginCallError, PolicyError, UsageError
 from gptaudit.evidence.provenance import environment, versions
 from gptaudit.evidence.results_file import read_results
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.decide import decide
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import MetricName, Policy

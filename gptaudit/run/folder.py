@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gptaudit.errors import UsageError
-from gptaudit.evidence.store import FILE_NAME as STORE
+from gptaudit.evidence.stored import FILE_NAME as STORE
 
 RESULTS = "results.json"
 TRACEBACK = "traceback.txt"

@@ -16,7 +16,7 @@ from math import isclose
 from pathlib import Path
 
 from gptaudit.errors import DataError, UsageError
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.files import read_record, to_json, write_atomic
 from gptaudit.records import (
     LABELS_SCHEMA,

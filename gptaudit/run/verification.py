@@ -25,8 +25,9 @@ from gptaudit.evidence.plan import digest
 from gptaudit.evidence.provenance import versions
 from gptaudit.evidence.recorded import RecordedEvidence
 from gptaudit.evidence.results_file import read_unchecked
-from gptaudit.evidence.store import FILE_NAME as STORE
-from gptaudit.evidence.store import Store, StoredMeasurements
+from gptaudit.evidence.store import Store
+from gptaudit.evidence.stored import FILE_NAME as STORE
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.decide import decide, policy_of, read_audit
 from gptaudit.gate.pairing import Audit
 from gptaudit.plugins import Plugins

@@ -17,7 +17,8 @@ from gptaudit.errors import DataError, UsageError
 from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.database import DamagedError
 from gptaudit.evidence.plan import Size, request_key, size
-from gptaudit.evidence.store import FILE_NAME, Store, StoredMeasurements
+from gptaudit.evidence.store import Store
+from gptaudit.evidence.stored import FILE_NAME, StoredMeasurements
 from gptaudit.records import (
     AttributeRequest,
     Attribution,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gptaudit.evidence.calibration_file import read_calibration
 from gptaudit.evidence.results_file import read_results
-from gptaudit.evidence.store import Store, StoredMeasurements
+from gptaudit.evidence.store import Store
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.comparison import compare
 from gptaudit.gate.decide import decide, exit_code, read_audit
 from gptaudit.gate.policy import parse_policy

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gptaudit.evidence.results_file import read_results
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.numbers import places, quantity
 from gptaudit.records import Evidence, Exchange, Measurement, Rated, RatioSpec
 from gptaudit.run.labelling import chosen_metric, drawn, rated_texts

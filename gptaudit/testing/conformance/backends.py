@@ -9,7 +9,7 @@ from math import fsum, isclose, isfinite
 from typing import Any, Final, TypeAlias
 
 from gptaudit.errors import BackendError
-from gptaudit.evidence.store import ANSWER
+from gptaudit.evidence.stored import ANSWER
 from gptaudit.probe import CAPABILITIES, with_implied
 from gptaudit.protocols.backend import (
     Backend,

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from gptaudit.errors import DataError, PluginCallError
-from gptaudit.evidence.store import ANSWER, CASE, MEASUREMENT
+from gptaudit.evidence.stored import ANSWER, CASE, MEASUREMENT
 from gptaudit.files import to_json
 from gptaudit.gate.policy import MetricName
 from gptaudit.plugins import load_plugins
