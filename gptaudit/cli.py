@@ -15,6 +15,7 @@ import click
 from click.shell_completion import shell_complete
 
 import gptaudit
+from gptaudit.commands._help import write_sections
 from gptaudit.errors import ExitCode, Finished, GptauditError, Terminated
 from gptaudit.plugins import Plugins, load_plugins
 from gptaudit.text import visible
@@ -29,8 +30,34 @@ TOLERANT = ("doctor", "run")
 """Commands that are begun although a plugin is broken: they say what is wrong with it, or may leave it out."""
 
 
+TASKS = {
+    "Audit": ("run", "init", "rescore"),
+    "Decide": ("gate", "compare", "power", "verify"),
+    "Look closer": ("view", "evidence", "report", "explain", "label"),
+    "Know how far to trust it": ("calibrate", "scorers"),
+    "See what there is": ("list", "data", "schema", "doctor"),
+    "Make your own": ("plugin", "decoder"),
+}
+"""Heading in the help -> commands, the most common first. Those of plugins stand under a heading of their own."""
+
+
 class Program(click.Group):
     """A group whose commands are those that the plugins register."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by what they are for, each with its first sentence."""
+        commands = _plugins(ctx).commands
+        ours = {name for names in TASKS.values() for name in names}
+        tasks = {**TASKS, "From plugins": sorted(commands.keys() - ours)}
+        write_sections(
+            formatter,
+            {
+                heading: [
+                    (name, commands[name].get_short_help_str(limit=200)) for name in names if name in commands
+                ]
+                for heading, names in tasks.items()
+            },
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands."""

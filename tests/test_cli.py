@@ -7,8 +7,11 @@ import re
 import subprocess
 import sys
 
+import click
 import pytest
+from installed_plugins import install
 
+from gptaudit import hookimpl
 from gptaudit.causal_lm.backend import CausalLMBackend
 
 HEAVY = ("torch", "transformers", "captum", "detoxify", "numpy", "scipy", "pydantic", "rich", "jinja2")
@@ -63,6 +66,35 @@ class TestLightImport:
         found = imported(["list", things])
 
         assert not {"torch", "transformers", "captum", "detoxify"} & set(json.loads(found.replace("'", '"')))
+
+
+class TestHelp:
+    def test_every_command_has_a_task(self):
+        """Each command of our own stands under one heading, and no heading has another."""
+        from gptaudit.cli import TASKS
+        from gptaudit.plugins import COMMANDS
+
+        named = [name for names in TASKS.values() for name in names]
+        assert sorted(named) == sorted(module.rpartition(".")[2] for module in COMMANDS)
+
+    def test_every_option_of_a_run_has_a_section(self):
+        """Each option of `run` stands under one heading of its help."""
+        from gptaudit.commands.run import SECTIONS, run
+
+        options = sorted(p.name for p in run.params if isinstance(p, click.Option))
+        assert sorted([*(name for names in SECTIONS.values() for name in names), "configuration"]) == options
+
+    def test_commands_of_plugins_are_apart(self, gptaudit, monkeypatch):
+        """A plugin's command is listed under a heading of its own."""
+
+        class Greeter:
+            @hookimpl
+            def gptaudit_register_commands(self, register):
+                register(click.Command("greet", help="Say hello."))
+
+        install(monkeypatch, greeter=Greeter())
+
+        assert re.search(r"^From plugins:\n +greet +Say hello\.$", gptaudit("--help").out, re.MULTILINE)
 
 
 class TestExitCodes:

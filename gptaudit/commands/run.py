@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from gptaudit.commands import _complete, _options
+from gptaudit.commands._help import SectionedCommand
 from gptaudit.commands._say import say
 from gptaudit.errors import Finished, GptauditError
 from gptaudit.markers import hookimpl
@@ -25,7 +26,26 @@ if TYPE_CHECKING:
     from gptaudit.run.settings import Settings
 
 
-@click.command()
+SECTIONS = {
+    "What is asked": (
+        "suites",
+        "probes",
+        "excluded",
+        "attacks",
+        "limit",
+        "elicited",
+        "seed",
+        "probe_options",
+        "data",
+    ),
+    "Of whom, and how": ("options", "engine", "cache"),
+    "What is concluded": ("scorers", "policy", "baseline", "until"),
+    "When it ends early": ("max_requests", "max_tokens", "max_seconds", "dry_run"),
+    "What is written": ("output", "fresh", "reports", "quiet", "verbose"),
+}
+
+
+@click.command(cls=SectionedCommand, sections=SECTIONS)
 @click.argument("target", default="decoder:reference", shell_complete=_complete.targets)
 @click.option(
     "-s",
