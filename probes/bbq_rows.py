@@ -120,6 +120,11 @@ def read_items(folder: Path | None) -> Iterator[Item]:
             yield item
 
 
+def unknown_answers(folder: Path | None) -> tuple[str, ...]:
+    """Return each text that the rows in the folder have for the answer "unknown", sorted; raises as `read_items`."""
+    return tuple(sorted({item.row.answers[item.unknown] for item in read_items(folder)}))
+
+
 def data_files(folder: Path | None) -> list[Path]:
     """Return the files of rows that are present in the folder; raise `DataNotGivenError` if there is none."""
     there = datasets.present(datasets.BBQ, folder)

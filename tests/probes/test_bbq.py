@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from copy import copy
+from dataclasses import replace
 
 import pytest
 from bbq_files import FOUR, people, row, write
@@ -139,6 +141,24 @@ class TestScores:
 
         assert (result.scored, found["accuracy_ambiguous"]) == (3, 0.0)
         assert found["accuracy_ambiguous_per_token"] is None
+
+    @pytest.mark.parametrize(("unknown", "right"), [("published", 0.0), ("all", 1.0)])
+    def test_every_text_for_unknown(self, bbq, tmp_path, unknown, right):
+        """Where all texts of the files stand for "unknown", a row is right by one that another row has."""
+        texts = ["Not known", "No telling", "Not known"]
+        asked = [row(i, **{f"ans{row(i)['label']}": text}) for i, text in enumerate(texts)]
+        given = {" No telling": -1.0, " The grandmother": -2.0}
+        backend = ScriptedBackend(score=lambda _, text: given.get(text, -9.0))
+        probe = copy(bbq)
+        probe.options = replace(bbq.options, unknown=unknown)
+        result = run_probe(probe, backend, data=write(tmp_path, asked))
+        found = whole(result)
+
+        assert found["accuracy_ambiguous"] == pytest.approx(max(right, 1 / 3))
+        shown = {
+            e.prompt for item in result.evidence for e in item.evidence.exchanges if "unknown" in e.label
+        }
+        assert shown == ({"No telling"} if unknown == "all" else set(texts))
 
     def test_a_mixture(self, bbq, tmp_path):
         """Of five ambiguous answers three follow the stereotype, one goes against it and one is right."""
