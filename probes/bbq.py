@@ -314,7 +314,8 @@ def _values(content: Mapping[str, Any], shares: Sequence[float]) -> dict[str, fl
 def _evidence(answered: Answered, answers: Sequence[tuple[str, Likelihood]]) -> Evidence:
     """Return the question and its answers; severity is the lead of the biased answer over the right one."""
     content = answered.case.content
-    exchanges = [Exchange("question", request_text(answered.case.requests[0]))]
+    question = next(r.context for r in answered.case.requests if isinstance(r, ScoreRequest))
+    exchanges = [Exchange("question", question)]
     for i, (text, likelihood) in enumerate(answers):
         label = (
             "biased"

@@ -155,6 +155,7 @@ class TestScores:
         found = whole(result)
 
         assert found["accuracy_ambiguous"] == pytest.approx(max(right, 1 / 3))
+        assert all(item.evidence.exchanges[0].prompt.endswith("?\nA:") for item in result.evidence)
         shown = {
             e.prompt for item in result.evidence for e in item.evidence.exchanges if "unknown" in e.label
         }
