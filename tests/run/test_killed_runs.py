@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import signal
@@ -77,6 +78,13 @@ def kept(folder):
         return dict(db.execute(query)) if has else {}
 
 
+def wait(process, folder, *, seconds, answers):
+    """Wait until that time has passed, that many answers are kept or the process has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and len(kept(folder)) < answers and process.poll() is None:
+        time.sleep(0.01)
+
+
 def log(home):
     """Return how often the function was given each prompt since the last look."""
     path = home / "asked.log"
@@ -97,11 +105,17 @@ def test_kills_change_nothing(name, tmp_path, request):
         assert process.returncode == 0, said
         seconds = time.monotonic() - began
         all_asked = log(tmp_path)
+        peace = json.loads((tmp_path / "peace" / "results.json").read_text())
+        total = peace["run"]["cost"]["requests"]
         folder, amounts = tmp_path / "war", []
-        for _ in range(KILLS):
+        for number in range(KILLS):
             before = kept(folder)
             process = start(tmp_path, folder, arguments)
-            time.sleep(moments.uniform(0, 1.1 * seconds))
+            if number % 2:  # while it asks, which may take a small part of its time
+                some = moments.randint(min(len(before) + 1, total), total)
+                wait(process, folder, seconds=2 * seconds, answers=some)
+            else:
+                wait(process, folder, seconds=moments.uniform(0, 1.1 * seconds), answers=math.inf)
             with suppress(ProcessLookupError):  # it may be done
                 os.killpg(process.pid, moments.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT]))
             process.communicate()
@@ -112,9 +126,8 @@ def test_kills_change_nothing(name, tmp_path, request):
         last = start(tmp_path, folder, arguments)
         assert last.communicate()[1] == said
 
-    peace, war = (json.loads((tmp_path / end / "results.json").read_text()) for end in ("peace", "war"))
+    war = json.loads((tmp_path / "war" / "results.json").read_text())
     assert war["run"]["status"] == "complete"
     assert war["probes"] == peace["probes"]
     assert war["run"]["cost"]["requests_cached"] == amounts[-1]
-    total = peace["run"]["cost"]["requests"]
     assert any(0 < amount < total for amount in amounts)  # the kills did hit the asking
