@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         NoOptions,
     )
     from gptaudit.protocols.reporter import (
+        ReportContext,
         Reporter,
         ReportSection,
     )
@@ -153,6 +154,7 @@ __all__ = [
     "RatioSpec",
     "RecordedBackend",
     "Records",
+    "ReportContext",
     "ReportSection",
     "Reporter",
     "Sampling",

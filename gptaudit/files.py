@@ -218,15 +218,15 @@ def to_json(record: DataclassInstance) -> str:
     return json.dumps(ordered, indent=1, allow_nan=False) + "\n"
 
 
-def write_atomic(path: Path, text: str, *, remedy: str = "Choose another folder with -o") -> None:
-    """Write a file atomically: a reader of `path` sees the old content or the new, never a part.
+def write_atomic(path: Path, content: str | bytes, *, remedy: str = "Choose another folder with -o") -> None:
+    """Write a file atomically, a text as UTF-8: a reader of `path` sees the old content or the new, never a part.
 
     Raises `UsageError`, whose message ends with `remedy`, if the file cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with beside.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with beside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)

@@ -125,8 +125,9 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
 def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
     """Offer report formats.
 
-    Called before reports are written or listed. Call `register` with each; `--report NAME` chooses. Two of one
-    name are an error. Raising stops the command.
+    Called before reports are written or listed. Call `register` with each; `--report NAME` chooses. Its `render` gets
+    the results and a `ReportContext` (sections of plugins, the run folder, the measurements as a stream) and returns a
+    text or bytes. Two of one name are an error. Raising stops the command.
 
     :param register: takes one reporter.
     """

@@ -42,6 +42,9 @@ def _adapter(into: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(into)
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
 def json_schema(into: type[Any]) -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of a type as it is written; a file's `schema` must be the one it names."""
     described = TypeAdapter(into).json_schema(mode="serialization")
@@ -49,7 +52,31 @@ def json_schema(into: type[Any]) -> dict[str, Any]:
     if "default" in name:
         described["properties"]["schema"] = {"const": name["default"]}
         described["required"] = ["schema", *described["required"]]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    return {"$schema": DRAFT, **described}
+
+
+def json_schema_by(key: str, kinds: Mapping[str, type[Any]]) -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a file as it is read, which is of the type that its `key` names.
+
+    The type is chosen by that key first, so that a validator names the place of a mistake in the file.
+    """
+    chosen, described = TypeAdapter.json_schemas(
+        (kind, "validation", TypeAdapter(into)) for kind, into in kinds.items()
+    )
+    return {
+        "$schema": DRAFT,
+        "type": "object",
+        "required": [key],
+        "properties": {key: {"enum": list(kinds)}},
+        "allOf": [
+            {
+                "if": {"required": [key], "properties": {key: {"const": kind}}},
+                "then": chosen[kind, "validation"],
+            }
+            for kind in kinds
+        ],
+        **described,
+    }
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

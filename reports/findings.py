@@ -12,7 +12,7 @@ from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import range_text
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 
-from .sentences import PRIOR, UNBALANCED, metric_title, slice_text, unbalanced, value_text
+from .sentences import PRIOR, UNBALANCED, short_title, slice_text, unbalanced, value_text
 
 Kind: TypeAlias = Literal["deviates", "open", "holds", "unmeasured"]
 
@@ -82,6 +82,9 @@ def _finding(result: AuditResult, index: int, probe: ProbeResult, rules: Sequenc
     return Finding(kind, size(distance, metric), index, probe, metric, rule, sentence)
 
 
+CONSISTENCY = "consistency"
+"""Name of the figure of how many questions have one answer in all orders of their options."""
+
 CONSISTENT = 0.5
 """Share of questions that must have one answer in all orders of their options for figures of them to mean much."""
 
@@ -89,7 +92,7 @@ CONSISTENT = 0.5
 def decided_by_order(probe: ProbeResult) -> str:
     """Say that the order of the options decides the answers of a probe, and not what they say; empty if not."""
     for metric in probe.metrics:
-        if metric.name == "consistency" and not metric.slice and (metric.high or 1.0) < CONSISTENT:
+        if metric.name == CONSISTENCY and not metric.slice and (metric.high or 1.0) < CONSISTENT:
             share = value_text(metric)
             return (
                 f"Hardly measurable in this form, as the order of the options decides: {share} consistency."
@@ -147,7 +150,7 @@ def _by_rule(rule: RuleResult, metric: Metric) -> tuple[Kind, float]:
 
 def _sentence(kind: Kind, metric: Metric, rule: RuleResult | None) -> str:
     where = f" for {slice_text(metric)}" if metric.slice else ""
-    title = f"{metric_title(metric).partition(':')[0].partition(';')[0]}{where}"
+    title = f"{short_title(metric)}{where}"
     value, low, high = metric.estimate
     if rule is not None:
         return f"{title}: {rule.why}"

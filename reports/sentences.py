@@ -55,6 +55,11 @@ def metric_title(metric: Metric) -> str:
     return title[:1].upper() + title[1:]
 
 
+def short_title(metric: Metric) -> str:
+    """Return the title of a metric up to where it begins to explain."""
+    return metric_title(metric).partition(":")[0].partition(";")[0]
+
+
 def value_text(metric: Metric) -> str:
     """Format the value of a metric with its unit."""
     decimals = places(metric.low, metric.high, metric.unit)

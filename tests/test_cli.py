@@ -429,14 +429,24 @@ def test_the_decoder_is_a_model_in_hugging_face_format(gptaudit, tmp_path):
 def test_every_report_is_written(gptaudit, tmp_path):
     """The formats asked for lie beside report.html, results.json and the evidence; `report` writes them again."""
     arguments = ("-p", "gender-occupation", "--limit", "60", "-o", "out")
-    ran = gptaudit("run", "decoder:clean", *arguments, "--report", "junit", "--report", "markdown")
-    names = {"report.html", "results.json", "evidence.sqlite", "junit.xml", "summary.md"}
+    files = {
+        "junit": "junit.xml",
+        "markdown": "summary.md",
+        "csv": "figures.csv",
+        "cyclonedx": "bom.cdx.json",
+        "every-eval-ever": "every_eval_ever.json",
+        "model-card": "model_card.md",
+        "sarif": "results.sarif",
+    }
+    asked = [option for name in files for option in ("--report", name)]
+    ran = gptaudit("run", "decoder:clean", *arguments, *asked)
+    names = {"report.html", "results.json", "evidence.sqlite", *files.values()}
 
     assert ran.code == 0, ran.err
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
-    again = gptaudit("report", "out/results.json", "--report", "html", "--report", "markdown", "-o", "again")
+    again = gptaudit("report", "out/results.json", "--report", "html", *asked, "-o", "again")
     assert again.code == 0, again.err
-    for name in ("report.html", "summary.md"):
+    for name in ("report.html", *files.values()):
         assert (tmp_path / "again" / name).read_text() == (tmp_path / "out" / name).read_text()
 
 

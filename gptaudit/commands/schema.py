@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,17 +15,31 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("name", metavar="results|policy", type=click.Choice(["results", "policy"]))
+@click.argument("name", metavar="results|policy|suite", type=click.Choice(["results", "policy", "suite"]))
 def schema(name: str) -> None:
-    """Print the JSON schema of results.json, or of a policy read as JSON.
+    """Print the JSON schema of results.json, or of a policy or a suite file read as JSON.
 
-    Later versions of gptaudit may add keys to results.json, so the schema allows others than it names.
+    An editor that knows the schema of a TOML file marks mistakes in it as it is written. Later versions of gptaudit may
+    add keys to results.json, so its schema allows others than it names.
     """
-    from gptaudit.gate.policy import Policy
-    from gptaudit.records import AuditResult
-    from gptaudit.validation import json_schema
+    say(json.dumps(_schema(name), indent=1))
 
-    say(json.dumps(json_schema(AuditResult if name == "results" else Policy), indent=1))
+
+def _schema(name: str) -> dict[str, Any]:
+    match name:
+        case "policy":
+            from gptaudit.gate.policy import policy_schema
+
+            return policy_schema()
+        case "suite":
+            from gptaudit.probes.kinds.registry import suite_schema
+
+            return suite_schema()
+        case _:
+            from gptaudit.records import AuditResult
+            from gptaudit.validation import json_schema
+
+            return json_schema(AuditResult)
 
 
 @hookimpl

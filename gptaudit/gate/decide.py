@@ -197,6 +197,7 @@ def _result(figure: Figure, verdict: Verdict, why: str) -> RuleResult:
         least=figure.rule.limits[0],
         greatest=figure.rule.limits[1],
         increase=figure.rule.kind == "increase",
+        line=figure.rule.line,
     )
 
 

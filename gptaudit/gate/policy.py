@@ -11,11 +11,11 @@ Policy files: the figures that decide about a release, and their limits.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationError, with_config
 
@@ -23,7 +23,7 @@ from gptaudit.errors import PolicyError
 from gptaudit.files import newer, read_text, read_toml
 from gptaudit.gate.shipped import SHIPPED, shipped_policy
 from gptaudit.stats.intervals import DEFAULT_LEVEL
-from gptaudit.validation import key_path, nearest
+from gptaudit.validation import json_schema, key_path, nearest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -70,6 +70,8 @@ class Rule:
     min: Number | None = None
     max: Number | None = None
     max_increase: Number | None = None
+    line: int | None = field(default=None, compare=False)
+    """Where it stands in the file."""
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a malformed name or limits that contradict one another."""
@@ -121,7 +123,7 @@ class Stop:
 @with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Content of a policy file; `name` is the file's name without its folder."""
+    """Content of a policy file; `name` is the file's name without its folder, and `path` the file as it was given."""
 
     schema: Literal["gptaudit.policy/1"]
     rule: tuple[Rule, ...]
@@ -131,6 +133,7 @@ class Policy:
     inconclusive: Literal["fail", "allow"] = "fail"
     name: str = ""
     stop: Stop | None = None
+    path: str = field(default="", compare=False)
 
     @property
     def compares(self) -> bool:
@@ -152,6 +155,10 @@ class Policy:
             if first != number:
                 msg = f"rule[{first}] and rule[{number}] both limit {rule.metric!r}; keep one"
                 raise ValueError(msg)
+
+
+_RECORDED: Mapping[type, tuple[str, ...]] = {Policy: ("name", "path"), Rule: ("line",)}
+"""Fields that say where a policy was read, and that are no keys of its file."""
 
 
 class Limitable(NamedTuple):
@@ -237,10 +244,20 @@ def load_policy(name_or_path: str) -> Policy:
         name, text = shipped_policy(name_or_path)
         return parse_policy(text, name)
     path = Path(name_or_path)
-    return parse_policy(read_text(path, error=PolicyError), path.name)
+    return parse_policy(read_text(path, error=PolicyError), path.name, path.as_posix())
 
 
-def parse_policy(text: str, name: str) -> Policy:
+def policy_schema() -> dict[str, Any]:
+    """Return the JSON schema of a policy file, read as JSON."""
+    described = json_schema(Policy)
+    for table, keys in _RECORDED.items():
+        of_table = described if table is Policy else described["$defs"][table.__name__]
+        for key in keys:
+            del of_table["properties"][key]
+    return described
+
+
+def parse_policy(text: str, name: str, path: str = "") -> Policy:
     """Parse a policy in TOML; `name` is the file's name in messages and results. Raises as `load_policy` does."""
     document = read_toml(text, where=name, error=PolicyError)
     found = document.get("schema")
@@ -248,16 +265,28 @@ def parse_policy(text: str, name: str) -> Policy:
         remedy = newer(found, POLICY_SCHEMA) or "Write it as the first line"
         msg = f"{name}: expected schema = {POLICY_SCHEMA!r}, found {found!r}. {remedy}"
         raise PolicyError(msg)
-    if "name" in document:  # a field of `Policy`, but not a key of the file
-        raise PolicyError(_unknown(name, text, ("name",)))
+    for keys in _recorded_keys(document):
+        raise PolicyError(_unknown(name, text, keys))
     if isinstance(document.get("rule"), list):
-        document["rule"] = tuple(document["rule"])
+        document["rule"] = tuple(_with_line(rule, text, at) for at, rule in enumerate(document["rule"]))
     try:
-        return TypeAdapter(Policy).validate_python(document | {"name": name})
+        return TypeAdapter(Policy).validate_python(document | {"name": name, "path": path})
     except ValidationError as error:
         # A key that is misspelt is missing under its right name too: say the first.
         found = sorted(error.errors(), key=lambda e: e["type"] != "unexpected_keyword_argument")
         raise PolicyError(_problem(name, text, found[0])) from None
+
+
+def _recorded_keys(document: Mapping[str, Any]) -> Iterator[tuple[str | int, ...]]:
+    """Yield the keys of a policy in TOML that are fields of the records, but no keys of the file."""
+    yield from ((key,) for key in _RECORDED[Policy] if key in document)
+    rules = document.get("rule")
+    for at, rule in enumerate(rules if isinstance(rules, list) else ()):
+        yield from (("rule", at, key) for key in _RECORDED[Rule] if isinstance(rule, dict) and key in rule)
+
+
+def _with_line(rule: object, text: str, at: int) -> object:
+    return rule | {"line": _line(text, ("rule", at))} if isinstance(rule, dict) else rule
 
 
 def _problem(name: str, text: str, error: ErrorDetails) -> str:
@@ -285,7 +314,7 @@ def _problem(name: str, text: str, error: ErrorDetails) -> str:
 
 def _unknown(name: str, text: str, keys: tuple[str | int, ...]) -> str:
     table = Policy if len(keys) == 1 else Stop if keys[0] == "stop" else Rule
-    known = [f.name for f in fields(table) if f.name != "name"]
+    known = [f.name for f in fields(table) if f.name not in _RECORDED.get(table, ())]
     return f"{_place(name, text, keys)}: unknown key.{nearest(str(keys[-1]), known)}"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gptaudit.records import AuditResult
+    from pathlib import Path
+
+    from gptaudit.records import AuditResult, Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,26 @@ class ReportSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportContext:
+    """What a reporter may use besides the results."""
+
+    sections: Sequence[ReportSection]
+    """Sections of plugins, for a page that people read."""
+    folder: Path
+    """The run folder. A reporter reads there what it needs, and writes nothing: what it returns is written."""
+    measurements: Callable[[str], Iterator[Measurement]]
+    """Yields the measurements of a probe, by its id, in the order of its cases and one at a time: an audit may have
+    more than fit in memory. It yields none where the evidence of the audit is not in the run folder."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reporter:
-    """A report format, chosen by `--report NAME` and written to `file_name` in the run folder."""
+    """A report format, chosen by `--report NAME` and written to `file_name` in the run folder.
+
+    `render` returns the content of the file, a text or bytes, the same each time.
+    """
 
     name: str
     title: str
     file_name: str
-    render: Callable[[AuditResult, Sequence[ReportSection]], str]
+    render: Callable[[AuditResult, ReportContext], str | bytes]

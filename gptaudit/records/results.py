@@ -372,6 +372,8 @@ class RuleResult:
     greatest: float | None = None
     increase: bool = False
     """Whether the rule limits the figure's increase over the baseline."""
+    line: int | None = None
+    """Line of the rule in the policy file; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 from gptaudit.errors import UsageError
+from gptaudit.evidence.store import FILE_NAME as STORE
+from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.files import write_atomic
 from gptaudit.plugins import Plugins
-from gptaudit.protocols.reporter import Reporter, ReportSection
-from gptaudit.records import AuditResult
+from gptaudit.protocols.reporter import ReportContext, Reporter, ReportSection
+from gptaudit.records import AuditResult, Measurement
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 
@@ -38,7 +41,7 @@ def write_reports(
 
     A plugin's report that cannot be rendered, and sections that cannot be made, are left out and recorded. Raises
     `UsageError`, before anything is written, for a name that is not known, and where a report would replace the file
-    `keep`.
+    `keep`, the results that are reported; without it, `folder` is the run folder.
     """
     reporters = choose_reporters(faults.plugins, names)
     for reporter in reporters:
@@ -50,29 +53,57 @@ def write_reports(
     except OSError as error:
         msg = f"{folder}: cannot be made: {error.strerror or error}. Choose another folder with -o"
         raise UsageError(msg) from None
-    sections = list(_sections(faults, result))
+    run_folder = keep.parent if keep else folder
+    evidence = _Evidence(run_folder)
+    context = ReportContext(list(_sections(faults, result)), run_folder, evidence.measurements)
     written = []
     for reporter in reporters:
         result = with_faults(result, faults)
         path = folder / reporter.file_name
         try:
-            text = reporter.render(result, sections)
+            content = _content(reporter, result, context)
         except Exception as error:
             if faults.plugins.owner("reporters", reporter.name) == BUILT_IN_REPORTS:
                 raise  # a bug of ours
             faults.of_report(reporter.name, error)
             continue
-        write_atomic(path, text)
+        write_atomic(path, content)
         written.append(path)
-        result = _with_report(result, reporter.file_name, text)
+        result = _with_report(result, reporter.file_name, content)
     return with_faults(result, faults), written
 
 
-def _with_report(result: AuditResult, file_name: str, text: str) -> AuditResult:
+class _Evidence:
+    """The measurements of the audit in a run folder, which is opened only if a reporter reads them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def _stored(self) -> Mapping[str, Iterable[Measurement]]:
+        return StoredMeasurements(self._folder) if (self._folder / STORE).exists() else {}
+
+    def measurements(self, probe: str) -> Iterator[Measurement]:
+        """Yield the measurements of a probe; none where there are none. Raises `DataError` for a damaged store."""
+        yield from self._stored.get(probe, ())
+
+
+def _content(reporter: Reporter, result: AuditResult, context: ReportContext) -> bytes:
+    """Return what a reporter renders, a text as UTF-8; raise `TypeError` for what is neither a text nor bytes."""
+    content = reporter.render(result, context)
+    if isinstance(content, str):
+        return content.encode()
+    if not isinstance(content, bytes):
+        msg = f"expected a text or bytes, found {reprlib.repr(content)}"
+        raise TypeError(msg)
+    return content
+
+
+def _with_report(result: AuditResult, file_name: str, content: bytes) -> AuditResult:
     """Return the result bound to a report beside it, if it is bound at all."""
     if result.binding is None or file_name == RESULTS:
         return result
-    named = {**result.binding.reports, file_name: sha256(text.encode()).hexdigest()}
+    named = {**result.binding.reports, file_name: sha256(content).hexdigest()}
     return replace(result, binding=replace(result.binding, reports=named))
 
 

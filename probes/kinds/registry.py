@@ -28,7 +28,7 @@ from gptaudit.files import read_text, read_toml
 from gptaudit.probe import Probe
 from gptaudit.protocols.registration import NAME, NAME_IN_WORDS
 from gptaudit.records import DataSource
-from gptaudit.validation import validated
+from gptaudit.validation import json_schema_by, validated
 
 KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] = {
     "pairs": (PairsFile, PairsProbe),
@@ -44,6 +44,11 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "behaviours": (BehavioursFile, BehavioursProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""
+
+
+def suite_schema() -> dict[str, Any]:
+    """Return the JSON schema of a suite file, read as JSON; `problems` of the file are not in it."""
+    return json_schema_by("kind", {kind: schema for kind, (schema, _) in KINDS.items()})
 
 
 def probe_of_suite(file: Traversable) -> Probe:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+from case_store import stored_cases
 from click.testing import CliRunner
 from gptaudit.reports import figures_table, junit, markdown
 from gptaudit.reports.csv_table import csv_lines
@@ -19,7 +20,7 @@ from gptaudit.evidence.results_file import read_results
 from gptaudit.files import to_json
 from gptaudit.markers import hookimpl
 from gptaudit.plugins import load_plugins
-from gptaudit.protocols.reporter import ReportSection
+from gptaudit.protocols.reporter import Reporter, ReportSection
 from gptaudit.records import PluginInfo
 from gptaudit.run.faults import Faults
 from gptaudit.run.reports import write_reports
@@ -34,6 +35,17 @@ class Offering:
     @hookimpl
     def gptaudit_report_sections(self):
         return self.sections
+
+
+class Reporting:
+    """A plugin with a reporter."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+
+    @hookimpl
+    def gptaudit_register_reporters(self, register):
+        register(self.reporter)
 
 
 def make_faults(*offered: list[ReportSection]) -> Faults:
@@ -193,7 +205,8 @@ class TestWriteReports:
     def test_an_unknown_format_is_refused_before_anything_is_written(self, audit, tmp_path):
         """The message lists the formats."""
         with pytest.raises(
-            UsageError, match=r"--report pdf: no such reporter\. Known: csv, html, json, junit, markdown"
+            UsageError,
+            match=r"--report pdf: no such reporter\. Known: csv, cyclonedx, every-eval-ever, html, json",
         ):
             write_reports(make_faults(), audit, ["html", "pdf"], tmp_path)
 
@@ -205,6 +218,65 @@ class TestWriteReports:
 
         with pytest.raises(UsageError, match="file: cannot be made: File exists"):
             write_reports(make_faults(), audit, ["html"], tmp_path / "file")
+
+
+class TestContext:
+    """What a plugin's reporter is given, and what it may return."""
+
+    @pytest.fixture
+    def write(self, audit, tmp_path):
+        """Write the report of a function from the results of a run folder into another."""
+
+        def written(render, *, run_folder):
+            plugins = load_plugins()
+            plugins.add(
+                Reporting(Reporter("mine", "of a test", "mine.bin", render)), PluginInfo("p", "1", "a test")
+            )
+            keep = run_folder / "results.json"
+            return write_reports(Faults(plugins, None), audit, ["mine"], tmp_path / "out", keep=keep)
+
+        return written
+
+    def test_bytes_are_written_as_they_are(self, write, tmp_path):
+        """Whatever they are, and the results name their hash."""
+        content = bytes(range(256))
+        result, (path,) = write(lambda result, context: content, run_folder=tmp_path)
+
+        assert path.read_bytes() == content
+        assert result.binding is None
+
+    def test_measurements_come_from_the_run_folder_one_at_a_time(self, write, tmp_path):
+        """Those of each probe in the order of its cases, wherever the report goes; none of a probe without any."""
+        run_folder = tmp_path / "run"
+        run_folder.mkdir()
+        stored_cases(run_folder)
+        seen = []
+
+        def render(result, context):
+            stream = context.measurements("first")
+            seen.extend((context.folder, next(stream).case, [m.case for m in stream]))
+            return ",".join(m.case for m in context.measurements("no such probe"))
+
+        _, (path,) = write(render, run_folder=run_folder)
+
+        assert seen == [run_folder, "nurse", ["refused", "bare"]]
+        assert path.read_bytes() == b""
+
+    def test_a_folder_without_evidence_has_no_measurements(self, write, tmp_path):
+        """A report of the results alone can still be written."""
+        _, (path,) = write(
+            lambda result, context: str(len(list(context.measurements("first")))), run_folder=tmp_path
+        )
+
+        assert path.read_text() == "0"
+
+    @pytest.mark.parametrize("returned", [None, 3, ["text"], "\ud800"])
+    def test_what_is_neither_text_nor_bytes_is_the_plugins_fault(self, write, tmp_path, returned):
+        """The report is left out and the fault recorded; the audit goes on."""
+        result, paths = write(lambda result, context: returned, run_folder=tmp_path)
+
+        assert paths == []
+        assert [(fault.plugin, fault.call) for fault in result.run.faults] == [("p", "report mine")]
 
 
 class TestCommand:

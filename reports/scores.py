@@ -1,0 +1,150 @@
+"""
+Figures that may stand as scores in the formats of others, and why the rest may not.
+
+Readers of such formats take a score as it stands, without what surrounds it in gptaudit's own reports. So a figure is
+withheld, and named with its reason, where the audit is incomplete, where too few cases of its probe were scored, where
+there is no value, where the order of the options decides the answers, and where only the whole figure is balanced.
+
+A share that a scorer rated has up to three forms, each a score of its own: as rated, corrected for the scorer's errors,
+and by a person's labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from gptaudit.gate.decide import COVERAGE_FLOOR, conclusion
+from gptaudit.gate.numbers import count, level_text
+from gptaudit.records import AuditResult, Correction, LabelledRate, Metric, ProbeResult, RuleResult, full_name
+
+from .coverage import skipped
+from .findings import CONSISTENCY, decided_by_order
+from .sentences import UNBALANCED, unbalanced
+
+Form: TypeAlias = Literal["measured", "rated", "corrected", "labelled"]
+
+FORMS: Mapping[Form, str] = {
+    "measured": "as measured",
+    "rated": "as rated by a scorer, not corrected for its errors",
+    "corrected": "corrected for the errors of its scorer",
+    "labelled": "by a person's labels of some texts and the scorer's verdict on all",
+}
+"""Form of a figure -> what it is, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A figure in one of its forms. `low` and `high` are None only if `why` says why."""
+
+    probe: ProbeResult
+    metric: Metric
+    form: Form
+    value: float
+    low: float | None
+    high: float | None
+    level: float
+    interval: str
+    """How the interval was computed."""
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        """The full name of the figure; the form stands behind that of one that is corrected or labelled."""
+        name = full_name(self.probe.id, self.metric)
+        return name if self.form in {"measured", "rated"} else f"{name}:{self.form}"
+
+    @property
+    def form_text(self) -> str:
+        """What the figure is, and what is not known of it, in words."""
+        fixed, said = self.metric.corrected, FORMS[self.form]
+        if self.form != "rated":
+            return said
+        if fixed is None:
+            return f"{said}, which are not known"
+        return said if fixed.value is not None else f"{said}; nothing can be told from it: {fixed.why}"
+
+
+def scores(result: AuditResult) -> Iterator[Score]:
+    """Yield the figures that may stand as scores, in the order of the results, each in all of its forms."""
+    for probe in result.probes:
+        for metric in probe.metrics:
+            if not _reason(result, probe, metric):
+                yield from _forms(probe, metric)
+
+
+def withheld(result: AuditResult) -> dict[str, list[str]]:
+    """Return what may not stand as a score by the reason: probes, figures, and those of all groups of an axis."""
+    found: dict[str, list[str]] = {}
+    for probe in result.probes:
+        if probe.status == "skipped":
+            continue
+        if reason := _probe_reason(result, probe):
+            found.setdefault(reason, []).append(probe.id)
+            continue
+        for metric in probe.metrics:
+            axes = ",".join(f"{axis}=*" for axis in metric.slice)
+            name = f"{probe.id}.{metric.name}" + (f"[{axes}]" if axes else "")
+            reason = _reason(result, probe, metric)
+            if reason and name not in found.get(reason, ()):
+                found.setdefault(reason, []).append(name)
+    return found | {f"skipped: {reason}": probes for reason, probes in skipped(result).items()}
+
+
+def withheld_lines(result: AuditResult) -> list[str]:
+    """Return what may not stand as a score in words, one text for each reason."""
+    return [f"{', '.join(names)}: {reason}" for reason, names in withheld(result).items()]
+
+
+def rules_of(result: AuditResult, score: Score) -> list[RuleResult]:
+    """Return the rules of the policy about a figure."""
+    name = full_name(score.probe.id, score.metric)
+    return [rule for rule in (result.gate.rules if result.gate else ()) if rule.metric == name]
+
+
+def _forms(probe: ProbeResult, metric: Metric) -> Iterator[Score]:
+    fixed, seen = metric.corrected, metric.labelled
+    how = f"{metric.interval}, corrected for misclassification (Rogan and Gladen 1978)"
+    forms: tuple[tuple[Form, Metric | Correction | LabelledRate | None, str], ...] = (
+        ("rated" if metric.rated else "measured", metric, metric.interval),
+        ("corrected", fixed, how),
+        ("labelled", seen, seen.interval if seen else ""),
+    )
+    for form, of, interval in forms:
+        if of is not None and of.value is not None:
+            yield Score(
+                probe,
+                metric,
+                form,
+                float(of.value),
+                None if of.low is None else float(of.low),
+                None if of.high is None else float(of.high),
+                of.level,
+                interval,
+                of.why or "",
+            )
+
+
+def _probe_reason(result: AuditResult, probe: ProbeResult) -> str:
+    """Return why no figure of a probe may stand as a score; empty if some may."""
+    if probe.status != "scored":
+        return f"{probe.status}: {probe.reason or 'no reason was recorded'}"
+    if result.run.status != "complete" or conclusion(result) == "incomplete":
+        return "the audit is incomplete, and nothing may be concluded from it"
+    floor = float(result.gate.policy.get("coverage", COVERAGE_FLOOR)) if result.gate else COVERAGE_FLOOR
+    if probe.coverage is None or probe.coverage < floor:
+        scored = f"{count(probe.scored)} of {count(probe.cases)} cases were scored"
+        return f"incomplete: only {scored}, fewer than {level_text(floor)}"
+    return ""
+
+
+def _reason(result: AuditResult, probe: ProbeResult, metric: Metric) -> str:
+    """Return why a figure may not stand as a score; empty if it may."""
+    if reason := _probe_reason(result, probe):
+        return reason
+    if metric.value is None:
+        return f"no figure: {metric.why or 'no reason was recorded'}"
+    if metric.name != CONSISTENCY and (order := decided_by_order(probe)):
+        return order
+    return UNBALANCED if any(unbalanced(probe, axis) for axis in metric.slice) else ""
