@@ -70,6 +70,9 @@ BUILT_IN = (
 )
 """Built-in plugins that are loaded when something other than a command is first wanted: `--help` stays quick."""
 
+SHIPPED = "built in"
+"""Origin of the plugins that ship with gptaudit."""
+
 HASHED = "sha256:"
 """What the version of a plugin begins with that is a single file: the hash of its content follows."""
 
@@ -219,7 +222,7 @@ class Plugins:
         """Every plugin and where it came from."""
         from gptaudit.records import PluginInfo
 
-        built_in = (PluginInfo(name, VERSION, "built in") for name in (*COMMANDS, *BUILT_IN))
+        built_in = (PluginInfo(name, VERSION, SHIPPED) for name in (*COMMANDS, *BUILT_IN))
         return (*built_in, *self.third_party)
 
     @property

@@ -23,7 +23,7 @@ from gptaudit.records import AuditResult, DataSource
 
 from .decision import decision
 from .findings import findings
-from .foreign_json import foreign_plugins, json_document, json_line, model_name, moment, one_line, urls
+from .foreign_json import foreign_plugins, instant, json_document, json_line, model_name, one_line, urls
 from .scores import Score, scores, withheld_lines
 
 _MODEL = "model"
@@ -52,7 +52,7 @@ def render(result: AuditResult) -> str:
 
 def _metadata(result: AuditResult, data: Mapping[str, tuple[DataSource, list[str]]]) -> Json:
     made = decision(result)
-    finished = moment(result.run.finished)
+    finished = instant(result.run.finished)
     return {
         **({"timestamp": finished.isoformat(timespec="seconds")} if finished else {}),
         "tools": {"components": list(_tools(result))},
@@ -165,6 +165,8 @@ def _about(score: Score) -> Json:
         "interval": score.interval,
         **({"no_interval": score.why} if score.low is None else {}),
         "n": metric.n,
+        "cases": score.probe.cases,
+        **({"sampled_from": score.probe.drawn_from} if score.probe.drawn_from is not None else {}),
         "clusters": metric.clusters,
         "unit": metric.unit,
         "ideal": metric.ideal,

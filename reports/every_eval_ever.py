@@ -16,7 +16,7 @@ from typing import Any
 from gptaudit.records import AuditResult, Metric, ProbeResult, TargetInfo
 
 from .decision import Decision, decision
-from .foreign_json import foreign_plugins, json_document, json_line, model_name, moment, one_line, urls
+from .foreign_json import foreign_plugins, instant, json_document, json_line, model_name, one_line, urls
 from .scores import Score, rules_of, scores, withheld
 from .sentences import metric_title, short_title
 
@@ -30,7 +30,7 @@ _ARGUMENTS = {"temperature": "temperature", "top_p": "top_p", "max_new_tokens": 
 def render(result: AuditResult) -> str:
     """Return the record."""
     made = decision(result)
-    finished = moment(result.run.finished)
+    finished = instant(result.run.finished)
     epoch = str(int(finished.timestamp())) if finished else one_line(result.run.finished)
     return json_document(
         {
@@ -92,9 +92,11 @@ def _model_info(result: AuditResult) -> dict[str, Any]:
     target = result.target
     transformers = result.run.versions.get("transformers")
     engine = {"name": "transformers", "version": transformers} if _is_local(target) and transformers else None
+    name = model_name(target)
     found = {
-        "name": model_name(target),
-        "id": model_name(target),
+        "name": name,
+        "id": name,
+        "developer": name.partition("/")[0] if "/" in name else None,
         "inference_engine": engine,
         "additional_details": _texts(
             {

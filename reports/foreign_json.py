@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
+from gptaudit.plugins import SHIPPED
 from gptaudit.records import PluginInfo, RunInfo, TargetInfo
 from gptaudit.text import visible
-
-BUILT_IN = "built in"
-"""Origin of the plugins that ship with gptaudit."""
 
 _URL = re.compile(r"https?://[\w.-]+(?:/[\w./~%@+-]*)?", re.ASCII)
 
@@ -25,7 +23,7 @@ def json_document(content: Mapping[str, Any]) -> str:
 
 def json_line(value: object) -> str:
     """Return a value as JSON on one line, for a place that takes only a text."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_visible(value), ensure_ascii=False, allow_nan=False)
 
 
 def one_line(text: str) -> str:
@@ -48,7 +46,7 @@ def urls(text: str) -> list[str]:
     return [found.rstrip(".") for found in _URL.findall(text)]
 
 
-def moment(text: str) -> datetime | None:
+def instant(text: str) -> datetime | None:
     """Return an ISO 8601 time in UTC; None for any other text."""
     try:
         when = datetime.fromisoformat(text)
@@ -59,7 +57,7 @@ def moment(text: str) -> datetime | None:
 
 def foreign_plugins(run: RunInfo) -> list[PluginInfo]:
     """Return the plugins of an audit that do not ship with gptaudit."""
-    return [plugin for plugin in run.plugins if plugin.origin != BUILT_IN]
+    return [plugin for plugin in run.plugins if plugin.origin != SHIPPED]
 
 
 def _visible(value: Any) -> Any:  # noqa: ANN401 - any JSON value

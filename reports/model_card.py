@@ -1,9 +1,10 @@
 """
 `model_card.md`: a section for the model card of a model on the Hugging Face Hub.
 
-Its front matter is a `model-index`, made by `huggingface_hub` itself, of the whole figures that may stand as scores; it
-has none where no figure may. The text below says the verdict first, then every whole figure with its interval, then
-what has no score and why. Values of the index are in the units of `results.json`, and each says its unit.
+Its front matter is a `model-index`, made by `huggingface_hub` itself, of the figures that rules limit and of the first
+figure of each other probe, as far as they may stand as scores; there is none where no figure may. The text below says
+the verdict first, then the same figures, then what has no score and why. Values of the index are in the units of
+`results.json`, and each says its unit.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from gptaudit.records import AuditResult
 from .decision import decision
 from .foreign_json import model_name, one_line
 from .markdown import LONGEST_REASON, SYMBOLS, escape, table
-from .scores import Score, scores, withheld_lines
-from .sentences import short_title
+from .scores import Score, headlines, withheld_lines
+from .sentences import short_title, slice_text
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -29,7 +30,7 @@ TASK = "text-generation"
 
 def render(result: AuditResult) -> str:
     """Return front matter and section; text from the model or the user is escaped and makes no links or mentions."""
-    found = [score for score in scores(result) if not score.metric.slice]
+    found = headlines(result)
     return "\n".join([*_front_matter(result, found), *_section(result, found)]) + "\n"
 
 
@@ -39,8 +40,7 @@ def _front_matter(result: AuditResult, found: list[Score]) -> Iterator[str]:
     from huggingface_hub import ModelCardData
 
     made = decision(result)
-    verdict = f"{made.word.text}: {made.word.meaning}"
-    evaluated = [_eval_result(score, verdict) for score in found]
+    evaluated = [_eval_result(score, made.word.text) for score in found]
     yield from (
         "---",
         ModelCardData(model_name=model_name(result.target), eval_results=evaluated).to_yaml(),
@@ -55,16 +55,14 @@ def _eval_result(score: Score, verdict: str) -> EvalResult:
     metric, probe, data = score.metric, score.probe, score.probe.data
     details = {
         "verdict_of_the_audit": verdict,
-        "form": score.form_text,
+        "form": score.form,
         "unit": metric.unit,
         "low": score.low,
         "high": score.high,
         "confidence_level": score.level,
-        "interval": score.interval if score.low is not None else f"none: {score.why}",
+        "no_interval": None if score.low is not None else score.why,
         "n": metric.n,
-        "clusters": metric.clusters,
         "ideal": metric.ideal,
-        "direction": metric.direction,
     }
     return EvalResult(
         task_type=TASK,
@@ -80,7 +78,7 @@ def _eval_result(score: Score, verdict: str) -> EvalResult:
             ),
         },
         metric_type=one_line(score.name.removeprefix(f"{probe.id}.")),
-        metric_name=one_line(short_title(metric)),
+        metric_name=_title(score),
         metric_value=score.value,
         metric_args={
             key: one_line(value) if isinstance(value, str) else value
@@ -103,9 +101,15 @@ def _section(result: AuditResult, found: list[Score]) -> Iterator[str]:
     yield from _list("What limits the trust in this audit:", made.limits)
     if found:
         head = ("Probe", "Figure", "Value", "Interval", "Ideal", "Cases", "Form")
-        yield from ("", "### Figures", "")
+        yield from (
+            "",
+            "### Figures",
+            "",
+            "Those that the policy limits, and the first of each other probe.",
+            "",
+        )
         yield from table(head, map(_row, found))
-    yield from _list("### Without a score", withheld_lines(result))
+    yield from _list("### Without a score", withheld_lines(result, groups=False))
 
 
 def _list(head: str, texts: Sequence[str]) -> Iterator[str]:
@@ -114,12 +118,17 @@ def _list(head: str, texts: Sequence[str]) -> Iterator[str]:
         yield from (f"- {escape(text, LONGEST_REASON)}" for text in texts)
 
 
+def _title(score: Score) -> str:
+    group = f", {slice_text(score.metric)}" if score.metric.slice else ""
+    return one_line(f"{short_title(score.metric)}{group}")
+
+
 def _row(score: Score) -> tuple[str, ...]:
     unit, decimals = score.metric.unit, places(score.low, score.high, score.metric.unit)
     interval = interval_text(score.low, score.high, unit, decimals)
     return (
         score.probe.id,
-        short_title(score.metric),
+        _title(score),
         quantity(score.value, unit, decimals),
         f"{interval} ({level_text(score.level)})" if interval else f"none: {score.why}",
         compact(score.metric.ideal, unit),

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gptaudit.records import AuditResult, GateResult, RuleResult, Verdict
+from gptaudit.text import well_formed
 
 from .decision import VERDICTS, Decision, decision
 from .foreign_json import json_document, one_line
@@ -102,7 +103,7 @@ def _place(gate: GateResult, rule: RuleResult) -> Json | None:
     path = gate.policy.get("path") or gate.policy.get("name")
     if not isinstance(path, str) or not path:
         return None
-    where = PurePath(path)
+    where = PurePath(well_formed(path))
     uri = where.as_uri() if where.is_absolute() else quote(where.as_posix())
     place: Json = {"artifactLocation": {"uri": uri}}
     if rule.line is not None:

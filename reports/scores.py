@@ -20,7 +20,7 @@ from gptaudit.gate.numbers import count, level_text
 from gptaudit.records import AuditResult, Correction, LabelledRate, Metric, ProbeResult, RuleResult, full_name
 
 from .coverage import skipped
-from .findings import CONSISTENCY, decided_by_order
+from .findings import CONSISTENCY, decided_by_order, findings
 from .sentences import UNBALANCED, unbalanced
 
 Form: TypeAlias = Literal["measured", "rated", "corrected", "labelled"]
@@ -74,8 +74,15 @@ def scores(result: AuditResult) -> Iterator[Score]:
                 yield from _forms(probe, metric)
 
 
-def withheld(result: AuditResult) -> dict[str, list[str]]:
-    """Return what may not stand as a score by the reason: probes, figures, and those of all groups of an axis."""
+def headlines(result: AuditResult) -> list[Score]:
+    """Return the scores that matter most: of the figures that rules limit, and of the first of each other probe."""
+    named = {rule.metric for rule in (result.gate.rules if result.gate else ())}
+    named |= {full_name(f.probe.id, f.metric) for f in findings(result) if f.metric is not None}
+    return [score for score in scores(result) if full_name(score.probe.id, score.metric) in named]
+
+
+def withheld(result: AuditResult, *, groups: bool = True) -> dict[str, list[str]]:
+    """Return what may not stand as a score by the reason: probes, figures and, with `groups`, those of groups."""
     found: dict[str, list[str]] = {}
     for probe in result.probes:
         if probe.status == "skipped":
@@ -84,6 +91,8 @@ def withheld(result: AuditResult) -> dict[str, list[str]]:
             found.setdefault(reason, []).append(probe.id)
             continue
         for metric in probe.metrics:
+            if metric.slice and not groups:
+                continue
             axes = ",".join(f"{axis}=*" for axis in metric.slice)
             name = f"{probe.id}.{metric.name}" + (f"[{axes}]" if axes else "")
             reason = _reason(result, probe, metric)
@@ -92,9 +101,9 @@ def withheld(result: AuditResult) -> dict[str, list[str]]:
     return found | {f"skipped: {reason}": probes for reason, probes in skipped(result).items()}
 
 
-def withheld_lines(result: AuditResult) -> list[str]:
-    """Return what may not stand as a score in words, one text for each reason."""
-    return [f"{', '.join(names)}: {reason}" for reason, names in withheld(result).items()]
+def withheld_lines(result: AuditResult, *, groups: bool = True) -> list[str]:
+    """Return what may not stand as a score in words, one text for each reason; see `withheld`."""
+    return [f"{', '.join(names)}: {reason}" for reason, names in withheld(result, groups=groups).items()]
 
 
 def rules_of(result: AuditResult, score: Score) -> list[RuleResult]:

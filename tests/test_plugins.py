@@ -101,7 +101,7 @@ class Everything:
 
     @hookimpl
     def gptaudit_register_reporters(self, register):
-        register(Reporter("ids", "case counts", "ids.txt", lambda result, sections: result.probes[0].id))
+        register(Reporter("ids", "case counts", "ids.txt", lambda result, context: result.probes[0].id))
 
     @hookimpl
     def gptaudit_register_commands(self, register):

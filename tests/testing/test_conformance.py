@@ -341,25 +341,41 @@ def test_engines(run, said):
         check_engine(EngineType("odd", "an engine", run))
 
 
-def only_what_is_seen(result, sections):
+def only_what_is_seen(result, context):
     """Return the text of sections as it came, but for the characters that steer."""
-    return "".join(section.body.translate(dict.fromkeys((0, 27, 0x202E, 0xD800))) for section in sections)
+    steering = dict.fromkeys((0, 27, 0x202E, 0xD800))
+    return "".join(section.body.translate(steering) for section in context.sections)
+
+
+def writing_itself(result, context):
+    """Write a file beside what is returned."""
+    (context.folder / "b.txt").write_text("more")
+    return b""
+
+
+def told_as_it_is(result, context):
+    """Return the texts that the cases of the audit gave."""
+    return "".join(m.unscored or "" for probe in result.probes for m in context.measurements(probe.id))
 
 
 @pytest.mark.parametrize(
     ("file", "render", "said"),
     [
-        ("../a.txt", lambda result, sections: "", "without folders"),
+        ("../a.txt", lambda result, context: "", "without folders"),
         (
             "a.txt",
-            lambda result, sections: result.probes[-1].reason if result.probes else "",
+            lambda result, context: result.probes[-1].reason if result.probes else "",
             "steers a terminal",
         ),
         ("a.html", only_what_is_seen, "escaped"),
-        ("a.json", lambda result, sections: "{", "JSONDecodeError"),
-        ("a.xml", lambda result, sections: "<a>", "ParseError"),
-        ("a.txt", lambda result, sections: str(random.random()), "the same text in each call"),
-        ("a.txt", lambda result, sections: result.gate.verdict, "AttributeError"),
+        ("a.html", lambda result, context: only_what_is_seen(result, context).encode(), "escaped"),
+        ("a.txt", told_as_it_is, "steers a terminal"),
+        ("a.bin", writing_itself, "nothing written into the run folder by itself"),
+        ("a.bin", lambda result, context: None, "a text or bytes"),
+        ("a.json", lambda result, context: "{", "JSONDecodeError"),
+        ("a.xml", lambda result, context: "<a>", "ParseError"),
+        ("a.txt", lambda result, context: str(random.random()), "the same text in each call"),
+        ("a.txt", lambda result, context: result.gate.verdict, "AttributeError"),
     ],
 )
 def test_reporters(file, render, said):
