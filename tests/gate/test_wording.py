@@ -93,6 +93,7 @@ class TestWords:
             "correction": "holm",
             "inconclusive": "fail",
             "name": "p.toml",
+            "path": "",
         }
 
 

@@ -202,7 +202,12 @@ RULE = record(
         "limit": TEXT,
         "why": TEXT,
     },
-    {"least": NUMBER, "greatest": NUMBER, "increase": {"type": "boolean"}},
+    {
+        "least": NUMBER,
+        "greatest": NUMBER,
+        "increase": {"type": "boolean"},
+        "line": {"type": ["integer", "null"], "minimum": 1},
+    },
 )
 FAULT = record(
     {
