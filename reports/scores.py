@@ -69,9 +69,10 @@ class Score:
 def scores(result: AuditResult) -> Iterator[Score]:
     """Yield the figures that may stand as scores, in the order of the results, each in all of its forms."""
     for probe in result.probes:
-        for metric in probe.metrics:
-            if not _reason(result, probe, metric):
-                yield from _forms(probe, metric)
+        if not _probe_reason(result, probe):
+            yield from (
+                score for metric, why in _figures(probe) if not why for score in _forms(probe, metric)
+            )
 
 
 def headlines(result: AuditResult) -> list[Score]:
@@ -90,13 +91,10 @@ def withheld(result: AuditResult, *, groups: bool = True) -> dict[str, list[str]
         if reason := _probe_reason(result, probe):
             found.setdefault(reason, []).append(probe.id)
             continue
-        for metric in probe.metrics:
-            if metric.slice and not groups:
-                continue
+        for metric, reason in _figures(probe):
             axes = ",".join(f"{axis}=*" for axis in metric.slice)
             name = f"{probe.id}.{metric.name}" + (f"[{axes}]" if axes else "")
-            reason = _reason(result, probe, metric)
-            if reason and name not in found.get(reason, ()):
+            if reason and (groups or not axes) and name not in found.get(reason, ()):
                 found.setdefault(reason, []).append(name)
     return found | {f"skipped: {reason}": probes for reason, probes in skipped(result).items()}
 
@@ -148,12 +146,16 @@ def _probe_reason(result: AuditResult, probe: ProbeResult) -> str:
     return ""
 
 
-def _reason(result: AuditResult, probe: ProbeResult, metric: Metric) -> str:
-    """Return why a figure may not stand as a score; empty if it may."""
-    if reason := _probe_reason(result, probe):
-        return reason
-    if metric.value is None:
-        return f"no figure: {metric.why or 'no reason was recorded'}"
-    if metric.name != CONSISTENCY and (order := decided_by_order(probe)):
-        return order
-    return UNBALANCED if any(unbalanced(probe, axis) for axis in metric.slice) else ""
+def _figures(probe: ProbeResult) -> Iterator[tuple[Metric, str]]:
+    """Yield each figure of a probe with the reason why it may not stand as a score; empty if it may."""
+    order = decided_by_order(probe)
+    of_groups = {
+        axis for axis in {axis for m in probe.metrics for axis in m.slice} if unbalanced(probe, axis)
+    }
+    for metric in probe.metrics:
+        if metric.value is None:
+            yield metric, f"no figure: {metric.why or 'no reason was recorded'}"
+        elif order and metric.name != CONSISTENCY:
+            yield metric, order
+        else:
+            yield metric, UNBALANCED if of_groups & metric.slice.keys() else ""
