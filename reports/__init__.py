@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gptaudit.language import told_in
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.reporter import ReportContext, Reporter
 from gptaudit.records import AuditResult
@@ -53,7 +54,8 @@ def _every_eval_ever(result: AuditResult, _: ReportContext) -> str:
 def _html(result: AuditResult, context: ReportContext) -> str:
     from .html import render
 
-    return render(result, context.sections)
+    with told_in(context.language):
+        return render(result, context.sections)
 
 
 def _json(result: AuditResult, _: ReportContext) -> str:
@@ -68,10 +70,11 @@ def _junit(result: AuditResult, _: ReportContext) -> str:
     return render(result)
 
 
-def _markdown(result: AuditResult, _: ReportContext) -> str:
+def _markdown(result: AuditResult, context: ReportContext) -> str:
     from .markdown import render
 
-    return render(result)
+    with told_in(context.language):
+        return render(result)
 
 
 def _model_card(result: AuditResult, _: ReportContext) -> str:

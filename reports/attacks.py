@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gptaudit.gate.numbers import interval_text
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import AuditResult, Metric, ProbeResult
 
 from . import sentences
 
 LIFT = "lift"
-PLAIN = "asked plainly"
+PLAIN = later("asked plainly")
 MOST_GROUPS = 16
 """Groups of an axis that have a column; with more, the table shows the whole figure alone."""
 
@@ -62,11 +63,11 @@ def _table(plain: ProbeResult, attacked: Sequence[ProbeResult]) -> Table:
     slices = [dict([group]) for group in groups] if len(groups) <= MOST_GROUPS else []
     most_first = sorted(attacked, key=lambda probe: -_rate(probe, success))
     return Table(
-        plain.title,
-        found[0].title if found else success,
-        ("all", *(group for _, group in groups[: len(slices)])),
+        recorded(plain.title),
+        recorded(found[0].title if found else success),
+        (tr("all"), *(group for _, group in groups[: len(slices)])),
         (
-            _row(PLAIN, plain, success, [{}, *slices]),
+            _row(tr(PLAIN), plain, success, [{}, *slices]),
             *(_row(probe.method["attack"]["name"], probe, success, [{}, *slices]) for probe in most_first),
         ),
     )
@@ -79,9 +80,7 @@ def _rate(probe: ProbeResult, success: str) -> float:
 
 def _row(attack: str, probe: ProbeResult, success: str, slices: Sequence[Mapping[str, str]]) -> Row:
     if probe.status != "scored":
-        return Row(
-            attack, (), f"{sentences.STATUSES[probe.status].text}: {probe.reason or 'no reason was recorded'}"
-        )
+        return Row(attack, (), sentences.status_text(probe))
     return Row(attack, tuple(_cell(probe, success, where) for where in slices), "")
 
 

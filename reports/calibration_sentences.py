@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from gptaudit.gate.numbers import number, scaled, short, with_unit
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import CalibratedFigure, Estimate, Power, Share
 
 from .sentences import plural
@@ -12,7 +13,7 @@ from .sentences import plural
 OFTEN = 0.95
 """Share of audits that must find a flaw for its size to be named; the smallest such size is named."""
 
-NOT_CALIBRATED = (
+NOT_CALIBRATED = later(
     "Not calibrated: how often an audit of this kind (this version, method and number of cases) finds a flaw of known "
     "size, or raises a false alarm, has not been measured."
 )
@@ -33,17 +34,30 @@ def sentence(figure: CalibratedFigure) -> str:
 
 def beside_figure(figure: CalibratedFigure) -> str:
     """Return the sentences beside a figure in an audit report: how well such an audit finds the flaw."""
-    text = f"On phantoms, {figure.decoders} small decoders with and without the planted flaw “{figure.flaw}”"
-    text += f"{' ' + where(figure) if figure.slice else ''}: such an audit {found_text(figure)}; "
-    text += f"{alarm_text(figure.false_alarms)}."
+    flaw = f"“{figure.flaw}”{' ' + where(figure) if figure.slice else ''}"
+    text = tr(
+        "On phantoms, {decoders} small decoders with and without the planted flaw {flaw}: such an audit {finds}; "
+        "{alarms}.",
+        decoders=figure.decoders,
+        flaw=flaw,
+        finds=found_text(figure),
+        alarms=alarm_text(figure.false_alarms),
+    )
     if smallest := smallest_text(figure):
-        text += f" The smallest flaw that it finds in 95 of 100 audits of phantoms is about {smallest}."
+        text += tr(
+            " The smallest flaw that it finds in 95 of 100 audits of phantoms is about {size}.", size=smallest
+        )
     else:
-        text += f" The smallest flaw that it finds in 95 of 100 audits is not known: {figure.why}."
+        text += tr(
+            " The smallest flaw that it finds in 95 of 100 audits is not known: {why}.",
+            why=recorded(str(figure.why)),
+        )
     if departs(figure):
-        text += (
-            f" The figure is not the planted rate: it changes by {estimate_text(figure.slope)} for each planted unit, "
-            f"and its interval held the planted rate in {share_text(figure.covers_planted)} audits."
+        text += tr(
+            " The figure is not the planted rate: it changes by {slope} for each planted unit, and its interval held "
+            "the planted rate in {share} audits.",
+            slope=estimate_text(figure.slope),
+            share=share_text(figure.covers_planted),
         )
     return text
 
@@ -57,7 +71,7 @@ def smallest_text(figure: CalibratedFigure) -> str | None:
         return text
     if figure.smallest_high is None:
         low = amount(figure, figure.smallest_low)
-        return f"{text} (at least {low}; too few decoders bound it from above)"
+        return tr("{size} (at least {low}; too few decoders bound it from above)", size=text, low=low)
     return f"{text} ({_range(figure, figure.smallest_low, figure.smallest_high)})"
 
 
@@ -95,10 +109,14 @@ def where(figure: CalibratedFigure) -> str:
 def found_text(figure: CalibratedFigure) -> str:
     """Name the smallest flaw that 95 % of audits find, as they do all larger ones; else the one found most often."""
     if not figure.power:
-        return "was not tested on any flaw"
+        return tr("was not tested on any flaw")
     often = list(takewhile(lambda power: _found_share(power) >= OFTEN, reversed(figure.power)))
     told = often[-1] if often else max(figure.power, key=_found_share)
-    return f"finds a flaw of {amount(figure, told.effect)} in {count_text(told.found)} trial audits"
+    return tr(
+        "finds a flaw of {size} in {share} trial audits",
+        size=amount(figure, told.effect),
+        share=count_text(told.found),
+    )
 
 
 def _found_share(power: Power) -> float:
@@ -108,33 +126,35 @@ def _found_share(power: Power) -> float:
 def alarm_text(alarms: Share) -> str:
     """State the number of false alarms, audits that find a flaw in a clean decoder."""
     if not alarms.of:
-        return "false alarms were not measured"
-    return f"false alarm in {count_text(alarms)} audits of clean decoders"
+        return tr("false alarms were not measured")
+    return tr("false alarm in {share} audits of clean decoders", share=count_text(alarms))
 
 
 def count_text(share: Share) -> str:
     """Format a share as `19 of 20`."""
-    return f"{share.count} of {share.of}"
+    return tr("{n} of {all}", n=share.count, all=share.of)
 
 
 def share_text(share: Share | None) -> str:
     """Format a share with its interval as `19 of 20 (76 to 99 %)`."""
     if share is None:
-        return "not comparable"
+        return tr("not comparable")
     if share.low is None or share.high is None:
         return count_text(share)
-    ends = f"{scaled(share.low, 'fraction', 0)} to {scaled(share.high, 'fraction', 0)}"
+    low, high = scaled(share.low, "fraction", 0), scaled(share.high, "fraction", 0)
+    ends = tr("{low} to {high}", low=low, high=high)
     return f"{count_text(share)} ({with_unit(ends, 'fraction')})"
 
 
 def estimate_text(estimate: Estimate) -> str:
     """Format an estimate with its interval as `0.98 (0.95 to 1.01)`."""
     if estimate.value is None:
-        return estimate.why or "unknown"
+        return recorded(estimate.why) if estimate.why else tr("unknown")
     value = number(estimate.value, 3)
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({number(estimate.low, 3)} to {number(estimate.high, 3)})"
+    ends = tr("{low} to {high}", low=number(estimate.low, 3), high=number(estimate.high, 3))
+    return f"{value} ({ends})"
 
 
 def amount(figure: CalibratedFigure, effect: float) -> str:
@@ -142,7 +162,7 @@ def amount(figure: CalibratedFigure, effect: float) -> str:
     if figure.same_unit and figure.unit != "fraction":
         return with_unit(short(effect), figure.unit)
     text = _points(effect)
-    return f"{text} point{'' if text == '1' else 's'}"
+    return tr("{n} point", n=text) if text == "1" else tr("{n} points", n=text)
 
 
 def _points(effect: float) -> str:
@@ -153,5 +173,5 @@ def _points(effect: float) -> str:
 def _range(figure: CalibratedFigure, low: float, high: float) -> str:
     """Format two sizes of a flaw with the unit once: `1.8 to 2.7 points`."""
     if figure.same_unit and figure.unit != "fraction":
-        return with_unit(f"{short(low)} to {short(high)}", figure.unit)
-    return f"{_points(low)} to {amount(figure, high)}"
+        return with_unit(tr("{low} to {high}", low=short(low), high=short(high)), figure.unit)
+    return tr("{low} to {high}", low=_points(low), high=amount(figure, high))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gptaudit.gate.numbers import count
+from gptaudit.language import recorded, tr, trn
 from gptaudit.probe import CAPABILITIES, with_implied
 from gptaudit.records import AuditResult, ProbeResult
 
@@ -18,7 +19,7 @@ _DATA_SET = re.compile(r"needs the data set (\S+) .*; name its folder", re.DOTAL
 def skipped(result: AuditResult) -> dict[str, list[str]]:
     """Return the ids of the probes that were not run by the reason."""
     return by_reason(
-        (probe.id, probe.reason or "no reason was recorded")
+        (probe.id, probe.reason or tr("no reason was recorded"))
         for probe in result.probes
         if probe.status == "skipped"
     )
@@ -27,8 +28,9 @@ def skipped(result: AuditResult) -> dict[str, list[str]]:
 def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Gather ids by their reason, in the order found; those that lack data sets have one reason."""
     found: dict[str, list[str]] = {}
-    for probe, reason in skipped:
-        found.setdefault(_DATA_SET.sub("needs a public data set; name its folder", reason), []).append(probe)
+    for probe, why in skipped:
+        reason = recorded(_DATA_SET.sub("needs a public data set; name its folder", why))
+        found.setdefault(reason, []).append(probe)
     return found
 
 
@@ -45,7 +47,7 @@ def coverage_view(result: AuditResult) -> View:
             for axis in axes
         ],
         "skipped": [
-            {"reason": reason, "probes": probes, "many": sentences.many(len(probes), "probe")}
+            {"reason": reason, "probes": probes, "many": sentences.probes_text(len(probes))}
             for reason, probes in sorted(skipped(result).items(), key=lambda item: -len(item[1]))
         ],
         "gaps": list(_gaps(result)),
@@ -64,7 +66,7 @@ def _groups(probe: ProbeResult) -> dict[str, set[str]]:
 def _whole(measured: list[ProbeResult], topic: str) -> str:
     probes = [probe for probe in measured if probe.suite == topic]
     cases = sum(probe.scored for probe in probes)
-    return f"{sentences.many(len(probes), 'probe')}, {count(cases)} cases"
+    return tr("{probes}, {cases} cases", probes=sentences.probes_text(len(probes)), cases=count(cases))
 
 
 def _cell(measured: list[ProbeResult], topic: str, axis: str) -> str:
@@ -72,32 +74,41 @@ def _cell(measured: list[ProbeResult], topic: str, axis: str) -> str:
         groups[axis] for probe in measured if probe.suite == topic and axis in (groups := _groups(probe))
     ]
     found: set[str] = set().union(*of_topic)
-    return sentences.many(len(found), "group") if found else ""
+    return trn(len(found), "{n} group", "{n} groups", n=count(len(found))) if found else ""
 
 
 def _gaps(result: AuditResult) -> Iterator[View]:
     """Yield for each probe what of it was not measured."""
     for index, probe in enumerate(result.probes):
-        lines = [] if probe.status != "error" else [probe.reason or "no reason was recorded"]
+        lines = [] if probe.status != "error" else [sentences.reason_text(probe)]
         lines += [
-            f"{count(many)} of {count(probe.cases)} {sentences.plural(probe.cases, 'case')} unscored: {reason}"
+            trn(
+                probe.cases,
+                "{n} of {all} case unscored: {reason}",
+                "{n} of {all} cases unscored: {reason}",
+                n=count(many),
+                all=count(probe.cases),
+                reason=recorded(reason),
+            )
             for reason, many in probe.unscored.items()
         ]
         lines += list(_without_interval(probe))
         if lines:
-            yield {"title": probe.title, "anchor": anchor(index), "lines": lines}
+            yield {"title": recorded(probe.title), "anchor": anchor(index), "lines": lines}
     if lacking := lacking_capabilities(result):
-        words = "; ".join(f"{what} ({name})" for name, what in lacking)
-        line = f"It cannot {words}. Probes that need this are skipped."
-        yield {"title": "The model through this backend", "anchor": None, "lines": [line]}
+        words = tr("; ").join(tr("{what} ({name})", what=recorded(what), name=name) for name, what in lacking)
+        line = tr("It cannot {words}. Probes that need this are skipped.", words=words)
+        yield {"title": tr("The model through this backend"), "anchor": None, "lines": [line]}
 
 
 def _without_interval(probe: ProbeResult) -> Iterator[str]:
     for metric in probe.metrics:
         if metric.why is not None:
-            where = f" ({sentences.slice_text(metric)})" if metric.slice else ""
-            what = "no figure" if metric.value is None else "no interval"
-            yield f"{sentences.metric_title(metric)}{where}: {what}, {metric.why}"
+            title = sentences.metric_title(metric)
+            if metric.slice:
+                title = tr("{what} ({name})", what=title, name=sentences.slice_text(metric))
+            what = tr("no figure") if metric.value is None else tr("no interval")
+            yield tr("{title}: {what}, {why}", title=title, what=what, why=recorded(metric.why))
 
 
 def lacking_capabilities(result: AuditResult) -> list[tuple[str, str]]:

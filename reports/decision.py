@@ -10,16 +10,25 @@ from gptaudit.gate.decide import conclusion, shortfall
 from gptaudit.gate.numbers import count
 from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import limited_words
+from gptaudit.language import later, recorded, tr, trn
 from gptaudit.records import AuditResult, GateResult, TargetInfo, Verdict
 
 from .findings import decided_by_order
-from .sentences import Word, many
+from .sentences import Word, probes_text
 
 OUTCOMES: Mapping[Verdict, str] = {
-    "fail": "failed",
-    "inconclusive": "could not be decided",
-    "incomplete": "had too few scored cases",
+    "fail": later("{n} of {rules} failed"),
+    "inconclusive": later("{n} of {rules} could not be decided"),
+    "incomplete": later("{n} of {rules} had too few scored cases"),
 }
+"""Verdict other than a pass -> how many rules have it."""
+
+BESIDES: Mapping[Verdict, str] = {
+    "fail": later("{n} failed"),
+    "inconclusive": later("{n} could not be decided"),
+    "incomplete": later("{n} had too few scored cases"),
+}
+"""The same, where the number of all rules was said before."""
 
 MOST_REASONS = 3
 """Maximum number of rules, probes or figures that a sentence names."""
@@ -27,13 +36,23 @@ MOST_REASONS = 3
 VERDICTS: Mapping[str, Word] = {
     word.key: word
     for word in (
-        Word("pass", "✓", "Pass", "The model meets the policy."),
-        Word("fail", "✕", "Fail", "The model does not meet the policy."),
+        Word("pass", "✓", later("Pass"), later("The model meets the policy.")),
+        Word("fail", "✕", later("Fail"), later("The model does not meet the policy.")),
         Word(
-            "inconclusive", "?", "Inconclusive", "The data do not decide whether the model meets the policy."
+            "inconclusive",
+            "?",
+            later("Inconclusive"),
+            later("The data do not decide whether the model meets the policy."),
         ),
-        Word("incomplete", "…", "Incomplete", "Too little was scored; nothing may be concluded."),
-        Word("none", "–", "No policy", "Figures only: no policy was given, so nothing was decided."),  # noqa: RUF001
+        Word(
+            "incomplete", "…", later("Incomplete"), later("Too little was scored; nothing may be concluded.")
+        ),
+        Word(
+            "none",
+            "–",  # noqa: RUF001
+            later("No policy"),
+            later("Figures only: no policy was given, so nothing was decided."),
+        ),
     )
 }
 
@@ -60,7 +79,7 @@ def decision(result: AuditResult) -> Decision:
         _reason(result),
         _covers(result, result.gate) if result.gate else "",
         _kept(result),
-        tuple(f"{text[:1].upper()}{text[1:]}." for text in _limits(result)),
+        tuple(tr("{why}.", why=f"{text[:1].upper()}{text[1:]}") for text in _limits(result)),
     )
 
 
@@ -69,29 +88,43 @@ def _reason(result: AuditResult) -> str:
     if gate is not None and gate.verdict == conclusion(result):
         return _deciding_rules(gate)
     if result.run.status != "complete":
-        why = f" ({result.run.why})" if result.run.why else ""
-        ended = "was interrupted" if result.run.status == "interrupted" else "stopped"
-        return f"The run {ended} before all requests were answered{why}."
+        return tr(
+            "The run was interrupted before all requests were answered{why}."
+            if result.run.status == "interrupted"
+            else "The run stopped before all requests were answered{why}.",
+            why=tr(" ({why})", why=recorded(result.run.why)) if result.run.why else "",
+        )
     if short := shortfall(result):
-        return f"{short[:1].upper()}{short[1:]}."
-    return "Name a policy (--policy FILE, or --policy default) to get a decision."
+        return tr("{why}.", why=f"{short[:1].upper()}{short[1:]}")
+    return tr("Name a policy (--policy FILE, or --policy default) to get a decision.")
 
 
 def _deciding_rules(gate: GateResult) -> str:
     rules = len(gate.rules)
     if gate.verdict == "pass":
-        return f"All {rules} rules passed." if rules > 1 else "The one rule passed."
+        return trn(rules, "The one rule passed.", "All {n} rules passed.", n=rules)
     deciding = [rule for rule in gate.rules if rule.verdict == gate.verdict]
-    reasons = "; ".join(f"{rule.metric}, {rule.why.rstrip('.')}" for rule in deciding[:MOST_REASONS])
-    more = "; and more below" if len(deciding) > MOST_REASONS else ""
+    reasons = [
+        tr("{metric}, {why}", metric=rule.metric, why=recorded(rule.why).rstrip(".。"))
+        for rule in deciding[:MOST_REASONS]
+    ]
+    if len(deciding) > MOST_REASONS:
+        reasons.append(tr("and more below"))
     others = [
-        f"{sum(rule.verdict == verdict for rule in gate.rules)} {what}"
-        for verdict, what in OUTCOMES.items()
+        tr(what, n=sum(rule.verdict == verdict for rule in gate.rules))
+        for verdict, what in BESIDES.items()
         if verdict != gate.verdict and any(rule.verdict == verdict for rule in gate.rules)
     ]
-    besides = f" In addition, {' and '.join(others)}." if others else ""
-    outcome = f"{len(deciding)} of {many(rules, 'rule')} {OUTCOMES[gate.verdict]}"
-    return f"{outcome}: {reasons}{more}.{besides}"
+    said = tr(
+        "{outcome}: {reasons}.",
+        outcome=tr(OUTCOMES[gate.verdict], n=len(deciding), rules=_rules(rules)),
+        reasons=tr("; ").join(reasons),
+    )
+    return said + (tr(" In addition, {others}.", others=tr(" and ").join(others)) if others else "")
+
+
+def _rules(number: int) -> str:
+    return trn(number, "{n} rule", "{n} rules", n=count(number))
 
 
 def _covers(result: AuditResult, gate: GateResult) -> str:
@@ -100,24 +133,36 @@ def _covers(result: AuditResult, gate: GateResult) -> str:
     named = {MetricName.of(rule.metric).probe for rule in gate.rules}
     measured = {probe.id for probe in result.probes if probe.status == "scored"}
     covered, open_ = len(named & measured), len(measured - named)
-    text = f"The policy has {many(rules, 'rule')}, about {count(covered)} of the "
-    text += f"{many(len(measured), 'probe')} measured"
-    return f"{text}; nothing was decided about the remaining {count(open_)}." if open_ else f"{text}."
+    return tr(
+        "The policy has {rules}, about {covered} of the {probes} measured; nothing was decided about the remaining "
+        "{rest}."
+        if open_
+        else "The policy has {rules}, about {covered} of the {probes} measured.",
+        rules=_rules(rules),
+        covered=count(covered),
+        probes=probes_text(len(measured)),
+        rest=count(open_),
+    )
 
 
 def _kept(result: AuditResult) -> str:
     if result.run.status == "complete":
         return ""
     scored, cases = (sum(getattr(probe, what) for probe in result.probes) for what in ("scored", "cases"))
-    answered = f"What was answered is kept; {count(scored)} of {count(cases)} cases are scored."
-    return f"{answered} The same command in the same folder (-o) goes on from there."
+    return tr(
+        "What was answered is kept; {scored} of {cases} cases are scored. The same command in the same folder (-o) "
+        "goes on from there.",
+        scored=count(scored),
+        cases=count(cases),
+    )
 
 
 def _limits(result: AuditResult) -> Iterator[str]:
     if limited := limited_words(result):
         yield limited
     if not result.target.verified:
-        yield f"the model cannot be verified: {identity_sentence(result.target).rstrip('.')}"
+        why = identity_sentence(result.target).rstrip(".。")
+        yield tr("the model cannot be verified: {why}", why=why)
     measured = [probe for probe in result.probes if probe.status == "scored"]
     untold = [
         f"{probe.id}.{m.name}"
@@ -126,16 +171,26 @@ def _limits(result: AuditResult) -> Iterator[str]:
         if not m.slice and m.corrected is not None and m.corrected.value is None
     ]
     if untold:
-        yield f"the scorer errs too often to tell {_some(untold)}"
+        yield tr("the scorer errs too often to tell {figures}", figures=_some(untold))
     if swayed := [probe.id for probe in measured if decided_by_order(probe)]:
-        yield f"the order of the options decides the answers of {_some(swayed)}"
-    if lost := [f"{p.id} ({count(p.cases - p.scored)} of {count(p.cases)})" for p in measured if p.unscored]:
-        yield f"cases without a score: {_some(lost)}"
+        yield tr("the order of the options decides the answers of {probes}", probes=_some(swayed))
+    if lost := [
+        tr(
+            "{probe} ({scored} of {cases})",
+            probe=p.id,
+            scored=count(p.cases - p.scored),
+            cases=count(p.cases),
+        )
+        for p in measured
+        if p.unscored
+    ]:
+        yield tr("cases without a score: {probes}", probes=_some(lost))
     unknown = sum(probe.calibration is None for probe in measured)
     if unknown:
-        yield (
-            f"{count(unknown)} of the {count(len(measured))} probes measured are not calibrated: how small a flaw they "
-            "find is not known"
+        yield tr(
+            "{n} of the {all} probes measured are not calibrated: how small a flaw they find is not known",
+            n=count(unknown),
+            all=count(len(measured)),
         )
     for fault in result.run.faults[:MOST_REASONS]:
         yield str(fault)
@@ -144,16 +199,19 @@ def _limits(result: AuditResult) -> Iterator[str]:
 def _some(names: list[str]) -> str:
     """Return the first names, and how many more there are."""
     more = len(names) - MOST_REASONS
-    return ", ".join(names[:MOST_REASONS]) + (f" and {count(more)} more" if more > 0 else "")
+    named = ", ".join(names[:MOST_REASONS])
+    return tr("{names} and {n} more", names=named, n=count(more)) if more > 0 else named
 
 
 def identity_sentence(target: TargetInfo) -> str:
     """Say what a target that cannot be verified is known by."""
     if not target.first_answers:
-        return "Nothing shows that the same model answered every time."
+        return tr("Nothing shows that the same model answered every time.")
     if not repeats(target.first_answers):
-        return "It runs elsewhere and does not repeat itself: nothing shows that the same model answered every time."
-    return (
+        return tr(
+            "It runs elsewhere and does not repeat itself: nothing shows that the same model answered every time."
+        )
+    return tr(
         "It runs elsewhere, and is known by what it answered when it was opened, twice alike; "
         "a change that leaves these answers as they are is not noticed."
     )

@@ -10,19 +10,29 @@ from typing import Literal, TypeAlias
 from gptaudit.gate.numbers import compact, interval_text, level_text, places, quantity, unit_of_difference
 from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import range_text
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 
-from .sentences import PRIOR, UNBALANCED, short_title, slice_text, unbalanced, value_text
+from .sentences import (
+    PRIOR,
+    UNBALANCED,
+    name_text,
+    short_title,
+    slice_text,
+    unbalanced,
+    value_text,
+    why_text,
+)
 
 Kind: TypeAlias = Literal["deviates", "open", "holds", "unmeasured"]
 
 KINDS: Mapping[Kind, str] = {
-    "deviates": "Exceeds a limit, or shows a deviation",
-    "open": "Cannot tell",
-    "holds": "Keeps its limits, or shows no deviation",
-    "unmeasured": "Could not be measured",
+    "deviates": later("Exceeds a limit, or shows a deviation"),
+    "open": later("Cannot tell"),
+    "holds": later("Keeps its limits, or shows no deviation"),
+    "unmeasured": later("Could not be measured"),
 }
-"""Class of findings -> its heading, worst first."""
+"""Class of findings -> its heading in English, worst first."""
 
 TELLING = 0.1
 """Size of deviation that a figure must exclude to say that none is shown: ten points, or an odds ratio of 1.5."""
@@ -72,8 +82,10 @@ def _finding(result: AuditResult, index: int, probe: ProbeResult, rules: Sequenc
     if metric is None:
         metric = next((m for m in probe.metrics if not m.slice and not m.unfit and m.value is not None), None)
     if probe.status == "error" or metric is None or metric.value is None:
-        why = probe.reason or (metric.why if metric else "") or "it has no figures"
-        return Finding("unmeasured", 0.0, index, probe, None, rule, f"{why[:1].upper()}{why[1:]}.")
+        why = recorded(probe.reason or (metric.why if metric else "") or "") or tr("it has no figures")
+        return Finding(
+            "unmeasured", 0.0, index, probe, None, rule, tr("{why}.", why=f"{why[:1].upper()}{why[1:]}")
+        )
     kind, distance = _by_rule(rule, metric) if rule else _by_ideal(metric)
     sentence = _sentence(kind, metric, rule)
     if kind != "unmeasured" and (order := decided_by_order(probe)):
@@ -93,9 +105,9 @@ def decided_by_order(probe: ProbeResult) -> str:
     """Say that the order of the options decides the answers of a probe, and not what they say; empty if not."""
     for metric in probe.metrics:
         if metric.name == CONSISTENCY and not metric.slice and (metric.high or 1.0) < CONSISTENT:
-            share = value_text(metric)
-            return (
-                f"Hardly measurable in this form, as the order of the options decides: {share} consistency."
+            return tr(
+                "Hardly measurable in this form, as the order of the options decides: {share} consistency.",
+                share=value_text(metric),
             )
     return ""
 
@@ -149,36 +161,56 @@ def _by_rule(rule: RuleResult, metric: Metric) -> tuple[Kind, float]:
 
 
 def _sentence(kind: Kind, metric: Metric, rule: RuleResult | None) -> str:
-    where = f" for {slice_text(metric)}" if metric.slice else ""
-    title = f"{short_title(metric)}{where}"
+    title = short_title(metric)
+    if metric.slice:
+        title = tr("{title} for {group}", title=title, group=slice_text(metric))
     value, low, high = metric.estimate
     if rule is not None:
-        return f"{title}: {rule.why}"
+        return tr("{title}: {why}", title=title, why=recorded(rule.why))
     if value is None:
         why = metric.corrected.why if metric.corrected else None
-        return (
-            f"{title}: {value_text(metric)} as rated, but nothing can be told from it: {why or 'no reason'}."
+        return tr(
+            "{title}: {value} as rated, but nothing can be told from it: {why}.",
+            title=title,
+            value=value_text(metric),
+            why=recorded(why) if why else tr("no reason"),
         )
     if low is None or high is None:
-        return (
-            f"{title}: {value_text(metric)}, without an interval: {metric.why or 'no reason was recorded'}."
+        return tr(
+            "{title}: {value}, without an interval: {why}.",
+            title=title,
+            value=value_text(metric),
+            why=why_text(metric),
         )
     decimals = places(low, high, metric.unit)
-    interval = f"{level_text(metric.level)} interval {interval_text(low, high, metric.unit, decimals)}"
-    said = f"{title}: {quantity(value, metric.unit, decimals)} ({interval})"
-    return f"{said}{_against_ideal(kind, metric, _distances(metric, low, high), decimals)}."
-
-
-def _against_ideal(kind: Kind, metric: Metric, distances: tuple[float, float], decimals: int) -> str:
-    ideal = compact(metric.ideal, metric.unit)
+    distances = _distances(metric, low, high)
     near, far = (quantity(d, unit_of_difference(metric.unit), decimals) for d in distances)
-    if kind == "deviates":
-        return f", at least {near} from the ideal of {ideal}"
-    if kind == "open":
-        return f"; it may be at the ideal of {ideal}, or up to {far} from it"
-    if not distances[1]:
-        return f"; it is better than {ideal}"
-    return f"; no deviation from the ideal of {ideal} is shown, and none above {far} is likely"
+    return tr(
+        _AGAINST_IDEAL["better" if kind == "holds" and not distances[1] else kind],
+        title=title,
+        value=quantity(value, metric.unit, decimals),
+        level=level_text(metric.level),
+        interval=interval_text(low, high, metric.unit, decimals),
+        ideal=compact(metric.ideal, metric.unit),
+        near=near,
+        far=far,
+    )
+
+
+_AGAINST_IDEAL = {
+    "deviates": later(
+        "{title}: {value} ({level} interval {interval}), at least {near} from the ideal of {ideal}."
+    ),
+    "open": later(
+        "{title}: {value} ({level} interval {interval}); it may be at the ideal of {ideal}, or up to {far} from it."
+    ),
+    "better": later("{title}: {value} ({level} interval {interval}); it is better than {ideal}."),
+    "holds": later(
+        "{title}: {value} ({level} interval {interval}); no deviation from the ideal of {ideal} is shown, and none "
+        "above {far} is likely."
+    ),
+}
+"""Class of a finding, or `better` than the ideal for certain -> its sentence."""
 
 
 def allowed_text(rule: RuleResult, metric: Metric) -> str:
@@ -202,11 +234,18 @@ def worst_group(finding: Finding) -> str:
     groups = [m for m in groups if m.slice.keys() == worst.slice.keys()]
     if len(groups) < 2:
         return ""
-    other = "" if worst.name == metric.name else f" by {worst.name.replace('_', ' ')}"
-    interval = interval_text(worst.low, worst.high, worst.unit)
-    text = f"Farthest of {len(groups)} groups{other}: {axis.replace('_', ' ')} {slice_text(worst)}, "
-    text += f"{value_text(worst)} ({interval or 'no interval'})."
-    return text + (f" {UNBALANCED}" if unbalanced(probe, axis) else "")
+    text = tr(
+        "Farthest of {n} groups: {axis} {group}, {value} ({interval})."
+        if worst.name == metric.name
+        else "Farthest of {n} groups by {metric}: {axis} {group}, {value} ({interval}).",
+        n=len(groups),
+        metric=name_text(worst),
+        axis=axis.replace("_", " "),
+        group=slice_text(worst),
+        value=value_text(worst),
+        interval=interval_text(worst.low, worst.high, worst.unit) or tr("no interval"),
+    )
+    return text + (f" {tr(UNBALANCED)}" if unbalanced(probe, axis) else "")
 
 
 def _pooled_deviation(metric: Metric) -> float:
@@ -220,4 +259,4 @@ def others(finding: Finding) -> Iterator[str]:
         if metric.slice or metric is finding.metric or metric.name == PRIOR or metric.value is None:
             continue
         if _by_ideal(metric)[0] == "deviates":
-            yield f"{metric.name.replace('_', ' ')} {value_text(metric)}"
+            yield f"{name_text(metric)} {value_text(metric)}"

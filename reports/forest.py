@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gptaudit.gate.numbers import compact, interval_text
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import AuditResult, Metric
 
 from . import charts, sentences
@@ -13,10 +14,10 @@ from .probe_view import MOST_GROUPS, View, anchor, metric_bar
 from .sentences import PRIOR
 
 UNITS = {
-    "fraction": "Shares",
-    "score": "Scores",
-    "nats": "Log odds, in nats",
-    "logits": "Differences of logits",
+    "fraction": later("Shares"),
+    "score": later("Scores"),
+    "nats": later("Log odds, in nats"),
+    "logits": later("Differences of logits"),
 }
 """Unit -> heading of its plot, for units whose heading is not their name."""
 
@@ -38,11 +39,12 @@ def forests(result: AuditResult) -> list[View]:
 
 
 def _forest(unit: str, placed: Sequence[Placed], *, prior: bool) -> View:
-    title = UNITS.get(unit, unit[:1].upper() + unit[1:] or "Without a unit")
+    title = recorded(unit)
+    title = tr(UNITS[unit]) if unit in UNITS else title[:1].upper() + title[1:] or tr("Without a unit")
     ordered = sorted(placed, key=lambda p: -deviation(p[2]))
     slices = [p for p in ordered if p[2].slice]
     return {
-        "title": f"{title}: how likely words are by themselves" if prior else title,
+        "title": tr("{title}: how likely words are by themselves", title=title) if prior else title,
         "whole": _plot([p for p in ordered if not p[2].slice]),
         "slices": _plot(slices[:MOST_GROUPS]),
         "left_out": max(0, len(slices) - MOST_GROUPS),
@@ -65,10 +67,10 @@ def _row(placed: Placed, axis: charts.Axis) -> View:
     index, probe, metric = placed
     return {
         "anchor": anchor(index),
-        "probe": probe,
-        "metric": metric.name.replace("_", " "),
+        "probe": recorded(probe),
+        "metric": sentences.name_text(metric),
         "groups": ", ".join(f"{a.replace('_', ' ')}: {group}" for a, group in metric.slice.items()),
         "value": sentences.value_text(metric),
-        "interval": interval_text(metric.low, metric.high, metric.unit) or metric.why or "",
+        "interval": interval_text(metric.low, metric.high, metric.unit) or recorded(metric.why or ""),
         "bar": metric_bar(metric, axis),
     }

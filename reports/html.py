@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gptaudit.language import LANGUAGES, language, recorded, tr
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult
 from gptaudit.text import visible
@@ -39,7 +40,7 @@ def render_page(template: str, view: View) -> str:
 
 def environment() -> Environment:
     """Return the template environment; unknown names are errors, and output is escaped."""
-    return Environment(
+    made = Environment(
         autoescape=True,
         undefined=StrictUndefined,
         loader=PackageLoader("gptaudit.reports"),
@@ -47,6 +48,15 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {"tr": _message, "language_tag": lambda: LANGUAGES[language()]}
+    made.filters["recorded"] = recorded
+    return made
+
+
+def _message(message: str, **values: object) -> Markup:
+    """Return a message of a template, which may hold HTML; what fills its placeholders is escaped."""
+    filled = {name: _finalize(value) for name, value in values.items()}
+    return Markup(tr(message)).format(**filled)  # noqa: S704 - our own messages
 
 
 def _finalize(value: object) -> object:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gptaudit.gate.numbers import interval_text
+from gptaudit.language import recorded, tr
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
 from gptaudit.text import shorten, visible
 
@@ -30,26 +31,42 @@ def render(result: AuditResult) -> str:
     """Return the summary; text from the model or the user is escaped and makes no links or mentions."""
     made = decision(result)
     lines = [
-        f"## {SYMBOLS[made.word.key]} gptaudit: {made.word.text}",
+        f"## {SYMBOLS[made.word.key]} gptaudit: {tr(made.word.text)}",
         "",
-        f"**{made.word.meaning}** {escape(made.reason, LONGEST_REASON)}",
+        f"**{tr(made.word.meaning)}** {escape(made.reason, LONGEST_REASON)}",
         *(line for text in (made.covers, made.kept) if text for line in ("", escape(text, LONGEST_REASON))),
         "",
-        f"Target: {escape(result.target.spec)}, fingerprint {escape(result.target.fingerprint)}",
+        tr(
+            "Target: {target}, fingerprint {fingerprint}",
+            target=escape(result.target.spec),
+            fingerprint=escape(result.target.fingerprint),
+        ),
     ]
     if made.limits:
-        lines += ["", "What limits the trust in this audit:", ""]
+        lines += ["", tr("What limits the trust in this audit:"), ""]
         lines += [f"- {escape(text, LONGEST_REASON)}" for text in made.limits]
     if result.gate is not None:
-        lines += ["", "### Rules", ""]
-        lines += table(("Verdict", "Rule", "Why"), map(_rule, result.gate.rules))
+        lines += ["", f"### {tr('Rules')}", ""]
+        lines += table((tr("Verdict"), tr("Rule"), tr("Why")), map(_rule, result.gate.rules))
     for attacked in attack_tables(result):
-        lines += ["", f"### {escape(attacked.title)}, under attack", ""]
-        head = ("Attack", *(f"{escape(column)}: success, lift" for column in attacked.columns))
+        lines += ["", f"### {tr('{title}, under attack', title=escape(attacked.title))}", ""]
+        head = (
+            tr("Attack"),
+            *(tr("{group}: success, lift", group=escape(column)) for column in attacked.columns),
+        )
         lines += table(head, (_attack(row, len(attacked.columns)) for row in attacked.rows))
-    lines += ["", "### Probes", ""]
+    lines += ["", f"### {tr('Probes')}", ""]
     rows = (row for probe in result.probes for row in _probe(probe))
-    lines += table(("Probe", "Scored", "Figure", "Value", "Interval", "Ideal", "Calibration"), rows)
+    head = (
+        tr("Probe"),
+        tr("Scored"),
+        tr("Figure"),
+        tr("Value"),
+        tr("Interval"),
+        tr("Ideal"),
+        tr("Calibration"),
+    )
+    lines += table(head, rows)
     return "\n".join(lines) + "\n"
 
 
@@ -73,13 +90,12 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[st
 
 def _rule(rule: RuleResult) -> tuple[str, ...]:
     word = VERDICTS[rule.verdict]
-    return f"{SYMBOLS[word.key]} {word.text}", rule.rule, rule.why
+    return f"{SYMBOLS[word.key]} {tr(word.text)}", recorded(rule.rule), recorded(rule.why)
 
 
 def _probe(probe: ProbeResult) -> Iterator[tuple[str, ...]]:
     if probe.status != "scored":
-        why = f"{sentences.STATUSES[probe.status].text}: {probe.reason or 'no reason was recorded'}"
-        yield probe.id, why, "", "", "", "", ""
+        yield probe.id, sentences.status_text(probe), "", "", "", "", ""
     for metric in probe.metrics:
         if not metric.slice:
             scored = sentences.coverage_text(probe)
@@ -93,11 +109,11 @@ def _attack(row: Row, columns: int) -> tuple[str, ...]:
 
 def _calibration(probe: ProbeResult, metric: Metric) -> str:
     known = [figure for figure in probe.calibration or () if figure.metric == metric.name]
-    return "; ".join(map(calibration_sentences.in_brief, known)) or "not calibrated"
+    return "; ".join(map(calibration_sentences.in_brief, known)) or tr("not calibrated")
 
 
 def _figure(metric: Metric) -> tuple[str, ...]:
-    interval = interval_text(metric.low, metric.high, metric.unit) or metric.why or ""
+    interval = interval_text(metric.low, metric.high, metric.unit) or recorded(metric.why or "")
     return (
         sentences.metric_title(metric),
         sentences.value_text(metric),

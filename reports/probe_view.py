@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 from gptaudit.gate.numbers import count, interval_text, level_text, number, short, short_places
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import Attribution, Evidence, EvidenceItem, Exchange, Metric, ProbeResult
 from gptaudit.text import shorten
 
@@ -23,6 +24,13 @@ MOST_GROUPS = 300
 
 WHITE_SPACE = str.maketrans({" ": "\N{MIDDLE DOT}", "\n": "↵", "\t": "→"})
 """White space in a token -> visible character, since it is part of the token's identity."""
+
+DIRECTIONS = {
+    "lower": later("lower is better"),
+    "higher": later("higher is better"),
+    "target": later("at the ideal"),
+}
+"""Direction of a metric -> the same as a message."""
 
 View = dict[str, Any]
 
@@ -43,14 +51,14 @@ def probe_view(index: int, probe: ProbeResult) -> View:
     return {
         "anchor": anchor(index),
         "id": probe.id,
-        "title": probe.title,
+        "title": recorded(probe.title),
         "suite": probe.suite,
         "version": probe.version,
-        "goal": probe.goal,
+        "goal": recorded(probe.goal),
         "status": sentences.STATUSES[probe.status],
-        "reason": probe.reason,
+        "reason": recorded(probe.reason) if probe.reason else None,
         "coverage": sentences.coverage_text(probe) if probe.cases else "",
-        "unscored": [(reason, count(many)) for reason, many in probe.unscored.items()],
+        "unscored": [(recorded(reason), count(many)) for reason, many in probe.unscored.items()],
         "method": plain_pairs(probe.method),
         "data": probe.data,
         "metrics": [metric_view(probe, metric) for metric in whole],
@@ -74,12 +82,10 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
         "level": level_text(metric.level),
         "interval": interval_text(metric.low, metric.high, metric.unit),
         "method": _method(metric),
-        "like": " and templates" if metric.crossed else "",
+        "crossed": metric.crossed is not None,
         "ideal": sentences.ideal_text(metric),
-        "direction": {"lower": "lower is better", "higher": "higher is better", "target": "at the ideal"}[
-            metric.direction
-        ],
-        "unit": metric.unit,
+        "direction": tr(DIRECTIONS[metric.direction]),
+        "unit": recorded(metric.unit),
         "n": count(metric.n),
         "clusters": count(metric.clusters),
         "reading": sentences.metric_reading(metric),
@@ -91,17 +97,28 @@ def metric_view(probe: ProbeResult, metric: Metric) -> View:
 
 def _method(metric: Metric) -> str:
     if metric.auroc:
-        return f"{metric.interval} of the area under the ROC curve, within templates or blocks"
+        return tr(
+            "{interval} of the area under the ROC curve, within templates or blocks", interval=metric.interval
+        )
     if not metric.formula:
         return metric.interval
-    return f"{metric.interval} of {metric.formula}{', each cluster alike' if metric.macro else ''}"
+    return tr(
+        "{interval} of {formula}, each cluster alike" if metric.macro else "{interval} of {formula}",
+        interval=metric.interval,
+        formula=metric.formula,
+    )
 
 
 def metric_bar(metric: Metric, axis: charts.Axis) -> charts.Bar:
     """Return the bar of a metric on an axis."""
     interval = interval_text(metric.low, metric.high, metric.unit)
-    label = f"{sentences.value_text(metric)}, {level_text(metric.level)} interval {interval or 'unknown'}, "
-    label += f"ideal {sentences.ideal_text(metric)}"
+    label = tr(
+        "{value}, {level} interval {interval}, ideal {ideal}",
+        value=sentences.value_text(metric),
+        level=level_text(metric.level),
+        interval=interval or tr("unknown"),
+        ideal=sentences.ideal_text(metric),
+    )
     return charts.bar(axis, label, (metric.value, metric.low, metric.high), ideal=metric.ideal)
 
 
@@ -122,14 +139,14 @@ def _slice_table(probe: ProbeResult, name: str, axis: str, metrics: list[Metric]
         "title": sentences.metric_title(metrics[0]),
         "axis": axis,
         "reading": sentences.slices_reading(metrics),
-        "caution": UNBALANCED if any(unbalanced(probe, axis) for axis in metrics[0].slice) else "",
+        "caution": tr(UNBALANCED) if any(unbalanced(probe, axis) for axis in metrics[0].slice) else "",
         "left_out": count(len(metrics) - len(shown)) if len(metrics) > len(shown) else "",
         "rows": [
             {
                 "group": sentences.slice_text(m),
                 "value": sentences.value_text(m),
                 "interval": interval_text(m.low, m.high, m.unit),
-                "why": m.why,
+                "why": recorded(m.why) if m.why else None,
                 "corrected": scorer_sentences.in_brief(m),
                 "pooled": sentences.pooled_text(m),
                 "n": count(m.n),
@@ -147,10 +164,10 @@ def evidence_view(item: EvidenceItem) -> View:
     attribution = evidence.attribution
     return {
         "case": item.case,
-        "picked": item.picked,
+        "picked": recorded(item.picked),
         "slices": list(item.slices.items()),
         "values": _scores(item.values),
-        "note": shorten(evidence.note, LONGEST_TEXT)[0],
+        "note": shorten(recorded(evidence.note), LONGEST_TEXT)[0],
         "exchanges": exchange_views(evidence.exchanges),
         "heatmap": None if attribution is None else heatmap(attribution),
     }
@@ -191,7 +208,7 @@ def exchange_views(exchanges: Sequence[Exchange]) -> list[View]:
     before = [None, *(exchange.prompt for exchange in exchanges)]
     return [
         {
-            "label": exchange.label,
+            "label": recorded(exchange.label),
             "prompt": None if exchange.prompt == previous else _text(exchange.prompt),
             "output": _text(exchange.output),
             "scores": _scores(exchange.scores),
@@ -201,7 +218,7 @@ def exchange_views(exchanges: Sequence[Exchange]) -> list[View]:
 
 
 def _scores(scores: Mapping[str, float]) -> list[tuple[str, str]]:
-    return [(name, short(score)) for name, score in scores.items()]
+    return [(recorded(name), short(score)) for name, score in scores.items()]
 
 
 def _text(text: str) -> View:

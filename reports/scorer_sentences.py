@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptaudit.gate.numbers import count, interval_text, level_text, number, places, quantity
+from gptaudit.language import recorded, tr
 from gptaudit.records import Agreement, Correction, LabelledRate, LabelledShare, Metric
 
 
@@ -17,33 +18,57 @@ def beside_figure(metric: Metric) -> str | None:
 
 def _by_second(found: Agreement) -> str:
     """Say how far a second scorer agrees with the one that the figure is by."""
-    text = (
-        f"A second scorer, {found.second}, was given the same {count(found.texts)} texts: {count(found.first_only)} "
-        f"count by {found.first} alone, {count(found.second_only)} by {found.second} alone"
+    text = tr(
+        "A second scorer, {second}, was given the same {texts} texts: {first_only} count by {first} alone, "
+        "{second_only} by {second} alone",
+        first=found.first,
+        second=found.second,
+        texts=count(found.texts),
+        first_only=count(found.first_only),
+        second_only=count(found.second_only),
     )
+    why = recorded(found.why or "")
     if found.kappa is None:
-        return f"{text}; agreement beyond chance is not defined: {found.why}."
+        return tr("{text}; agreement beyond chance is not defined: {why}.", text=text, why=why)
+    kappa = number(found.kappa, 2)
     if found.low is None or found.high is None:
-        return f"{text}; kappa is {number(found.kappa, 2)} (no interval: {found.why})."
-    ends = f"{number(found.low, 2)} to {number(found.high, 2)}"
-    return f"{text}; kappa is {number(found.kappa, 2)}, {level_text(found.level)} interval {ends}."
+        return tr("{text}; kappa is {kappa} (no interval: {why}).", text=text, kappa=kappa, why=why)
+    return tr(
+        "{text}; kappa is {kappa}, {level} interval {interval}.",
+        text=text,
+        kappa=kappa,
+        level=level_text(found.level),
+        interval=tr("{low} to {high}", low=number(found.low, 2), high=number(found.high, 2)),
+    )
 
 
 def _by_labels(metric: Metric, found: LabelledRate) -> str:
     """Describe the share by a person's labels, and how the scorer did on these texts."""
-    who = f"By {count(found.labels)} labels of a person, {count(found.positive)} of them positive,"
+    labels, positive = count(found.labels), count(found.positive)
     if found.value is None:
-        return f"{who} it is unknown: {found.why}."
-    interval = interval_text(found.low, found.high, metric.unit)
-    value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
-    said = (
-        f"{who} and the scorer's verdict on all {count(found.texts)} texts it is {value}, "
-        f"{level_text(found.level)} interval {interval}."
+        return tr(
+            "By {labels} labels of a person, {positive} of them positive, it is unknown: {why}.",
+            labels=labels,
+            positive=positive,
+            why=recorded(found.why or ""),
+        )
+    said = tr(
+        "By {labels} labels of a person, {positive} of them positive, and the scorer's verdict on all {texts} texts it "
+        "is {value}, {level} interval {interval}.",
+        labels=labels,
+        positive=positive,
+        texts=count(found.texts),
+        value=quantity(found.value, metric.unit, places(found.low, found.high, metric.unit)),
+        level=level_text(found.level),
+        interval=interval_text(found.low, found.high, metric.unit),
     )
     if found.sensitivity:
-        said += f" Here the scorer finds {_share(found.sensitivity)} of what the labels call positive."
+        said += tr(
+            " Here the scorer finds {share} of what the labels call positive.",
+            share=_share(found.sensitivity),
+        )
     if found.specificity:
-        said += f" It passes {_share(found.specificity)} of the rest."
+        said += tr(" It passes {share} of the rest.", share=_share(found.specificity))
     return said
 
 
@@ -51,17 +76,21 @@ def _by_card(metric: Metric, scorer: str) -> str:
     """Describe the share corrected for the errors that the scorer's card shows."""
     found = metric.corrected
     if found is None:
-        return (
-            f"How often the scorer {scorer} errs is not known for this model, so nothing is corrected: measure it with "
-            f"gptaudit scorers evaluate {scorer}."
+        return tr(
+            "How often the scorer {scorer} errs is not known for this model, so nothing is corrected: measure it with "
+            "gptaudit scorers evaluate {scorer}.",
+            scorer=scorer,
         )
-    about = _of_card(found, scorer)
+    about, why = _of_card(found, scorer), recorded(found.why or "")
     if found.value is None:
-        return f"Nothing can be told from this figure: {found.why}. {about}"
-    interval = interval_text(found.low, found.high, metric.unit)
-    value = quantity(found.value, metric.unit, places(found.low, found.high, metric.unit))
-    text = f"Corrected for the scorer's errors it is {value}, {level_text(found.level)} interval {interval}."
-    caution = f" {found.why[:1].upper()}{found.why[1:]}." if found.why else ""
+        return tr("Nothing can be told from this figure: {why}. {about}", why=why, about=about)
+    text = tr(
+        "Corrected for the scorer's errors it is {value}, {level} interval {interval}.",
+        value=quantity(found.value, metric.unit, places(found.low, found.high, metric.unit)),
+        level=level_text(found.level),
+        interval=interval_text(found.low, found.high, metric.unit),
+    )
+    caution = f" {tr('{why}.', why=why[:1].upper() + why[1:])}" if why else ""
     return f"{text}{caution} {about}"
 
 
@@ -74,9 +103,15 @@ def of_scorer(metric: Metric) -> str | None:
 
 def _of_card(found: Correction, scorer: str) -> str:
     errors = found.errors
-    return (
-        f"The scorer {scorer} ({found.model}) finds {_share(errors.sensitivity)} of the texts labelled positive "
-        f"({errors.sensitivity_on}) and passes {_share(errors.specificity)} of the rest ({errors.specificity_on})."
+    return tr(
+        "The scorer {scorer} ({model}) finds {found} of the texts labelled positive ({found_on}) and passes {passed} "
+        "of the rest ({passed_on}).",
+        scorer=scorer,
+        model=found.model,
+        found=_share(errors.sensitivity),
+        found_on=errors.sensitivity_on,
+        passed=_share(errors.specificity),
+        passed_on=errors.specificity_on,
     )
 
 
@@ -93,4 +128,6 @@ def in_brief(metric: Metric) -> str | None:
 
 def _share(share: LabelledShare) -> str:
     ends = interval_text(share.low, share.high, "fraction", 1)
-    return f"{quantity(share.value, 'fraction', 1)} ({ends}, {count(share.n)} texts)"
+    return tr(
+        "{share} ({ends}, {n} texts)", share=quantity(share.value, "fraction", 1), ends=ends, n=count(share.n)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from gptaudit.gate.numbers import (
     scaled,
     unit_of_difference,
 )
+from gptaudit.language import later, recorded, tr, trn
 from gptaudit.records import Metric, ProbeResult
 
 FEW_CLUSTERS = 20
@@ -24,9 +26,13 @@ FEW_CLUSTERS = 20
 PRIOR = "default"
 """Name of the figure of how likely the words of a group are by themselves, which is no finding."""
 
-UNBALANCED = (
+UNBALANCED = later(
     "Only the whole figure is balanced: that of one group also holds how likely its words are by themselves."
 )
+
+
+_SUBTITLE = re.compile("[:;\N{FULLWIDTH COLON}\N{FULLWIDTH SEMICOLON}]")
+"""What ends the part of a title that a sentence begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +42,55 @@ class Word:
     key: str
     symbol: str
     text: str
+    """An English message, as `meaning` is; `tr` tells it."""
     meaning: str
 
 
 STATUSES: Mapping[str, Word] = {
     word.key: word
     for word in (
-        Word("scored", "✓", "Scored", "The probe ran and was scored."),
-        Word("skipped", "–", "Skipped", "The probe was not run."),  # noqa: RUF001
-        Word("error", "!", "Error", "The probe could not be measured."),
+        Word("scored", "✓", later("Scored"), later("The probe ran and was scored.")),
+        Word("skipped", "–", later("Skipped"), later("The probe was not run.")),  # noqa: RUF001
+        Word("error", "!", later("Error"), later("The probe could not be measured.")),
     )
 }
 
 
 def metric_title(metric: Metric) -> str:
     """Return the title of a metric, or else its name in words."""
-    title = metric.title or metric.name.replace("_", " ")
+    title = recorded(metric.title) or name_text(metric)
     return title[:1].upper() + title[1:]
 
 
 def short_title(metric: Metric) -> str:
     """Return the title of a metric up to where it begins to explain."""
-    return metric_title(metric).partition(":")[0].partition(";")[0]
+    return _SUBTITLE.split(metric_title(metric), maxsplit=1)[0]
+
+
+def name_text(metric: Metric) -> str:
+    """Return the name of a metric in words."""
+    return recorded(metric.name.replace("_", " "))
+
+
+def why_text(metric: Metric) -> str:
+    """Return why a figure or its interval is missing."""
+    return recorded(metric.why) if metric.why else tr("no reason was recorded")
+
+
+def reason_text(probe: ProbeResult) -> str:
+    """Return why a probe has no figures."""
+    return recorded(probe.reason) if probe.reason else tr("no reason was recorded")
+
+
+def status_text(probe: ProbeResult) -> str:
+    """Return what became of a probe that has no figures, and why."""
+    return tr("{status}: {why}", status=tr(STATUSES[probe.status].text), why=reason_text(probe))
 
 
 def value_text(metric: Metric) -> str:
     """Format the value of a metric with its unit."""
     decimals = places(metric.low, metric.high, metric.unit)
-    return "no figure" if metric.value is None else quantity(metric.value, metric.unit, decimals)
+    return tr("no figure") if metric.value is None else quantity(metric.value, metric.unit, decimals)
 
 
 def ideal_text(metric: Metric) -> str:
@@ -84,28 +111,42 @@ def pooled_text(metric: Metric) -> str | None:
 def metric_reading(metric: Metric) -> str:
     """Describe a metric: its value, its interval, and how the interval compares with the ideal."""
     if metric.value is None:
-        return f"No figure: {metric.why or 'no reason was recorded'}."
-    lead = f"The value is {value_text(metric)}; {_aim(metric)}."
+        return tr("No figure: {why}.", why=why_text(metric))
+    lead = _lead(metric)
     interval = interval_text(metric.low, metric.high, metric.unit)
     if interval is None:
-        reason = metric.why or "no reason was recorded"
-        return f"{lead} There is no interval ({reason}), so it cannot be compared with the ideal."
-    plausible = f"Plausible values ({level_text(metric.level)} interval) run from {interval}"
+        none = tr(
+            "There is no interval ({why}), so it cannot be compared with the ideal.", why=why_text(metric)
+        )
+        return f"{lead} {none}"
+    plausible = tr(
+        "Plausible values ({level} interval) run from {interval}; {against}.",
+        level=level_text(metric.level),
+        interval=interval,
+        against=_against_ideal(metric),
+    )
     few = ""
     if metric.clusters < FEW_CLUSTERS:
-        few = f" It is based on only {metric.clusters} independent {plural(metric.clusters, 'unit')}."
+        few = trn(
+            metric.clusters,
+            " It is based on only {n} independent unit.",
+            " It is based on only {n} independent units.",
+            n=metric.clusters,
+        )
     more = f"{few}{_over_crossed(metric)}{_anytime(metric)}{_unfit(metric)}"
-    return f"{lead} {plausible}; {_against_ideal(metric)}.{more}"
+    return f"{lead} {plausible}{more}"
 
 
 def _anytime(metric: Metric) -> str:
     if not metric.anytime:
         return ""
-    return " The interval holds at any number of units, since no more were asked once the rules were decided."
+    return tr(
+        " The interval holds at any number of units, since no more were asked once the rules were decided."
+    )
 
 
 def _unfit(metric: Metric) -> str:
-    return f" No rule may limit it: {metric.unfit}." if metric.unfit else ""
+    return tr(" No rule may limit it: {why}.", why=recorded(metric.unfit)) if metric.unfit else ""
 
 
 def _over_crossed(metric: Metric) -> str:
@@ -115,20 +156,25 @@ def _over_crossed(metric: Metric) -> str:
         return ""
     told = ""
     if crossed.least is not None and crossed.greatest is not None:
-        told = f" Of one of them alone it is {interval_text(crossed.least, crossed.greatest, metric.unit)}."
-    return (
-        f" All units are asked about in the same {crossed.groups} templates, or other groups that cross them.{told} "
-        "The interval is for units and templates like these."
+        ends = interval_text(crossed.least, crossed.greatest, metric.unit)
+        told = tr(" Of one of them alone it is {ends}.", ends=ends)
+    return tr(
+        " All units are asked about in the same {n} templates, or other groups that cross them.{told} "
+        "The interval is for units and templates like these.",
+        n=crossed.groups,
+        told=told,
     )
 
 
-def _aim(metric: Metric) -> str:
-    ideal = ideal_text(metric)
-    return {
-        "lower": f"lower is better, {ideal} would be ideal",
-        "higher": f"higher is better, {ideal} would be ideal",
-        "target": f"{ideal} would be ideal",
-    }[metric.direction]
+_LEADS = {
+    "lower": later("The value is {value}; lower is better, {ideal} would be ideal."),
+    "higher": later("The value is {value}; higher is better, {ideal} would be ideal."),
+    "target": later("The value is {value}; {ideal} would be ideal."),
+}
+
+
+def _lead(metric: Metric) -> str:
+    return tr(_LEADS[metric.direction], value=value_text(metric), ideal=ideal_text(metric))
 
 
 def _against_ideal(metric: Metric) -> str:
@@ -136,15 +182,20 @@ def _against_ideal(metric: Metric) -> str:
     decimals = places(metric.low, metric.high, metric.unit)
     far = quantity(max(abs(low - ideal), abs(high - ideal)), unit_of_difference(metric.unit), decimals)
     if low <= ideal <= high:
-        return (
-            f"the ideal is among them, so no deviation from it is shown; one of up to {far} is not excluded"
+        return tr(
+            "the ideal is among them, so no deviation from it is shown; one of up to {far} is not excluded",
+            far=far,
         )
     better = high < ideal if metric.direction == "lower" else low > ideal
     if better and metric.direction != "target":
-        return "all of them are better than the ideal"
-    near = scaled(min(abs(low - ideal), abs(high - ideal)), metric.unit, decimals)
-    side = "above" if low > ideal else "below"
-    return f"the ideal is not among them: the data show a deviation, {near} to {far} {side} it"
+        return tr("all of them are better than the ideal")
+    return tr(
+        "the ideal is not among them: the data show a deviation, {near} to {far} above it"
+        if low > ideal
+        else "the ideal is not among them: the data show a deviation, {near} to {far} below it",
+        near=scaled(min(abs(low - ideal), abs(high - ideal)), metric.unit, decimals),
+        far=far,
+    )
 
 
 def slices_reading(slices: Iterable[Metric]) -> str:
@@ -153,18 +204,27 @@ def slices_reading(slices: Iterable[Metric]) -> str:
     if len(known) < 2:
         return ""
     (_, least), (_, most) = min(known, key=lambda k: k[0]), max(known, key=lambda k: k[0])
-    spread = f"From {value_text(least)} ({slice_text(least)}) to {value_text(most)} ({slice_text(most)})."
+    spread = tr(
+        "From {least} ({where}) to {most} ({there}).",
+        least=value_text(least),
+        where=slice_text(least),
+        most=value_text(most),
+        there=slice_text(most),
+    )
     if least.value == most.value:
-        spread = f"{value_text(least)} in every group."
-    text = f"{spread} The intervals are not corrected for the number of groups: of many, some miss by chance."
+        spread = tr("{value} in every group.", value=value_text(least))
+    chance = tr("The intervals are not corrected for the number of groups: of many, some miss by chance.")
     if most.pooled is None:
-        return text
-    return f"{text} Pooled estimates borrow from the other groups, so that the worst of many is not just the luckiest."
+        return f"{spread} {chance}"
+    pooled = tr(
+        "Pooled estimates borrow from the other groups, so that the worst of many is not just the luckiest."
+    )
+    return f"{spread} {chance} {pooled}"
 
 
 def slice_text(metric: Metric) -> str:
     """Return the group that a metric is about, or `all`."""
-    return ", ".join(metric.slice.values()) or "all"
+    return ", ".join(metric.slice.values()) or tr("all")
 
 
 def unbalanced(probe: ProbeResult, axis: str) -> bool:
@@ -176,20 +236,20 @@ def unbalanced(probe: ProbeResult, axis: str) -> bool:
 def coverage_text(probe: ProbeResult) -> str:
     """State how many of a probe's cases were scored, and whether they are a sample."""
     scored, cases = probe.scored, probe.cases
-    sample = f", a sample of {count(probe.drawn_from)}" if probe.drawn_from is not None else ""
-    sample += f"; data not as published: {probe.data.altered}" if probe.data and probe.data.altered else ""
+    sample = tr(", a sample of {n}", n=count(probe.drawn_from)) if probe.drawn_from is not None else ""
+    if probe.data and probe.data.altered:
+        sample += tr("; data not as published: {data}", data=probe.data.altered)
     if scored == cases:
-        return f"all {count(cases)} {plural(cases, 'case')} scored{sample}"
-    return (
-        f"{count(scored)} of {count(cases)} cases scored ({quantity(scored / cases, 'fraction', 1)}){sample}"
-    )
+        return trn(cases, "all {n} case scored", "all {n} cases scored", n=count(cases)) + sample
+    share = quantity(scored / cases, "fraction", 1)
+    return tr("{n} of {all} cases scored ({share})", n=count(scored), all=count(cases), share=share) + sample
+
+
+def probes_text(number: int) -> str:
+    """Return a count of probes: `1 probe`, `20 probes`."""
+    return trn(number, "{n} probe", "{n} probes", n=count(number))
 
 
 def plural(many: int, word: str) -> str:
-    """Return a noun in the plural unless the number is 1."""
+    """Return an English noun in the plural unless the number is 1."""
     return word if many == 1 else f"{word}s"
-
-
-def many(number_of: int, word: str) -> str:
-    """Return a count with its noun: `1 probe`, `20 probes`."""
-    return f"{count(number_of)} {plural(number_of, word)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gptaudit.gate.numbers import count, interval_text, level_text, quantity
+from gptaudit.language import recorded, tr
 from gptaudit.records import AuditResult, CalibratedFigure, Metric, PlantedFlaw
 
 from . import calibration_sentences as words
@@ -21,10 +22,9 @@ def trust_view(result: AuditResult) -> View:
         if not m.slice and (text := scorer_sentences.of_scorer(m))
     )
     return {
-        "calibrated": f"{count(len(known))} of the {count(len(measured))} probes measured",
-        "not_calibrated": words.NOT_CALIBRATED,
+        "calibrated": (count(len(known)), count(len(measured))),
         "figures": [
-            {"anchor": anchor(i), "probe": probe.title, **_figure(figure)}
+            {"anchor": anchor(i), "probe": recorded(probe.title), **_figure(figure)}
             for i, probe in known
             for figure in probe.calibration or ()
         ],
@@ -35,10 +35,10 @@ def trust_view(result: AuditResult) -> View:
 
 def _figure(figure: CalibratedFigure) -> View:
     return {
-        "metric": f"{figure.metric.replace('_', ' ')}{words.where(figure)}",
+        "metric": f"{recorded(figure.metric.replace('_', ' '))}{words.where(figure)}",
         "finds": words.found_text(figure),
         "alarms": words.alarm_text(figure.false_alarms),
-        "smallest": words.smallest_text(figure) or "not known",
+        "smallest": words.smallest_text(figure) or tr("not known"),
     }
 
 
@@ -46,7 +46,7 @@ def _planted(result: AuditResult, flaw: PlantedFlaw) -> View:
     """Return the view of a planted flaw, with the measured value."""
     metric = result.metric(flaw.metric)
     unit = metric.unit if metric else ""
-    found: View = {"measured": "not measured", "interval": None, "agrees": None, "why": ""}
+    found: View = {"measured": tr("not measured"), "interval": None, "agrees": None, "why": ""}
     if metric is not None:
         interval = interval_text(metric.low, metric.high, metric.unit)
         found |= {"measured": sentences.value_text(metric), "interval": interval}
@@ -54,7 +54,7 @@ def _planted(result: AuditResult, flaw: PlantedFlaw) -> View:
             found["agrees"] = metric.low <= flaw.learned <= metric.high
             found["why"] = _why_missed(metric, flaw.learned)
     return {
-        "flaw": flaw.flaw,
+        "flaw": recorded(flaw.flaw),
         "dose": quantity(flaw.dose, "", 2),
         "metric": flaw.metric,
         "planted": quantity(flaw.planted, unit, 1 if unit == "fraction" else 3),
@@ -66,11 +66,14 @@ def _planted(result: AuditResult, flaw: PlantedFlaw) -> View:
 def _why_missed(metric: Metric, learned: float) -> str:
     """Say why the interval of a figure may miss what a model learned."""
     if metric.rated is None:
-        return f", as {level_text(1 - metric.level)} of intervals do by chance"
+        return tr(", as {level} of intervals do by chance", level=level_text(1 - metric.level))
     corrected = metric.corrected
-    why = f": it is of what the scorer of {metric.rated.scorer} finds, and the scorer errs"
+    why = tr(": it is of what the scorer of {scorer} finds, and the scorer errs", scorer=metric.rated.scorer)
     if corrected is None or corrected.low is None or corrected.high is None:
         return why
-    held = "contains" if corrected.low <= learned <= corrected.high else "misses"
-    interval = interval_text(corrected.low, corrected.high, metric.unit)
-    return f"{why}. Corrected for its errors it is {interval}, which {held} the learned size"
+    return why + tr(
+        ". Corrected for its errors it is {interval}, which contains the learned size"
+        if corrected.low <= learned <= corrected.high
+        else ". Corrected for its errors it is {interval}, which misses the learned size",
+        interval=interval_text(corrected.low, corrected.high, metric.unit),
+    )

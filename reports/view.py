@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from gptaudit.gate.numbers import count, duration, moment, unit_of_difference
+from gptaudit.language import later, recorded, tr
 from gptaudit.probe import CAPABILITIES
 from gptaudit.protocols.reporter import ReportSection
 from gptaudit.records import AuditResult, EvidenceItem, Metric, RuleResult, TargetInfo
@@ -35,6 +36,14 @@ OPENED = 6
 """Findings of the first class that are shown unfolded."""
 
 
+STATUSES = {
+    "complete": later("complete"),
+    "partial": later("partial"),
+    "interrupted": later("interrupted"),
+}
+"""How a run ended -> the same as a message."""
+
+
 def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
     """Return the view of the whole page."""
     return {
@@ -51,7 +60,7 @@ def page(result: AuditResult, sections: Sequence[ReportSection]) -> View:
         "baseline": baseline_view(result),
         "target": target_view(result.target),
         "run": run_view(result),
-        "not_calibrated": NOT_CALIBRATED,
+        "not_calibrated": tr(NOT_CALIBRATED),
     }
 
 
@@ -60,11 +69,14 @@ def facts(result: AuditResult) -> list[tuple[str, str]]:
     scored = sum(probe.status == "scored" for probe in result.probes)
     cases = sum(probe.cases for probe in result.probes)
     return [
-        ("Model", result.target.spec),
-        ("Identity", "verified by content" if result.target.verified else "cannot be verified"),
-        ("Probes scored", f"{scored} of {len(result.probes)}"),
-        ("Cases scored", f"{count(sum(probe.scored for probe in result.probes))} of {count(cases)}"),
-        ("Finished", moment(result.run.finished)),
+        (tr("Model"), result.target.spec),
+        (tr("Identity"), tr("verified by content") if result.target.verified else tr("cannot be verified")),
+        (tr("Probes scored"), tr("{n} of {all}", n=scored, all=len(result.probes))),
+        (
+            tr("Cases scored"),
+            tr("{n} of {all}", n=count(sum(probe.scored for probe in result.probes)), all=count(cases)),
+        ),
+        (tr("Finished"), moment(result.run.finished)),
     ]
 
 
@@ -72,10 +84,10 @@ def rule_view(result: AuditResult, rule: RuleResult) -> View:
     """Return the view of a rule in the table of the decision."""
     metric = result.metric(rule.metric)
     return {
-        "words": rule.rule,
-        "title": metric.title if metric else "",
+        "words": recorded(rule.rule),
+        "title": recorded(metric.title) if metric else "",
         "verdict": VERDICTS[rule.verdict],
-        "why": rule.why,
+        "why": recorded(rule.why),
     }
 
 
@@ -83,7 +95,11 @@ def finding_classes(result: AuditResult) -> list[View]:
     """Return the findings by class, worst first; a class without findings is left out."""
     found = findings(result)
     return [
-        {"kind": kind, "title": title, "findings": [_finding(f, place) for place, f in enumerate(of_kind)]}
+        {
+            "kind": kind,
+            "title": tr(title),
+            "findings": [_finding(f, place) for place, f in enumerate(of_kind)],
+        }
         for kind, title in KINDS.items()
         if (of_kind := [finding for finding in found if finding.kind == kind])
     ]
@@ -92,14 +108,14 @@ def finding_classes(result: AuditResult) -> list[View]:
 def _finding(finding: Finding, place: int) -> View:
     metric, rule = finding.metric, finding.rule
     return {
-        "title": finding.probe.title,
+        "title": recorded(finding.probe.title),
         "sentence": finding.sentence,
         "open": finding.kind == "deviates" and place < OPENED,
         "verdict": VERDICTS[rule.verdict] if rule else None,
         "bar": _bar(metric, rule) if metric else None,
         "limit": allowed_text(rule, metric) if rule and metric else "",
         "group": worst_group(finding),
-        "others": ", ".join(others(finding)),
+        "others": tr(", ").join(others(finding)),
         "quotes": list(_quotes(finding)),
         "anchor": anchor(finding.index),
         "cases": count(finding.probe.cases),
@@ -115,7 +131,11 @@ def _bar(metric: Metric, rule: RuleResult | None) -> charts.Bar:
     ideal = 0.0 if increase else metric.ideal
     known = [v for v in (value, low, high, ideal, *limits) if v is not None]
     whole = metric.direction != "lower" and not increase
-    label = f"The interval against the ideal{', and what is allowed' if rule else ''}; in words above"
+    label = tr(
+        "The interval against the ideal, and what is allowed; in words above"
+        if rule
+        else "The interval against the ideal; in words above"
+    )
     return charts.bar(
         charts.axis_for(known, unit, whole=whole), label, (value, low, high), ideal=ideal, allowed=limits
     )
@@ -129,9 +149,9 @@ def _quotes(finding: Finding) -> Iterator[View]:
         answers = [e for e in exchanges if e.output]
         if answers:
             worst = max(answers, key=lambda e: max(e.scores.values(), default=0.0))
-            texts = [("prompt", worst.prompt), ("model", worst.output)]
+            texts = [(tr("prompt"), worst.prompt), (tr("model"), worst.output)]
         else:
-            texts = [(e.label, e.prompt) for e in exchanges[:2]]
+            texts = [(recorded(e.label), e.prompt) for e in exchanges[:2]]
         yield {
             "case": item.case,
             "anchor": case_anchor(finding.index, position),
@@ -156,8 +176,8 @@ def baseline_view(result: AuditResult) -> View | None:
     if gate is None or not compared:
         return None
     return {
-        "name": result.run.arguments.baseline or "unknown",
-        "sha256": gate.baseline or "unknown",
+        "name": result.run.arguments.baseline or tr("unknown"),
+        "sha256": gate.baseline or tr("unknown"),
         "rules": [rule_view(result, rule) for rule in compared],
     }
 
@@ -171,7 +191,7 @@ def target_view(target: TargetInfo) -> View:
         "verified": target.verified,
         "known_by": identity_sentence(target),
         "parameters": None if target.parameters is None else count(target.parameters),
-        "capabilities": [(name, CAPABILITIES.get(name, name)) for name in target.capabilities],
+        "capabilities": [(name, recorded(CAPABILITIES.get(name, name))) for name in target.capabilities],
         "options": plain_pairs(
             {name: value for name, value in target.options.items() if value not in NOT_GIVEN}
         ),
@@ -182,24 +202,28 @@ def target_view(target: TargetInfo) -> View:
 def run_view(result: AuditResult) -> View:
     """Return the view of the run: command, versions, environment, cost, data and policy."""
     run, cost = result.run, result.run.cost
-    tokens = [("input tokens", cost.input_tokens), ("output tokens", cost.output_tokens)]
+    tokens = [(tr("input tokens"), cost.input_tokens), (tr("output tokens"), cost.output_tokens)]
     return {
         "id": run.id,
         "started": moment(run.started),
         "finished": moment(run.finished),
         "seed": run.seed,
         "command": shlex.join(run.command),
-        "status": run.status,
+        "status": tr(STATUSES[run.status]),
         "versions": list(run.versions.items()),
         "plugins": run.plugins,
         "environment": plain_pairs(run.environment),
         "cost": [
-            ("requests", count(cost.requests)),
-            ("answered from the store", count(cost.requests_cached)),
-            *((name, "unknown" if many is None else count(many)) for name, many in tokens),
-            ("time", duration(cost.seconds)),
+            (tr("requests"), count(cost.requests)),
+            (tr("answered from the store"), count(cost.requests_cached)),
+            *((name, tr("unknown") if many is None else count(many)) for name, many in tokens),
+            (tr("time"), duration(cost.seconds)),
         ],
-        "data": [(probe.title, probe.data, count(probe.data.rows)) for probe in result.probes if probe.data],
+        "data": [
+            (recorded(probe.title), probe.data, count(probe.data.rows))
+            for probe in result.probes
+            if probe.data
+        ],
         "policy": json.dumps(result.gate.policy, indent=2) if result.gate else None,
         "schema": result.schema,
     }

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 ORDER = (
     # what knows nothing of an audit
-    *("errors", "text", "markers", "validation", "files", "stats"),
+    *("errors", "text", "markers", "validation", "files", "language", "stats"),
     # the values that flow, and what plugins implement
     *("records", "probe", "protocols", "hookspecs", "plugins"),
     # data sets and questions

@@ -10,6 +10,7 @@ import click
 
 from gptaudit.commands import _complete
 from gptaudit.commands._say import say
+from gptaudit.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     from gptaudit.run.configuration import ConfigurationFile
@@ -63,6 +64,14 @@ data = click.option(
     envvar="GPTAUDIT_DATA",
     metavar="DIR",
     help="Folder of public data sets. [env: GPTAUDIT_DATA]",
+)
+
+lang = click.option(
+    "--lang",
+    type=click.Choice(list(LANGUAGES)),
+    default=ENGLISH,
+    show_default=True,
+    help="Language of the report and of the decision. Ids, quoted texts and results.json stay as they are.",
 )
 
 scorers = click.option(

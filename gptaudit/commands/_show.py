@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gptaudit.commands._say import say
 from gptaudit.gate.numbers import compact, interval_text, level_text, number, places, quantity
+from gptaudit.language import later, recorded, tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +29,21 @@ COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow", "incomplete
 
 
 KINDS = {
-    "deviates": "beyond a limit or away from the ideal",
-    "open": "cannot tell",
-    "holds": "within the limits or without a deviation",
-    "unmeasured": "could not be measured",
+    "deviates": later("{n} beyond a limit or away from the ideal"),
+    "open": later("{n} cannot tell"),
+    "holds": later("{n} within the limits or without a deviation"),
+    "unmeasured": later("{n} could not be measured"),
 }
 """Class of findings -> how the terminal counts them."""
+
+VERDICTS = {
+    "pass": later("Verdict: pass."),
+    "fail": later("Verdict: fail."),
+    "inconclusive": later("Verdict: inconclusive."),
+    "incomplete": later("Verdict: incomplete."),
+    "none": later("No policy."),
+}
+"""Verdict -> how the terminal's decision begins."""
 
 FINDINGS = 3
 """Findings beside the rules that the terminal names; the report has all."""
@@ -57,8 +67,8 @@ def show_result(result: AuditResult, folder: Path, plugins: Plugins, *, verbose:
     faults = Faults(plugins, folder)
     for text in faults.observe("gptaudit_terminal_summary", _require_text, result=result):
         say(text)
-    say(f"Report: {folder / 'report.html'}")
-    say(f"Next: {_next(result, folder)}")
+    say(tr("Report: {path}", path=folder / "report.html"))
+    say(tr("Next: {what}", what=_next(result, folder)))
     show_faults((*result.run.faults, *faults.found), folder)
 
 
@@ -66,14 +76,14 @@ def _show_decision(result: AuditResult) -> None:
     from gptaudit.reports.decision import decision
 
     made = decision(result)
-    verdict = made.word.text if made.word.key == "none" else f"Verdict: {made.word.key}"
-    say(f"\n{verdict}. ", fg=COLOURS.get(made.word.key), bold=True, nl=False)
-    say(f"{made.word.meaning} {made.reason}")
+    say(f"\n{tr(VERDICTS[made.word.key])} ", fg=COLOURS.get(made.word.key), bold=True, nl=False)
+    say(f"{tr(made.word.meaning)} {made.reason}")
     for text in filter(None, (made.covers, made.kept)):
         say(text)
     if made.limits:
-        more = f" (and {len(made.limits) - 1} more, see the report)" if len(made.limits) > 1 else ""
-        say(f"Trust is limited: {made.limits[0]}{more}")
+        more = len(made.limits) - 1
+        said = tr("Trust is limited: {why}", why=made.limits[0])
+        say(said + (tr(" (and {n} more, see the report)", n=more) if more else ""))
 
 
 def _show_findings(result: AuditResult) -> None:
@@ -82,22 +92,22 @@ def _show_findings(result: AuditResult) -> None:
     from gptaudit.reports.findings import findings
 
     found = findings(result)
-    counts = {said: sum(f.kind == kind for f in found) for kind, said in KINDS.items()}
-    told = "; ".join(f"{many} {said}" for said, many in counts.items() if many)
-    say(f"Findings by probe: {told or 'none'}.")
+    counts = {kind: sum(f.kind == kind for f in found) for kind in KINDS}
+    told = tr("; ").join(tr(KINDS[kind], n=many) for kind, many in counts.items() if many)
+    say(tr("Findings by probe: {counts}.", counts=told or tr("none")))
     matters = "unmeasured" if conclusion(result) == "incomplete" else "deviates"
     for finding in [f for f in found if f.rule is None and f.kind == matters][:FINDINGS]:
-        say(f"  {finding.probe.title}: {finding.sentence}")
+        say(f"  {recorded(finding.probe.title)}: {finding.sentence}")
 
 
 def _show_skipped(result: AuditResult) -> None:
     """Print in one line for each reason how many probes were skipped."""
     from gptaudit.reports.coverage import skipped
-    from gptaudit.reports.sentences import many
+    from gptaudit.reports.sentences import probes_text
 
     for reason, probes in skipped(result).items():
-        named = probes[0] if len(probes) == 1 else many(len(probes), "probe")
-        say(f"Skipped: {named}: {reason}")
+        named = probes[0] if len(probes) == 1 else probes_text(len(probes))
+        say(tr("Skipped: {probes}: {reason}", probes=named, reason=reason))
 
 
 def _next(result: AuditResult, folder: Path) -> str:
@@ -106,11 +116,15 @@ def _next(result: AuditResult, folder: Path) -> str:
 
     where = shlex.quote(str(folder))
     return {
-        "fail": f"look at the cases: gptaudit view {where}",
-        "inconclusive": f"how many cases would decide: gptaudit power {where}/results.json --policy FILE",
-        "incomplete": f"look at what was not scored: gptaudit evidence {where} --outcome unscored",
-        "pass": f"let others check it: gptaudit verify {where}",
-        None: f"decide by a policy: gptaudit gate {where}/results.json --policy default",
+        "fail": tr("look at the cases: gptaudit view {folder}", folder=where),
+        "inconclusive": tr(
+            "how many cases would decide: gptaudit power {folder}/results.json --policy FILE", folder=where
+        ),
+        "incomplete": tr(
+            "look at what was not scored: gptaudit evidence {folder} --outcome unscored", folder=where
+        ),
+        "pass": tr("let others check it: gptaudit verify {folder}", folder=where),
+        None: tr("decide by a policy: gptaudit gate {folder}/results.json --policy default", folder=where),
     }[conclusion(result)]
 
 

@@ -55,9 +55,10 @@ def evidence(
 
 
 def _tell(found: Iterable[FoundCase], form: str | None) -> None:
+    from gptaudit.gate.numbers import count
     from gptaudit.reports.cases import CASE_COLUMNS, case_json, case_rows
     from gptaudit.reports.csv_table import csv_lines
-    from gptaudit.reports.sentences import many
+    from gptaudit.reports.sentences import plural
 
     if form == "csv":
         for line in csv_lines(CASE_COLUMNS, (row for case in found for row in case_rows(case))):
@@ -70,7 +71,7 @@ def _tell(found: Iterable[FoundCase], form: str | None) -> None:
             say(json.dumps(case_json(case)))
         else:
             _print_case(case)
-    say(many(printed, "case"), err=True)
+    say(f"{count(printed)} {plural(printed, 'case')}", err=True)
 
 
 def _print_case(found: FoundCase) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.commands import _complete
+from gptaudit.commands import _complete, _options
 from gptaudit.commands._say import say
 from gptaudit.errors import ExitCode, Finished
 from gptaudit.markers import hookimpl
@@ -43,8 +43,9 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
     type=click.Path(path_type=Path),
     help="Folder of the reports.  [default: the folder of RESULTS.json]",
 )
+@_options.lang
 @click.pass_obj
-def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None) -> None:
+def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None, lang: str) -> None:
     """Write reports from the results of an audit."""
     from dataclasses import replace
 
@@ -57,7 +58,7 @@ def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path
     result = read_bound(results)
     faults = Faults(plugins, None)
     folder = folder or results.parent
-    reported, written = write_reports(faults, result, names, folder, keep=results)
+    reported, written = write_reports(faults, result, names, folder, keep=results, language=lang)
     if reported.binding != result.binding and folder.resolve() == results.parent.resolve():
         # The results name the hashes of the reports beside them.
         write_atomic(results, results_text(replace(result, binding=reported.binding)))

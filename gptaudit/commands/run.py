@@ -18,6 +18,7 @@ from gptaudit.commands import _complete, _options
 from gptaudit.commands._help import SectionedCommand
 from gptaudit.commands._say import say
 from gptaudit.errors import Finished, GptauditError
+from gptaudit.language import told_in
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ SECTIONS = {
     shell_complete=_complete.reports,
     help="Write this report too, besides html and json.",
 )
+@_options.lang
 @click.option(
     "--engine",
     default="local",
@@ -212,7 +214,8 @@ def run(
     try:
         with shown_progress(quiet=quiet) as progress:
             result = run_audit(settings, plugins, progress, tell)
-        show_result(result, settings.folder, plugins, verbose=verbose)
+        with told_in(settings.lang):
+            show_result(result, settings.folder, plugins, verbose=verbose)
     except GptauditError:
         raise
     except KeyboardInterrupt:

@@ -28,6 +28,7 @@ from gptaudit.gate.numbers import level_text
 from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Policy
 from gptaudit.gate.wording import limit_text, limited_words, reading
+from gptaudit.language import tr
 from gptaudit.records import AuditResult, GateResult, ProbeResult, RuleResult, Verdict
 from gptaudit.stats.multiplicity import holm, p_value, p_value_of_count
 from gptaudit.validation import validated
@@ -130,22 +131,34 @@ def shortfall(result: AuditResult) -> str | None:
     failed = {fault.probe for fault in result.run.faults if fault.lost == "probe"}
     probes = [probe for probe in result.probes if probe.id not in failed]
     short = [
-        f"{probe.id} ({probe.scored} of {probe.cases}{_rows_lost(probe)})"
+        tr(
+            "{probe} ({scored} of {cases})",
+            probe=probe.id,
+            scored=probe.scored,
+            cases=_cases(probe),
+        )
         for probe in probes
         if probe.status == "error"
         or (probe.status == "scored" and (probe.coverage is None or probe.coverage < COVERAGE_FLOOR))
     ]
     if short:
-        more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
-        named = ", ".join(short[:NAMED]) + more
-        return f"fewer than {level_text(COVERAGE_FLOOR)} of the cases were scored in {named}"
-    return None if any(p.status == "scored" for p in probes) or failed else "no probe was scored"
+        named = ", ".join(short[:NAMED])
+        if len(short) > NAMED:
+            named = tr("{names} and {n} more", names=named, n=len(short) - NAMED)
+        return tr(
+            "fewer than {level} of the cases were scored in {named}",
+            level=level_text(COVERAGE_FLOOR),
+            named=named,
+        )
+    return None if any(p.status == "scored" for p in probes) or failed else tr("no probe was scored")
 
 
-def _rows_lost(probe: ProbeResult) -> str:
-    """Say that the data have fewer rows than were published."""
+def _cases(probe: ProbeResult) -> str:
+    """Return the number of cases, and how many rows of the published data are not there."""
     lost = probe.data.lost if probe.data else 0
-    return f"; {lost:,} rows of the published data are not there" if lost else ""
+    if not lost:
+        return f"{probe.cases}"
+    return tr("{n}; {lost} rows of the published data are not there", n=probe.cases, lost=f"{lost:,}")
 
 
 def _p_value(figure: Figure, level: float) -> float:

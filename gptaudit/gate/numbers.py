@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+from gptaudit.language import ENGLISH, language, recorded, tr
+
 NBSP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 POINTS = "percentage points"
@@ -49,7 +51,7 @@ def scaled(value: float, unit: str, decimals: int, *, signed: bool = False) -> s
 def with_unit(text: str, unit: str) -> str:
     """Append a unit to a formatted number."""
     suffix = POINTS.removesuffix("s") if unit == POINTS and text == "1" else SUFFIXES.get(unit, unit)
-    return f"{text}{NBSP}{suffix}" if suffix else text
+    return f"{text}{NBSP}{recorded(suffix)}" if suffix else text
 
 
 def interval_text(
@@ -59,7 +61,7 @@ def interval_text(
     if low is None or high is None:
         return None
     digits = places(low, high, unit) if decimals is None else decimals
-    return f"{scaled(low, unit, digits)} to {quantity(high, unit, digits)}"
+    return tr("{low} to {high}", low=scaled(low, unit, digits), high=quantity(high, unit, digits))
 
 
 def level_text(level: float) -> str:
@@ -100,23 +102,25 @@ def count(value: int) -> str:
 
 
 def moment(text: str) -> str:
-    """Format an ISO 8601 time in words, in UTC; any other text is returned unchanged."""
+    """Format an ISO 8601 time in UTC, in English in words; any other text is returned unchanged."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         return text
     utc = when.astimezone(UTC) if when.tzinfo else when
+    if language() != ENGLISH:
+        return f"{utc:%Y-%m-%d %H:%M} UTC"
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"
 
 
 def duration(seconds: float) -> str:
     """Format a duration: `8.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
-        return f"{number(seconds, 1)}{NBSP}s"
+        return tr("{seconds}\xa0s", seconds=number(seconds, 1))
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes}{NBSP}min {rest}{NBSP}s"
-    return f"{minutes // 60}{NBSP}h {minutes % 60}{NBSP}min"
+        return tr("{minutes}\xa0min {seconds}\xa0s", minutes=minutes, seconds=rest)
+    return tr("{hours}\xa0h {minutes}\xa0min", hours=minutes // 60, minutes=minutes % 60)
 
 
 def _factor(unit: str) -> int:

@@ -6,6 +6,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from gptaudit.gate.numbers import compact, interval_text, level_text, places, quantity, unit_of_difference
+from gptaudit.language import recorded, tr, trn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,15 +37,23 @@ def limited_words(result: AuditResult) -> str | None:
     parts, probes = [], result.probes
     if drawn := [probe for probe in probes if probe.drawn_from is not None]:
         first, others = drawn[0], len(drawn) - 1
-        more = f", and of {others} other probe{'s' * (others > 1)}" if others else ""
-        sample = "asked until decided" if result.run.looks else "limited sample"
-        parts.append(f"{sample}: {first.cases:,} of {first.drawn_from:,} cases of {first.id}{more}")
+        said = tr(
+            "asked until decided: {cases} of {all} cases of {probe}"
+            if result.run.looks
+            else "limited sample: {cases} of {all} cases of {probe}",
+            cases=f"{first.cases:,}",
+            all=f"{first.drawn_from:,}",
+            probe=first.id,
+        )
+        if others:
+            said += trn(others, ", and of {n} other probe", ", and of {n} other probes", n=others)
+        parts.append(said)
     if altered := [
         f"{probe.id} ({probe.data.altered})" for probe in probes if probe.data and probe.data.altered
     ]:
-        parts.append(f"data not as published: {', '.join(altered)}")
+        parts.append(tr("data not as published: {data}", data=", ".join(altered)))
     if result.target.doubt:
-        parts.append(result.target.doubt)
+        parts.append(recorded(result.target.doubt))
     return "; ".join(parts) or None
 
 
@@ -58,10 +67,10 @@ def limit_text(rule: Rule, unit: str) -> str:
 def range_text(least: float | None, greatest: float | None, unit: str) -> str:
     """Return a range in words: `at most 5 %`, `at least 0.2`, `40 % to 60 %`."""
     if least is not None and greatest is not None:
-        return f"{compact(least, unit)} to {compact(greatest, unit)}"
+        return tr("{low} to {high}", low=compact(least, unit), high=compact(greatest, unit))
     if greatest is not None:
-        return f"at most {compact(greatest, unit)}"
-    return "no limit" if least is None else f"at least {compact(least, unit)}"
+        return tr("at most {limit}", limit=compact(greatest, unit))
+    return tr("no limit") if least is None else tr("at least {limit}", limit=compact(least, unit))
 
 
 def _limits(rule: Rule, unit: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gptaudit.language import ENGLISH
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,6 +33,8 @@ class ReportContext:
     measurements: Callable[[str], Iterator[Measurement]]
     """Yields the measurements of a probe, by its id, in the order of its cases and one at a time: an audit may have
     more than fit in memory. It yields none where the evidence of the audit is not in the run folder."""
+    language: str = ENGLISH
+    """Language of `gptaudit.language.LANGUAGES` that a report for people is told in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ class Arguments(TypedDict, total=False):
     output: Place
     """The run folder; without it, a temporary one that lives as long as the `Audit`."""
     reports: Names
+    lang: Literal["en", "zh"]
+    """Language of the report."""
     engine: str
     cache: Place
     max_requests: int

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from weakref import finalize
 
 from gptaudit.errors import ExitCode, UsageError
@@ -168,12 +168,22 @@ class Audit:
         """Return what changed since an earlier audit of the same cases, as `gptaudit compare` does."""
         return compare(read_audit(results_of(baseline)), read_audit(self.folder / RESULTS))
 
-    def report(self, *formats: str, output: str | PathLike[str] | None = None) -> list[Path]:
-        """Write reports, `html` if none is named, and return their files; into the run folder without `output`."""
+    def report(
+        self, *formats: str, output: str | PathLike[str] | None = None, lang: Literal["en", "zh"] = "en"
+    ) -> list[Path]:
+        """Write reports, `html` if none is named, and return their files; into the run folder without `output`.
+
+        `lang` is the language of the page and of the summary.
+        """
         folder = Path(output) if output is not None else self.folder
         keep = self.folder / RESULTS
         _, written = write_reports(
-            Faults(load_plugins(), folder), self.result, formats or ("html",), folder, keep=keep
+            Faults(load_plugins(), folder),
+            self.result,
+            formats or ("html",),
+            folder,
+            keep=keep,
+            language=lang,
         )
         return written
 

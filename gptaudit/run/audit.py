@@ -101,7 +101,7 @@ def run_audit(
     faults.observe("gptaudit_run_finished", result=result, folder=settings.folder)
     # results.json last: where it exists, the folder is whole.
     names = [name for name in settings.reports if name != "json"]
-    result, _ = write_reports(faults, result, [*names, "json"], settings.folder)
+    result, _ = write_reports(faults, result, [*names, "json"], settings.folder, language=settings.lang)
     return result
 
 
@@ -172,7 +172,9 @@ def _decided(
     try:
         gate = decide(Audit(result, StoredMeasurements(settings.folder)), policy, baseline)
     except PolicyError as error:
-        write_reports(faults, result.without_verdict(), ["html", "json"], settings.folder)
+        write_reports(
+            faults, result.without_verdict(), ["html", "json"], settings.folder, language=settings.lang
+        )
         kept = settings.folder / RESULTS
         msg = f"{error} (the audit is kept; decide about it again with: gptaudit gate {kept} --policy FILE)"
         raise PolicyError(msg) from None

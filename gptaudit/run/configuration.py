@@ -144,6 +144,7 @@ class Configuration:
     baseline: Place | None = None
     output: Place | None = None
     reports: list[Name] | None = None
+    lang: Literal["en", "zh"] | None = None
     engine: Name | None = None
     cache: Place | None = None
     max_requests: Count | None = None

@@ -13,6 +13,7 @@ from gptaudit.errors import UsageError
 from gptaudit.evidence.store import FILE_NAME as STORE
 from gptaudit.evidence.store import StoredMeasurements
 from gptaudit.files import write_atomic
+from gptaudit.language import ENGLISH
 from gptaudit.plugins import Plugins
 from gptaudit.protocols.reporter import ReportContext, Reporter, ReportSection
 from gptaudit.records import AuditResult, Measurement
@@ -34,6 +35,7 @@ def write_reports(
     folder: Path,
     *,
     keep: Path | None = None,
+    language: str = ENGLISH,
 ) -> tuple[AuditResult, list[Path]]:
     """Write each named report into `folder`; return the result as it was reported, with all faults, and the files.
 
@@ -55,7 +57,8 @@ def write_reports(
         raise UsageError(msg) from None
     run_folder = keep.parent if keep else folder
     evidence = _Evidence(run_folder)
-    context = ReportContext(list(_sections(faults, result)), run_folder, evidence.measurements)
+    sections = list(_sections(faults, result))
+    context = ReportContext(sections, run_folder, evidence.measurements, language)
     written = []
     for reporter in reporters:
         result = with_faults(result, faults)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from gptaudit.errors import UsageError
 from gptaudit.gate.policy import Policy, load_policy
+from gptaudit.language import ENGLISH
 from gptaudit.plugins import Plugins
 from gptaudit.run.folder import default_folder
 from gptaudit.run.probe_file import with_probe_files
@@ -45,6 +46,8 @@ class Settings:
     baseline: Path | None = None
     cache: Path | None = None
     reports: tuple[str, ...] = ()
+    lang: str = ENGLISH
+    """Language of the reports and the decision, of `gptaudit.language.LANGUAGES`."""
     fresh: bool = False
     command: tuple[str, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
