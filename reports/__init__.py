@@ -55,7 +55,7 @@ def _html(result: AuditResult, context: ReportContext) -> str:
     from .html import render
 
     with told_in(context.language):
-        return render(result, context.sections)
+        return render(result, context.sections, context.folder)
 
 
 def _json(result: AuditResult, _: ReportContext) -> str:

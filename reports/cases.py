@@ -6,12 +6,47 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any
 
+from gptaudit.probes.kinds.matched_pairs import PARTS
+
 from gptaudit.evidence.cases import CaseKey, FoundCase
 from gptaudit.gate.numbers import short
+from gptaudit.language import later, recorded, tr
 from gptaudit.records import Exchange
 
 CASE_COLUMNS = ("probe", "case", "outcome", "groups", "values", "label", "prompt", "output", "scores")
 """Columns of the table of cases, which has a row for each text of a case."""
+
+
+OUTCOMES: Mapping[str, str] = {
+    "scored": later("scored"),
+    "unscored": later("without a score"),
+    "refused": later("refused or withheld by the server"),
+    "empty": later("empty answer"),
+    "cut-off": later("answer cut off"),
+    "not-asked": later("not asked, the audit ended before"),
+    "not-rated": later("not rated by the scorer"),
+    "off-option": later("names none of the options"),
+    "one-letter": later("the same letter whatever it stands for"),
+    "unparsable": later("answer in another form than asked for"),
+    "no-answer": later("no answer came"),
+    "not-finite": later("no finite number"),
+    "score-not-finite": later("no finite score"),
+    "no-prediction": later("no prediction in the file"),
+    "probe-failed": later("the probe failed"),
+    "backend-error": later("the model failed"),
+    "content-filter": later("withheld by a content filter"),
+}
+"""Outcome of a case -> the same in words, for those that gptaudit itself records."""
+
+
+def outcome_text(outcome: str) -> str:
+    """Return an outcome in words; one of a plugin as it is."""
+    return tr(OUTCOMES[outcome]) if outcome in OUTCOMES else outcome
+
+
+def value_words(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of a case by their names in words, without those that only many cases together give sense."""
+    return {recorded(name.replace("_", " ")): value for name, value in values.items() if name not in PARTS}
 
 
 def key_json(key: CaseKey) -> dict[str, Any]:
@@ -23,6 +58,12 @@ def key_json(key: CaseKey) -> dict[str, Any]:
         "groups": dict(key.groups),
         "values": _finite(key.values),
     }
+
+
+def row_json(key: CaseKey, title: str) -> dict[str, Any]:
+    """Return the same for a reader, with the title of its probe, the outcome and the names of values in words."""
+    words = {"title": title, "ended": outcome_text(key.outcome), "values": _finite(value_words(key.values))}
+    return {**key_json(key), **words}
 
 
 def case_json(found: FoundCase) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,26 +17,37 @@ from gptaudit.records import AuditResult
 from gptaudit.text import visible
 
 from .probe_view import View
+from .sample import case_sample
 from .view import page
 
-POLICY = "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'"
-"""Content-Security-Policy: allows only the page's own style sheet and embedded images; no scripts."""
+POLICY = "default-src 'none'; style-src 'sha256-{}';{} img-src data:; base-uri 'none'; form-action 'none'"
+"""Content-Security-Policy: allows only the page's own style sheet and script, by their hashes, and embedded images."""
 
 
-def render(result: AuditResult, sections: Sequence[ReportSection] = ()) -> str:
-    """Render the report of an audit."""
-    return render_page("report.html", page(result, sections))
+def render(result: AuditResult, sections: Sequence[ReportSection] = (), folder: Path | None = None) -> str:
+    """Render the report of an audit, with a sample of its cases and the script that shows them if `folder` has them."""
+    sample = case_sample(result, folder) if folder else None
+    script = "\n".join(map(_static, ("cases.js", "explorer.js"))) if sample else ""
+    return render_page("report.html", {**page(result, sections), "sample": sample}, script)
 
 
-def render_page(template: str, view: View) -> str:
-    """Render a page from a template of this package.
+def render_page(template: str, view: View, script: str = "") -> str:
+    """Render a page from a template of this package, with a script of ours.
 
     All text that is not `Markup` is escaped, and control and other invisible characters are made visible.
     """
-    style = files("gptaudit.reports").joinpath("static", "report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style = _static("report.css")
+    policy = POLICY.format(_digest(style), f" script-src 'sha256-{_digest(script)}';" if script else "")
     found = environment().get_template(template)
-    return found.render(view, style=Markup(style), policy=POLICY.format(digest))  # noqa: S704
+    return found.render(view, style=Markup(style), script=Markup(script), policy=policy)  # noqa: S704 - our own files
+
+
+def _static(name: str) -> str:
+    return files("gptaudit.reports").joinpath("static", name).read_text("utf-8")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def environment() -> Environment:

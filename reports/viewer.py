@@ -6,14 +6,18 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
+from math import inf
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from gptaudit.probes.kinds.matched_pairs import PARTS
 
 from gptaudit.evidence.cases import CaseFilter, CaseIndex, StoredCases
 
-from .cases import CASE_COLUMNS, case_json, case_rows, key_json
+from .cases import CASE_COLUMNS, case_json, case_rows, row_json
 from .csv_table import csv_lines
+from .sample import outcome_choices
 
 HOST = "127.0.0.1"
 
@@ -34,6 +38,7 @@ HEADERS = {
 
 STATIC = {
     "/": ("view.html", "text/html"),
+    "/cases.js": ("cases.js", "text/javascript"),
     "/view.js": ("view.js", "text/javascript"),
     "/view.css": ("view.css", "text/css"),
 }
@@ -71,12 +76,14 @@ class _Viewer:
         """Return what can be chosen, each with the number of its cases."""
         keys = self._index.keys
         groups = Counter(f"{axis}={group}" for key in keys for axis, group in key.groups.items())
+        scores = sorted({name for key in keys for name in key.values} - {*PARTS})
         return web.json_response(
             {
                 "title": self._title,
-                "probes": sorted(Counter(key.probe for key in keys).items()),
-                "outcomes": Counter(key.outcome for key in keys).most_common(),
-                "groups": sorted(groups.items()),
+                "probe": _numbered(Counter(key.probe for key in keys)),
+                "outcome": outcome_choices(Counter(key.outcome for key in keys)),
+                "group": _numbered(groups),
+                "score": [(name, name.replace("_", " ")) for name in scores],
             }
         )
 
@@ -84,8 +91,12 @@ class _Viewer:
         """Return how many cases match, and some of them from `start` on, without their texts."""
         found = self._index.find(_wanted(request))
         start = _number(request, "start")
-        listed = [{"number": n, **key_json(self._index.keys[n])} for n in found[start : start + PAGE]]
+        listed = [self._row(n) for n in found[start : start + PAGE]]
         return web.json_response({"total": len(found), "cases": listed})
+
+    def _row(self, number: int) -> dict[str, Any]:
+        key = self._index.keys[number]
+        return {"number": number, **row_json(key, key.probe)}
 
     async def _case(self, request: web.Request) -> web.Response:
         """Return a case with its texts."""
@@ -140,7 +151,28 @@ async def _static(request: web.Request) -> web.Response:
 
 def _wanted(request: web.Request) -> CaseFilter:
     asked = request.query
-    return CaseFilter(asked.get("probe"), asked.get("outcome"), asked.get("group"), asked.get("text"))
+    return CaseFilter(
+        asked.get("probe"),
+        asked.get("outcome"),
+        asked.get("group"),
+        asked.get("text"),
+        asked.get("score"),
+        _end(request, "least", -inf),
+        _end(request, "most", inf),
+    )
+
+
+def _end(request: web.Request, name: str, otherwise: float) -> float:
+    """Return an end of a range of scores."""
+    try:
+        return float(request.query.get(name, otherwise))
+    except ValueError:
+        raise web.HTTPBadRequest(text=f"{name}: expected a number") from None
+
+
+def _numbered(many: Counter[str]) -> list[tuple[str, str]]:
+    """Return what a filter offers, each with its number of cases."""
+    return [(name, f"{name} ({cases})") for name, cases in sorted(many.items())]
 
 
 def _number(request: web.Request, name: str) -> int:

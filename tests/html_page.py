@@ -40,6 +40,7 @@ TAGS = VOID | {
         "label",
         "q",
     ),
+    *("script", "template", "form", "select", "option", "output", "button"),
 }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import inf, nan
 from pathlib import Path
 
 from gptaudit.evidence.stored import (
     case_keys,
     exchanges_of,
     measurement_pages,
+    measurement_positions,
     measurements_at,
     open_evidence,
 )
@@ -31,6 +34,10 @@ class CaseFilter:
     """`GROUP` or `AXIS=GROUP`."""
     text: str | None = None
     """Part of the id, a prompt or an answer, in upper or lower case."""
+    score: str | None = None
+    """Name of a value that a case must have, within `least` and `most` where they are given."""
+    least: float = -inf
+    most: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,20 @@ class StoredCases:
         page = measurements_at(self._db, key.probe, key.position)
         return self._found(key.probe, page)[0]
 
+    def count(self, probe: str) -> int:
+        """Return the number of a probe's cases."""
+        return len(self._positions[probe])
+
+    def at(self, probe: str, places: Sequence[int]) -> list[FoundCase]:
+        """Return the cases at places from 0 on, with their texts."""
+        positions = (self._positions[probe][place] for place in places)
+        page = [found for at in positions for found in measurements_at(self._db, probe, at)]
+        return self._found(probe, page)
+
+    @cached_property
+    def _positions(self) -> Mapping[str, Sequence[int]]:
+        return {probe: measurement_positions(self._db, probe) for probe in self.probes}
+
     def _found(self, probe: str, page: Sequence[tuple[int, Measurement]]) -> list[FoundCase]:
         bare = [m.case for _, m in page if m.evidence is None]
         keys = case_keys(self._db, probe, bare)
@@ -123,6 +144,8 @@ def _tests(wanted: CaseFilter) -> list[Callable[[CaseKey], bool]]:
     if group:
         axis, _, of_axis = group.partition("=")
         tests.append(lambda key: group in key.groups.values() or key.groups.get(axis) == of_axis)
+    if score := wanted.score:
+        tests.append(lambda key: wanted.least <= key.values.get(score, nan) <= wanted.most)
     if text:
         tests.append(lambda key: text in key.searched)
     return tests

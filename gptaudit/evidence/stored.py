@@ -74,6 +74,12 @@ def measurement_pages(db: Database, probe: str) -> Iterator[list[tuple[int, Meas
         yield _parsed(db, page)
 
 
+def measurement_positions(db: Database, probe: str) -> list[int]:
+    """Return the positions of a probe's measurements, in the order of its cases."""
+    rows = db.rows("SELECT position FROM measurements WHERE probe = ? ORDER BY position", (probe,))
+    return [at for (at,) in rows]
+
+
 def measurements_at(db: Database, probe: str, position: int) -> list[tuple[int, Measurement]]:
     """Return a probe's measurement at a position, with the position; empty if there is none."""
     return _parsed(db, db.rows(f"{_MEASUREMENTS} LIMIT 1", (position - 1, probe)))

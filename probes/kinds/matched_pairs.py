@@ -46,6 +46,10 @@ def opposed(directions: Iterable[Direction]) -> bool:
     )
 
 
+PARTS = ("first_group", "first_group_lead", "first_lead", "first_pairs", "second_lead", "second_pairs")
+"""Names of the values that `by_direction` gives, which say something of many pairs together and nothing of one."""
+
+
 def by_direction(lead: float, *, first: bool, weight: float = 1.0) -> dict[str, float]:
     """Return the values of a pair that the formulas need; `first` says that its stereotyped group is the first one."""
     return {

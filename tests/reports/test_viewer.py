@@ -114,6 +114,9 @@ def test_the_filters_are_those_of_the_terminal(ask):
     assert '"total": 4' in ask("/cases")[1]
     assert '"total": 1' in ask("/cases?outcome=unscored&probe=first&group=gender%3Dmale&text=CANNOT")[1]
     assert '"total": 0' in ask("/cases?text=nothing")[1]
+    assert '"total": 2' in ask("/cases?score=rate&least=0.5")[1]
+    assert '"total": 1' in ask("/cases?score=rate&most=0.5&least=-1")[1]
+    assert ask("/cases?score=rate&least=half")[0] == 400
     status, table, headers = ask("/cases.csv?outcome=refused")
     assert status == 200
     assert headers["Content-Disposition"] == "attachment; filename=cases.csv"
@@ -143,7 +146,7 @@ def test_no_text_of_an_audit_acts_in_the_page(port, tmp_path):
     found, errors = evaluated(f"http://127.0.0.1:{port}/", OPEN_ALL, tmp_path)
 
     assert errors == []
-    assert found["scripts"] == [f"http://127.0.0.1:{port}/view.js"]
+    assert found["scripts"] == [f"http://127.0.0.1:{port}/{name}.js" for name in ("cases", "view")]
     assert found["inside"] == []
     assert "4 cases" in found["text"]
     assert "HELLO there" in found["text"]
