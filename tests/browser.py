@@ -47,10 +47,10 @@ def laid_out(page: Path, folder: Path, *, width: int) -> dict[str, Any]:
     return json.loads(re.search(r"FOUND({.*?})END", shown)[1])
 
 
-def evaluated(address: str, script: str, folder: Path) -> tuple[Any, list[str]]:
+def evaluated(address: str, script: str, folder: Path, *, scheme: str = "light") -> tuple[Any, list[str]]:
     """Open a page, run a script in it, and return its value and all errors and refusals that the page caused.
 
-    The script is the body of an async function.
+    The script is the body of an async function; `scheme` is the colours that the reader prefers, light or dark.
     """
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
     profile = folder / "profile"
@@ -58,12 +58,12 @@ def evaluated(address: str, script: str, folder: Path) -> tuple[Any, list[str]]:
         [*command, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.DEVNULL
     ) as browser:
         try:
-            return asyncio.run(_evaluated(profile / "DevToolsActivePort", address, script))
+            return asyncio.run(_evaluated(profile / "DevToolsActivePort", address, script, scheme))
         finally:
             browser.terminate()
 
 
-async def _evaluated(port_file: Path, address: str, script: str) -> tuple[Any, list[str]]:
+async def _evaluated(port_file: Path, address: str, script: str, scheme: str) -> tuple[Any, list[str]]:
     for _ in range(300):
         if port_file.exists() and port_file.read_text().strip():
             break
@@ -91,6 +91,8 @@ async def _evaluated(port_file: Path, address: str, script: str) -> tuple[Any, l
 
             for domain in ("Runtime", "Log", "Page"):
                 await call(f"{domain}.enable")
+            preferred = {"name": "prefers-color-scheme", "value": scheme}
+            await call("Emulation.setEmulatedMedia", features=[preferred])
             await call("Page.navigate", url=address)
             await asyncio.sleep(3)
             body = f"(async () => {{ {script} }})()"

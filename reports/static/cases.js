@@ -7,6 +7,7 @@ function element(tag, text, className) {
   const made = document.createElement(tag);
   if (text !== undefined) made.textContent = visible(text);
   if (className) made.className = className;
+  if (tag === "pre") made.tabIndex = 0; // a long one is scrolled by the keyboard
   return made;
 }
 

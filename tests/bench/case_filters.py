@@ -16,6 +16,7 @@ FILTERS = {
     "a text of one case": CaseFilter(text="ENGINE of the car? 99999"),
     "a text of none": CaseFilter(text="absent"),
     "a group": CaseFilter(group="gender=male"),
+    "a range of scores": CaseFilter(score="toxicity", least=0.2, most=0.7),
     "a probe and an outcome": CaseFilter("probe-3", "unscored"),
 }
 
@@ -27,7 +28,15 @@ def main() -> None:
     count = parser.parse_args().cases
     index = object.__new__(CaseIndex)
     index.keys = [
-        CaseKey(f"probe-{i % 30}", i, f"case-{i}", "scored", {"gender": "female"}, {}, f"{TEXT}{i}")
+        CaseKey(
+            f"probe-{i % 30}",
+            i,
+            f"case-{i}",
+            "scored",
+            {"gender": "female"},
+            {"toxicity": i / count},
+            f"{TEXT}{i}",
+        )
         for i in range(count)
     ]
     for name, wanted in FILTERS.items():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from browser import HEIGHT, laid_out, needs_chromium, printed_pages
+from case_store import stored_cases
 from gptaudit.reports.html import render
 
 from gptaudit.records import AuditResult, Evidence, EvidenceItem, Exchange
@@ -33,7 +34,7 @@ def usual(audit) -> AuditResult:
 
 def written(audit: AuditResult, folder):
     page = folder / "report.html"
-    page.write_text(render(audit), "utf-8")
+    page.write_text(render(audit, folder=stored_cases(folder)), "utf-8")
     return page
 
 
