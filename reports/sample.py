@@ -13,7 +13,7 @@ from typing import Any
 
 from gptaudit.errors import DataError
 from gptaudit.evidence.cases import SCORED, UNSCORED, FoundCase, StoredCases
-from gptaudit.evidence.store import FILE_NAME
+from gptaudit.evidence.stored import FILE_NAME
 from gptaudit.gate.numbers import count
 from gptaudit.language import recorded, tr, trn
 from gptaudit.records import AuditResult

@@ -42,7 +42,7 @@ SECTIONS = {
     "Of whom, and how": ("options", "engine", "cache"),
     "What is concluded": ("scorers", "policy", "baseline", "until"),
     "When it ends early": ("max_requests", "max_tokens", "max_seconds", "dry_run"),
-    "What is written": ("output", "fresh", "reports", "quiet", "verbose"),
+    "What is written": ("output", "fresh", "reports", "lang", "quiet", "verbose"),
 }
 
 

@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from gptaudit.errors import UsageError
-from gptaudit.evidence.store import FILE_NAME as STORE
-from gptaudit.evidence.store import StoredMeasurements
+from gptaudit.evidence.stored import FILE_NAME as STORE
+from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.files import write_atomic
 from gptaudit.language import ENGLISH
 from gptaudit.plugins import Plugins
