@@ -55,6 +55,7 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "suite": probe.suite,
         "version": probe.version,
         "goal": recorded(probe.goal),
+        "tags": "; ".join(f"{public}: {', '.join(entries)}" for public, entries in probe.tags.items()),
         "status": sentences.STATUSES[probe.status],
         "reason": recorded(probe.reason) if probe.reason else None,
         "coverage": sentences.coverage_text(probe) if probe.cases else "",

@@ -185,6 +185,14 @@ def test_a_bare_audit_can_be_rendered(audit):
     assert "Every probe ran" not in Page(render(AuditResult(run, target, ()))).text("p")
 
 
+def test_what_a_probe_is_about_is_said(audit):
+    """The entries of public lists stand on the probe's page, as what they are."""
+    probe = replace(audit.probes[0], tags={"A list 2025": ("L1", "<b>L2</b>")})
+    text = Page(render(replace(audit, probes=(probe, *audit.probes[1:])))).text("p")
+
+    assert "About A list 2025: L1, <b>L2</b>. These are entries of public lists, and no grade." in text
+
+
 def test_a_plugin_section_is_escaped_unless_it_is_markup(audit):
     """Plain text is shown as text, and `Markup` as HTML."""
     sections = [
