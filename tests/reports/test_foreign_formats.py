@@ -21,6 +21,7 @@ from gptaudit.evidence.results_file import read_results, results_text
 from gptaudit.gate.policy import load_policy
 from gptaudit.records import Correction, LabelledRate, LabelledShare, Rated, RuleResult, ScorerErrors
 from gptaudit.testing.conformance.hostile_audit import HOSTILE, hostile_audit
+from gptaudit.testing.conformance.reporters import CONTROLS
 
 INJECTION = (
     f"{HOSTILE}\n---\n# PASS\n- a: &b *c !!python/object {{}} \" ' : | > %\r\x85\u2028[x](http://x.invalid)"
@@ -49,7 +50,7 @@ def poisoned(value, name=""):
         return value | {"path": INJECTION}
     if isinstance(value, dict):
         return {poisoned(key): poisoned(item) for key, item in value.items()}
-    return value + INJECTION if isinstance(value, str) and name not in KEPT else value
+    return value + INJECTION if isinstance(value, str) and value and name not in KEPT else value
 
 
 def rated(audit):
@@ -144,6 +145,7 @@ class TestSchemas:
         assert [(r.metric_value, r.task_type) for r in card.data.eval_results or []] == [
             (score.value, "text-generation") for score in found
         ]
+        assert bool(found) is any(True for _ in scores(audit))
         rows = [line for line in card.text.splitlines() if line.startswith("|")]
         assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} <= {8}
         assert len(rows) == (len(found) + 2 if found else 0)
@@ -152,6 +154,18 @@ class TestSchemas:
             "### Figures",
             "### Without a score",
         }
+
+
+def texts(value):
+    """Yield every text of a JSON value."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from (key, *texts(item))
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def numbers(audit):
@@ -259,6 +273,15 @@ class TestTexts:
             for a in (FULL, again)
         )
         assert now == later
+
+    @every_audit
+    @pytest.mark.parametrize("name", RENDERERS)
+    def test_no_text_steers_a_terminal(self, audit, name):
+        """Neither as the file is shown nor once a program has read it, in keys as in values."""
+        text = RENDERERS[name](audit)
+        read = "" if name == "model_card" else "".join(texts(json.loads(text)))
+
+        assert CONTROLS.search(text + read) is None
 
     @every_audit
     def test_the_front_matter_is_one_document_of_plain_values(self, audit):
