@@ -16,6 +16,7 @@ from gptaudit.gate.comparison import compare
 from gptaudit.gate.figures import Audit
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
+from gptaudit.protocols.reporter import ReportContext
 from gptaudit.records import Completion, GenerateRequest, Sampling
 from gptaudit.remote.backend import open_backend
 from gptaudit.remote.options import RemoteOptions
@@ -84,13 +85,13 @@ class TestFiles:
     )
     def test_figures(self, tmp_path, metric):
         """Figures that no audit has are refused, or compared and shown without a crash."""
-        file = tmp_path / "results.json"
+        file, context = tmp_path / "results.json", ReportContext((), tmp_path, lambda _: iter(()))
         file.write_text(to_json(a_result(a_probe(metric))))
 
         def shown():
             result = read_results(file)
             for reporter in load_plugins().reporters.values():
-                reporter.render(result, ())
+                reporter.render(result, context)
             other = a_result(a_probe(replace(metric, formula="")))
             reads(lambda: compare(Audit(result, {}), Audit(other, {})))
             reads(lambda: compare(Audit(other, {}), Audit(result, {})))

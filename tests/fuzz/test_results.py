@@ -17,6 +17,7 @@ from gptaudit.gate.comparison import compare
 from gptaudit.gate.decide import decide, exit_code, read_audit
 from gptaudit.gate.policy import parse_policy
 from gptaudit.plugins import load_plugins
+from gptaudit.protocols.reporter import ReportContext
 from gptaudit.run.labelling import with_labels
 
 POLICY = """schema = "gptaudit.policy/1"
@@ -78,7 +79,7 @@ def folder(tmp_path, audited):
 def test_results(folder, audited, examples):
     """Damaged results are refused by their name, or can be gated, compared and shown in each format."""
     file, plugins, policy = folder / "results.json", load_plugins(), parse_policy(POLICY, "policy.toml")
-    before = read_audit(file)
+    before, context = read_audit(file), ReportContext((), folder, lambda _: iter(()))
 
     def used():
         audit = read_audit(file)
@@ -91,7 +92,7 @@ def test_results(folder, audited, examples):
         file.write_bytes(content)
         result = reads(used, str(folder))
         for reporter in plugins.reporters.values() if result is not None else ():
-            reporter.render(result, ())
+            reporter.render(result, context)
 
     fuzz(broken(audited["results.json"]), check, examples)
 
