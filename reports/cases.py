@@ -44,9 +44,14 @@ def outcome_text(outcome: str) -> str:
     return tr(OUTCOMES[outcome]) if outcome in OUTCOMES else outcome
 
 
+def name_words(name: str) -> str:
+    """Return the name of a value or a score in words."""
+    return recorded(name.replace("_", " "))
+
+
 def value_words(values: Mapping[str, float]) -> dict[str, float]:
     """Return the values of a case by their names in words, without those that only many cases together give sense."""
-    return {recorded(name.replace("_", " ")): value for name, value in values.items() if name not in PARTS}
+    return {name_words(name): value for name, value in values.items() if name not in PARTS}
 
 
 def key_json(key: CaseKey) -> dict[str, Any]:

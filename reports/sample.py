@@ -19,7 +19,7 @@ from gptaudit.language import recorded, tr, trn
 from gptaudit.records import AuditResult
 from gptaudit.text import shorten
 
-from .cases import case_json, outcome_text, row_json
+from .cases import case_json, name_words, outcome_text, row_json
 from .probe_view import View
 
 MOST_CASES = 2_000
@@ -77,8 +77,8 @@ def _told(found: FoundCase, titles: dict[str, str]) -> dict[str, Any]:
         "note": _cut(recorded(case["note"])),
         "texts": [
             {
-                **text,
                 "label": recorded(text["label"]),
+                "scores": {name_words(name): score for name, score in text["scores"].items()},
                 "prompt": _cut(text["prompt"]),
                 "output": _cut(text["output"]),
             }

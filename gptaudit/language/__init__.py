@@ -24,6 +24,12 @@ LANGUAGES: Mapping[str, str] = {ENGLISH: "en", "zh": "zh-Hans"}
 IDS = frozenset({"capabilities", "formula", "metric", "option", "probe", "scorer"})
 """Placeholders of recorded messages that hold ids, which no language changes."""
 
+MOST_DEEP = 6
+"""How deep recorded messages may stand in one another."""
+
+_NUMBER = re.compile(r"[\d\s.,e+\-\N{MINUS SIGN}]+")
+"""What fills the placeholder `n` of a recorded message."""
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 _told: ContextVar[str] = ContextVar("told", default=ENGLISH)
@@ -68,6 +74,35 @@ def recorded(text: str) -> str:
     return table(language()).of_recorded(text)
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A recorded message with placeholders, as what stands between them."""
+
+    literals: tuple[str, ...]
+    names: tuple[str, ...]
+    translated: str
+
+    def filling(self, text: str) -> dict[str, str] | None:
+        """Return what fills the placeholders in a text, each as short as can be; None if it is of another form.
+
+        It takes one pass over the text, whatever the text repeats.
+        """
+        first, *between, last = self.literals
+        end = len(text) - len(last)
+        if not text.startswith(first) or not text.endswith(last) or end <= len(first):
+            return None
+        values, start = [], len(first)
+        for literal in between:
+            found = text.find(literal, start + 1, end)
+            if found < 0:
+                return None
+            values.append(text[start:found])
+            start = found + len(literal)
+        values.append(text[start:end])
+        filled = dict(zip(self.names, values, strict=True))
+        return filled if all(values) and _NUMBER.fullmatch(filled.get("n", "0")) else None
+
+
 @dataclass(frozen=True)
 class Table:
     """The messages of a language."""
@@ -78,35 +113,21 @@ class Table:
     """The same for what it records in results.json and tells from there."""
 
     @cached_property
-    def _patterns(self) -> list[tuple[re.Pattern[str], str]]:
+    def _forms(self) -> list[Form]:
         """The recorded messages with placeholders, those with the most words of their own first."""
-        held = [message for message in self.records if _PLACEHOLDER.search(message)]
-        held.sort(key=lambda message: -len(_PLACEHOLDER.sub("", message)))
-        return [(_pattern(message), self.records[message]) for message in held]
+        split = [(_PLACEHOLDER.split(message), told) for message, told in self.records.items()]
+        forms = [Form((*parts[::2],), (*parts[1::2],), told) for parts, told in split if len(parts) > 1]
+        return sorted(forms, key=lambda form: -sum(map(len, form.literals)))
 
-    def of_recorded(self, text: str) -> str:
-        """Return the translation of a recorded text; what fills a placeholder is translated too."""
-        if not self.records:
-            return text
+    def of_recorded(self, text: str, depth: int = MOST_DEEP) -> str:
+        """Return the translation of a recorded text; what fills a placeholder is translated too, unless it is an id."""
         if text in self.records:
             return self.records[text]
-        for pattern, translated in self._patterns:
-            if found := pattern.fullmatch(text):
-                return translated.format(
-                    **{name: self._filling(name, v) for name, v in found.groupdict().items()}
-                )
+        for form in self._forms if depth else ():
+            if (filled := form.filling(text)) is not None:
+                told = {k: v if k in IDS else self.of_recorded(v, depth - 1) for k, v in filled.items()}
+                return form.translated.format(**told)
         return text
-
-    def _filling(self, name: str, value: str) -> str:
-        return value if name in IDS else self.of_recorded(value)
-
-
-def _pattern(message: str) -> re.Pattern[str]:
-    """Return what matches a message with its placeholders filled in."""
-    parts = _PLACEHOLDER.split(message)
-    literal, names = map(re.escape, parts[::2]), parts[1::2]
-    groups = [*(f"(?P<{name}>.+?)" for name in names), ""]
-    return re.compile("".join(a + b for a, b in zip(literal, groups, strict=True)), re.DOTALL)
 
 
 @cache
