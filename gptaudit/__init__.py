@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gptaudit.protocols.attack import (
         Attack,
     )
+    from gptaudit.protocols.attribution import EmbeddingMethod, WordMethod
     from gptaudit.protocols.backend import (
         Backend,
         BackendType,
@@ -128,6 +129,7 @@ __all__ = [
     "DataSet",
     "DataSource",
     "Decision",
+    "EmbeddingMethod",
     "Engine",
     "EngineType",
     "Evidence",
@@ -171,6 +173,7 @@ __all__ = [
     "TextBackend",
     "Unscored",
     "UsageError",
+    "WordMethod",
     "Work",
     "__version__",
     "audit",
@@ -183,6 +186,7 @@ _MODULES = (
     "gptaudit.errors",
     "gptaudit.probe",
     "gptaudit.protocols.attack",
+    "gptaudit.protocols.attribution",
     "gptaudit.protocols.backend",
     "gptaudit.protocols.data_set",
     "gptaudit.protocols.engine",

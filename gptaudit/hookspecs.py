@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gptaudit.probe import CaseStream, Probe
     from gptaudit.protocols.attack import Attack
+    from gptaudit.protocols.attribution import AttributionMethod
     from gptaudit.protocols.backend import BackendType
     from gptaudit.protocols.data_set import DataSet
     from gptaudit.protocols.engine import EngineType
@@ -96,6 +97,17 @@ def gptaudit_register_attacks(register: Callable[[Attack], None]) -> None:
     chooses. Two of one name are an error where it is used. Raising stops the command.
 
     :param register: takes one attack.
+    """
+
+
+@hookspec
+def gptaudit_register_attributions(register: Callable[[AttributionMethod], None]) -> None:
+    """Offer methods of attribution, which say how much of a preference is due to each token or word of a prompt.
+
+    Called before `gptaudit explain` looks for its `--method`, and before methods are listed. Call `register` with each,
+    an `EmbeddingMethod` or a `WordMethod`. Two of one name are an error where it is used. Raising stops the command.
+
+    :param register: takes one method.
     """
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gptaudit.probe import Probe
     from gptaudit.protocols.attack import Attack
+    from gptaudit.protocols.attribution import AttributionMethod
     from gptaudit.protocols.backend import BackendType
     from gptaudit.protocols.data_set import DataSet
     from gptaudit.protocols.engine import EngineType
@@ -56,6 +57,7 @@ COMMANDS = (
 """Built-in plugins that are loaded at every start."""
 
 BUILT_IN = (
+    "gptaudit.attribution.builtin",
     "gptaudit.backends.decoder",
     "gptaudit.backends.hf",
     "gptaudit.backends.openai",
@@ -83,6 +85,7 @@ KINDS = {
     "scorers": "name",
     "probes": "id",
     "attacks": "name",
+    "attributions": "name",
     "flaws": "name",
     "reporters": "name",
     "data_sets": "name",
@@ -259,6 +262,11 @@ class Plugins:
     def attacks(self) -> Mapping[str, Attack]:
         """The attacks by name."""
         return self._items("attacks")
+
+    @property
+    def attributions(self) -> Mapping[str, AttributionMethod]:
+        """The methods of attribution by name."""
+        return self._items("attributions")
 
     @property
     def flaws(self) -> Mapping[str, Flaw]:

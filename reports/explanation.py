@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
 from gptaudit.attribution.faithfulness import Aopc
 from gptaudit.attribution.suites.explanation import Faithfulness
 from gptaudit.gate.numbers import number, short
+from gptaudit.records.words import Word
 
 from . import charts
 from .html import render_page
@@ -32,15 +33,38 @@ def render(explanation: Explanation, target: str) -> str:
         "fingerprint": explanation.fingerprint,
         "compared": explanation.compared,
         "contrast": short(explanation.attribution.contrast, signed=True),
+        "unit": explanation.unit,
+        "asking": None if explanation.asking is None else _asking(explanation.asking, explanation.words),
         "prompt": explanation.prompt,
         "failed": explanation.attribution.converged is False,
         "faithfulness": None if explanation.faithfulness is None else faithfulness(explanation.faithfulness),
-        "heat": heatmap(by_word),
+        "heat": heatmap(by_word, explanation.unit),
         "tokens": heatmap(explanation.attribution)["tokens"],
         "grid": None if explanation.grid is None else _grid(explanation.grid),
         "ablation": None if explanation.ablation is None else _ablation(explanation.ablation),
     }
     return render_page("explanation.html", view)
+
+
+def _asking(asking: Asking, words: Sequence[Word]) -> View:
+    """Return what a page says of an explanation that only asked."""
+    return {
+        "through": asking.through,
+        "shown": asking.shown,
+        "requests": asking.requests,
+        "rounds": asking.rounds,
+        "neither": None if asking.neither is None else f"{100 * asking.neither:.0f}",
+        "words": [
+            {
+                "text": word.text,
+                "score": number(word.score, 3, signed=True),
+                "interval": f"{number(interval[0], 3, signed=True)} to {number(interval[1], 3, signed=True)}"
+                if interval
+                else "exact",
+            }
+            for word, interval in zip(words, asking.intervals, strict=True)
+        ],
+    }
 
 
 def faithfulness(found: Aopc | Faithfulness) -> View:

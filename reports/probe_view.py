@@ -174,7 +174,7 @@ def evidence_view(item: EvidenceItem) -> View:
     }
 
 
-def heatmap(attribution: Attribution) -> View:
+def heatmap(attribution: Attribution, unit: str = "nats") -> View:
     """Return the tokens with their signed scores and colours, and the convergence of the attribution."""
     peak = max((abs(score) for score in attribution.scores), default=0.0)
     decimals = max(1, short_places(peak))
@@ -193,6 +193,7 @@ def heatmap(attribution: Attribution) -> View:
         "total": short(sum(attribution.scores), signed=True),
         "delta": short(attribution.delta, signed=True),
         "converged": attribution.converged,
+        "unit": unit,
         "steps": count(attribution.steps),
         "baseline": attribution.baseline,
         "method": attribution.method,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from gptaudit import Case, DataFile, DataSet, GenerateRequest, MetricSpec, Probe
 from gptaudit.engine.local import local
 from gptaudit.plugins import load_plugins
 from gptaudit.protocols.attack import Attack
+from gptaudit.protocols.attribution import EmbeddingMethod, WordMethod
 from gptaudit.protocols.backend import BackendType
 from gptaudit.protocols.engine import EngineType
 from gptaudit.protocols.flaw import Flaw
@@ -59,6 +61,20 @@ class Drizzle(Flaw):
         return 0.0
 
 
+def change_times_gradient(asked, seed):
+    """Gradient times change from the baseline, as the interface's own example has it."""
+    import torch
+
+    read = asked.inputs.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(asked.value(read, asked.rows).sum(), read)
+    return (gradient * (read - asked.baselines)).sum(-1), [1] * len(asked.rows)
+
+
+def every_other(words, draw):
+    whole = frozenset(range(words))
+    return [whole, frozenset(), *(whole - {word} for word in range(words))]
+
+
 class Everything:
     """A plugin that implements every hook and writes down what it was told."""
 
@@ -89,6 +105,15 @@ class Everything:
     @hookimpl
     def gptaudit_register_attacks(self, register):
         register(Attack("politely", "Says please.", lambda request, draw: f"Please. {request}"))
+
+    @hookimpl
+    def gptaudit_register_attributions(self, register):
+        register(EmbeddingMethod("slope", "gradient times change", change_times_gradient, paper="Us (2026)"))
+        register(
+            WordMethod(
+                "fall", "falls", every_other, lambda words, asked, values: [values[0] - v for v in values[2:]]
+            )
+        )
 
     @hookimpl
     def gptaudit_register_flaws(self, register):
@@ -186,6 +211,7 @@ class TestRegistering:
         [
             ("probes", "echo"),
             ("attacks", "politely"),
+            ("attributions", "slope"),
             ("scorers", "length"),
             ("backends", "scripted"),
             ("engines", "twice"),
@@ -230,6 +256,20 @@ class TestRegistering:
 
         assert ran.code == 0, ran.err
         assert "harmful-requests+politely" in ran.out
+
+    @pytest.mark.parametrize(("name", "same_as"), [("slope", "input_x_gradient"), ("fall", "occlusion")])
+    def test_gptaudit_register_attributions(self, everything, gptaudit, name, same_as):
+        """A method of a plugin explains a prompt; these two rank the words as built-in ones do."""
+        asked = ("--prompt", "The nurse said that", "--target", " she", "--foil", " he", "--json", "--quiet")
+        found = []
+        for method in (name, same_as):
+            ran = gptaudit("explain", "decoder:reference", *asked, "--method", method)
+            assert ran.code == 0, ran.err
+            found.append(json.loads(ran.out)["words"])
+
+        first = [max(words, key=lambda word: word["score"])["text"].strip() for words in found]
+        assert first == ["nurse", "nurse"]
+        assert found[0] == found[1] or name == "slope"
 
     def test_gptaudit_register_flaws(self, everything):
         """A flaw of a plugin stands beside the built-in ones, by name."""
@@ -324,6 +364,16 @@ class TestTrouble:
         assert ran.code == 2
         assert f"several plugins register {said}" in ran.err
         assert "--without" in ran.err
+
+    def test_a_method_twice(self, monkeypatch, gptaudit):
+        """A method that two plugins have is chosen by its plugin."""
+        install(monkeypatch, one=Everything(), two=Everything())
+        asked = ("explain", "decoder:reference", "--prompt", "The nurse", "--target", " said", "--method")
+        ran = gptaudit(*asked, "slope")
+
+        assert ran.code == 2
+        assert "an attribution 'slope': choose one:slope or two:slope" in ran.err
+        assert gptaudit(*asked, "two:slope").code == 0
 
     def test_a_scheme_or_command_twice(self, monkeypatch, gptaudit):
         """A target whose scheme two plugins have, and a command that two have, are refused too."""

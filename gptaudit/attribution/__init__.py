@@ -1,49 +1,30 @@
-"""Attribution of predictions to tokens and heads, computed by captum and proved by ablation."""
+"""Attribution of predictions to tokens and heads, computed by captum and proved by ablation.
+
+What it offers is loaded when it is first used: methods are registered without torch.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from gptaudit.attribution.attributor import Attributor
-from gptaudit.attribution.explanation import Explanation
-from gptaudit.causal_lm.chat import Chat, encoded_question
-from gptaudit.causal_lm.encoding import Encoder
-from gptaudit.errors import BackendError, UsageError
-from gptaudit.records import Failure, Prompt
+if TYPE_CHECKING:
+    from gptaudit.attribution.attributor import Attributor
+    from gptaudit.attribution.explanation import Explanation
+    from gptaudit.attribution.models_at_hand import attribute
 
 __all__ = ["Attributor", "Explanation", "attribute"]
 
+_MODULES = {
+    "Attributor": "gptaudit.attribution.attributor",
+    "Explanation": "gptaudit.attribution.explanation",
+    "attribute": "gptaudit.attribution.models_at_hand",
+}
+"""Where the names come from."""
 
-def attribute(
-    model: Any,  # noqa: ANN401 - any causal language model of transformers
-    tokenizer: Any,  # noqa: ANN401
-    prompt: Prompt,
-    target: str,
-    foil: str | None = None,
-    method: str = "integrated_gradients",
-    *,
-    seed: int = 0,
-    batch_tokens: int = 1024,
-) -> Explanation:
-    """Explain which tokens of a prompt make a model expect a target, or prefer it to a foil.
 
-    A conversation, as a tuple of `Message`, is written in the tokenizer's chat template; target and foil are then how
-    the answer begins. Each may be several tokens long.
-
-    ```python
-    attribute(model, tokenizer, "The nurse said that", " she", " he")
-    ```
-
-    Raises:
-        UsageError: no such method, nothing to compare, or a prompt that cannot be explained; says what to do.
-        BackendError: the model gives no finite numbers, or not the same ones from embeddings as from tokens.
-    """
-    chat = None if isinstance(prompt, str) else Chat(tokenizer)
-    asked = encoded_question(Encoder(tokenizer), chat, prompt, target, foil)
-    if isinstance(asked, Failure):
-        raise UsageError(asked.message)
-    text, question = asked
-    (found,) = Attributor(model, batch_tokens=batch_tokens).attribute([question], method, seed=seed)
-    if isinstance(found, Failure):
-        raise BackendError(found.message)
-    return Explanation(text, target, foil, found)
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    msg = f"module 'gptaudit.attribution' has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -10,15 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from gptaudit.attribution.methods import METHODS, Method
+from gptaudit.attribution.methods import INTEGRATED_GRADIENTS
 from gptaudit.attribution.model_state import frozen, mean_embedding
 from gptaudit.attribution.path import tolerance
 from gptaudit.attribution.question import Batch, kind
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.causal_lm.memory import OUT_OF_MEMORY, TokenBudget, is_out_of_memory
-from gptaudit.errors import UsageError
+from gptaudit.errors import PluginError, UsageError
+from gptaudit.protocols.attribution import EmbeddingMethod
 from gptaudit.records import NOT_FINITE, Attribution, Failure
-from gptaudit.validation import nearest
 
 BASELINE = "mean token embedding"
 
@@ -44,21 +44,24 @@ class Attributor:
         return mean_embedding(self.model)
 
     def attribute(
-        self, questions: Sequence[EncodedQuestion], method: str = "integrated_gradients", *, seed: int = 0
+        self,
+        questions: Sequence[EncodedQuestion],
+        method: EmbeddingMethod = INTEGRATED_GRADIENTS,
+        *,
+        seed: int = 0,
     ) -> list[Attribution | Failure]:
         """Return the scores of each question's tokens; the other questions of the call change them only by rounding.
 
         Raises:
-            UsageError: no method of that name, or the model gives no gradients.
+            UsageError: the model gives no gradients, and the method needs them.
             BackendError: read as embeddings the model computes something else than read as tokens.
         """
-        chosen = find_method(method)
         found: dict[int, Attribution | Failure] = {}
         with frozen(self.model):
-            if chosen.gradients:
+            if method.gradients:
                 _require_gradients(self.model)
             for numbers, batch in self.batches(questions):
-                found.update(zip(numbers, self._run(batch, chosen, seed), strict=True))
+                found.update(zip(numbers, self._run(batch, method, seed), strict=True))
         return [found[i] for i in range(len(questions))]
 
     def batches(self, questions: Sequence[EncodedQuestion]) -> Iterator[tuple[list[int], Batch]]:
@@ -73,7 +76,7 @@ class Attributor:
             asked = [questions[i] for i in numbers]
             yield numbers, Batch(self.model, asked, self.baseline, self._budget.tokens)
 
-    def _run(self, batch: Batch, method: Method, seed: int) -> Sequence[Attribution | Failure]:
+    def _run(self, batch: Batch, method: EmbeddingMethod, seed: int) -> Sequence[Attribution | Failure]:
         """Compute a batch; with fewer rows at once where memory runs out."""
         while True:
             try:
@@ -88,9 +91,15 @@ class Attributor:
             batch = replace(batch, budget=self._budget.tokens)
 
 
-def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | Failure]:
+def _compute(batch: Batch, method: EmbeddingMethod, seed: int) -> Iterator[Attribution | Failure]:
     batch.check()
     scores, runs = method.compute(batch, seed)
+    if scores.shape != batch.explained.shape or len(runs) != len(batch.questions):
+        expected = (
+            f"scores of shape {tuple(batch.explained.shape)} and {len(batch.questions)} numbers of runs"
+        )
+        msg = f"method {method.name}: expected {expected}, found {tuple(scores.shape)} and {len(runs)}"
+        raise PluginError(msg)
     for row, (question, value, at_baseline) in enumerate(
         zip(batch.questions, *map(Tensor.tolist, batch.at_ends), strict=True)
     ):
@@ -114,20 +123,12 @@ def _compute(batch: Batch, method: Method, seed: int) -> Iterator[Attribution | 
         )
 
 
-def find_method(name: str) -> Method:
-    """Return the method of a name; raise `UsageError` with those there are."""
-    if name not in METHODS:
-        msg = f"unknown method {name!r}.{nearest(name, METHODS)}"
-        raise UsageError(msg)
-    return METHODS[name]
-
-
 def _require_gradients(model: Any) -> None:  # noqa: ANN401
     """Refuse a quantised model: its kernels have no gradients, or those of rounded numbers."""
     if getattr(model, "hf_quantizer", None) is None and not getattr(model, "is_quantized", False):
         return
-    others = " or ".join(name for name, method in METHODS.items() if not method.gradients)
     msg = (
-        f"the weights are quantised, and gradients through them cannot be relied on; use the method {others}"
+        "the weights are quantised, and gradients through them cannot be relied on; use a method without gradients, "
+        "such as feature_ablation"
     )
     raise UsageError(msg)

@@ -9,13 +9,15 @@ from functools import cached_property
 from importlib.resources import files
 from math import exp
 
-from gptaudit.attribution.attributor import Attributor, find_method
+from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
 from gptaudit.attribution.faithfulness import aopc
 from gptaudit.attribution.heads import Head, Heads, How
+from gptaudit.attribution.methods import INTEGRATED_GRADIENTS
 from gptaudit.causal_lm.backend import CausalLMBackend, model_errors
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.errors import BackendError, UsageError
+from gptaudit.protocols.attribution import EmbeddingMethod
 from gptaudit.protocols.backend import Backend
 from gptaudit.records import Failure, Prompt
 
@@ -33,8 +35,8 @@ class Explainer:
     def __init__(self, backend: Backend) -> None:
         if not isinstance(backend, CausalLMBackend):
             msg = (
-                "this target answers from outside, and an explanation needs its gradients or embeddings; give a model "
-                "that runs here, as hf:FOLDER or decoder:FOLDER"
+                "this target answers from outside, and the explanation needs its gradients or embeddings; give a model "
+                "that runs here, as hf:FOLDER or decoder:FOLDER, or only ask it: --method occlusion or shapley"
             )
             raise UsageError(msg)
         self.backend = backend
@@ -46,7 +48,7 @@ class Explainer:
         prompt: Prompt,
         target: str,
         foil: str | None = None,
-        method: str = "integrated_gradients",
+        method: EmbeddingMethod = INTEGRATED_GRADIENTS,
         *,
         grid: bool = False,
         ablate: Sequence[Head] = (),
@@ -57,7 +59,6 @@ class Explainer:
         With `grid`, all heads are ranked and the first are taken out one by one; `ablate` are heads that are taken out
         together. Raises `UsageError` or `BackendError` for what cannot be explained, with the remedy.
         """
-        find_method(method)
         asked = self.backend.question(prompt, target, foil)
         if isinstance(asked, Failure):
             remedy = "; shorten the prompt" if asked.reason == "too-long" else ""

@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gptaudit.attribution.faithfulness import Aopc
-from gptaudit.attribution.words import Word, words_of
 from gptaudit.records import Attribution
+from gptaudit.records.words import Word, words_of
 from gptaudit.text import visible
 
 if TYPE_CHECKING:
@@ -50,8 +50,32 @@ class Ablation:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """How a target was asked that is not looked into."""
+
+    through: str
+    """What its answers are read for: `log-probabilities` or `sampled answers`."""
+    unit: str
+    """Of all figures: `nats`, or `probability` where answers are sampled."""
+    requests: int
+    rounds: int
+    intervals: tuple[tuple[float, float] | None, ...]
+    """95 % interval of each word's score over the rounds; None where all rounds are alike, or too few."""
+    neither: float | None = None
+    """Share of the sampled answers that begin with neither target nor foil; None where none are sampled."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether a score can be told from zero, of a target whose scores have intervals."""
+        return any(found is None or not found[0] <= 0 <= found[1] for found in self.intervals)
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """How much each token of a prompt adds to log P(target) - log P(foil), or to log P(target), in nats."""
+    """How much each token of a prompt adds to log P(target) - log P(foil), or to log P(target), in nats.
+
+    Of a target whose answers are sampled, it is how much each word adds to P(target) - P(foil).
+    """
 
     prompt: str
     """The text that the model read; a conversation as its chat template writes it."""
@@ -64,6 +88,13 @@ class Explanation:
     """Whether the tokens with the largest scores matter most; None where it was not checked."""
     grid: HeadGrid | None = None
     ablation: Ablation | None = None
+    asking: Asking | None = None
+    """How it was asked, of a target that is not looked into; its tokens are words then."""
+
+    @property
+    def unit(self) -> str:
+        """The unit of contrast and scores."""
+        return "nats" if self.asking is None else self.asking.unit
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -74,7 +105,9 @@ class Explanation:
     @property
     def compared(self) -> str:
         """What is explained, in words."""
-        return f"log P({self.target!r})" + ("" if self.foil is None else f" - log P({self.foil!r})")
+        sides = [self.target] if self.foil is None else [self.target, self.foil]
+        quantity = "log P" if self.unit == "nats" else "P"
+        return " - ".join(f"{quantity}({side!r})" for side in sides)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values."""

@@ -2,121 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from captum.attr import FeatureAblation, InputXGradient, ShapleyValueSampling
 from torch import Tensor
 
 from gptaudit.attribution import path
-from gptaudit.attribution.question import Batch
+from gptaudit.protocols.attribution import EmbeddedPrompts, EmbeddingMethod
 
 ORDERS = 25
 """Random orders in which Shapley value sampling lets the tokens enter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method of attribution.
-
-    `compute(batch, seed)` returns the scores (Q, T), and for each question how many times the model was
-    run for it. A question's scores must not depend on the others in its batch.
-    """
-
-    name: str
-    title: str
-    gradients: bool
-    """Whether it needs gradients, which a quantised model may not have."""
-    complete: bool
-    """Whether it promises that the scores add up to the change from the baseline to the prompt."""
-    compute: Callable[[Batch, int], tuple[Tensor, list[int]]]
+def _integrated_gradients(
+    asked: EmbeddedPrompts,
+    seed: int,  # noqa: ARG001 - as in `TokenScores`
+) -> tuple[Tensor, Sequence[int]]:
+    return path.integrate(asked)
 
 
-def _integrated_gradients(batch: Batch, seed: int) -> tuple[Tensor, list[int]]:  # noqa: ARG001 - as in `Method`
-    return path.integrate(batch)
-
-
-def _input_x_gradient(batch: Batch, seed: int) -> tuple[Tensor, list[int]]:  # noqa: ARG001
-    explainer = InputXGradient(batch.value)
+def _input_x_gradient(asked: EmbeddedPrompts, seed: int) -> tuple[Tensor, Sequence[int]]:  # noqa: ARG001
+    explainer = InputXGradient(asked.value)
     found = [
-        explainer.attribute(batch.inputs[rows].requires_grad_(), additional_forward_args=(rows,))
+        explainer.attribute(asked.inputs[rows].requires_grad_(), additional_forward_args=(rows,))
         .sum(-1)
         .detach()
-        for rows in torch.split(batch.rows, batch.rows_at_once)
+        for rows in torch.split(asked.rows, asked.rows_at_once)
     ]
-    return torch.cat(found).double().cpu(), [1] * len(batch.questions)
+    return torch.cat(found).double().cpu(), [1] * len(asked.rows)
 
 
-def _feature_ablation(batch: Batch, seed: int) -> tuple[Tensor, list[int]]:  # noqa: ARG001
-    explainer = FeatureAblation(batch.value)
-    columns = torch.arange(batch.width, device=batch.device)[None, :, None]  # (1, T, 1)
+def _feature_ablation(asked: EmbeddedPrompts, seed: int) -> tuple[Tensor, Sequence[int]]:  # noqa: ARG001
+    explainer = FeatureAblation(asked.value)
+    columns = torch.arange(asked.explained.shape[1], device=asked.inputs.device)[None, :, None]  # (1, T, 1)
     found = [
         explainer.attribute(
-            batch.inputs[rows],
-            baselines=batch.baselines[rows],
+            asked.inputs[rows],
+            baselines=asked.baselines[rows],
             additional_forward_args=(rows,),
             feature_mask=columns,
-            perturbations_per_eval=max(1, batch.rows_at_once // len(rows)),
+            perturbations_per_eval=max(1, asked.rows_at_once // len(rows)),
         )[..., 0]  # the same for every dimension of a token
-        for rows in torch.split(batch.rows, batch.rows_at_once)
+        for rows in torch.split(asked.rows, asked.rows_at_once)
     ]
-    return torch.cat(found).double().cpu(), [len(question.explained) + 1 for question in batch.questions]
+    return torch.cat(found).double().cpu(), (asked.explained.sum(1) + 1).tolist()
 
 
-def _shapley_value_sampling(batch: Batch, seed: int) -> tuple[Tensor, list[int]]:
+def _shapley_value_sampling(asked: EmbeddedPrompts, seed: int) -> tuple[Tensor, Sequence[int]]:
     """Draw the orders for each question by itself, so that they do not depend on its batch."""
-    explainer = ShapleyValueSampling(batch.value)
-    scores = torch.zeros(batch.explained.shape, dtype=torch.float64)
-    for row in range(len(batch.questions)):
-        explained = batch.explained[row]
+    explainer = ShapleyValueSampling(asked.value)
+    scores = torch.zeros(asked.explained.shape, dtype=torch.float64)
+    for row in range(len(asked.rows)):
+        explained = asked.explained[row]
         # Tokens that are not explained are the same with and without the first one, and go with it.
         features = (explained.long().cumsum(0) - 1).clamp(min=0)[None, :, None]
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             found = explainer.attribute(
-                batch.inputs[[row]],
-                baselines=batch.baselines[[row]],
-                additional_forward_args=(batch.rows[[row]],),
+                asked.inputs[[row]],
+                baselines=asked.baselines[[row]],
+                additional_forward_args=(asked.rows[[row]],),
                 feature_mask=torch.where(explained[None, :, None], features, 0),
                 n_samples=ORDERS,
-                perturbations_per_eval=batch.rows_at_once,
+                perturbations_per_eval=asked.rows_at_once,
             )
         scores[row] = found[0, :, 0].double().cpu()
-    return scores, [ORDERS * len(question.explained) + 1 for question in batch.questions]
+    return scores, (ORDERS * asked.explained.sum(1) + 1).tolist()
 
 
-METHODS: Mapping[str, Method] = {
-    method.name: method
-    for method in (
-        Method(
-            "integrated_gradients",
-            "integrated gradients (captum, Gauss-Legendre)",
-            gradients=True,
-            complete=True,
-            compute=_integrated_gradients,
-        ),
-        Method(
-            "input_x_gradient",
-            "input times gradient (captum)",
-            gradients=True,
-            complete=False,
-            compute=_input_x_gradient,
-        ),
-        Method(
-            "feature_ablation",
-            "feature ablation (captum): each token replaced by the baseline",
-            gradients=False,
-            complete=False,
-            compute=_feature_ablation,
-        ),
-        Method(
-            "shapley_value_sampling",
-            f"Shapley value sampling (captum), {ORDERS} orders",
-            gradients=False,
-            complete=True,
-            compute=_shapley_value_sampling,
-        ),
-    )
-}
-"""Name -> method."""
+INTEGRATED_GRADIENTS = EmbeddingMethod(
+    "integrated_gradients",
+    "integrated gradients (captum, Gauss-Legendre)",
+    _integrated_gradients,
+    complete=True,
+    paper="Sundararajan et al. 2017",
+)
+METHODS = (
+    INTEGRATED_GRADIENTS,
+    EmbeddingMethod(
+        "input_x_gradient", "input times gradient (captum)", _input_x_gradient, paper="Shrikumar et al. 2016"
+    ),
+    EmbeddingMethod(
+        "feature_ablation",
+        "feature ablation (captum): each token replaced by the baseline",
+        _feature_ablation,
+        gradients=False,
+        paper="Zeiler and Fergus 2014",
+    ),
+    EmbeddingMethod(
+        "shapley_value_sampling",
+        f"Shapley value sampling (captum), {ORDERS} orders",
+        _shapley_value_sampling,
+        gradients=False,
+        complete=True,
+        paper="Castro et al. 2009",
+    ),
+)

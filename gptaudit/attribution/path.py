@@ -9,7 +9,7 @@ import torch
 from captum.attr import IntegratedGradients
 from torch import Tensor
 
-from gptaudit.attribution.question import Batch
+from gptaudit.protocols.attribution import EmbeddedPrompts
 
 PARTS = 4
 """Parts into which each path is cut at first."""
@@ -52,7 +52,7 @@ class _Path:
         return [part for part, error in errors.items() if not error <= most / len(errors)]
 
 
-def integrate(batch: Batch) -> tuple[Tensor, list[int]]:
+def integrate(asked: EmbeddedPrompts) -> tuple[Tensor, list[int]]:
     """Return the integrated gradients of a batch, (Q, T), and the number of gradients for each question.
 
     The path is the straight line from the baseline to the prompt, cut into parts. The completeness of each part is
@@ -63,18 +63,18 @@ def integrate(batch: Batch) -> tuple[Tensor, list[int]]:
     and the straight line leads from there. Language models use their first token as a sink of attention (Xiao et al.
     2024), which is on or off: along a line on which it fades, their output jumps, and no number of gradients suffices.
     """
-    at_inputs, at_baselines = batch.at_ends
-    first = batch.explained & batch.begins  # (Q, T)
-    start = torch.where(first[..., None], batch.inputs, batch.baselines)
-    at_start = batch.values(start, batch.rows) if first.any() else at_baselines
+    at_inputs, at_baselines = asked.at_ends
+    first = asked.explained & asked.begins  # (Q, T)
+    start = torch.where(first[..., None], asked.inputs, asked.baselines)
+    at_start = asked.values(start, asked.rows) if first.any() else at_baselines
     scores = first.cpu() * (at_start - at_baselines)[:, None]  # (Q, T), float64
 
     ends = zip(at_start.tolist(), at_inputs.tolist(), strict=True)
     paths = [_Path({0.0: begin, 1.0: end}) for begin, end in ends]
     pending = [(i, (k / PARTS, (k + 1) / PARTS)) for i in range(len(paths)) for k in range(PARTS)]
     while pending:
-        _evaluate(batch, start, paths, pending)
-        _attribute(batch, start, paths, pending)
+        _evaluate(asked, start, paths, pending)
+        _attribute(asked, start, paths, pending)
         pending = []
         for i, path in enumerate(paths):
             halved = path.open_parts() if path.points < MOST_POINTS else []
@@ -90,39 +90,39 @@ _Pending = Sequence[tuple[int, tuple[float, float]]]
 
 
 def _between(
-    batch: Batch, start: Tensor, rows: Sequence[int], places: Sequence[float]
+    asked: EmbeddedPrompts, start: Tensor, rows: Sequence[int], places: Sequence[float]
 ) -> tuple[Tensor, Tensor]:
     """Return the embeddings at places of paths, (R, T, D), and their rows (R,)."""
     numbers = torch.tensor(list(rows), device=start.device)
     shares = torch.tensor(list(places), device=start.device, dtype=start.dtype)[:, None, None]
-    return start[numbers].lerp(batch.inputs[numbers], shares), numbers
+    return start[numbers].lerp(asked.inputs[numbers], shares), numbers
 
 
-def _evaluate(batch: Batch, start: Tensor, paths: Sequence[_Path], pending: _Pending) -> None:
+def _evaluate(asked: EmbeddedPrompts, start: Tensor, paths: Sequence[_Path], pending: _Pending) -> None:
     """Compute the values at ends of parts that are not known yet."""
     ends = sorted({(i, end) for i, part in pending for end in part if end not in paths[i].values})
     if ends:
-        at, rows = _between(batch, start, *zip(*ends, strict=True))
-        for (i, end), value in zip(ends, batch.values(at, rows).tolist(), strict=True):
+        at, rows = _between(asked, start, *zip(*ends, strict=True))
+        for (i, end), value in zip(ends, asked.values(at, rows).tolist(), strict=True):
             paths[i].values[end] = value
 
 
-def _attribute(batch: Batch, start: Tensor, paths: Sequence[_Path], pending: _Pending) -> None:
+def _attribute(asked: EmbeddedPrompts, start: Tensor, paths: Sequence[_Path], pending: _Pending) -> None:
     """Integrate parts, as many at once as there may be rows."""
-    explainer = IntegratedGradients(batch.value)
-    at_once = max(1, batch.rows_at_once // POINTS)
+    explainer = IntegratedGradients(asked.value)
+    at_once = max(1, asked.rows_at_once // POINTS)
     for first in range(0, len(pending), at_once):
         some = pending[first : first + at_once]
         numbers = [i for i, _ in some]
-        begin, rows = _between(batch, start, numbers, [a for _, (a, _) in some])
-        end, _ = _between(batch, start, numbers, [b for _, (_, b) in some])
+        begin, rows = _between(asked, start, numbers, [a for _, (a, _) in some])
+        end, _ = _between(asked, start, numbers, [b for _, (_, b) in some])
         found = explainer.attribute(
             end,
             baselines=begin,
             additional_forward_args=(rows,),
             n_steps=POINTS,
             # One part alone may still be more rows than fit.
-            internal_batch_size=None if batch.rows_at_once >= POINTS * len(some) else batch.rows_at_once,
+            internal_batch_size=None if asked.rows_at_once >= POINTS * len(some) else asked.rows_at_once,
         )
         for (i, part), scores in zip(some, found.sum(-1).detach().cpu(), strict=True):
             paths[i].parts[part] = scores

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
-    from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
+    from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
     from gptaudit.attribution.faithfulness import Aopc
     from gptaudit.attribution.suites.explanation import Faithfulness, SuiteExplanation, TokenPart
 
@@ -36,15 +36,17 @@ def page(found: Explanation | SuiteExplanation, target: str) -> str:
 
 def _show_prompt(found: Explanation) -> None:
     words, attribution = found.words, found.attribution
-    say(f"{found.compared} = {attribution.contrast:+.3f} nats", bold=True)
+    say(f"{found.compared} = {attribution.contrast:+.3f} ({found.unit})", bold=True)
     peak = max((abs(word.score) for word in words), default=0.0)
     for word in words:
         fg, bg = _colours(word.score, peak)
         say(word.text, nl=False, fg=fg, bg=bg)
     say("\n")
-    for word in words:
-        say(f"  {word.score:+8.3f}  {word.text.strip()}")
-    say(f"\nWithout the words (each token the {attribution.baseline}) it is ", nl=False)
+    intervals = found.asking.intervals if found.asking else [None] * len(words)
+    for word, interval in zip(words, intervals, strict=True):
+        ends = f"  {interval[0]:+8.3f} to {interval[1]:+.3f}" if interval else ""
+        say(f"  {word.score:+8.3f}  {word.text.strip()}{ends}")
+    say(f"\nWithout the words ({attribution.baseline} in place of each) it is ", nl=False)
     say(f"{attribution.baseline_contrast:+.3f}.")
     if attribution.converged is False:
         say("FAILED: ", nl=False, fg="red", bold=True)
@@ -56,7 +58,12 @@ def _show_prompt(found: Explanation) -> None:
         say(
             f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
         )
-    say(f"{attribution.method}, {attribution.steps} runs. Scores depend on the method and on the baseline.")
+    times = "runs" if found.asking is None else "requests"
+    say(
+        f"{attribution.method}, {attribution.steps} {times}. Scores depend on the method and on the baseline."
+    )
+    if found.asking is not None:
+        _show_asking(found.asking)
     if found.faithfulness is not None:
         _show_faithfulness(found.faithfulness)
     if found.grid is not None:
@@ -69,6 +76,22 @@ def _colours(score: float, peak: float) -> tuple[int | None, int | None]:
     """Return the colours of a word and of its background; only a terminal shows them."""
     strength = round(3 * abs(score) / peak) if peak else 0
     return (16, (TOWARDS if score > 0 else AGAINST)[strength - 1]) if strength else (None, None)
+
+
+def _show_asking(asking: Asking) -> None:
+    """Print how far what a target answered can be relied on."""
+    if not asking.shown:
+        say("FAILED: ", nl=False, fg="red", bold=True)
+        say("no word's score can be told from chance. Do not rely on them; ask more.")
+    say(
+        f"Read from {asking.through}, {asking.rounds} {'round' if asking.rounds == 1 else 'rounds'}", nl=False
+    )
+    say("; 95 % intervals are over the rounds." if any(asking.intervals) else ".")
+    if asking.neither is not None:
+        say(f"{100 * asking.neither:.0f} % of the answers begin with neither, and count as 0.")
+    say(
+        "Whether the words with the largest scores matter together is not checked: that would take more requests."
+    )
 
 
 def _show_grid(grid: HeadGrid) -> None:

@@ -14,10 +14,12 @@ from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
-    from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.explanation import Explanation
     from gptaudit.attribution.suites.explanation import SuiteExplanation
     from gptaudit.plugins import Plugins
+    from gptaudit.protocols.attribution import EmbeddingMethod, WordMethod
+    from gptaudit.protocols.backend import Backend
+    from gptaudit.records.progress import Progress
 
 
 @click.command()
@@ -45,7 +47,13 @@ if TYPE_CHECKING:
     default="integrated_gradients",
     show_default=True,
     metavar="M",
-    help="integrated_gradients, input_x_gradient, feature_ablation or shapley_value_sampling.",
+    help="One that `gptaudit list attributions` names; occlusion and shapley only ask, whatever the target is.",
+)
+@click.option(
+    "--max-requests",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Ask at most N requests, of a method that only asks.",
 )
 @click.option(
     "--heads", "grid", is_flag=True, help="Rank the attention heads, and take the first ones out, one by one."
@@ -79,6 +87,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     limit: int | None,
     data: Path | None,
     method: str,
+    max_requests: int | None,
     ablate: str | None,
     page: Path | None,
     backend_options: dict[str, str],
@@ -93,13 +102,18 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     The scores of the tokens add up to what the prompt changes; where they do not, the explanation says so. Heads that
     are taken out put out their mean over neutral texts, and everything is scored again.
 
+    A target that cannot be looked into is asked with words left out: --method occlusion or shapley, through
+    log-probabilities where it gives any, else through sampled answers. How many requests that takes is said first.
+
     Of a suite (-s), the difference that it measures is explained: by words, and by heads that are chosen on one half
     of its prompts and taken out on the other, beside random heads, what is true and must stay, and neutral texts.
     """
     from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.heads import read_heads
     from gptaudit.commands import _explanations
+    from gptaudit.commands._progress import shown_progress
     from gptaudit.files import write_atomic
+    from gptaudit.protocols.attribution import EmbeddingMethod
     from gptaudit.run.target import open_target
 
     if page is not None and page.suffix != ".html":
@@ -108,16 +122,25 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     of_prompt = {"--prompt": prompt, "--target": expected, "--foil": foil, "--ablate": ablate}
     _require_one(suite, limit, {**of_prompt, "--heads": grid or None})
     heads = read_heads(ablate) if ablate is not None else ()
-    explainer = Explainer(open_target(target, backend_options, plugins)[0])
+    chosen = _method(
+        plugins, method, looks=suite is not None or grid or bool(heads), asks=max_requests is not None
+    )
+    backend = open_target(target, backend_options, plugins)[0]
     found: Explanation | SuiteExplanation
-    if suite is not None:
-        found = _of_suite(plugins, explainer, suite, method, seed=seed, data=data, limit=limit, quiet=quiet)
+    if suite is not None and isinstance(chosen, EmbeddingMethod):
+        with shown_progress(quiet=quiet) as progress:
+            found = _of_suite(plugins, backend, suite, chosen, seed, data, limit, progress)
     else:
         assert prompt is not None  # noqa: S101 - required without a suite
         assert expected is not None  # noqa: S101
         if prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
             say("Note: a target that begins with no space continues the prompt's last word.", err=True)
-        found = explainer.explain(prompt, expected, foil, method, grid=grid, ablate=heads, seed=seed)
+        if isinstance(chosen, EmbeddingMethod):
+            explainer = Explainer(backend)
+            found = explainer.explain(prompt, expected, foil, chosen, grid=grid, ablate=heads, seed=seed)
+        else:
+            with shown_progress(quiet=quiet) as progress:
+                found = _of_answers(backend, prompt, expected, foil, chosen, seed, max_requests, progress)
     if as_json:
         say(found.to_json())
     else:
@@ -141,24 +164,63 @@ def _require_one(suite: str | None, limit: int | None, of_prompt: Mapping[str, o
         raise UsageError(msg)
 
 
+def _method(plugins: Plugins, name: str, *, looks: bool, asks: bool) -> EmbeddingMethod | WordMethod:
+    """Return the method of a name, of the kind that what was asked for takes."""
+    from gptaudit.attribution.choosing import chosen_method
+    from gptaudit.protocols.attribution import EmbeddingMethod, WordMethod
+
+    if looks and asks:
+        msg = "--max-requests is of a method that only asks, and -s, --heads and --ablate look into the model"
+        raise UsageError(msg)
+    if looks:
+        return chosen_method(plugins, name, "--method", EmbeddingMethod)
+    if asks:
+        return chosen_method(plugins, name, "--method", WordMethod)
+    found: EmbeddingMethod | WordMethod = plugins.find("attributions", name, "--method")
+    return found
+
+
 def _of_suite(
     plugins: Plugins,
-    explainer: Explainer,
+    backend: Backend,
     name: str,
-    method: str,
-    *,
+    method: EmbeddingMethod,
     seed: int,
     data: Path | None,
     limit: int | None,
-    quiet: bool,
+    progress: Progress,
 ) -> SuiteExplanation:
+    from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.suites.explaining import explain_suite
-    from gptaudit.commands._progress import shown_progress
     from gptaudit.run.suite_explaining import LIMIT, suite_to_explain
 
+    explainer = Explainer(backend)
     suite = suite_to_explain(plugins, name, explainer, data=data, limit=limit or LIMIT, seed=seed)
-    with shown_progress(quiet=quiet) as progress:
-        return explain_suite(explainer, suite, method, seed=seed, progress=progress)
+    return explain_suite(explainer, suite, method, seed=seed, progress=progress)
+
+
+def _of_answers(
+    backend: Backend,
+    prompt: str,
+    target: str,
+    foil: str | None,
+    method: WordMethod,
+    seed: int,
+    most_requests: int | None,
+    progress: Progress,
+) -> Explanation:
+    """Say how much will be asked, and ask it."""
+    from gptaudit.attribution.black_box import WordExplainer
+
+    explainer = WordExplainer(backend)
+    plan = explainer.plan(prompt, target, foil, method, seed=seed, most_requests=most_requests)
+    say(
+        f"{len(plan.requests)} requests, for {plan.outcome.through}: {len(plan.words)} words, ",
+        err=True,
+        nl=False,
+    )
+    say(f"{len(plan.rounds)} {'round' if len(plan.rounds) == 1 else 'rounds'}.", err=True)
+    return explainer.explain(plan, seed=seed, progress=progress)
 
 
 @hookimpl

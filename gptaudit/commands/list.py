@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
 TAGS = "tags"
 """What a table has no room for."""
-THINGS = ("suites", "probes", "attacks", "backends", "scorers", "reporters", "engines", "plugins")
+THINGS = (
+    "suites",
+    "probes",
+    "attacks",
+    "attributions",
+    "backends",
+    "scorers",
+    "reporters",
+    "engines",
+    "plugins",
+)
 
 
 @click.command("list")
@@ -103,6 +113,20 @@ def _attacks(plugins: Plugins) -> list[dict[str, Any]]:
             "tags": dict(attack.tags),
         }
         for name, (attack, plugin) in plugins.registered("attacks").items()
+    ]
+
+
+def _attributions(plugins: Plugins) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "needs": method.needs,
+            "adds up": "yes" if method.complete else "no",
+            "title": method.title,
+            "paper": method.paper or "none",
+            "plugin": plugin,
+        }
+        for name, (method, plugin) in plugins.registered("attributions").items()
     ]
 
 
@@ -195,6 +219,7 @@ _ROWS: dict[str, Callable[[Plugins], list[dict[str, Any]]]] = {
     "suites": _suites,
     "probes": _probes,
     "attacks": _attacks,
+    "attributions": _attributions,
     "backends": _backends,
     "scorers": _scorers,
     "reporters": _titled("reporters"),

@@ -11,6 +11,7 @@ from typing import get_args
 
 from gptaudit.probe import CAPABILITIES, Probe, Sees
 from gptaudit.protocols.attack import Attack
+from gptaudit.protocols.attribution import AttributionMethod, EmbeddingMethod, WordMethod
 from gptaudit.protocols.backend import BackendType
 from gptaudit.protocols.data_set import DataFile, DataSet
 from gptaudit.protocols.engine import EngineType
@@ -22,6 +23,7 @@ from gptaudit.records import AnyMetricSpec, AurocSpec, ContrastSpec, Direction, 
 TYPES: dict[str, type] = {
     "probes": Probe,
     "attacks": Attack,
+    "attributions": AttributionMethod,
     "scorers": ScorerType,
     "backends": BackendType,
     "engines": EngineType,
@@ -63,8 +65,28 @@ def _problems(thing: object) -> Iterator[str]:
             yield from _scorer(thing)
         case Attack():
             yield from _attack(thing)
+        case AttributionMethod():
+            yield from _attribution(thing)
         case DataSet():
             yield from _data_set(thing)
+
+
+def _attribution(method: AttributionMethod) -> Iterator[str]:
+    if not isinstance(method.title, str) or not method.title:
+        yield f"title: expected a text, found {method.title!r}"
+    match method:
+        case EmbeddingMethod():
+            functions = ["compute"]
+        case WordMethod():
+            functions = ["ask", "score"]
+        case _:
+            yield "expected an EmbeddingMethod or a WordMethod, found their base class"
+            return
+    for attribute in functions:
+        if not callable(function := getattr(method, attribute)):
+            yield f"{attribute}: expected a function, found {function!r}"
+    if isinstance(method, WordMethod) and (not isinstance(method.rounds, int) or method.rounds < 1):
+        yield f"rounds: expected a whole number from 1 on, found {method.rounds!r}"
 
 
 def _data_set(data_set: DataSet) -> Iterator[str]:

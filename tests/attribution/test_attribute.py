@@ -8,8 +8,8 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit.attribution import attribute
-from gptaudit.attribution.words import words_of
 from gptaudit.records import Message
+from gptaudit.records.words import words_of
 
 TEMPLATE = "{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}\n{% endfor %}<assistant>"
 

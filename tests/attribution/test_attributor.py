@@ -11,11 +11,12 @@ from captum.attr import FeatureAblation, IntegratedGradients
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit.attribution import Attributor, attribute
-from gptaudit.attribution.methods import METHODS
+from gptaudit.attribution.methods import METHODS as ALL
 from gptaudit.attribution.question import plain_value
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.errors import BackendError, UsageError
 
+METHODS = {method.name: method for method in ALL}
 TEXTS = ("A carpenter and a nurse shared their", "She opened", "The harbour was quiet before the old")
 PAIRS = [(" w", " b"), (" bridge", " old"), (" w", None), (" we", None)]
 """A contrast of tokens, one of sequences of different lengths, a token, a sequence."""
@@ -31,10 +32,10 @@ def test_batched_is_one_by_one(opened, method, target, foil):
     """Padding and neighbours change no score, whatever is compared."""
     model, encoder = opened
     asked = questions(encoder, target, foil)
-    together = Attributor(model).attribute(asked, method)
+    together = Attributor(model).attribute(asked, METHODS[method])
 
     for question, found in zip(asked, together, strict=True):
-        (alone,) = Attributor(model).attribute([question], method)
+        (alone,) = Attributor(model).attribute([question], METHODS[method])
         assert found.scores == pytest.approx(alone.scores, abs=1e-5)
         assert found.contrast == pytest.approx(plain_value(model.eval(), question), abs=1e-4)
 
@@ -44,7 +45,7 @@ def test_batched_is_one_by_one(opened, method, target, foil):
 def test_scores_add_up_to_the_change(opened, method, target, foil):
     """Completeness: the scores sum to what the prompt changes against the baseline, up to delta."""
     model, encoder = opened
-    for found in Attributor(model).attribute(questions(encoder, target, foil), method):
+    for found in Attributor(model).attribute(questions(encoder, target, foil), METHODS[method]):
         change = found.contrast - found.baseline_contrast
         assert sum(found.scores) - change == pytest.approx(found.delta, abs=1e-9)
         assert found.converged is (abs(found.delta) <= max(0.02 * abs(change), 0.01))
@@ -58,7 +59,9 @@ def test_tokens_in_flight_change_no_score(opened):
     model, encoder = opened
     asked = questions(encoder)[:2]
     for method in ("integrated_gradients", "input_x_gradient", "feature_ablation"):
-        small, large = (Attributor(model, batch_tokens=n).attribute(asked, method) for n in (1, 4096))
+        small, large = (
+            Attributor(model, batch_tokens=n).attribute(asked, METHODS[method]) for n in (1, 4096)
+        )
         for one, other in zip(small, large, strict=True):
             assert one.scores == pytest.approx(other.scores, abs=1e-5)
 
@@ -67,8 +70,8 @@ def test_tokens_in_flight_change_no_score(opened):
 def test_swapping_target_and_foil_turns_every_sign(opened, method):
     """What speaks for the one speaks against the other."""
     model, encoder = opened
-    forth = Attributor(model).attribute(questions(encoder, " w", " b"), method)
-    back = Attributor(model).attribute(questions(encoder, " b", " w"), method)
+    forth = Attributor(model).attribute(questions(encoder, " w", " b"), METHODS[method])
+    back = Attributor(model).attribute(questions(encoder, " b", " w"), METHODS[method])
 
     for one, other in zip(forth, back, strict=True):
         assert one.scores == pytest.approx([-score for score in other.scores], abs=1e-4)
@@ -84,8 +87,8 @@ def test_a_sequence_is_the_sum_of_its_tokens(opened, method):
     for i, token in enumerate(whole.target):
         read = (*whole.ids, *whole.target[:i])
         parts.append(EncodedQuestion(read, whole.explained, whole.tokens, whole.offsets, (token,), None))
-    (of_whole,) = Attributor(model).attribute([whole], method)
-    of_parts = [found.scores for found in Attributor(model).attribute(parts, method)]
+    (of_whole,) = Attributor(model).attribute([whole], METHODS[method])
+    of_parts = [found.scores for found in Attributor(model).attribute(parts, METHODS[method])]
 
     assert of_whole.scores == pytest.approx([sum(each) for each in zip(*of_parts, strict=True)], abs=1e-4)
 
@@ -135,7 +138,7 @@ def test_occlusion_is_done_by_hand(opened):
         by_hand.append(float((contrast(inputs) - contrast(without)).detach()))
     mask = torch.arange(inputs.shape[1])[None, :, None]
     plain = FeatureAblation(contrast).attribute(inputs, baselines=baselines, feature_mask=mask)[0, :, 0]
-    (found,) = Attributor(model).attribute([question], "feature_ablation")
+    (found,) = Attributor(model).attribute([question], METHODS["feature_ablation"])
 
     assert found.scores == pytest.approx(by_hand, abs=1e-9)
     assert found.scores == pytest.approx(plain[list(question.explained)].tolist(), abs=1e-6)
@@ -173,7 +176,7 @@ def test_linear_model_has_its_weights_as_attribution(method, explained):
     changes = (model.embedding.weight[[3, 1, 4]] - model.embedding.weight.mean(0)).detach()
     expected = (model.weights * (changes @ direction))[list(explained)].tolist()
 
-    (found,) = Attributor(model).attribute([linear_question(explained)], method)
+    (found,) = Attributor(model).attribute([linear_question(explained)], METHODS[method])
 
     assert found.scores == pytest.approx(expected, abs=1e-5)
     assert abs(found.delta) < 1e-5
@@ -233,7 +236,7 @@ class TestLeftAsFound:
         if fails:
             monkeypatch.setattr(torch.Tensor, "lerp", lambda *_: 1 / 0)
         try:
-            for method in METHODS:
+            for method in METHODS.values():
                 Attributor(model).attribute(questions(encoder), method)
         except ZeroDivisionError:
             assert fails
@@ -287,11 +290,12 @@ class TestRefused:
         with pytest.raises(UsageError, match=said):
             attribute(model, tokenizer, prompt, target, foil)
 
-    def test_methods(self, opened):
-        """An unknown method is answered with those there are."""
+    @pytest.mark.parametrize("method", ["lime", "occlusion"])
+    def test_methods(self, opened, method):
+        """An unknown method, and one that only asks, is answered with those there are."""
         model, encoder = opened
         with pytest.raises(UsageError, match="shapley_value_sampling"):
-            Attributor(model).attribute(questions(encoder), "lime")
+            attribute(model, encoder._tokenizer, "The harbour", " he", " she", method)
 
     def test_quantised(self, opened):
         """A quantised model is explained by what needs no gradients."""
@@ -300,4 +304,4 @@ class TestRefused:
         with pytest.raises(UsageError, match="feature_ablation"):
             Attributor(model).attribute(questions(encoder))
 
-        assert Attributor(model).attribute(questions(encoder), "feature_ablation")[0].scores
+        assert Attributor(model).attribute(questions(encoder), METHODS["feature_ablation"])[0].scores

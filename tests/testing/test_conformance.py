@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -31,6 +32,7 @@ from gptaudit.run.target import open_target
 from gptaudit.testing import ScriptedScorer
 from gptaudit.testing.conformance import (
     check_attack,
+    check_attribution,
     check_backend,
     check_engine,
     check_flaw,
@@ -74,6 +76,12 @@ class TestBuiltIn:
     @pytest.mark.parametrize("name", PLUGINS.attacks)
     def test_attacks(self, name):
         check_attack(PLUGINS.attacks[name])
+
+    @pytest.mark.parametrize(
+        "name", quick(PLUGINS.attributions, {"input_x_gradient", "feature_ablation", "occlusion", "shapley"})
+    )
+    def test_attributions(self, name):
+        check_attribution(PLUGINS.attributions[name])
 
     @pytest.mark.parametrize("name", quick(PLUGINS.flaws, {"memorisation"}))
     def test_flaws(self, name):
@@ -447,3 +455,45 @@ def test_flaws(changes, said):
     check_flaw(Drizzle())
     with pytest.raises(AssertionError, match=said):
         check_flaw(type("Changed", (Drizzle,), changes)())
+
+
+ABLATION, OCCLUSION = (PLUGINS.attributions[name] for name in ("feature_ablation", "occlusion"))
+
+
+def changed(by):
+    """Return feature ablation with its scores (Q, T) changed."""
+
+    def compute(asked, seed):
+        scores, runs = ABLATION.compute(asked, seed)
+        return by(scores), runs
+
+    return compute
+
+
+def gradients_after_all(asked, seed):
+    return PLUGINS.attributions["input_x_gradient"].compute(asked, seed)
+
+
+@pytest.mark.parametrize(
+    ("method", "changes", "said"),
+    [
+        (ABLATION, {"compute": changed(abs)}, "every sign turned"),
+        (ABLATION, {"compute": changed(lambda s: s - s.mean(1, keepdim=True))}, "those of the prompt alone"),
+        (ABLATION, {"compute": changed(lambda s: s[:, :1])}, "expected scores of shape"),
+        (ABLATION, {"compute": changed(lambda s: s * float("nan"))}, "finite numbers"),
+        (ABLATION, {"compute": changed(lambda s: s + random.random())}, "the same scores"),
+        (ABLATION, {"compute": gradients_after_all}, "gradients=False"),
+        (ABLATION, {"complete": True}, "as claimed"),
+        (OCCLUSION, {"complete": True}, "as claimed"),
+        (OCCLUSION, {"ask": lambda words, draw: [frozenset()]}, "the whole prompt and none of it"),
+        (OCCLUSION, {"score": lambda words, asked, values: []}, "finite numbers"),
+        (OCCLUSION, {"score": lambda words, asked, values: [1.0] * words}, "the part of each"),
+        (PLUGINS.attributions["shapley"], {"rounds": 1}, "more rounds than one"),
+        (OCCLUSION, {"rounds": 0}, "a whole number from 1 on"),
+        (ABLATION, {"compute": None}, "expected a function"),
+    ],
+)
+def test_attributions(method, changes, said):
+    """Scores that depend on neighbours or chance, have no sign, or do not add up as claimed are found."""
+    with pytest.raises(AssertionError, match=said):
+        check_attribution(replace(method, **changes))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gptaudit.attribution.attributor import find_method
 from gptaudit.attribution.explaining import HOW, RANDOM_SETS, Explainer
 from gptaudit.attribution.heads import Head, Heads
+from gptaudit.attribution.methods import INTEGRATED_GRADIENTS
 from gptaudit.attribution.suites.ablating import CONFIRMED, SIZES, Ablator, Controls
 from gptaudit.attribution.suites.estimates import mean_of
 from gptaudit.attribution.suites.explanation import HeadPart, Mediated, MediationPart, SuiteExplanation
@@ -18,6 +18,7 @@ from gptaudit.attribution.suites.sentences import sentences
 from gptaudit.attribution.suites.tokens import explain_tokens
 from gptaudit.causal_lm.backend import model_errors
 from gptaudit.errors import UsageError
+from gptaudit.protocols.attribution import EmbeddingMethod
 from gptaudit.records import Counterfactual
 from gptaudit.records.progress import Progress, Step, silent
 
@@ -64,7 +65,7 @@ class _Work:
 def explain_suite(
     explainer: Explainer,
     suite: Suite,
-    method: str = "integrated_gradients",
+    method: EmbeddingMethod = INTEGRATED_GRADIENTS,
     *,
     seed: int = 0,
     progress: Progress = silent,
@@ -76,7 +77,6 @@ def explain_suite(
 
     Raises `UsageError` for a model whose heads are not known, and where too few of the suite's prompts can be read.
     """
-    find_method(method)
     backend, heads = explainer.backend, explainer.heads()
     items, left_out = encode(backend.encoder, suite.drawn, backend.window)
     _require_enough(suite, items, left_out)

@@ -9,14 +9,15 @@ from statistics import fmean
 
 import numpy as np
 
-from gptaudit.attribution.attributor import Attributor, find_method
+from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.faithfulness import ORDERS, aopc, rank_correlation, shuffled
 from gptaudit.attribution.suites.estimates import mean_of
 from gptaudit.attribution.suites.explanation import Faithfulness, SlotScore, TokenPart
 from gptaudit.attribution.suites.items import Item, questions, some
-from gptaudit.attribution.words import words_of
 from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.protocols.attribution import EmbeddingMethod
 from gptaudit.records import Attribution, Spans
+from gptaudit.records.words import words_of
 
 OTHER_WORDS = "all other words"
 AT_ONCE = 8
@@ -46,7 +47,11 @@ class _Scored:
 
 
 def explain_tokens(
-    attributor: Attributor, items: Sequence[Item], method: str, seed: int, advance: Callable[[int], None]
+    attributor: Attributor,
+    items: Sequence[Item],
+    method: EmbeddingMethod,
+    seed: int,
+    advance: Callable[[int], None],
 ) -> TokenPart | None:
     """Attribute the difference of each item; None where no scores add up.
 
@@ -75,7 +80,7 @@ def explain_tokens(
         by_slot[OTHER_WORDS].append(whole - inside)
     kept = [one.item for one in complete]
     return TokenPart(
-        method=find_method(method).title,
+        method=method.title,
         baseline=complete[0].first.baseline,
         items=len(complete),
         incomplete=len(items) - len(complete),
@@ -140,7 +145,7 @@ def _largest(values: Mapping[str, Sequence[tuple[float, Item]]], seed: int) -> l
 
 
 def _faithfulness(
-    attributor: Attributor, scored: Sequence[_Scored], method: str, seed: int
+    attributor: Attributor, scored: Sequence[_Scored], method: EmbeddingMethod, seed: int
 ) -> Faithfulness | None:
     """Check some of the items; None where no prompt has two tokens to put in order."""
     chosen = set(map(id, some([one.item for one in scored], CHECKED, seed)))
@@ -174,7 +179,7 @@ def _shuffled_scores(
     attributor: Attributor,
     asked: Sequence[EncodedQuestion],
     scores: Sequence[Sequence[float]],
-    method: str,
+    method: EmbeddingMethod,
     seed: int,
 ) -> list[tuple[Sequence[float], Sequence[float]]]:
     """Return the scores of prompts with those of shuffled weights; none of a model too large to be copied."""

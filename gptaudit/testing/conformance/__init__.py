@@ -14,6 +14,7 @@ comes with `pip install 'gptaudit[testing]'`.
 from __future__ import annotations
 
 from gptaudit.testing.conformance.attacks import check_attack
+from gptaudit.testing.conformance.attributions import check_attribution
 from gptaudit.testing.conformance.backends import check_backend
 from gptaudit.testing.conformance.engines import check_engine
 from gptaudit.testing.conformance.flaws import check_flaw
@@ -23,6 +24,7 @@ from gptaudit.testing.conformance.scorers import check_scorer
 
 __all__ = [
     "check_attack",
+    "check_attribution",
     "check_backend",
     "check_engine",
     "check_flaw",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import name
+from unicodedata import category, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,27 @@ def words_of(
     return tuple(found)
 
 
+def split_words(text: str) -> tuple[Word, ...]:
+    """Return the words of a text as `words_of` joins them, without scores and without white space.
+
+    >>> [word.text for word in split_words("The nurse, again")]
+    ["The", "nurse", ",", "again"]
+    """
+    parts: list[tuple[int, int]] = []
+    for place, character in enumerate(text):
+        if parts and category(character).startswith("M"):  # a mark of the letter before it
+            parts[-1] = (parts[-1][0], place + 1)
+        else:
+            parts.append((place, place + 1))
+    words = words_of([text[slice(*part)] for part in parts], parts, [0.0] * len(parts))
+    return tuple(word for word in words if not word.text.isspace())
+
+
 def _joins(before: str, token: str) -> bool:
-    return _spaced_letter(before[-1:]) and _spaced_letter(token[:1])
+    letter = next((c for c in reversed(before) if not category(c).startswith("M")), "")
+    return is_spaced_letter(letter) and is_spaced_letter(token[:1])
 
 
-def _spaced_letter(character: str) -> bool:
+def is_spaced_letter(character: str) -> bool:
     """Return whether a character is a letter or digit of a script that puts spaces between words."""
     return character.isalnum() and not name(character, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI"))

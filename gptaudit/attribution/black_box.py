@@ -1,0 +1,259 @@
+"""Explanation of a prompt by what a target answers when words are left out: it needs no look into the target.
+
+A word that is left out becomes `...`, so that the prompt keeps its length and is never empty. The target is asked for
+log-probabilities where it gives any, as a text is continued, and for sampled answers where it does not. Everything that
+is asked follows from prompt, method and seed, so that the number of requests is known before the first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from math import fsum, isfinite
+from random import Random
+from statistics import fmean
+from typing import Any
+
+from gptaudit.attribution.explanation import Asking, Explanation
+from gptaudit.attribution.outcomes import Likelihoods, Outcome, Samples
+from gptaudit.attribution.path import tolerance
+from gptaudit.errors import BackendError, GptauditError, PluginError, UsageError
+from gptaudit.probe import with_implied
+from gptaudit.protocols.attribution import Kept, WordMethod
+from gptaudit.protocols.backend import Backend, RecordedBackend
+from gptaudit.records import NOT_FINITE, Answer, Attribution, Failure, GenerateRequest, Request, ScoreRequest
+from gptaudit.records.progress import Progress, Step, silent
+from gptaudit.records.words import Word, split_words
+from gptaudit.stats.intervals import DEFAULT_LEVEL, mean_interval
+
+LEFT_OUT = "..."
+"""What stands in place of a word that is left out."""
+SAMPLED_ROUNDS = 50
+"""Rounds that a target is asked whose answers are sampled, each with samples of its own."""
+FEWEST_SAMPLED = 5
+"""With fewer rounds there is no interval, and a sampled score says nothing without one."""
+AT_ONCE = 128
+"""Requests handed over at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that will be asked about a prompt."""
+
+    prompt: str
+    outcome: Outcome
+    method: WordMethod
+    words: tuple[Word, ...]
+    rounds: tuple[tuple[Kept, ...], ...]
+    asked: tuple[tuple[tuple[Request, ...], ...], ...]
+    """By round and set of words."""
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """The distinct requests."""
+        return tuple(dict.fromkeys(r for of_round in self.asked for of_set in of_round for r in of_set))
+
+
+class WordExplainer:
+    """Explains prompts of any target that answers; raises `UsageError` for one that can be asked nothing new."""
+
+    def __init__(self, backend: Backend) -> None:
+        able = with_implied(backend.capabilities)
+        if isinstance(backend, RecordedBackend):
+            msg = "a recording has no answers to prompts with words left out; give a target that can be asked"
+            raise UsageError(msg)
+        self._backend = backend
+        self._reads: type[Outcome] = Likelihoods if "score-after-context" in able else Samples
+
+    def plan(
+        self,
+        prompt: str,
+        target: str,
+        foil: str | None,
+        method: WordMethod,
+        *,
+        seed: int = 0,
+        most_requests: int | None = None,
+    ) -> Plan:
+        """Return what will be asked, in at most so many requests.
+
+        Raises `UsageError` for what cannot be compared, and where so few requests do not suffice.
+        """
+        prompt = prompt.rstrip()
+        words = split_words(prompt)
+        if not words:
+            msg = "the prompt is empty: there is nothing to explain"
+            raise UsageError(msg)
+        outcome = self._reads(target, foil)
+        _require_sides(outcome)
+        rounds = method.rounds if outcome.exact else SAMPLED_ROUNDS
+        least = 1 if outcome.exact else FEWEST_SAMPLED
+        while True:
+            plan = _planned(prompt, outcome, method, words, rounds, seed)
+            if most_requests is None or len(plan.requests) <= most_requests:
+                return plan
+            if rounds == least:
+                msg = (
+                    f"--max-requests {most_requests}: {method.name} takes at least {len(plan.requests)} for "
+                )
+                raise UsageError(f"{msg}{len(words)} words; allow as many, or shorten the prompt")
+            rounds -= 1
+
+    def explain(self, plan: Plan, *, seed: int = 0, progress: Progress = silent) -> Explanation:
+        """Ask what was planned, and nothing else; raises `BackendError` where a request has no answer."""
+        answers = self._answers(plan.requests, seed, progress)
+        outcome = plan.outcome
+        values = [
+            [outcome.value([answers[request] for request in of_set]) for of_set in of_round]
+            for of_round in plan.asked
+        ]
+        count = len(plan.words)
+        with _calling(plan.method):
+            by_round = [
+                plan.method.score(count, sets, of_round)
+                for sets, of_round in zip(plan.rounds, values, strict=True)
+            ]
+            _require(
+                all(len(of_round) == count for of_round in by_round), f"a score for each of {count} words"
+            )
+        scores = tuple(fmean(of_word) for of_word in zip(*by_round, strict=True))
+        whole, nothing = (_mean_of(plan, values, frozenset(range(size))) for size in (count, 0))
+        # As tokens do, a word has the white space before it.
+        ends = [0, *(word.end for word in plan.words)]
+        places = list(pairwise(ends))
+        delta = fsum(scores) - (whole - nothing)
+        if not isfinite(delta):
+            raise BackendError(NOT_FINITE.message)
+        return Explanation(
+            prompt=plan.prompt,
+            target=outcome.target,
+            foil=outcome.foil,
+            attribution=Attribution(
+                tokens=tuple(plan.prompt[slice(*place)] for place in places),
+                offsets=tuple(places),
+                scores=scores,
+                contrast=whole,
+                baseline_contrast=nothing,
+                delta=delta,
+                steps=len(plan.requests),
+                converged=abs(delta) <= tolerance(whole - nothing) if plan.method.complete else None,
+                baseline=f"“{LEFT_OUT}”",
+                method=plan.method.title,
+            ),
+            fingerprint=self._backend.fingerprint,
+            asking=Asking(
+                through=outcome.through,
+                unit=outcome.unit,
+                requests=len(plan.requests),
+                rounds=len(plan.rounds),
+                intervals=tuple(_interval(of_word, outcome, seed) for of_word in zip(*by_round, strict=True)),
+                neither=None
+                if outcome.exact
+                else fmean(value == 0 for of_round in values for value in of_round),
+            ),
+        )
+
+    def _answers(self, requests: Sequence[Request], seed: int, progress: Progress) -> dict[Request, Answer]:
+        found: dict[Request, Answer] = {}
+        for start in range(0, len(requests), AT_ONCE):
+            some = requests[start : start + AT_ONCE]
+            answers: Sequence[Any]
+            if isinstance(some[0], ScoreRequest):
+                answers = self._backend.score([one for one in some if isinstance(one, ScoreRequest)])
+            else:
+                answers = self._backend.generate(
+                    [one for one in some if isinstance(one, GenerateRequest)], seed=seed
+                )
+            for request, answer in zip(some, answers, strict=True):
+                if isinstance(answer, Failure):
+                    msg = f"the target did not answer ({answer.reason}): {answer.message}"
+                    raise BackendError(msg)
+                found[request] = answer
+            progress(Step("Explaining, requests answered", len(found), len(requests)))
+        return found
+
+
+@contextmanager
+def _calling(method: WordMethod) -> Iterator[None]:
+    """Raise `PluginError` for what goes wrong in a method."""
+    try:
+        yield
+    except GptauditError:
+        raise
+    except Exception as error:
+        msg = f"method {method.name}: {type(error).__name__}: {error}; mend it, or choose another --method"
+        raise PluginError(msg) from error
+
+
+def _require(holds: bool, expected: str) -> None:  # noqa: FBT001
+    if not holds:
+        msg = f"expected {expected}"
+        raise ValueError(msg)
+
+
+def _require_sides(outcome: Outcome) -> None:
+    """Refuse sides of which nothing can be told."""
+    target, foil = outcome.target, outcome.foil
+    for side in (target, foil):
+        if side is not None and not side.strip():
+            msg = f"{side!r} says nothing; give a text that may follow the prompt"
+            raise UsageError(msg)
+        if side is not None and not outcome.exact and not any(map(str.isalnum, side)):
+            msg = f"{side!r}: sampled answers are read by their words, and it has none; give one"
+            raise UsageError(msg)
+    if foil is not None and foil.strip() == target.strip():
+        msg = f"target and foil {target!r} are the same: nothing is compared"
+        raise UsageError(msg)
+
+
+def _planned(
+    prompt: str, outcome: Outcome, method: WordMethod, words: Sequence[Word], rounds: int, seed: int
+) -> Plan:
+    draw = Random(seed)
+    whole, none = frozenset(range(len(words))), frozenset[int]()
+    with _calling(method):
+        drawn = [tuple(method.ask(len(words), draw)) for _ in range(rounds)]
+        for of_round in drawn:
+            _require({whole, none} <= set(of_round), "the whole prompt and none of it in each round")
+            _require(all(kept <= whole for kept in of_round), f"sets of the words 0 to {len(words) - 1}")
+    times: Counter[str] = Counter()
+    asked = []
+    for of_round in drawn:
+        texts = [_with(prompt, words, kept) for kept in of_round]
+        requests = []
+        for text in texts:
+            requests.append(outcome.requests(text, times[text]))
+            times[text] += 1
+        asked.append(tuple(requests))
+    return Plan(prompt, outcome, method, tuple(words), tuple(drawn), tuple(asked))
+
+
+def _with(prompt: str, words: Sequence[Word], kept: Kept) -> str:
+    """Return the prompt with these words alone."""
+    parts, end = [], 0
+    for number, word in enumerate(words):
+        parts += [prompt[end : word.start], word.text if number in kept else LEFT_OUT]
+        end = word.end
+    return "".join([*parts, prompt[end:]])
+
+
+def _mean_of(plan: Plan, values: Sequence[Sequence[float]], kept: Kept) -> float:
+    """Return the mean value of a set of words over the rounds."""
+    return fmean(
+        value
+        for sets, of_round in zip(plan.rounds, values, strict=True)
+        for one, value in zip(sets, of_round, strict=True)
+        if one == kept
+    )
+
+
+def _interval(values: Sequence[float], outcome: Outcome, seed: int) -> tuple[float, float] | None:
+    """Return the interval of a word's score over rounds; None where there are too few."""
+    if len(values) < FEWEST_SAMPLED:
+        return None
+    rounds = list(map(str, range(len(values))))
+    found = mean_interval(values, rounds, level=DEFAULT_LEVEL, seed=seed, bounds=outcome.bounds)
+    return None if found.low is None or found.high is None else (found.low, found.high)
