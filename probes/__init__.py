@@ -43,7 +43,6 @@ def gptaudit_register_probes(register: Callable[[Probe], None]) -> None:
 
 def _built_in_probes() -> Iterator[Probe]:
     """Yield one probe per built-in suite file, and the probes that are classes."""
-    from gptaudit.probes.kinds.pairs import PairsFile
     from gptaudit.probes.kinds.registry import built_in_suites, suite_probe
 
     from .bbq import Bbq
@@ -60,7 +59,6 @@ def _built_in_probes() -> Iterator[Probe]:
     from .request_sets import SETS, RequestSetProbe
     from .requests_refused import HarmfulRequests, HarmlessRequests
     from .stereoset import StereoSet
-    from .token_attribution import TokenAttribution
     from .truthfulqa import TruthfulQA
     from .winobias import WinoBias
     from .winogender import Winogender
@@ -68,8 +66,6 @@ def _built_in_probes() -> Iterator[Probe]:
 
     for suite, source in built_in_suites():
         yield suite_probe(suite, source)
-        if isinstance(suite, PairsFile) and suite.id == "gender-occupation":
-            yield TokenAttribution(suite, source)
     yield CrowsPairs()
     yield Bbq()
     yield Bold()

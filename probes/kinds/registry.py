@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from gptaudit.probes.kinds.association import AssociationFile, AssociationProbe
+from gptaudit.probes.kinds.attribution import AttributionFile, AttributionProbe
 from gptaudit.probes.kinds.behaviours import BehavioursFile, BehavioursProbe
 from gptaudit.probes.kinds.choice import ChoiceFile, ChoiceProbe
 from gptaudit.probes.kinds.continuations import ContinuationsFile, ContinuationsProbe
@@ -35,6 +37,7 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "choice": (ChoiceFile, ChoiceProbe),
     "decision": (DecisionFile, DecisionProbe),
     "association": (AssociationFile, AssociationProbe),
+    "attribution": (AttributionFile, AttributionProbe),
     "continuations": (ContinuationsFile, ContinuationsProbe),
     "counterfactual-generation": (CounterfactualFile, CounterfactualProbe),
     "opinions": (OpinionsFile, OpinionsProbe),
@@ -71,6 +74,14 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
     if not isinstance(kind, str) or kind not in KINDS:
         msg = f"{where}: key 'kind': expected {' or '.join(map(repr, KINDS))}, found {kind!r}"
         raise DataError(msg)
+    if isinstance(named := content.get("explains"), str):
+        explained = _explained(named, file)
+        its_text = read_text(explained, error=DataError)
+        content["explains"] = its = read_toml(its_text, where=str(explained), error=DataError)
+        if its.get("kind") != "pairs":
+            msg = f"{where}: key 'explains': expected a suite of kind 'pairs', found {named!r} of {its.get('kind')!r}"
+            raise DataError(msg)
+        text += its_text
     schema, _ = KINDS[kind]
     suite_file = validated(schema, content, where=where, error=DataError)
     problem = next(_name_problems(suite_file), None) or next(suite_file.problems(), None)
@@ -81,6 +92,17 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
         raise DataError(msg)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return suite_file, DataSource(suite_file.id, suite_file.source, suite_file.licence, digest, len(ids))
+
+
+def _explained(named: str, file: Traversable) -> Traversable:
+    """Return the suite file that another one names: a built-in one by its id, or one by its path from there on."""
+    if named.endswith(".toml"):
+        return Path(str(file)).parent / named
+    built_in = files("gptaudit.probes").joinpath("suites", f"{named}.toml")
+    if not NAME.fullmatch(named) or not built_in.is_file():
+        msg = f"{file}: key 'explains': expected the id of a built-in suite of pairs, such as gender-occupation, or "
+        raise DataError(f"{msg}the path of a suite file, such as pairs.toml; found {named!r}")
+    return built_in
 
 
 @cache

@@ -6,16 +6,19 @@ import csv
 import math
 import re
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gptaudit.probes.kinds.registry import probe_of_suite
 
 from gptaudit.errors import DataError
 from gptaudit.plugins import load_plugins
-from gptaudit.probe import ProbeContext
+from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Attribution
 from gptaudit.testing import ScriptedBackend, run_probe
 
+SUITES = Path(__file__).parents[2] / "probes" / "suites"
 NOWHERE = ProbeContext(data=None, seed=0)
 
 
@@ -168,40 +171,50 @@ def _cases(probes):
 
 
 def attribution(request, *, converged=True):
-    """Return an attribution with 2 on the first word after "The" and -1 on the last."""
+    """Return an attribution with 2 on the first word after "The", and on the last 1 of "a" and else 0.5."""
     words = [(m.start(), m.end()) for m in re.finditer(r"\w+", request.prompt)]
-    scores = [2.0 if i == 1 else -1.0 if i == len(words) - 1 else 0.0 for i in range(len(words))]
+    last = 1.0 if "carpenter" in request.prompt else 0.5
+    scores = [2.0 if i == 1 else last if i == len(words) - 1 else 0.0 for i in range(len(words))]
+    if "carpenter" not in request.prompt:
+        scores[1] = -1.0
     tokens = tuple(request.prompt[a:b] for a, b in words)
     return Attribution(tokens, tuple(words), tuple(scores), 1.0, 0.0, 0.0, 20, converged, "mean", "scripted")
 
 
 class TestTokenAttribution:
-    def test_one_case_a_term_with_every_template(self, probes):
-        """Each occupation has one case, and the templates take turns."""
-        cases = list(probes["token-attribution"].cases(NOWHERE))
-        templates = [case.id.rpartition("/")[2] for case in cases]
+    @pytest.fixture
+    def cases(self, probes):
+        return list(probes["token-attribution"].cases(NOWHERE))
 
-        assert len({case.cluster for case in cases}) == len(cases)
+    def test_one_case_a_couple_with_every_template(self, cases):
+        """Each occupation is in one case, and the templates take turns."""
+        templates = [case.crossed for case in cases]
+
+        assert len({case.cluster for case in cases}) == len(cases) == 100
         assert max(map(templates.count, templates)) - min(map(templates.count, templates)) <= 1
 
-    def test_prompt_ends_before_the_pronoun(self, probes):
-        """Target and foil are the two pronouns, each with its space, the stereotyped one first."""
-        first = next(iter(probes["token-attribution"].cases(NOWHERE)))
-        (request,) = first.requests
-        begin, end = first.content["term_span"]
+    def test_prompts_differ_in_the_occupation(self, cases):
+        """Both prompts have the same target and foil, and are one text without the places that differ."""
+        for case in cases:
+            first, second = case.requests
+            assert (first.target, first.foil) == (second.target, second.foil)
+            left = [
+                request.prompt[:start] + request.prompt[end:]
+                for request, ((start, end),) in zip(case.requests, case.content["places"], strict=True)
+            ]
+            assert left[0] == left[1]
 
-        assert request.prompt[begin:end] == first.cluster
-        assert not request.prompt.endswith(" ")
-        assert {request.target, request.foil} == {" he", " she"}
+    def test_what_differs_gets_what_lies_on_it(self, probes):
+        """Of a pair the scores of the second prompt are taken from those of the first, word by word."""
+        case = next(probes["token-attribution"].cases(NOWHERE))
+        answered = Answered(case, tuple(map(attribution, case.requests)))
+        found = probes["token-attribution"].measure(answered)
+        shown = found.evidence.attribution
 
-    def test_term_gets_what_lies_on_it(self, probes):
-        """The sum over the term's tokens is signed; its share is of absolute values."""
-        found = values(
-            run_probe(probes["token-attribution"], ScriptedBackend(attribute=attribution), limit=10)
+        assert found.values == pytest.approx({"stereotype_attribution": 3.0, "rest_attribution": 0.5})
+        assert dict(zip(map(str.strip, shown.tokens), shown.scores, strict=True)) == pytest.approx(
+            {"The": 0.0, "carpenter/dietitian": 3.0, "said": 0.0, "that": 0.5}
         )
-
-        assert found["stereotype_attribution"] == pytest.approx(2.0)
-        assert found["term_share"] == pytest.approx(2 / 3)
 
     def test_what_did_not_converge_is_not_scored(self, probes):
         """An attribution with a large completeness error is unscored, with that reason."""
@@ -210,6 +223,46 @@ class TestTokenAttribution:
 
         assert dict(result.unscored) == {"not-converged": 4}
         assert result.status == "error"
+
+    @pytest.mark.parametrize(("name", "cases"), [("religion", 80), ("gender-trait-zh", 80)])
+    def test_any_suite_of_pairs_can_be_explained(self, tmp_path, name, cases):
+        """A suite file names the pairs, built in or beside it; its hash is of both."""
+        (tmp_path / "pairs.toml").write_text((SUITES / f"{name}.toml").read_text("utf-8"))
+        own = (SUITES / "token-attribution.toml").read_text("utf-8").partition("sees =")[0]
+        found = []
+        for named in (name, "pairs.toml"):
+            (tmp_path / "own.toml").write_text(own.replace('"gender-occupation"', f'"{named}"'))
+            found.append(probe_of_suite(tmp_path / "own.toml"))
+        by_name, by_path = ([(c.id, c.requests) for c in probe.cases(NOWHERE)] for probe in found)
+
+        assert by_name == by_path
+        assert len(by_name) == cases
+        assert len({probe.source(NOWHERE).sha256 for probe in [*found, _token_attribution()]}) == 3
+
+    @pytest.mark.parametrize(
+        ("named", "said"),
+        [
+            ("sycophancy", "expected a suite of kind 'pairs', found 'sycophancy' of 'opinions'"),
+            ("nope", "expected the id of a built-in suite of pairs"),
+            ("../age", "expected the id of a built-in suite of pairs"),
+            ("gone.toml", "gone.toml"),
+            ("alone.toml", "'alone' has no counterfactual"),
+        ],
+    )
+    def test_what_cannot_be_explained(self, tmp_path, named, said):
+        """A suite that is not there, of another kind or without counterparts is refused by name."""
+        trait = (SUITES / "gender-trait.toml").read_text("utf-8")
+        alone = re.sub(r'block = "\w+", ', "", trait).replace('"gender-trait"', '"alone"')
+        (tmp_path / "alone.toml").write_text(alone)
+        own = (SUITES / "token-attribution.toml").read_text("utf-8").partition("sees =")[0]
+        (tmp_path / "own.toml").write_text(own.replace('"gender-occupation"', f'"{named}"'))
+
+        with pytest.raises(DataError, match=re.escape(said)):
+            probe_of_suite(tmp_path / "own.toml")
+
+
+def _token_attribution():
+    return probe_of_suite(SUITES / "token-attribution.toml")
 
 
 def _weight(text):
