@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import sqrt
 
 from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
-from gptaudit.attribution.faithfulness import Aopc
+from gptaudit.attribution.faithfulness import PromptFaithfulness
 from gptaudit.attribution.suites.explanation import Faithfulness
 from gptaudit.gate.numbers import number, short
 from gptaudit.records.words import Word
@@ -36,9 +37,9 @@ def render(explanation: Explanation, target: str) -> str:
         "unit": explanation.unit,
         "asking": None if explanation.asking is None else _asking(explanation.asking, explanation.words),
         "prompt": explanation.prompt,
-        "failed": explanation.attribution.converged is False,
+        "failures": explanation.failures,
         "faithfulness": None if explanation.faithfulness is None else faithfulness(explanation.faithfulness),
-        "heat": heatmap(by_word, explanation.unit),
+        "heat": heatmap(by_word, explanation.unit, failed=bool(explanation.failures)),
         "tokens": heatmap(explanation.attribution)["tokens"],
         "grid": None if explanation.grid is None else _grid(explanation.grid),
         "ablation": None if explanation.ablation is None else _ablation(explanation.ablation),
@@ -50,7 +51,6 @@ def _asking(asking: Asking, words: Sequence[Word]) -> View:
     """Return what a page says of an explanation that only asked."""
     return {
         "through": asking.through,
-        "shown": asking.shown,
         "requests": asking.requests,
         "rounds": asking.rounds,
         "neither": None if asking.neither is None else f"{100 * asking.neither:.0f}",
@@ -67,19 +67,22 @@ def _asking(asking: Asking, words: Sequence[Word]) -> View:
     }
 
 
-def faithfulness(found: Aopc | Faithfulness) -> View:
+def faithfulness(found: PromptFaithfulness | Faithfulness) -> View:
     """Return what a page says of whether the largest scores are of tokens that matter."""
 
     def band(values: Sequence[float]) -> str:
         return f"{number(min(values), 2)} to {number(max(values), 2)}"
 
     return {
-        "failed": found.failed,
+        "failures": found.failures,
         "orders": len(found.random_comprehensiveness),
         "comprehensiveness": number(found.comprehensiveness, 2),
         "random_comprehensiveness": band(found.random_comprehensiveness),
         "sufficiency": number(found.sufficiency, 2),
         "random_sufficiency": band(found.random_sufficiency),
+        "infidelity": number(sqrt(found.infidelity), 2),
+        "random_infidelity": band([sqrt(value) for value in found.random_infidelity]),
+        "sensitivity": None if found.sensitivity is None else f"{100 * found.sensitivity:.0f} %",
     }
 
 

@@ -174,8 +174,12 @@ def evidence_view(item: EvidenceItem) -> View:
     }
 
 
-def heatmap(attribution: Attribution, unit: str = "nats") -> View:
-    """Return the tokens with their signed scores and colours, and the convergence of the attribution."""
+def heatmap(attribution: Attribution, unit: str = "nats", *, failed: bool = False) -> View:
+    """Return the tokens with their signed scores and colours, and the convergence of the attribution.
+
+    One that failed has no colours: its scores say nothing.
+    """
+    failed = failed or attribution.converged is False
     peak = max((abs(score) for score in attribution.scores), default=0.0)
     decimals = max(1, short_places(peak))
     pairs = zip(attribution.tokens, attribution.scores, strict=True)
@@ -184,7 +188,7 @@ def heatmap(attribution: Attribution, unit: str = "nats") -> View:
             {
                 "text": token.translate(WHITE_SPACE),
                 "score": number(score, decimals, signed=True),
-                "colour": charts.heat(score, peak),
+                "colour": charts.heat(0.0 if failed else score, peak),
             }
             for token, score in pairs
         ],

@@ -11,7 +11,7 @@ from math import exp
 
 from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.explanation import Ablation, Explanation, HeadGrid
-from gptaudit.attribution.faithfulness import aopc
+from gptaudit.attribution.faithfulness import check_scores
 from gptaudit.attribution.heads import Head, Heads, How
 from gptaudit.attribution.methods import INTEGRATED_GRADIENTS
 from gptaudit.causal_lm.backend import CausalLMBackend, model_errors
@@ -76,7 +76,9 @@ class Explainer:
             foil,
             found,
             fingerprint=self.backend.fingerprint,
-            faithfulness=aopc(self.attributor, [question], [found.scores], seed=seed)[0]
+            faithfulness=check_scores(
+                self.attributor, [question], [found.scores], method, seed=seed, moved=1
+            )[0]
             if len(found.scores) > 1
             else None,
             grid=self._grid(heads, question) if heads and grid else None,

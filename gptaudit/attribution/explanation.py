@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.attribution.faithfulness import Aopc
+from gptaudit.attribution.faithfulness import PromptFaithfulness
 from gptaudit.records import Attribution
 from gptaudit.records.words import Word, words_of
 from gptaudit.text import visible
@@ -84,7 +84,7 @@ class Explanation:
     attribution: Attribution
     fingerprint: str = ""
     """Hash of the model that was explained; empty where it was given as an object."""
-    faithfulness: Aopc | None = None
+    faithfulness: PromptFaithfulness | None = None
     """Whether the tokens with the largest scores matter most; None where it was not checked."""
     grid: HeadGrid | None = None
     ablation: Ablation | None = None
@@ -95,6 +95,16 @@ class Explanation:
     def unit(self) -> str:
         """The unit of contrast and scores."""
         return "nats" if self.asking is None else self.asking.unit
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What speaks against the scores; nothing where they may be relied on, as far as it was checked."""
+        found = []
+        if self.attribution.converged is False:
+            found.append(f"its scores miss the change by {self.attribution.delta:+.3f}")
+        if self.asking is not None and not self.asking.shown:
+            found.append("no word's score can be told from chance")
+        return (*found, *(self.faithfulness.failures if self.faithfulness else ()))
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -125,7 +135,10 @@ class Explanation:
     def _repr_html_(self) -> str:
         """Return the words on a background of their scores, as notebooks show it; all text is escaped."""
         peak = max((abs(word.score) for word in self.words), default=0.0) or 1.0
-        shown = [(visible(word.text), word.score, round(abs(word.score) / peak * 70)) for word in self.words]
+        strongest = 0 if self.failures else 70
+        shown = [
+            (visible(word.text), word.score, round(abs(word.score) / peak * strongest)) for word in self.words
+        ]
         return _template().render(explanation=self, compared=visible(self.compared), words=shown)
 
 

@@ -11,6 +11,8 @@ without the tokens of the largest scores, and with these alone:
 that is left out becomes the baseline, as for the scores themselves. Neither has a scale of its own, so each stands
 beside the same figures with the tokens in random order.
 
+Infidelity and sensitivity stand in `gptaudit.attribution.perturbations`.
+
 An explanation of what a model has learned changes when its weights are shuffled (Adebayo et al. 2018, section 3).
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from random import Random
 from statistics import fmean, median
@@ -29,8 +32,10 @@ from torch import Tensor
 
 from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.model_state import frozen
+from gptaudit.attribution.perturbations import UNSTABLE, infidelities, sensitivity
 from gptaudit.attribution.question import Batch
 from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.protocols.attribution import EmbeddingMethod
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Shares of the tokens that are taken for the first ones."""
@@ -39,37 +44,72 @@ ORDERS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Aopc:
-    """Comprehensiveness and sufficiency of the scores of one prompt, in nats, and of tokens in random orders."""
+class PromptFaithfulness:
+    """Whether the scores of one prompt say which tokens matter, in nats, beside scores and tokens in random orders."""
 
     comprehensiveness: float
     sufficiency: float
     random_comprehensiveness: tuple[float, ...]
     random_sufficiency: tuple[float, ...]
+    infidelity: float
+    """Squared error of what the scores foresee, in nats squared."""
+    random_infidelity: tuple[float, ...]
+    sensitivity: float | None
+    """Largest change of the scores when the embeddings hardly change, as a share of their size; None if not tried."""
 
     @property
-    def failed(self) -> bool:
-        """Whether half of the random orders do better, by either measure."""
-        return self.comprehensiveness < median(self.random_comprehensiveness) or self.sufficiency > median(
-            self.random_sufficiency
+    def failures(self) -> tuple[str, ...]:
+        """What speaks against the scores: half of the random orders do better, or a breath of air changes them."""
+        ordered = self.comprehensiveness >= median(
+            self.random_comprehensiveness
+        ) and self.sufficiency <= median(self.random_sufficiency)
+        sized = self.infidelity <= median(self.random_infidelity)
+        return failures(ordered=ordered, sized=sized, sensitivity=self.sensitivity)
+
+
+def failures(*, ordered: bool, sized: bool, sensitivity: float | None) -> tuple[str, ...]:
+    """Return what speaks against scores, in words.
+
+    `ordered` is whether their order does better than random ones, `sized` whether their sizes foresee more than the
+    same sizes handed out at random.
+    """
+    found = []
+    if not ordered:
+        found.append("tokens in random order do as well as in the order of its scores")
+    if not sized:
+        found.append(
+            "its scores, handed out at random, foresee as well what happens without some of the tokens"
         )
+    if sensitivity is not None and sensitivity >= UNSTABLE:
+        found.append(
+            f"its scores change by {sensitivity:.1f} times their size when the embeddings hardly change"
+        )
+    return tuple(found)
 
 
-def aopc(
-    attributor: Attributor, asked: Sequence[EncodedQuestion], scores: Sequence[Sequence[float]], *, seed: int
-) -> list[Aopc]:
-    """Return the figures of each question's scores."""
-    found: dict[int, Aopc] = {}
+def check_scores(
+    attributor: Attributor,
+    asked: Sequence[EncodedQuestion],
+    scores: Sequence[Sequence[float]],
+    method: EmbeddingMethod,
+    *,
+    seed: int,
+    moved: int,
+) -> list[PromptFaithfulness]:
+    """Return the figures of each question's scores; of the first `moved` with their sensitivity."""
+    found: dict[int, PromptFaithfulness] = {}
     with frozen(attributor.model):
         for numbers, batch in attributor.batches(asked):
-            found.update(
-                (number, _of_row(batch, row, scores[number], Random(f"{seed}/{number}")))
-                for row, number in enumerate(numbers)
-            )
+            for row, number in enumerate(numbers):
+                unstable = sensitivity(batch, row, method, seed) if number < moved else None
+                drawn = Random(f"{seed}/{number}")
+                found[number] = _of_row(batch, row, scores[number], drawn, unstable)
     return [found[number] for number in range(len(asked))]
 
 
-def _of_row(batch: Batch, row: int, scores: Sequence[float], drawn: Random) -> Aopc:
+def _of_row(
+    batch: Batch, row: int, scores: Sequence[float], drawn: Random, unstable: float | None
+) -> PromptFaithfulness:
     value, at_baseline = (float(each[row]) for each in batch.at_ends)
     sign = 1.0 if value >= at_baseline else -1.0
     orders = list(_orders([sign * score for score in scores], drawn))
@@ -80,7 +120,10 @@ def _of_row(batch: Batch, row: int, scores: Sequence[float], drawn: Random) -> A
     sizes = _sizes(len(scores))
     without = [fmean(falls[frozenset(order[k:])] for k in sizes) for order in orders]
     alone = [fmean(falls[frozenset(order[:k])] for k in sizes) for order in orders]
-    return Aopc(without[0], alone[0], tuple(without[1:]), tuple(alone[1:]))
+    missed, missed_at_random = infidelities(partial(_values, batch, row), scores, orders[1:], drawn)
+    return PromptFaithfulness(
+        without[0], alone[0], tuple(without[1:]), tuple(alone[1:]), missed, missed_at_random, unstable
+    )
 
 
 def _sizes(count: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any
@@ -42,6 +42,8 @@ class Batch:
     """(D,)"""
     budget: int
     """Tokens in flight."""
+    at: Tensor | None = None
+    """Embeddings that are read in place of those of the prompts, (Q, T, D)."""
 
     @cached_property
     def device(self) -> torch.device:
@@ -75,9 +77,15 @@ class Batch:
     @cached_property
     def inputs(self) -> Tensor:
         """Embeddings of the prompts, (Q, T, D)."""
+        if self.at is not None:
+            return self.at
         with torch.no_grad():
             found: Tensor = self.model.get_input_embeddings()(self._padded[0]).detach()
         return found
+
+    def moved(self, row: int, embeddings: Tensor) -> Batch:
+        """Return a batch of one prompt alone, at several embeddings of its own tokens (R, T, D)."""
+        return replace(self, questions=[self.questions[row]] * len(embeddings), at=embeddings)
 
     @cached_property
     def explained(self) -> Tensor:

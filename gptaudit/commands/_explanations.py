@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from gptaudit.commands._say import say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
-    from gptaudit.attribution.faithfulness import Aopc
+    from gptaudit.attribution.faithfulness import PromptFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness, SuiteExplanation, TokenPart
 
 TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
@@ -39,7 +42,7 @@ def _show_prompt(found: Explanation) -> None:
     say(f"{found.compared} = {attribution.contrast:+.3f} ({found.unit})", bold=True)
     peak = max((abs(word.score) for word in words), default=0.0)
     for word in words:
-        fg, bg = _colours(word.score, peak)
+        fg, bg = (None, None) if found.failures else _colours(word.score, peak)
         say(word.text, nl=False, fg=fg, bg=bg)
     say("\n")
     intervals = found.asking.intervals if found.asking else [None] * len(words)
@@ -48,13 +51,10 @@ def _show_prompt(found: Explanation) -> None:
         say(f"  {word.score:+8.3f}  {word.text.strip()}{ends}")
     say(f"\nWithout the words ({attribution.baseline} in place of each) it is ", nl=False)
     say(f"{attribution.baseline_contrast:+.3f}.")
-    if attribution.converged is False:
-        say("FAILED: ", nl=False, fg="red", bold=True)
-        missed = f"the scores miss the change by {attribution.delta:+.3f}"
-        say(f"{missed}. Do not rely on them; try another --method.")
-    elif attribution.converged:
+    _show_failures(found.failures)
+    if attribution.converged:
         say(f"The scores add up to the change, but for {attribution.delta:+.3f}.")
-    else:
+    elif attribution.converged is None:
         say(
             f"The method does not promise that scores add up; they differ from the change by {attribution.delta:+.3f}."
         )
@@ -80,9 +80,6 @@ def _colours(score: float, peak: float) -> tuple[int | None, int | None]:
 
 def _show_asking(asking: Asking) -> None:
     """Print how far what a target answered can be relied on."""
-    if not asking.shown:
-        say("FAILED: ", nl=False, fg="red", bold=True)
-        say("no word's score can be told from chance. Do not rely on them; ask more.")
     say(
         f"Read from {asking.through}, {asking.rounds} {'round' if asking.rounds == 1 else 'rounds'}", nl=False
     )
@@ -170,16 +167,21 @@ def _show_tokens(tokens: TokenPart, slot: str) -> None:
     )
     check = tokens.faithfulness
     if check is not None:
+        _show_failures(check.failures)
         _show_faithfulness(check)
         if check.randomised is not None:
             say(f"  rank correlation with a model of shuffled weights {check.randomised:+.2f}")
 
 
-def _show_faithfulness(check: Aopc | Faithfulness) -> None:
-    """Print whether the largest scores are of tokens that matter."""
-    if check.failed:
+def _show_failures(failures: Sequence[str]) -> None:
+    """Print what speaks against an explanation."""
+    for failure in failures:
         say("FAILED: ", nl=False, fg="red", bold=True)
-        say("tokens in random order do as well as in the order of these scores. Do not rely on them.")
+        say(f"{failure}. Do not rely on them; try another --method.")
+
+
+def _show_faithfulness(check: PromptFaithfulness | Faithfulness) -> None:
+    """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
     for name, value, at_random in (
         ("Without the first tokens", check.comprehensiveness, check.random_comprehensiveness),
         ("With the first tokens alone", check.sufficiency, check.random_sufficiency),
@@ -187,3 +189,11 @@ def _show_faithfulness(check: Aopc | Faithfulness) -> None:
         say(
             f"{name} it falls by {value:.2f} nats, in random orders by {min(at_random):.2f} to {max(at_random):.2f}."
         )
+    least, most = (sqrt(end(check.random_infidelity)) for end in (min, max))
+    say(
+        f"What the scores foresee without random tokens misses by {sqrt(check.infidelity):.2f} nats; ",
+        nl=False,
+    )
+    say(f"handed out at random they miss by {least:.2f} to {most:.2f}.")
+    if check.sensitivity is not None:
+        say(f"When the embeddings hardly change, the scores change by {100 * check.sensitivity:.0f} %.")

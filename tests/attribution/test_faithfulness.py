@@ -8,8 +8,11 @@ import pytest
 import torch
 from planted_model import HEADS, LAYERS, PlantedExplainer
 
-from gptaudit.attribution.faithfulness import aopc, rank_correlation, shuffled
+from gptaudit.attribution.faithfulness import check_scores, rank_correlation, shuffled
+from gptaudit.attribution.methods import METHODS
+from gptaudit.protocols.attribution import EmbeddingMethod
 
+OCCLUSION = next(method for method in METHODS if method.name == "feature_ablation")
 WORDS = {" nurse": 3.0, " again": 1.0, " said": -0.5, " that": 0.25}
 
 
@@ -32,21 +35,23 @@ def test_by_hand(explainer, sign):
     sides = (" he", " she")[::sign]
     question = explainer.backend.encoder.question("The nurse said again that", *sides)
     scores = [sign * WORDS.get(token, 0.0) for token in question.tokens]
-    (found,) = aopc(explainer.attributor, [question], [scores], seed=0)
+    (found,) = check_scores(explainer.attributor, [question], [scores], OCCLUSION, seed=0, moved=1)
 
     assert found.comprehensiveness == pytest.approx((4 * 3.0 + 4.25) / 5)
     assert found.sufficiency == pytest.approx((4 * 0.75 - 0.5) / 5)
     assert max(found.random_comprehensiveness) <= found.comprehensiveness + 1e-12
     assert min(found.random_sufficiency) >= found.sufficiency - 1e-12
-    assert not found.failed
+    assert found.failures == ()
 
 
 def test_scores_that_name_the_wrong_tokens_fail(explainer):
     """Turned around, the same scores are worse than random orders."""
     question = explainer.backend.encoder.question("The nurse said again that", " he", " she")
-    (found,) = aopc(explainer.attributor, [question], [[-WORDS.get(t, 0.0) for t in question.tokens]], seed=0)
+    turned = [-WORDS.get(token, 0.0) for token in question.tokens]
+    (found,) = check_scores(explainer.attributor, [question], [turned], OCCLUSION, seed=0, moved=0)
 
-    assert found.failed
+    assert "random order" in found.failures[0]
+    assert found.sensitivity is None
 
 
 def test_shuffled_weights_are_a_copy(explainer):
@@ -66,3 +71,46 @@ def test_rank_correlation_is_spearmans():
     for order in itertools.permutations(range(4)):
         expected = 1 - 6 * sum((place - rank) ** 2 for place, rank in enumerate(order)) / (4 * 15)
         assert rank_correlation([0.1, 0.2, 5.0, 7.0], order) == pytest.approx(expected)
+
+
+class TestPerturbations:
+    @pytest.fixture
+    def question(self, explainer):
+        return explainer.backend.encoder.question("The nurse said again that", " he", " she")
+
+    def checked(self, explainer, question, scores, method=OCCLUSION):
+        return check_scores(explainer.attributor, [question], [scores], method, seed=0, moved=1)[0]
+
+    def test_infidelity_by_hand(self, explainer, question):
+        """Words that add up are foreseen exactly; each error of a score counts as often as its token goes."""
+        true = [WORDS.get(token, 0.0) for token in question.tokens]
+        wrong = [
+            score + (2.0 if token == " said" else 0.0)
+            for token, score in zip(question.tokens, true, strict=True)
+        ]
+        shares = [self.checked(explainer, question, scores).infidelity / 4 for scores in (true, wrong)]
+
+        assert shares[0] == pytest.approx(0, abs=1e-9)
+        assert 0.2 < shares[1] < 0.8
+        assert shares[1] * 20 == pytest.approx(round(shares[1] * 20))
+        assert min(self.checked(explainer, question, true).random_infidelity) > 1
+
+    def test_sensitivity_of_a_linear_model_is_small(self, explainer, question):
+        """Where scores are linear in the embeddings, moves of a hundredth change them by at most a few hundredths."""
+        true = [WORDS.get(token, 0.0) for token in question.tokens]
+        found = self.checked(explainer, question, true)
+
+        assert 0 < found.sensitivity < 0.03
+
+    def test_scores_of_chance_are_not_stable(self, explainer, question):
+        """A method whose scores have nothing to do with the prompt fails, whatever else it does."""
+        drawn = torch.Generator().manual_seed(1)
+
+        def compute(asked, seed):
+            return torch.randn(asked.explained.shape, generator=drawn), [1] * len(asked.rows)
+
+        true = [WORDS.get(token, 0.0) for token in question.tokens]
+        found = self.checked(explainer, question, true, EmbeddingMethod("chance", "chance", compute))
+
+        assert found.sensitivity > 1
+        assert "times their size" in found.failures[0]

@@ -127,7 +127,7 @@ class TestPlanted:
         assert term.score.value == pytest.approx(apart.gap.value, abs=1e-6)
         assert others.score.value == pytest.approx(0, abs=1e-6)
         assert apart.tokens.first_in_pairs == 1
-        assert not apart.tokens.faithfulness.failed
+        assert apart.tokens.faithfulness.failures == ()
 
     def test_the_record_is_json(self, apart):
         """Every figure is a number or null."""

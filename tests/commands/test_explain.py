@@ -39,7 +39,7 @@ def test_a_failed_explanation_says_so(gptaudit, monkeypatch):
     """Where the scores miss the change, the reader is told not to rely on them."""
     monkeypatch.setattr("gptaudit.attribution.attributor.tolerance", lambda change: 0.0)
 
-    assert "FAILED: the scores miss" in gptaudit("explain", "decoder:reference", *ASKED).out
+    assert "FAILED: its scores miss" in gptaudit("explain", "decoder:reference", *ASKED).out
 
 
 def test_json_adds_up(gptaudit):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gptaudit.attribution.faithfulness import failures
 from gptaudit.attribution.suites.estimates import Estimated
 from gptaudit.attribution.suites.ranking import Stability
 
@@ -33,17 +34,25 @@ class Faithfulness:
     random_comprehensiveness: tuple[float, ...]
     random_sufficiency: tuple[float, ...]
     """The same means with tokens in random order, of several draws."""
+    infidelity: float
+    """Mean squared error, in nats squared, of what the scores foresee when random tokens go (Yeh et al. 2019)."""
+    random_infidelity: tuple[float, ...]
+    """The same means of the same scores, handed out at random."""
+    sensitivity: float | None
+    """Mean largest change of the scores, as a share of their size, when the embeddings hardly change."""
     randomised: float | None
     """Spearman correlation of the scores with those of the model with shuffled weights (Adebayo et al. 2018)."""
     randomised_size: float | None
     """The same of absolute scores: what the position of a token alone gives it."""
 
     @property
-    def failed(self) -> bool:
-        """Whether random orders do as well, by either measure."""
-        return self.comprehensiveness <= max(self.random_comprehensiveness) or self.sufficiency >= min(
+    def failures(self) -> tuple[str, ...]:
+        """What speaks against the scores: a random order does as well by any measure, or they are not stable."""
+        ordered = self.comprehensiveness > max(self.random_comprehensiveness) and self.sufficiency < min(
             self.random_sufficiency
         )
+        sized = self.infidelity < min(self.random_infidelity)
+        return failures(ordered=ordered, sized=sized, sensitivity=self.sensitivity)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from gptaudit.attribution.attributor import Attributor
-from gptaudit.attribution.faithfulness import ORDERS, aopc, rank_correlation, shuffled
+from gptaudit.attribution.faithfulness import ORDERS, check_scores, rank_correlation, shuffled
 from gptaudit.attribution.suites.estimates import mean_of
 from gptaudit.attribution.suites.explanation import Faithfulness, SlotScore, TokenPart
 from gptaudit.attribution.suites.items import Item, questions, some
@@ -158,18 +158,20 @@ def _faithfulness(
                 scores.append(found.scores)
     if not asked:
         return None
-    found_aopc = aopc(attributor, asked, scores, seed=seed)
+    checks = check_scores(attributor, asked, scores, method, seed=seed, moved=2 * SHUFFLED)
+    moved = [one.sensitivity for one in checks if one.sensitivity is not None]
     pairs = _shuffled_scores(attributor, asked[: 2 * SHUFFLED], scores, method, seed)
     return Faithfulness(
         prompts=len(asked),
-        comprehensiveness=fmean(one.comprehensiveness for one in found_aopc),
-        sufficiency=fmean(one.sufficiency for one in found_aopc),
+        comprehensiveness=fmean(one.comprehensiveness for one in checks),
+        sufficiency=fmean(one.sufficiency for one in checks),
         random_comprehensiveness=tuple(
-            fmean(one.random_comprehensiveness[i] for one in found_aopc) for i in range(ORDERS)
+            fmean(one.random_comprehensiveness[i] for one in checks) for i in range(ORDERS)
         ),
-        random_sufficiency=tuple(
-            fmean(one.random_sufficiency[i] for one in found_aopc) for i in range(ORDERS)
-        ),
+        random_sufficiency=tuple(fmean(one.random_sufficiency[i] for one in checks) for i in range(ORDERS)),
+        infidelity=fmean(one.infidelity for one in checks),
+        random_infidelity=tuple(fmean(one.random_infidelity[i] for one in checks) for i in range(ORDERS)),
+        sensitivity=fmean(moved) if moved else None,
         randomised=fmean(rank_correlation(*pair) for pair in pairs) if pairs else None,
         randomised_size=fmean(rank_correlation(*np.abs(pair).tolist()) for pair in pairs) if pairs else None,
     )
