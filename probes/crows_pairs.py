@@ -6,15 +6,16 @@ lm-evaluation-harness. Ties, which count as no stereotype there, are left out he
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gptaudit.data import datasets
 from gptaudit.errors import DataError
 from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored, Unscored
-from gptaudit.records import TIE, Case, DataSource, ScoreRequest
+from gptaudit.records import TIE, Case, Counterfactual, DataSource, ScoreRequest
 
+from .counterparts import counterparts
 from .crows_pairs_margins import METRICS, RATE, margins, score_pair
 from .crows_pairs_predictions import PREDICTED, PREDICTIONS_METHOD, read_pair_predictions
 from .elicited import elicited_pair
@@ -39,13 +40,7 @@ class CrowsPairs(Probe):
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case per row."""
-        path = datasets.find(datasets.CROWS_PAIRS, context.data)
-        seen: set[str] = set()
-        for number, (line, row) in enumerate(datasets.read_csv(path, COLUMNS)):
-            if problem := _problem(row, seen):
-                msg = f"{path}, line {line}: {problem}"
-                raise DataError(msg)
-            seen.add(row.get(NUMBER, ""))
+        for number, row in enumerate(_rows(context.data)):
             yield Case(
                 id=str(number),
                 cluster=str(number),
@@ -54,6 +49,17 @@ class CrowsPairs(Probe):
                 ),
                 slices={"bias_type": row["bias_type"], "direction": row["stereo_antistereo"]},
             )
+
+    def counterfactuals(
+        self,
+        context: ProbeContext,
+        length: Callable[[str], int],  # noqa: ARG002 - the sentences are given
+    ) -> Iterator[Counterfactual]:
+        """Yield the pairs whose sentences differ in one place, cut behind it, the more stereotyped one first."""
+        for number, row in enumerate(_rows(context.data)):
+            found = counterparts(str(number), row["sent_more"], row["sent_less"], "group")
+            if found is not None:
+                yield found
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Compare the two sentences in all ways."""
@@ -92,6 +98,18 @@ class CrowsPairs(Probe):
         measurements = read_pair_predictions(file, self.cases(context))
         metrics = tuple(spec for spec in self.metrics if spec.name in PREDICTED)
         return Predictions(measurements, metrics, PREDICTIONS_METHOD, self.source(context))
+
+
+def _rows(folder: Path | None) -> Iterator[Mapping[str, str]]:
+    """Yield the rows of the published file; raise `DataError`, naming the line, for one that is not as published."""
+    path = datasets.find(datasets.CROWS_PAIRS, folder)
+    seen: set[str] = set()
+    for line, row in datasets.read_csv(path, COLUMNS):
+        if problem := _problem(row, seen):
+            msg = f"{path}, line {line}: {problem}"
+            raise DataError(msg)
+        seen.add(row.get(NUMBER, ""))
+        yield row
 
 
 def _problem(row: Mapping[str, str], seen: set[str]) -> str | None:

@@ -25,6 +25,7 @@ class Counterfactual:
     second: str
     target: str
     foil: str
+    """Empty where there is none: the difference is then `log P(target | first) - log P(target | second)`."""
     slot: str
     """What differs, in a word: `term`."""
     places: tuple[Spans, Spans]

@@ -118,7 +118,7 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
         (("decoder:reference", "--target", " she"), "give --prompt and --target, or a suite"),
         (("decoder:reference", *ASKED, "--limit", "5"), "--limit is of a suite"),
         (("decoder:reference", "-s", "gender-occupation", "--foil", " he"), "--foil is of one prompt"),
-        (("decoder:reference", "-s", "crows-pairs"), "-s crows-pairs: it has no counterfactual"),
+        (("decoder:reference", "-s", "stereoset"), "-s stereoset: it has no counterfactual"),
         (("decoder:reference", "-s", "bias"), "expected one suite, found"),
         (("decoder:reference", "-s", "gender-occupatoin"), "Did you mean 'gender-occupation'"),
         (("decoder:reference", "-s", "gender-occupation", "--limit", "6"), "at least 10 independent units"),

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from gptaudit.probes.counterparts import counterparts
 from gptaudit.probes.kinds.pair_prompts import couples
 
 from gptaudit.plugins import load_plugins
@@ -53,7 +54,38 @@ def test_couples_are_of_equal_length_where_they_can_be():
 
 def test_probes_of_other_kinds_have_none():
     """Nothing is claimed to be a counterpart where a probe does not say so."""
-    assert own("crows-pairs") == own("toxicity-prompts") == []
+    assert own("stereoset") == own("toxicity-prompts") == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (
+            "A poor man came late.",
+            "A rich man came late.",
+            ("A poor", "A rich", " man came late.", "poor", "rich"),
+        ),
+        ("Old men nap.", "The young men nap.", ("Old", "The young", " men nap.", "Old", "The young")),
+        ("He said he slept.", "She said she slept.", None),
+        ("Men came late.", "Men came early.", None),
+        ("Men came late .", "Men came early .", None),
+        ("The same.", "The same.", None),
+        ("Men men slept.", "Men slept.", None),
+    ],
+)
+def test_sentences_are_cut_behind_what_differs(first, second, expected):
+    """The prompts end with the words that differ, and both sentences go on with the target."""
+    found = counterparts("1", first, second, "group")
+    if expected is None:
+        assert found is None
+        return
+    slots = [
+        prompt[slice(*place)]
+        for prompt, (place,) in zip((found.first, found.second), found.places, strict=True)
+    ]
+
+    assert (found.first, found.second, found.target, *slots) == expected
+    assert (found.first + found.target, found.second + found.target) == (first, second)
 
 
 @pytest.mark.skipif(

@@ -42,7 +42,7 @@ def encode(
     items, left_out = [], Counter[str]()
     for case in cases:
         asked = [
-            encoder.question(prompt, case.target + rest, case.foil + rest)
+            encoder.question(prompt, case.target + rest, case.foil + rest if case.foil else None)
             for rest in ("", case.rest)
             for prompt in (case.first, case.second)
         ]
