@@ -10,7 +10,7 @@ from gptaudit.errors import TargetError
 from gptaudit.records import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,10 @@ class Encoder:
         own = _text_after(starts, ids)
         if not own:
             return _unexplainable("the prompt is empty: there is nothing to explain")
-        if problem := _continuation_problem(ids, dict(zip(sides, whole, strict=True)), len(whole)):
+        problem = _continuation_problem(ids, dict(zip(sides, whole, strict=True)), len(whole))
+        if problem := problem or self._unknown(
+            dict(zip(sides, (its[len(ids) :] for its in whole), strict=True))
+        ):
             return _unexplainable(problem)
         places = [(int(a), int(b)) for a, b in encoded["offset_mapping"][0][len(ids) - len(own) :]]
         explained = [
@@ -156,6 +159,14 @@ class Encoder:
             target=continuations[0],
             foil=continuations[1] if foil is not None else None,
         )
+
+    def _unknown(self, sides: Mapping[str, Sequence[int]]) -> str | None:
+        """Return which text the vocabulary lacks, so that the token for all unknown ones would be explained."""
+        unknown = self._tokenizer.unk_token_id
+        lacking = next((side for side, ids in sides.items() if unknown is not None and unknown in ids), None)
+        if lacking is None or str(self._tokenizer.unk_token) in lacking:
+            return None
+        return f"the vocabulary lacks {lacking!r}, or a part of it; give another word"
 
     def tokens_after(self, text: str, options: Sequence[Sequence[str]]) -> list[list[int]]:
         """Return for each option the tokens that continue a text by one of its spellings.

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from captum.attr import FeatureAblation, IntegratedGradients
+from planted_model import tokenizer_of
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit.attribution import Attributor, attribute
 from gptaudit.attribution.methods import METHODS as ALL
 from gptaudit.attribution.question import plain_value
-from gptaudit.causal_lm.encoding import EncodedQuestion
+from gptaudit.causal_lm.encoding import EncodedQuestion, Encoder
 from gptaudit.errors import BackendError, UsageError
 
 METHODS = {method.name: method for method in ALL}
@@ -289,6 +290,13 @@ class TestRefused:
         )
         with pytest.raises(UsageError, match=said):
             attribute(model, tokenizer, prompt, target, foil)
+
+    def test_a_word_that_the_vocabulary_lacks(self):
+        """Where it would be the token of all unknown words, it is refused, unless that token itself is meant."""
+        encoder = Encoder(tokenizer_of(["The harbour was quiet."]))
+
+        assert "the vocabulary lacks ' zebra'" in encoder.question("The harbour", " was", " zebra").message
+        assert encoder.question("The harbour", " was", "<unk>").foil == (1,)
 
     @pytest.mark.parametrize("method", ["lime", "occlusion"])
     def test_methods(self, opened, method):

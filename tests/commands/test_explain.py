@@ -7,6 +7,9 @@ import re
 
 import pytest
 
+from gptaudit.testing.faulty_server import FaultyServer
+
+LONG = "The nurse " * 90
 ASKED = ("--prompt", "The nurse said that", "--target", " she", "--foil", " he")
 
 
@@ -73,6 +76,44 @@ def test_page(gptaudit, tmp_path):
     assert page.count("<rect") == 16
 
 
+def test_a_server_is_asked(gptaudit, tmp_path):
+    """How much it is asked is said first, and kept to; words that do not matter have no score, on the page too."""
+    with FaultyServer(start_token="<s>") as server:
+        asked = ("openai:toy", "-b", f"base_url={server.url}", "-b", "api=completions")
+        words = ("--prompt", "The <b> nurse", "--target", " slept", "--foil", " sang")
+        before = server.requests.total()
+        opened = gptaudit(
+            "explain", *asked, *words, "--method", "occlusion", "--max-requests", "1", "--quiet"
+        )
+        opening = server.requests.total() - before
+        ran = gptaudit("explain", *asked, *words, "--method", "occlusion", "-o", "page.html", "--quiet")
+        total = server.requests.total() - before - 2 * opening
+    said = int(re.match(r"(\d+) requests, for log-probabilities", ran.err)[1])
+    page = (tmp_path / "page.html").read_text("utf-8")
+
+    assert opened.code == 2
+    assert ran.code == 0, ran.err
+    assert said == total
+    assert re.search(r"^ +\+0\.000  The$", ran.out, re.MULTILINE)
+    assert f"{said} requests" in page
+    assert "&lt;" in page
+    assert "<b>" not in page
+
+
+def test_sampled_answers_that_say_nothing(gptaudit, tmp_path):
+    """A target that says neither is asked, and no word is coloured or said to matter."""
+    (tmp_path / "mute.py").write_text("def complete(prompts):\n    return ['Well.' for _ in prompts]\n")
+    ran = gptaudit(
+        *("explain", "python:mute:complete", *ASKED, "--method", "shapley", "--max-requests", "60"),
+        *("-o", "page.html", "--quiet"),
+    )
+
+    assert ran.code == 0, ran.err
+    assert "FAILED: no word's score can be told from chance" in ran.out
+    assert "100 % of the answers begin with neither" in ran.out
+    assert "no word&#39;s score can be told from chance" in (tmp_path / "page.html").read_text("utf-8")
+
+
 def test_a_suite(gptaudit, tmp_path, monkeypatch):
     """The planted stereotype of the reference decoder sits in one head, which JSON and page say."""
     for name, few in (("FACTS", 10), ("BESIDE", 5)):
@@ -109,7 +150,7 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
     [
         (("decoder:reference", "--prompt", " ", "--target", " she"), "prompt is empty"),
         (("decoder:reference", "--prompt", "The nurse", "--target", ""), "has no token"),
-        (("decoder:reference", "--prompt", "The nurse " * 90, "--target", " she"), "at most 128; shorten"),
+        (("decoder:reference", "--prompt", LONG, "--target", " she"), "at most 128; shorten"),
         (("decoder:reference", *ASKED, "--method", "lime"), "shapley_value_sampling"),
         (("decoder:reference", *ASKED, "--ablate", "4.0"), "layers 0 to 3"),
         (("decoder:reference", *ASKED, "--ablate", "x"), "expected LAYER.HEAD"),
@@ -119,6 +160,19 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
         (("decoder:reference", *ASKED, "--limit", "5"), "--limit is of a suite"),
         (("decoder:reference", "-s", "gender-occupation", "--foil", " he"), "--foil is of one prompt"),
         (("decoder:reference", "-s", "stereoset"), "-s stereoset: it has no counterfactual"),
+        (
+            ("decoder:reference", *ASKED, "--method", "occlusion", "--heads"),
+            "takes one of integrated_gradients",
+        ),
+        (("decoder:reference", "-s", "gender-occupation", "--method", "shapley"), "takes one of integrated"),
+        (("decoder:reference", *ASKED, "--max-requests", "5"), "takes one of occlusion, shapley"),
+        (("decoder:reference", *ASKED, "--max-requests", "5", "--heads"), "look into the model"),
+        (("decoder:reference", *ASKED, "--method", "occlusion", "--max-requests", "5"), "takes at least 12"),
+        (
+            ("decoder:reference", "--prompt", LONG, "--target", " she", "--method", "occlusion"),
+            "(too-long): ",
+        ),
+        (("replay:answers.jsonl", *ASKED, "--method", "occlusion"), "a recording has no answers"),
         (("decoder:reference", "-s", "bias"), "expected one suite, found"),
         (("decoder:reference", "-s", "gender-occupatoin"), "Did you mean 'gender-occupation'"),
         (("decoder:reference", "-s", "gender-occupation", "--limit", "6"), "at least 10 independent units"),
