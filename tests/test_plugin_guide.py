@@ -48,6 +48,7 @@ def test_what_it_registers_conforms(plugin):
     conformance.check_backend(found.backends["always"].open("tide", plugin.Ending()))
     conformance.check_engine(found.engines["one-by-one"])
     conformance.check_attack(found.attacks["shouted"])
+    conformance.check_attribution(found.attributions["gradient_x_change"])
     conformance.check_flaw(found.flaws["shouting"])
     conformance.check_reporter(found.reporters["tsv"])
     assert plugin.CALM in found.data_sets.values()
