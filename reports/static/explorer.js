@@ -1,6 +1,6 @@
 // The explorer of the report: it reads the sample that stands in the page, and asks nobody.
 
-const FIRST = 8, MORE = 50;
+const FIRST = 10, MORE = 50;
 let sample = { cases: [], words: {} };
 let found = [];
 let listed = 0;
@@ -54,6 +54,7 @@ function linked() {
   listed = 0;
   byId("found").replaceChildren();
   show(1);
+  byId("explorer").open = true;
   byId("case-" + number).open = true;
   byId("case-" + number).scrollIntoView();
 }
