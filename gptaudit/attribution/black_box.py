@@ -149,7 +149,9 @@ class WordExplainer:
                 unit=outcome.unit,
                 requests=len(plan.requests),
                 rounds=len(plan.rounds),
-                intervals=tuple(_interval(of_word, outcome, seed) for of_word in zip(*by_round, strict=True)),
+                intervals=tuple(
+                    _interval(of_word, outcome, count, seed) for of_word in zip(*by_round, strict=True)
+                ),
                 neither=None
                 if outcome.exact
                 else fmean(value == 0 for of_round in values for value in of_round),
@@ -250,10 +252,15 @@ def _mean_of(plan: Plan, values: Sequence[Sequence[float]], kept: Kept) -> float
     )
 
 
-def _interval(values: Sequence[float], outcome: Outcome, seed: int) -> tuple[float, float] | None:
-    """Return the interval of a word's score over rounds; None where there are too few."""
+def _interval(values: Sequence[float], outcome: Outcome, words: int, seed: int) -> tuple[float, float] | None:
+    """Return the interval of a word's score over rounds; None where there are too few.
+
+    Its level allows for the number of words (Bonferroni): one that is shown to matter is not the luckiest of many.
+    """
     if len(values) < FEWEST_SAMPLED:
         return None
     rounds = list(map(str, range(len(values))))
-    found = mean_interval(values, rounds, level=DEFAULT_LEVEL, seed=seed, bounds=outcome.bounds)
+    found = mean_interval(
+        values, rounds, level=1 - (1 - DEFAULT_LEVEL) / words, seed=seed, bounds=outcome.bounds
+    )
     return None if found.low is None or found.high is None else (found.low, found.high)

@@ -60,7 +60,8 @@ class Asking:
     requests: int
     rounds: int
     intervals: tuple[tuple[float, float] | None, ...]
-    """95 % interval of each word's score over the rounds; None where all rounds are alike, or too few."""
+    """95 % interval of each word's score over the rounds, for all words together (Bonferroni); None where all rounds
+    are alike, or too few."""
     neither: float | None = None
     """Share of the sampled answers that begin with neither target nor foil; None where none are sampled."""
 

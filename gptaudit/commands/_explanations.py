@@ -83,7 +83,7 @@ def _show_asking(asking: Asking) -> None:
     say(
         f"Read from {asking.through}, {asking.rounds} {'round' if asking.rounds == 1 else 'rounds'}", nl=False
     )
-    say("; 95 % intervals are over the rounds." if any(asking.intervals) else ".")
+    say("; the intervals are over the rounds, 95 % for all words together." if any(asking.intervals) else ".")
     if asking.neither is not None:
         say(f"{100 * asking.neither:.0f} % of the answers begin with neither, and count as 0.")
     say(

@@ -133,7 +133,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     else:
         assert prompt is not None  # noqa: S101 - required without a suite
         assert expected is not None  # noqa: S101
-        if prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
+        goes_on = "chat" not in backend.capabilities
+        if goes_on and prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
             say("Note: a target that begins with no space continues the prompt's last word.", err=True)
         if isinstance(chosen, EmbeddingMethod):
             explainer = Explainer(backend)

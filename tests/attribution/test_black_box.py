@@ -163,6 +163,19 @@ class TestSamples:
 
         assert sum(covered.values()) >= 0.9 * 120
 
+    def test_chance_shows_no_word(self):
+        """Where no word matters, at most a few of 40 explanations show one that does, however many words there are."""
+        shown = 0
+        for seed in range(40):
+            drawn = random.Random(seed)
+            backend = ScriptedBackend(
+                complete=lambda prompt, sample, drawn=drawn: drawn.choice(["She", "He"])
+            )
+            prompt = "The nurse who had worked there for many years said that"
+            shown += explained(backend, prompt=prompt, seed=seed).asking.shown
+
+        assert shown <= 5
+
     def test_an_answer_that_says_neither_is_no_preference(self):
         """Nothing is shown, and the share of such answers is told."""
         found = explained(ScriptedBackend(complete=lambda prompt, sample: "The weather was fine."))

@@ -26,12 +26,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from gptaudit import decoder
 from gptaudit.attribution import Attributor
+from gptaudit.attribution.methods import METHODS
 from gptaudit.attribution.question import Batch
 from gptaudit.causal_lm.encoding import EncodedQuestion
 
 PROMPT = "The carpenter told the visitors that"
 STEPS = 16
 REPEATS = 3
+OCCLUSION = next(method for method in METHODS if method.name == "feature_ablation")
 
 
 def timed(compute) -> float:
@@ -76,7 +78,7 @@ def main(folder: str) -> None:
     )
     occlusion = timed(
         lambda: of_perturbations.attribute(read, target=wanted, forward_in_tokens=False)
-    ) / timed(lambda: attributor.attribute([question], "feature_ablation"))
+    ) / timed(lambda: attributor.attribute([question], OCCLUSION))
     print(f"integrated gradients, five tokens: {gradients:.1f} times as fast as LLMGradientAttribution")
     print(f"occlusion: {occlusion:.1f} times as fast as LLMAttribution")
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
