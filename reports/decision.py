@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from gptaudit.evidence.first_answers import repeats
 from gptaudit.gate.decide import conclusion, shortfall
 from gptaudit.gate.numbers import count
-from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import limited_words
 from gptaudit.language import later, recorded, tr, trn
 from gptaudit.records import AuditResult, GateResult, TargetInfo, Verdict
+from gptaudit.records.metric_name import MetricName
 
 from .findings import decided_by_order
 from .sentences import Word, probes_text

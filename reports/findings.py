@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from gptaudit.gate.numbers import compact, interval_text, level_text, places, quantity, unit_of_difference
-from gptaudit.gate.policy import MetricName
 from gptaudit.gate.wording import range_text
 from gptaudit.language import later, recorded, tr
 from gptaudit.records import AuditResult, Metric, ProbeResult, RuleResult
+from gptaudit.records.metric_name import MetricName
 
 from .sentences import (
     PRIOR,

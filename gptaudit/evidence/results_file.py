@@ -18,6 +18,7 @@ from gptaudit.evidence.stored import FILE_NAME as STORE
 from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.files import read_with_schema, to_json
 from gptaudit.records import RESULTS_SCHEMA, AuditResult, Metric, ProbeResult, full_name
+from gptaudit.records.metric_name import MetricName
 from gptaudit.stats.formula import parsed
 from gptaudit.validation import validated
 
@@ -48,6 +49,7 @@ def read_results(path: Path) -> AuditResult:
     for probe in result.probes:
         _check_figures(probe, path)
     _check_formulas(result, path)
+    _check_rules(result, path)
     return result
 
 
@@ -117,6 +119,16 @@ def _check_formulas(result: AuditResult, path: Path) -> None:
             parsed(metric.formula or "0")
         except ValueError as error:
             msg = f"{path}: {name}: {error}"
+            raise DataError(msg) from None
+
+
+def _check_rules(result: AuditResult, path: Path) -> None:
+    """Raise `DataError` for a rule about what is no name of a figure."""
+    for number, rule in enumerate(result.gate.rules if result.gate else (), start=1):
+        try:
+            MetricName.of(rule.metric)
+        except ValueError as error:
+            msg = f"{path}: gate, rule {number}: {error}; take the results.json that `gptaudit run` wrote"
             raise DataError(msg) from None
 
 

@@ -22,6 +22,7 @@ from pydantic import AllowInfNan, ConfigDict, Strict, TypeAdapter, ValidationErr
 from gptaudit.errors import PolicyError
 from gptaudit.files import newer, read_text, read_toml
 from gptaudit.gate.shipped import SHIPPED, shipped_policy
+from gptaudit.records.metric_name import MetricName
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import json_schema, key_path, nearest
 
@@ -34,29 +35,6 @@ POLICY_SCHEMA = "gptaudit.policy/1"
 
 LimitKind: TypeAlias = Literal["range", "increase"]
 Number: TypeAlias = Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False)]
-
-_METRIC = re.compile(
-    r"(?P<probe>[^\[\]]+)\.(?P<name>[^.\[\]]+)(\[(?P<axis>[^=\]]+)=(?P<group>.+)\])?", re.DOTALL
-)
-
-
-@dataclass(frozen=True, slots=True)
-class MetricName:
-    """Parsed name of a metric in a rule; `group` is `*` for every slice of `axis`, None for the whole figure."""
-
-    probe: str
-    name: str
-    axis: str | None = None
-    group: str | None = None
-
-    @classmethod
-    def of(cls, text: str) -> MetricName:
-        """Parse `PROBE.METRIC` or `PROBE.METRIC[AXIS=GROUP]`; raise `ValueError` for another text."""
-        match = _METRIC.fullmatch(text)
-        if match is None:
-            msg = f"metric = {text!r} is not a metric; write PROBE.METRIC or PROBE.METRIC[AXIS=GROUP]"
-            raise ValueError(msg)
-        return cls(**match.groupdict())
 
 
 @with_config(ConfigDict(extra="forbid"))

@@ -15,7 +15,7 @@ from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.decide import decide
 from gptaudit.gate.pairing import Audit
-from gptaudit.gate.policy import MetricName, Policy
+from gptaudit.gate.policy import Policy
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe
 from gptaudit.records import (
@@ -27,6 +27,7 @@ from gptaudit.records import (
     RunInfo,
     TargetInfo,
 )
+from gptaudit.records.metric_name import MetricName
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
 from gptaudit.run.faults import Faults

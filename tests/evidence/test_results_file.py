@@ -180,6 +180,10 @@ class TestReadResults:
             (lambda d: d["probes"][0]["metrics"][1].update(low="small"), "metrics[2].low'"),
             (lambda d: d["probes"][0]["metrics"][1].pop("n"), "metrics[2].n' is missing"),
             (lambda d: d["gate"]["rules"][0].update(verdict="maybe"), "gate.rules[1].verdict'"),
+            (
+                lambda d: d["gate"]["rules"][0].update(metric="rate"),
+                "gate, rule 1: metric = 'rate' is not a metric",
+            ),
             (lambda d: d.update(probes={}), "'probes'"),
         ],
     )

@@ -16,7 +16,6 @@ from typing import Final
 from gptaudit.errors import DataError, PluginCallError
 from gptaudit.evidence.stored import ANSWER, CASE, MEASUREMENT
 from gptaudit.files import to_json
-from gptaudit.gate.policy import MetricName
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Answered, Probe, ProbeContext, forms_of
 from gptaudit.protocols.attack import Attack
@@ -35,6 +34,7 @@ from gptaudit.records import (
     full_name,
     is_begun,
 )
+from gptaudit.records.metric_name import MetricName
 from gptaudit.run.attacked import Attacked
 from gptaudit.run.measuring import measure_page
 from gptaudit.testing import GivenScorers, run_probe
