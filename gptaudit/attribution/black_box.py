@@ -33,8 +33,8 @@ LEFT_OUT = "..."
 """What stands in place of a word that is left out."""
 SAMPLED_ROUNDS = 50
 """Rounds that a target is asked whose answers are sampled, each with samples of its own."""
-FEWEST_SAMPLED = 5
-"""With fewer rounds there is no interval, and a sampled score says nothing without one."""
+FEWEST = 5
+"""Rounds that differ at least: with fewer there is no interval, and a score of chance says nothing without one."""
 AT_ONCE = 128
 """Requests handed over at a time."""
 
@@ -82,15 +82,18 @@ class WordExplainer:
 
         Raises `UsageError` for what cannot be compared, and where so few requests do not suffice.
         """
-        prompt = prompt.rstrip()
-        words = split_words(prompt)
+        stripped = prompt.rstrip()
+        words = split_words(stripped)
         if not words:
             msg = "the prompt is empty: there is nothing to explain"
             raise UsageError(msg)
-        outcome = self._reads(target, foil)
+        # Spaces at the end of a prompt go to the target and the foil.
+        spaces = prompt[len(stripped) :]
+        prompt, outcome = stripped, self._reads(spaces + target, None if foil is None else spaces + foil)
         _require_sides(outcome)
-        rounds = method.rounds if outcome.exact else SAMPLED_ROUNDS
-        least = 1 if outcome.exact else FEWEST_SAMPLED
+        alike = outcome.exact and method.rounds == 1
+        least = 1 if alike else FEWEST
+        rounds = max(least, method.rounds) if outcome.exact else SAMPLED_ROUNDS
         while True:
             plan = _planned(prompt, outcome, method, words, rounds, seed)
             if most_requests is None or len(plan.requests) <= most_requests:
@@ -257,7 +260,7 @@ def _interval(values: Sequence[float], outcome: Outcome, words: int, seed: int) 
 
     Its level allows for the number of words (Bonferroni): one that is shown to matter is not the luckiest of many.
     """
-    if len(values) < FEWEST_SAMPLED:
+    if len(values) < FEWEST:
         return None
     rounds = list(map(str, range(len(values))))
     found = mean_interval(

@@ -67,6 +67,12 @@ class TestLikelihoods:
         assert found.attribution.converged is None
         assert found.asking.intervals == (None,) * 4
 
+    def test_spaces_at_the_end_go_to_the_target(self, decoder):
+        """A prompt that ends with a space is the prompt without it, and a target with it."""
+        found = explained(decoder, prompt=f"{PROMPT} ", target="she", foil="he")
+
+        assert found.attribution.scores == explained(decoder).attribution.scores
+
     @pytest.mark.parametrize("method", WORD_METHODS)
     def test_a_server_with_the_same_weights_says_the_same(self, decoder, monkeypatch, method):
         """What the echoed log-probabilities of a server give is what the weights give here."""
@@ -225,6 +231,8 @@ class TestRequests:
         explainer = WordExplainer(ScriptedBackend(score=lambda *_: -1.0))
         with pytest.raises(UsageError, match="occlusion takes at least 12 for 4 words"):
             explainer.plan(PROMPT, " she", " he", OCCLUSION, most_requests=11)
+        with pytest.raises(UsageError, match="shapley takes at least"):  # so few orders have no interval
+            explainer.plan(PROMPT, " she", " he", SHAPLEY, most_requests=14)
 
     @pytest.mark.parametrize(
         ("prompt", "target", "foil", "said"),
