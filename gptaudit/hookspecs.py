@@ -138,8 +138,8 @@ def gptaudit_register_reporters(register: Callable[[Reporter], None]) -> None:
     """Offer report formats.
 
     Called before reports are written or listed. Call `register` with each; `--report NAME` chooses. Its `render` gets
-    the results and a `ReportContext` (sections of plugins, the run folder, the measurements as a stream) and returns a
-    text or bytes. Two of one name are an error. Raising stops the command.
+    the results and a `ReportContext` (sections of plugins, the run folder, the measurements as a stream, the language)
+    and returns a text or bytes. Two of one name are an error. Raising stops the command.
 
     :param register: takes one reporter.
     """
