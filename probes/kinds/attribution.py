@@ -28,7 +28,7 @@ from gptaudit.records import (
     MetricSpec,
     Spans,
 )
-from gptaudit.records.words import Word, words_of
+from gptaudit.records.words import Word, split_words, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,13 @@ class AttributionFile(SuiteFile):
     """In the file it is the id of a built-in suite, or the path of a suite file from this one on."""
 
     def counterfactuals(self) -> Iterator[Counterfactual]:
-        """Yield the prompts with their counterparts; of those that share templates each has one, in turns."""
+        """Yield the prompts with their counterparts; of those that share templates each has one, in turns.
+
+        Terms of as many words are matched: most are of as many tokens then, whatever the tokenizer, so that each token
+        has its counterpart.
+        """
         clusters: defaultdict[str, list[Counterfactual]] = defaultdict(list)
-        for case in self.explains.counterfactuals(len):
+        for case in self.explains.counterfactuals(lambda text: len(split_words(text))):
             clusters[case.cluster].append(case)
         for number, cases in enumerate(clusters.values()):
             yield from [cases[number % len(cases)]] if cases[0].crossed else cases
@@ -125,6 +129,7 @@ class AttributionProbe(SuiteProbe):
             "contrast": "log-probability of what the stereotype expects after the first prompt less that of what it "
             "expects after its counterpart; the difference between the two prompts is explained",
             "explains": f"{self._file.explains.id} version {self._file.explains.version}",
+            "counterparts": "terms of as many words",
         }
 
 

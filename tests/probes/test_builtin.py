@@ -213,7 +213,7 @@ class TestTokenAttribution:
 
         assert found.values == pytest.approx({"stereotype_attribution": 3.0, "rest_attribution": 0.5})
         assert dict(zip(map(str.strip, shown.tokens), shown.scores, strict=True)) == pytest.approx(
-            {"The": 0.0, "carpenter/dietitian": 3.0, "said": 0.0, "that": 0.5}
+            {"The": 0.0, "carpenter/nurse": 3.0, "said": 0.0, "that": 0.5}
         )
 
     def test_what_did_not_converge_is_not_scored(self, probes):
