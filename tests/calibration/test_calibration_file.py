@@ -27,6 +27,7 @@ from gptaudit.records import (
 )
 from gptaudit.run.calibrated import SHIPPED, calibration_of
 from gptaudit.testing import ScriptedBackend, run_probe
+from gptaudit.testing.conformance.made_up import ORDINARY, MadeUpBackend
 
 FIGURE = CalibratedFigure(
     flaw="echo",
@@ -159,6 +160,15 @@ def test_what_ships_can_be_read_and_is_of_installed_probes():
     for probe in read_calibration(SHIPPED).probes:
         assert {s.figure.metric for s in probe.sightings} <= {m.name for m in probes[probe.id].metrics}
         assert probe.version == probes[probe.id].version
+
+
+@pytest.mark.parametrize("probe", [probe.id for probe in read_calibration(SHIPPED).probes])
+def test_what_ships_is_of_the_present_method(probe):
+    """A probe or a scorer that changed must be calibrated again: reports would call it uncalibrated."""
+    known = next(p for p in read_calibration(SHIPPED).probes if p.id == probe)
+    result = run_probe(load_plugins().probes[probe], MadeUpBackend(ORDINARY), limit=2)
+
+    assert known.method == digest(dict(result.method)), f"gptaudit calibrate {probe}"
 
 
 def test_a_run_carries_what_ships(gptaudit, tmp_path, monkeypatch):
