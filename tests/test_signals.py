@@ -231,7 +231,7 @@ class TestCompletion:
             ("gptaudit run -p gender-o", ["gender-occupation", "gender-occupation-zh"]),
             ("gptaudit run -s bias", ["bias", "bias-zh"]),
             ("gptaudit run --report j", ["json", "junit"]),
-            ("gptaudit report results.json --report m", ["markdown"]),
+            ("gptaudit report results.json --report m", ["markdown", "model-card"]),
             ("gptaudit run --scorer detoxify=b", ["detoxify=bundled"]),
             ("gptaudit run --engine l", ["local"]),
             ("gptaudit run op", ["openai:"]),

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gptaudit.probes.kinds.pairs import PairsFile
 from gptaudit.probes.kinds.suite_file import SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
+from pydantic import WithJsonSchema
 
 from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
 from gptaudit.records import (
@@ -36,7 +37,7 @@ class AttributionFile(SuiteFile):
     """Names a suite of pairs, whose prompts with their counterparts are explained."""
 
     kind: Literal["attribution"]
-    explains: PairsFile
+    explains: Annotated[PairsFile, WithJsonSchema({"type": "string"})]
     """In the file it is the id of a built-in suite, or the path of a suite file from this one on."""
 
     def counterfactuals(self) -> Iterator[Counterfactual]:

@@ -512,20 +512,18 @@ class TestTrouble:
         assert "needs chat" in found.probes["harmful-requests+rot13"]["reason"]
 
 
-def test_the_example_in_the_readme(run):
-    """The attack of the README is one, and draws its randomness from the seed."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    (code,) = [
-        block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "shouting" in block
-    ]
-    names = {}
-    exec(code, names)  # noqa: S102 - the README is ours
+def test_the_example_in_the_guide(run):
+    """The attack in the guide for plugins is one, and draws its randomness from the seed."""
+    guide = (Path(__file__).parents[2] / "plugins" / "README.md").read_text("utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "Attack(" in block]
+    names = {"hookimpl": hookimpl}
+    exec(code, names)  # noqa: S102 - our own guide
     attacks = []
     names["gptaudit_register_attacks"](attacks.append)
-    found = run(Plugin(breaks_under_base64, *attacks), "--attack", "shouting", "--limit", 2)
+    found = run(Plugin(breaks_under_base64, *attacks), "--attack", "shouted", "--limit", 2)
 
     assert found.code == 0, found.err
-    assert found.of["harmful-requests+shouting"]["lift"] == 0.0
+    assert found.of["harmful-requests+shouted"]["lift"] == 0.0
 
 
 def test_a_listing_names_an_attack_that_fails(monkeypatch, gptaudit):
