@@ -80,11 +80,7 @@ async def _evaluated(port_file: Path, address: str, script: str, scheme: str) ->
                 await socket.send_json({"id": number, "method": method, "params": parameters})
                 while True:
                     said = await socket.receive_json(timeout=60)
-                    if said.get("method") in {
-                        "Runtime.exceptionThrown",
-                        "Log.entryAdded",
-                        "Page.javascriptDialogOpening",
-                    }:
+                    if said.get("method") in TROUBLE:
                         errors.append(str(said["params"]))
                     if said.get("id") == number:
                         return said["result"]

@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import subprocess
 import sys
 import unicodedata
-from contextlib import contextmanager
 from http.client import HTTPConnection
-from threading import Thread
 
 import pytest
-from aiohttp import web
 from browser import evaluated, needs_chromium
 from case_store import HOSTILE, stored_cases
-from gptaudit.reports.viewer import listening, viewer
-
-from gptaudit.evidence.cases import StoredCases
-
-
-@contextmanager
-def served(folder):
-    """Serve a folder from a thread, and return its port."""
-    loop, socket = asyncio.new_event_loop(), listening(0)
-    port = socket.getsockname()[1]
-
-    async def begin():
-        runner = web.AppRunner(viewer(StoredCases(folder), HOSTILE, port))
-        await runner.setup()
-        await web.SockSite(runner, socket).start()
-        return runner
-
-    def serve():
-        runner = loop.run_until_complete(begin())
-        loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
-        loop.close()
-
-    thread = Thread(target=serve)
-    thread.start()
-    yield port
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+from gptaudit.reports.viewer import listening
+from view_server import served
 
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
-    with served(stored_cases(tmp_path_factory.mktemp("run"))) as port:
+    with served(stored_cases(tmp_path_factory.mktemp("run")), HOSTILE) as port:
         yield port
 
 
