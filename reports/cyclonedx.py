@@ -17,13 +17,13 @@ from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from gptaudit.gate.numbers import level_text
+from gptaudit.gate.numbers import instant, level_text
 from gptaudit.markers import VERSION
 from gptaudit.records import AuditResult, DataSource
 
 from .decision import decision
 from .findings import findings
-from .foreign_json import foreign_plugins, instant, json_document, json_line, model_name, one_line, urls
+from .foreign_json import foreign_plugins, json_document, json_line, model_name, one_line, urls
 from .scores import Score, scores, withheld_lines
 
 _MODEL = "model"

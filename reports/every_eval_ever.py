@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gptaudit.gate.numbers import instant
 from gptaudit.records import AuditResult, Metric, ProbeResult, TargetInfo
 
 from .decision import Decision, decision
-from .foreign_json import foreign_plugins, instant, json_document, json_line, model_name, one_line, urls
+from .foreign_json import foreign_plugins, json_document, json_line, model_name, one_line, urls
 from .scores import Score, rules_of, scores, withheld
 from .sentences import metric_title, short_title
 

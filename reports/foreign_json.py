@@ -1,11 +1,10 @@
-"""What the reports in formats of others share: JSON texts, names, times."""
+"""What the reports in formats of others share: JSON texts, names."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -44,15 +43,6 @@ def model_name(target: TargetInfo) -> str:
 def urls(text: str) -> list[str]:
     """Return the addresses that stand in a text, without queries, fragments and a full stop at the end."""
     return [found.rstrip(".") for found in _URL.findall(text)]
-
-
-def instant(text: str) -> datetime | None:
-    """Return an ISO 8601 time in UTC; None for any other text."""
-    try:
-        when = datetime.fromisoformat(text)
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def foreign_plugins(run: RunInfo) -> list[PluginInfo]:

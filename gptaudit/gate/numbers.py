@@ -101,13 +101,20 @@ def count(value: int) -> str:
     return number(value, 0)
 
 
-def moment(text: str) -> str:
-    """Format an ISO 8601 time in UTC, in English in words; any other text is returned unchanged."""
+def instant(text: str) -> datetime | None:
+    """Return an ISO 8601 time in UTC; None for any other text."""
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def moment(text: str) -> str:
+    """Format an ISO 8601 time in UTC, in English in words; any other text is returned unchanged."""
+    utc = instant(text)
+    if utc is None:
         return text
-    utc = when.astimezone(UTC) if when.tzinfo else when
     if language() != ENGLISH:
         return f"{utc:%Y-%m-%d %H:%M} UTC"
     return f"{utc.day} {utc:%B %Y, %H:%M} UTC"

@@ -52,6 +52,7 @@ def test_a_score_of_one_case_is_short(value, expected):
         ("2026-11-23T04:22:00Z", "23 November 2026, 04:22 UTC"),
         ("2026-11-23T05:22:00+01:00", "23 November 2026, 04:22 UTC"),
         ("yesterday", "yesterday"),
+        ("0001-01-01T00:00:00+23:00", "0001-01-01T00:00:00+23:00"),  # before the first year in UTC
     ],
 )
 def test_a_time_is_written_in_utc(text, expected):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,8 @@ def summary(result: AuditResult, folder: Path) -> Summary:
     two would be lost.
     """
     figures = tuple(_figures(result))
-    names = [figure.name for figure in figures]
-    twice = next((name for name in names if names.count(name) > 1), None)
+    named = Counter(figure.name for figure in figures)
+    twice = next((name for name, times in named.items() if times > 1), None)
     if twice is not None:
         msg = f"two figures would both be called {twice!r} by a tracker; rename a group in the suite"
         raise PluginError(msg)
