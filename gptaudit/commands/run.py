@@ -150,7 +150,7 @@ SECTIONS = {
     "--max-seconds",
     type=_options.Finite(min=0, min_open=True),
     metavar="S",
-    help="Start no request after S seconds.",
+    help="Start no request after S seconds of asking; loading the model and measuring come on top.",
 )
 @click.option(
     "--until",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from gptaudit.probes.kinds.pairs import PairsFile
 from gptaudit.probes.kinds.suite_file import SuiteFile
@@ -35,6 +35,8 @@ from gptaudit.records.words import Word, split_words, words_of
 @dataclass(frozen=True, slots=True)
 class AttributionFile(SuiteFile):
     """Names a suite of pairs, whose prompts with their counterparts are explained."""
+
+    named_suites: ClassVar[Mapping[str, str]] = {"explains": "pairs"}
 
     kind: Literal["attribution"]
     explains: Annotated[PairsFile, WithJsonSchema({"type": "string"})]

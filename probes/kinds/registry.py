@@ -74,15 +74,11 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
     if not isinstance(kind, str) or kind not in KINDS:
         msg = f"{where}: key 'kind': expected {' or '.join(map(repr, KINDS))}, found {kind!r}"
         raise DataError(msg)
-    if isinstance(named := content.get("explains"), str):
-        explained = _explained(named, file)
-        its_text = read_text(explained, error=DataError)
-        content["explains"] = its = read_toml(its_text, where=str(explained), error=DataError)
-        if its.get("kind") != "pairs":
-            msg = f"{where}: key 'explains': expected a suite of kind 'pairs', found {named!r} of {its.get('kind')!r}"
-            raise DataError(msg)
-        text += its_text
     schema, _ = KINDS[kind]
+    for key, wanted in schema.named_suites.items():
+        if isinstance(named := content.get(key), str):
+            its_text, content[key] = _read_named(named, file, key, wanted)
+            text += its_text
     suite_file = validated(schema, content, where=where, error=DataError)
     problem = next(_name_problems(suite_file), None) or next(suite_file.problems(), None)
     ids = [] if problem else suite_file.case_ids()
@@ -94,15 +90,21 @@ def read_suite_file(file: Traversable) -> tuple[SuiteFile, DataSource]:
     return suite_file, DataSource(suite_file.id, suite_file.source, suite_file.licence, digest, len(ids))
 
 
-def _explained(named: str, file: Traversable) -> Traversable:
-    """Return the suite file that another one names: a built-in one by its id, or one by its path from there on."""
+def _read_named(named: str, file: Traversable, key: str, wanted: str) -> tuple[str, dict[str, Any]]:
+    """Read the suite file that another one names: a built-in one by its id, or one by its path from there on."""
     if named.endswith(".toml"):
-        return Path(str(file)).parent / named
-    built_in = files("gptaudit.probes").joinpath("suites", f"{named}.toml")
-    if not NAME.fullmatch(named) or not built_in.is_file():
-        msg = f"{file}: key 'explains': expected the id of a built-in suite of pairs, such as gender-occupation, or "
-        raise DataError(f"{msg}the path of a suite file, such as pairs.toml; found {named!r}")
-    return built_in
+        its_file: Traversable = Path(str(file)).parent / named
+    else:
+        its_file = files("gptaudit.probes").joinpath("suites", f"{named}.toml")
+        if not NAME.fullmatch(named) or not its_file.is_file():
+            msg = f"{file}: key {key!r}: expected the id of a built-in suite of kind {wanted!r}, or the path of a "
+            raise DataError(f"{msg}suite file, such as my-suite.toml; found {named!r}")
+    text = read_text(its_file, error=DataError)
+    content = read_toml(text, where=str(its_file), error=DataError)
+    if content.get("kind") != wanted:
+        msg = f"{file}: key {key!r}: expected a suite of kind {wanted!r}, found {named!r} of {content.get('kind')!r}"
+        raise DataError(msg)
+    return text, content
 
 
 @cache

@@ -17,6 +17,8 @@ class SuiteFile(ABC):
     """Keys of every suite file."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+    named_suites: ClassVar[Mapping[str, str]] = {}
+    """The keys that name another suite file, with the kind it has to be of."""
 
     schema: Literal["gptaudit.suite/1"]
     id: str

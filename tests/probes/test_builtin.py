@@ -243,8 +243,8 @@ class TestTokenAttribution:
         ("named", "said"),
         [
             ("sycophancy", "expected a suite of kind 'pairs', found 'sycophancy' of 'opinions'"),
-            ("nope", "expected the id of a built-in suite of pairs"),
-            ("../age", "expected the id of a built-in suite of pairs"),
+            ("nope", "expected the id of a built-in suite of kind 'pairs'"),
+            ("../age", "expected the id of a built-in suite of kind 'pairs'"),
             ("gone.toml", "gone.toml"),
             ("alone.toml", "'alone' has no counterfactual"),
         ],

@@ -176,6 +176,7 @@ def test_a_prompt_may_be_a_conversation(tmp_path):
         (PAIRS, 'schema = "gptaudit.suite/1"', 'schema = "gptaudit.suite/9"', "key 'schema'"),
         (PAIRS, 'id = "t"', "", "key 'id' is missing"),
         (PAIRS, 'id = "t"', 'id = "t"\ngaol = "x"', "unknown key 'gaol'. Did you mean 'goal'?"),
+        (PAIRS, 'id = "t"', 'id = "t"\nexplains = "nope"', "unknown key 'explains'"),
         (PAIRS, 'kind = "pairs"', 'kind = "paris"', "key 'kind': expected 'pairs' or "),
         (PAIRS, 'kind = "pairs"', 'kind = "paris"', "or 'behaviours', found 'paris'"),
         (PAIRS, 'kind = "pairs"', "", "'behaviours', found None"),
