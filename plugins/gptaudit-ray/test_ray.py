@@ -316,6 +316,21 @@ def test_no_room(nodes, functions):
         next(run(work("python:functions:upper", prompts(1), ray_address=nodes.address, ray_replicas=3)))
 
 
+def test_ray_does_not_start(functions, monkeypatch):
+    """Ray raises a plain exception where its servers do not start in time; any other one is a bug."""
+
+    def late(*_, **__):
+        raise raised
+
+    monkeypatch.setattr("ray.init", late)
+    raised = Exception("The current node timed out during startup.")
+    with pytest.raises(BackendLostError, match=r"it did not: The current node timed out .* less busy"):
+        next(run(work("python:functions:upper", prompts(1))))
+    raised = TypeError("init() got an unexpected keyword argument")
+    with pytest.raises(TypeError):
+        next(run(work("python:functions:upper", prompts(1))))
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

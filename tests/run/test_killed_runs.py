@@ -39,14 +39,15 @@ def targets(name, home, request):
     """Give the arguments of an audit of a few seconds."""
     if name == "decoder":
         yield ("decoder:reference", *BIAS, *TEXTS)
-    elif name == "ray":
-        pytest.importorskip("gptaudit_ray", reason="the Ray engine is not installed")
-        yield ("decoder:reference", *BIAS, "--engine", "ray")
     elif name == "smollm2":
         yield (f"hf:{request.getfixturevalue('real_models')}/smollm2", *BIAS, "--limit", "60")
-    elif name == "function":
+    elif name in {"function", "ray"}:
         (home / "a_function.py").write_text(FUNCTION)
-        yield ("python:a_function:longer", *TEXTS, "--limit", "40")
+        if name == "ray":  # most of its time is that of starting, so there is more to ask
+            pytest.importorskip("gptaudit_ray", reason="the Ray engine is not installed")
+            yield ("python:a_function:longer", *TEXTS, "--limit", "150", "--engine", "ray")
+        else:
+            yield ("python:a_function:longer", *TEXTS, "--limit", "40")
     else:
         faults = {"500": 0.05, "reset": 0.05, "429": 0.05}
         with FaultyServer(faults=faults, latency=0.05, seed=3) as server:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 
-from gptaudit.errors import UsageError
+from gptaudit.errors import BackendLostError, UsageError
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine unasked
@@ -90,6 +90,12 @@ def _start(ray: ModuleType) -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(address="local", object_store_memory=OBJECT_STORE_BYTES, **QUIET)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # This is all that Ray raises where its servers do not start in time, as on a machine that is too busy.
+        msg = f"--engine ray: expected Ray to start on this machine, and it did not: {error}"
+        raise BackendLostError(f"{msg} Run again when the machine is less busy") from None
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = clusters
 
