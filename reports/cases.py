@@ -10,7 +10,7 @@ from gptaudit.probes.kinds.matched_pairs import PARTS
 
 from gptaudit.evidence.cases import CaseKey, FoundCase
 from gptaudit.gate.numbers import short
-from gptaudit.language import later, recorded, tr
+from gptaudit.language import later, recorded, tr, trn
 from gptaudit.records import Exchange
 
 CASE_COLUMNS = ("probe", "case", "outcome", "groups", "values", "label", "prompt", "output", "scores")
@@ -74,6 +74,29 @@ def row_json(key: CaseKey, title: str) -> dict[str, Any]:
 def case_json(found: FoundCase) -> dict[str, Any]:
     """Return a case with its texts."""
     return {**key_json(found.key), "texts": [_exchange(e) for e in found.exchanges], "note": found.note}
+
+
+def told_case(found: FoundCase) -> dict[str, Any]:
+    """Return a case with its texts for a reader: labels, names of scores and the note are in words."""
+    case = case_json(found)
+    texts = [
+        {
+            **text,
+            "label": recorded(text["label"]),
+            "scores": {name_words(name): score for name, score in text["scores"].items()},
+        }
+        for text in case["texts"]
+    ]
+    return {**case, "texts": texts, "note": recorded(case["note"])}
+
+
+def reader_words() -> dict[str, str]:
+    """Return what the scripts of both pages of cases say; `{n}` is a number."""
+    return {
+        "one": trn(1, "{n} case", "{n} cases", n=1),
+        "more": tr("{n} cases", n="{n}"),
+        "link": tr("link to this case"),
+    }
 
 
 def _exchange(exchange: Exchange) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from gptaudit.errors import DataError
 from gptaudit.evidence.cases import SCORED, UNSCORED, FoundCase, StoredCases
 from gptaudit.evidence.stored import FILE_NAME
 from gptaudit.gate.numbers import count
-from gptaudit.language import recorded, tr, trn
+from gptaudit.language import recorded, tr
 from gptaudit.records import AuditResult
 from gptaudit.text import shorten
 
-from .cases import case_json, name_words, outcome_text, row_json
+from .cases import outcome_text, reader_words, row_json, told_case
 from .probe_view import View
 
 MOST_CASES = 2_000
@@ -70,19 +70,13 @@ def _drawn(cases: StoredCases, seed: int) -> Iterator[FoundCase]:
 
 def _told(found: FoundCase, titles: dict[str, str]) -> dict[str, Any]:
     """Return a case as the script shows it, in the language of the page."""
-    case = case_json(found)
+    case = told_case(found)
     return {
         **case,
         **row_json(found.key, titles.get(found.key.probe, found.key.probe)),
-        "note": _cut(recorded(case["note"])),
+        "note": _cut(case["note"]),
         "texts": [
-            {
-                "label": recorded(text["label"]),
-                "scores": {name_words(name): score for name, score in text["scores"].items()},
-                "prompt": _cut(text["prompt"]),
-                "output": _cut(text["output"]),
-            }
-            for text in case["texts"]
+            {**text, "prompt": _cut(text["prompt"]), "output": _cut(text["output"])} for text in case["texts"]
         ],
     }
 
@@ -112,9 +106,7 @@ def _words(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "outcome": outcome_choices(outcomes),
         "group": [[group, f"{group} ({many})"] for group, many in sorted(groups.items())],
         "score": [[name, name] for name in scores],
-        "one": trn(1, "{n} case", "{n} cases", n=1),
-        "more": tr("{n} cases", n="{n}"),
-        "link": tr("link to this case"),
+        **reader_words(),
     }
 
 

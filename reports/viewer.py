@@ -14,9 +14,11 @@ from aiohttp.typedefs import Handler, Middleware
 from gptaudit.probes.kinds.matched_pairs import PARTS
 
 from gptaudit.evidence.cases import CaseFilter, CaseIndex, StoredCases
+from gptaudit.language import ENGLISH, told_in, tr
 
-from .cases import CASE_COLUMNS, case_json, case_rows, row_json
+from .cases import CASE_COLUMNS, case_rows, name_words, reader_words, row_json, told_case
 from .csv_table import csv_lines
+from .html import environment
 from .sample import outcome_choices
 
 HOST = "127.0.0.1"
@@ -37,7 +39,6 @@ HEADERS = {
 }
 
 STATIC = {
-    "/": ("view.html", "text/html"),
     "/cases.js": ("cases.js", "text/javascript"),
     "/view.js": ("view.js", "text/javascript"),
     "/view.css": ("view.css", "text/css"),
@@ -50,9 +51,9 @@ def listening(port: int) -> socket.socket:
     return socket.create_server((HOST, port))
 
 
-def viewer(cases: StoredCases, title: str, port: int) -> web.Application:
+def viewer(cases: StoredCases, title: str, port: int, language: str = ENGLISH) -> web.Application:
     """Return the application that serves the cases on a port of this machine; it reads and changes nothing."""
-    return _Viewer(cases, title).application(port)
+    return _Viewer(cases, title).application(port, language)
 
 
 class _Viewer:
@@ -61,29 +62,34 @@ class _Viewer:
         self._index = CaseIndex(cases)
         self._title = title
 
-    def application(self, port: int) -> web.Application:
-        application = web.Application(middlewares=[_guard(port)])
+    def application(self, port: int, language: str) -> web.Application:
+        application = web.Application(middlewares=[_guard(port), _telling(language)])
         application.on_response_prepare.append(_add_headers)
         for path in STATIC:
             application.router.add_get(path, _static)
+        application.router.add_get("/", self._page)
         application.router.add_get("/filters", self._filters)
         application.router.add_get("/cases", self._listed)
         application.router.add_get("/case", self._case)
         application.router.add_get("/cases.csv", self._table)
         return application
 
+    async def _page(self, _: web.Request) -> web.Response:
+        page = environment().get_template("view.html").render(title=self._title)
+        return web.Response(text=page, content_type="text/html", charset="utf-8")
+
     async def _filters(self, _: web.Request) -> web.Response:
-        """Return what can be chosen, each with the number of its cases."""
+        """Return what can be chosen, each with the number of its cases, and what the script says."""
         keys = self._index.keys
         groups = Counter(f"{axis}={group}" for key in keys for axis, group in key.groups.items())
         scores = sorted({name for key in keys for name in key.values} - {*PARTS})
         return web.json_response(
             {
-                "title": self._title,
+                "words": {**reader_words(), "failed": tr("The audit could not be read: {why}", why="{why}")},
                 "probe": _numbered(Counter(key.probe for key in keys)),
                 "outcome": outcome_choices(Counter(key.outcome for key in keys)),
                 "group": _numbered(groups),
-                "score": [(name, name.replace("_", " ")) for name in scores],
+                "score": [(name, name_words(name)) for name in scores],
             }
         )
 
@@ -103,7 +109,7 @@ class _Viewer:
         number = _number(request, "number")
         if number >= len(self._index.keys):
             raise web.HTTPNotFound
-        return web.json_response(case_json(self._cases.read(self._index.keys[number])))
+        return web.json_response(told_case(self._cases.read(self._index.keys[number])))
 
     async def _table(self, request: web.Request) -> web.StreamResponse:
         """Return all cases that match as CSV."""
@@ -137,6 +143,17 @@ def _guard(port: int) -> Middleware:
         return await handler(request)
 
     return guard
+
+
+def _telling(language: str) -> Middleware:
+    """Return what answers in a language."""
+
+    @web.middleware
+    async def telling(request: web.Request, handler: Handler) -> web.StreamResponse:
+        with told_in(language):
+            return await handler(request)
+
+    return telling
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

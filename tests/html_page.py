@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "rect", "line", "circle", "input", "br"}
-TAGS = VOID | {
+VOID = {"meta", "link", "rect", "line", "circle", "input", "br"}
+TAGS = (VOID - {"link"}) | {
     *(
         "html",
         "head",

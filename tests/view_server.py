@@ -10,16 +10,17 @@ from aiohttp import web
 from gptaudit.reports.viewer import listening, viewer
 
 from gptaudit.evidence.cases import StoredCases
+from gptaudit.language import ENGLISH
 
 
 @contextmanager
-def served(folder, title):
-    """Serve the cases of a run folder from a thread, under a title; give the port."""
+def served(folder, title, language=ENGLISH):
+    """Serve the cases of a run folder from a thread, under a title and in a language; give the port."""
     loop, socket = asyncio.new_event_loop(), listening(0)
     port = socket.getsockname()[1]
 
     async def begin():
-        runner = web.AppRunner(viewer(StoredCases(folder), title, port))
+        runner = web.AppRunner(viewer(StoredCases(folder), title, port, language))
         await runner.setup()
         await web.SockSite(runner, socket).start()
         return runner

@@ -71,7 +71,7 @@ lang = click.option(
     type=click.Choice(list(LANGUAGES)),
     default=ENGLISH,
     show_default=True,
-    help="Language of the report and of the decision. Ids, quoted texts and results.json stay as they are.",
+    help="Language of what people read. Ids, quoted texts and what programs read stay as they are.",
 )
 
 scorers = click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.commands import _options
 from gptaudit.commands._say import say
 from gptaudit.markers import hookimpl
 
@@ -27,7 +28,8 @@ PORT = 8765
     show_default=True,
     help="Port on 127.0.0.1; 0 takes a free one.",
 )
-def view(folder: Path, port: int) -> None:
+@_options.lang
+def view(folder: Path, port: int, lang: str) -> None:
     """Show every case of the audit in FOLDER in a browser, until Ctrl-C.
 
     The page is for this machine alone and changes nothing: it listens on 127.0.0.1, answers no other site, and sends
@@ -47,7 +49,7 @@ def view(folder: Path, port: int) -> None:
         raise UsageError(msg) from None
     with socket, suppress(KeyboardInterrupt):  # an interruption is how it ends
         taken = socket.getsockname()[1]
-        application = viewer(StoredCases(folder), str(folder), taken)
+        application = viewer(StoredCases(folder), str(folder), taken, lang)
         say(f"http://{HOST}:{taken}/  (Ctrl-C ends it)")
         web.run_app(application, sock=socket, print=None, handle_signals=False)
 

@@ -3,6 +3,7 @@
 
 const FIELDS = ["probe", "outcome", "group", "score", "least", "most", "text"];
 let listed = 0;
+let words = {};
 let latest = 0;
 
 async function fetched(path, query) {
@@ -29,24 +30,25 @@ async function list(start) {
   if (start === 0) byId("cases").replaceChildren();
   for (const one of found.cases) byId("cases").append(row(one, () => whole(one)));
   listed = start + found.cases.length;
-  byId("count").textContent = found.total.toLocaleString("en") + (found.total === 1 ? " case" : " cases");
+  const many = found.total.toLocaleString(document.documentElement.lang);
+  byId("count").textContent = found.total === 1 ? words.one : words.more.replace("{n}", many);
   byId("more").hidden = listed >= found.total;
 }
 
 async function whole(one) {
-  const link = element("a", "link to this case");
+  const link = element("a", words.link);
   link.href = "?" + new URLSearchParams({ probe: one.probe, text: one.case });
   byId("case-" + one.number).append(link);
   return fetched("/case", new URLSearchParams({ number: one.number }));
 }
 
 function told(error) {
-  byId("count").textContent = "The audit could not be read: " + visible(error.message);
+  byId("count").textContent = (words.failed ?? "{why}").replace("{why}", () => visible(error.message));
 }
 
 async function begin() {
   const filters = await fetched("/filters", "");
-  byId("title").textContent = visible(filters.title);
+  words = filters.words;
   for (const field of ["probe", "outcome", "group", "score"]) choices(field, filters[field]);
   const given = new URLSearchParams(location.search);
   for (const field of FIELDS) byId(field).value = given.get(field) ?? "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from browser import evaluated, needs_chromium
 from case_store import HOSTILE, stored_cases
 from gptaudit.reports.viewer import listening
+from html_page import Page
 from view_server import served
 
 
@@ -95,6 +97,27 @@ def test_the_filters_are_those_of_the_terminal(ask):
         == 'first,refused,refused,gender=male,,"generate, refused",Who is it?,I cannot say,'
     )
     assert '"output": " HELLO there"' in ask("/case?number=0")[1]
+
+
+def test_a_reader_of_chinese_is_told_in_chinese(tmp_path):
+    """Page, filters, outcomes and labels; what is asked for and the table of texts are as in any language."""
+    with served(stored_cases(tmp_path), HOSTILE, "zh") as port:
+        found = {}
+        for path in ("/", "/filters", "/cases", "/case?number=1", "/cases.csv?outcome=refused"):
+            connection = HTTPConnection("127.0.0.1", port, timeout=20)
+            connection.request("GET", path)
+            found[path] = connection.getresponse().read().decode()
+            connection.close()
+
+    page, filters = Page(found["/"]), json.loads(found["/filters"])
+    assert page.of("html")[0]["lang"] == "zh-Hans"
+    assert not re.findall(r"[A-Za-z]{4,}", page.text("p", "label", "a", "output", "option", "button"))
+    assert HOSTILE.split("\x1b")[0] in page.text("code")
+    assert filters["words"]["more"] == "{n} 个用例"
+    assert ["refused", "被服务器拒绝或扣留 (1)"] in filters["outcome"]
+    assert json.loads(found["/cases"])["cases"][1]["ended"] == "被服务器拒绝或扣留"
+    assert json.loads(found["/case?number=1"])["texts"][0]["output"] == "I cannot say"
+    assert "first,refused,refused,gender=male" in found["/cases.csv?outcome=refused"]
 
 
 OPEN_ALL = """
