@@ -59,13 +59,18 @@ def render(result: AuditResult) -> str:
     return json_document({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
+def _told(text: str) -> str:
+    """Return a text as one line of a message, in which `[text](address)` is no link (SARIF 2.1.0, 3.11.6)."""
+    return one_line(text).replace("](", "] (")
+
+
 def _rules(rules: tuple[RuleResult, ...]) -> Iterator[Json]:
     yield {
         "id": INCOMPLETE,
         "shortDescription": {"text": "Enough of the audit was scored to conclude from it."},
     }
     for name, text in {_rule_id(rule): rule.rule for rule in rules}.items():
-        yield {"id": name, "shortDescription": {"text": one_line(text)}}
+        yield {"id": name, "shortDescription": {"text": _told(text)}}
 
 
 def _rule_id(rule: RuleResult) -> str:
@@ -78,9 +83,7 @@ def _result(gate: GateResult, rule: RuleResult) -> Json:
         "ruleId": _rule_id(rule),
         "level": "note" if allowed else _LEVELS[rule.verdict],
         "message": {
-            "text": one_line(
-                f"{VERDICTS[rule.verdict].text}: {rule.rule}. {rule.why[:1].upper()}{rule.why[1:]}"
-            )
+            "text": _told(f"{VERDICTS[rule.verdict].text}: {rule.rule}. {rule.why[:1].upper()}{rule.why[1:]}")
         },
         "partialFingerprints": {"gptauditRule/v1": hashlib.sha256(_rule_id(rule).encode()).hexdigest()},
         "properties": {
@@ -113,7 +116,7 @@ def _place(gate: GateResult, rule: RuleResult) -> Json | None:
 
 def _incomplete(made: Decision) -> Json:
     text = " ".join(filter(None, (f"{made.word.text}:", made.reason, made.word.meaning, made.kept)))
-    return {"ruleId": INCOMPLETE, "level": "error", "message": {"text": one_line(text)}}
+    return {"ruleId": INCOMPLETE, "level": "error", "message": {"text": _told(text)}}
 
 
 def _invocation(result: AuditResult, made: Decision) -> Json:
@@ -123,6 +126,6 @@ def _invocation(result: AuditResult, made: Decision) -> Json:
     notes += [("warning", text) for text in made.limits]
     if notes:
         found["toolExecutionNotifications"] = [
-            {"level": level, "message": {"text": one_line(text)}} for level, text in notes
+            {"level": level, "message": {"text": _told(text)}} for level, text in notes
         ]
     return found
