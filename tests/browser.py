@@ -1,15 +1,18 @@
-"""A page in Chromium, for tests: how large it is laid out, and what runs in it."""
+"""A page in Chromium, for tests: how large it is laid out, what it looks like, and what runs in it."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import shutil
 import subprocess
-from itertools import count
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from itertools import count, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -17,6 +20,11 @@ import pytest
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+T = TypeVar("T")
+
+Call = Callable[..., Awaitable[dict[str, Any]]]
+"""Calls a method of the DevTools protocol with its parameters, and returns its result."""
 
 HEIGHT = 900
 """Height of a screen in pixels."""
@@ -52,18 +60,67 @@ def evaluated(address: str, script: str, folder: Path, *, scheme: str = "light")
 
     The script is the body of an async function; `scheme` is the colours that the reader prefers, light or dark.
     """
+
+    async def evaluate(port_file: Path) -> tuple[Any, list[str]]:
+        async with _tab(port_file) as (call, errors):
+            await _prefer(call, scheme)
+            await call("Page.navigate", url=address)
+            await asyncio.sleep(3)
+            body = f"(async () => {{ {script} }})()"
+            found = await call("Runtime.evaluate", expression=body, awaitPromise=True, returnByValue=True)
+            return found["result"].get("value"), errors
+
+    return _in_browser(folder, evaluate)
+
+
+def pictured(
+    address: str, folder: Path, widths: Sequence[int], schemes: Sequence[str], height: int = 0
+) -> tuple[dict[tuple[int, str], bytes], bytes]:
+    """Return pictures (PNG) of a page for each width and scheme, and the page as it is printed (PDF).
+
+    A picture is of the whole page, or of its first `height` pixels.
+    """
+
+    async def draw(port_file: Path) -> tuple[dict[tuple[int, str], bytes], bytes]:
+        pictures = {}
+        async with _tab(port_file) as (call, _):
+            await call("Emulation.setScrollbarsHidden", hidden=True)
+            await call("Page.navigate", url=address)
+            await asyncio.sleep(3)
+            for width, scheme in product(widths, schemes):
+                await _prefer(call, scheme)
+                window = {"width": width, "height": height or HEIGHT, "deviceScaleFactor": 1, "mobile": False}
+                await call("Emulation.setDeviceMetricsOverride", **window)
+                shot = await call("Page.captureScreenshot", captureBeyondViewport=not height)
+                pictures[width, scheme] = base64.b64decode(shot["data"])
+            await call("Emulation.clearDeviceMetricsOverride")
+            paper = await call("Page.printToPDF", preferCSSPageSize=True)
+            return pictures, base64.b64decode(paper["data"])
+
+    return _in_browser(folder, draw)
+
+
+def _in_browser(folder: Path, work: Callable[[Path], Coroutine[Any, Any, T]]) -> T:
+    """Do work with a browser of its own, which writes its port into the file that the work is given."""
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
     profile = folder / "profile"
     with subprocess.Popen(
         [*command, f"--user-data-dir={profile}", "about:blank"], stderr=subprocess.DEVNULL
     ) as browser:
         try:
-            return asyncio.run(_evaluated(profile / "DevToolsActivePort", address, script, scheme))
+            return asyncio.run(work(profile / "DevToolsActivePort"))
         finally:
             browser.terminate()
 
 
-async def _evaluated(port_file: Path, address: str, script: str, scheme: str) -> tuple[Any, list[str]]:
+async def _prefer(call: Call, scheme: str) -> None:
+    preferred = {"name": "prefers-color-scheme", "value": scheme}
+    await call("Emulation.setEmulatedMedia", features=[preferred])
+
+
+@asynccontextmanager
+async def _tab(port_file: Path) -> AsyncIterator[tuple[Call, list[str]]]:
+    """Connect to the tab of a browser; give what calls its methods, and the list of troubles to come."""
     for _ in range(300):
         if port_file.exists() and port_file.read_text().strip():
             break
@@ -87,20 +144,19 @@ async def _evaluated(port_file: Path, address: str, script: str, scheme: str) ->
 
             for domain in ("Runtime", "Log", "Page"):
                 await call(f"{domain}.enable")
-            preferred = {"name": "prefers-color-scheme", "value": scheme}
-            await call("Emulation.setEmulatedMedia", features=[preferred])
-            await call("Page.navigate", url=address)
-            await asyncio.sleep(3)
-            body = f"(async () => {{ {script} }})()"
-            found = await call("Runtime.evaluate", expression=body, awaitPromise=True, returnByValue=True)
-            return found["result"].get("value"), errors
+            yield call, errors
 
 
 def printed_pages(page: Path, folder: Path) -> int:
     """Return how many pages of paper a page takes."""
     paper = folder / "printed.pdf"
     _chromium("--no-pdf-header-footer", f"--print-to-pdf={paper}", page.as_uri())
-    return len(re.findall(rb"/Type\s*/Page[^s]", paper.read_bytes()))
+    return pages_of(paper.read_bytes())
+
+
+def pages_of(paper: bytes) -> int:
+    """Return the number of pages of a PDF."""
+    return len(re.findall(rb"/Type\s*/Page[^s]", paper))
 
 
 def _chromium(*arguments: str) -> str:

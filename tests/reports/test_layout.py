@@ -1,13 +1,18 @@
-"""Layout of the report in a browser: its length, its width and its printed form."""
+"""Layout of the report in a browser: its length, its width, its printed form, and pictures of it."""
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from browser import HEIGHT, laid_out, needs_chromium, printed_pages
+from browser import HEIGHT, laid_out, needs_chromium, pages_of, pictured, printed_pages
 from case_store import stored_cases
 from gptaudit.reports.html import render
+from PIL import Image
 
 from gptaudit.records import AuditResult, Evidence, EvidenceItem, Exchange
 
@@ -70,3 +75,37 @@ def test_the_printed_form_is_short(usual, tmp_path):
 
     assert short <= 4
     assert printed_pages(page, tmp_path) > 10
+
+
+WIDTHS, SCHEMES = (320, 768, 1400), ("light", "dark")
+
+
+def test_pictures(usual, tmp_path):
+    """At three widths and in two schemes nothing is cut off, blank or pale, and the printed form is four pages.
+
+    The pictures and the PDF are kept in the folder that `GPTAUDIT_PICTURES` names, to be looked at.
+    """
+    page = written(usual, tmp_path)
+    pictures, paper = pictured(page.as_uri(), tmp_path, WIDTHS, SCHEMES)
+    if kept := os.environ.get("GPTAUDIT_PICTURES"):
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        Path(kept, "report.pdf").write_bytes(paper)
+        for (width, scheme), png in pictures.items():
+            Path(kept, f"report-{width}-{scheme}.png").write_bytes(png)
+
+    drawn = {of: Image.open(io.BytesIO(png)).convert("L") for of, png in pictures.items()}
+    for (width, scheme), image in drawn.items():
+        dark, bright = image.resize((1, 1)).getextrema()
+        screens = [
+            image.crop((0, top, width, top + HEIGHT)) for top in range(0, image.height - HEIGHT, HEIGHT)
+        ]
+        assert image.width == width  # nothing is wider than the window
+        assert (dark > 128) == (bright > 128) == (scheme == "light")
+        assert all(
+            high - low > 100 for low, high in map(Image.Image.getextrema, screens)
+        )  # ink on every screen
+    heights = [drawn[width, "light"].height for width in WIDTHS]
+    assert all(narrow > wide for narrow, wide in pairwise(heights))
+    assert heights[-1] <= 12 * HEIGHT
+    assert heights == [drawn[width, "dark"].height for width in WIDTHS]
+    assert 1 <= pages_of(paper) <= 4
