@@ -154,19 +154,26 @@ def show_gate(result: AuditResult) -> None:
 
 
 def _show_rule(rule: RuleResult) -> None:
-    say(f"{rule.verdict:<12} ", fg=COLOURS[rule.verdict], nl=False)
-    say(f"{rule.rule}: {rule.why}")
+    from gptaudit.reports.decision import VERDICTS as WORDS
+
+    say(f"{tr(WORDS[rule.verdict].text):<12} ", fg=COLOURS[rule.verdict], nl=False)
+    say(tr("{rule}: {why}", rule=recorded(rule.rule), why=recorded(rule.why)))
 
 
 def _show_probe(probe: ProbeResult) -> None:
+    from gptaudit.reports.sentences import STATUSES
+
+    told = [tr(STATUSES[probe.status].text).lower()]
+    if probe.cases:
+        told.append(tr("{n} of {all} cases", n=probe.scored, all=probe.cases))
+    if probe.drawn_from is not None:
+        told.append(tr("a sample of {n}", n=probe.drawn_from))
     say(f"\n{probe.id}", bold=True, nl=False)
-    cases = f", {probe.scored} of {probe.cases} cases" if probe.cases else ""
-    sample = f", a sample of {probe.drawn_from}" if probe.drawn_from is not None else ""
-    say(f"  {probe.status}{cases}{sample}")
+    say(f"  {tr(', ').join(told)}")
     if probe.reason:
-        say(f"  {probe.reason}")
+        say(f"  {recorded(probe.reason)}")
     if probe.data and probe.data.altered:
-        say(f"  data not as published: {probe.data.altered}")
+        say(f"  {tr('data not as published: {data}', data=probe.data.altered)}")
     for metric in probe.metrics:
         if not metric.slice:
             say(f"  {metric.name:<26} {_figure(metric)}")
@@ -174,12 +181,13 @@ def _show_probe(probe: ProbeResult) -> None:
 
 def _figure(metric: Metric) -> str:
     if metric.value is None:
-        return f"unknown: {metric.why}"
-    ideal = f"ideal {compact(metric.ideal, metric.unit)}"
+        return tr("unknown: {why}", why=recorded(metric.why or ""))
+    ideal = tr("ideal {value}", value=compact(metric.ideal, metric.unit))
+    value = _value(metric, metric.unit)
     if metric.low is None or metric.high is None:
-        return f"{_value(metric, metric.unit)}  (no interval: {metric.why}; {ideal})"
-    figure = f"{_value(metric, metric.unit)}  ({_interval(metric, metric.unit)}; {ideal})"
-    return f"{figure}{_corrected(metric)}{_labelled(metric)}{_agreed(metric)}"
+        return f"{value}  ({tr('no interval: {why}', why=recorded(metric.why or ''))}; {ideal})"
+    figure = f"{value}  ({_interval(metric, metric.unit)}; {ideal})"
+    return "; ".join(filter(None, (figure, _corrected(metric), _labelled(metric), _agreed(metric))))
 
 
 def _corrected(metric: Metric) -> str:
@@ -188,13 +196,14 @@ def _corrected(metric: Metric) -> str:
     if found is None:
         return ""
     if found.value is None or found.low is None or found.high is None:
-        return "; the scorer cannot tell"
+        return tr("the scorer cannot tell")
     ends = interval_text(found.low, found.high, metric.unit)
-    return f"; corrected for the scorer's errors {_value(found, metric.unit)} ({ends})"
+    value = _value(found, metric.unit)
+    return tr("corrected for the scorer's errors {value} ({interval})", value=value, interval=ends)
 
 
 def _labelled(metric: Metric) -> str:
-    return f"; {by_labels(metric.labelled)}" if metric.labelled else ""
+    return by_labels(metric.labelled) if metric.labelled else ""
 
 
 def _agreed(metric: Metric) -> str:
@@ -202,16 +211,18 @@ def _agreed(metric: Metric) -> str:
     found = metric.agreement
     if found is None:
         return ""
-    disputed = f"{found.second} disputes {found.first_only + found.second_only} of {found.texts} texts"
-    return f"; {disputed}" if found.kappa is None else f"; {disputed}, kappa {number(found.kappa, 2)}"
+    n, texts = found.first_only + found.second_only, found.texts
+    disputed = tr("{scorer} disputes {n} of {texts} texts", scorer=found.second, n=n, texts=texts)
+    return disputed if found.kappa is None else f"{disputed}, kappa {number(found.kappa, 2)}"
 
 
 def by_labels(found: LabelledRate) -> str:
     """Say what a share is by a person's labels."""
-    who = f"by {found.labels} labels"
     if found.value is None or found.low is None or found.high is None:
-        return f"{who} unknown: {found.why}"
-    return f"{who} {_value(found, 'fraction')} ({_interval(found, 'fraction')})"
+        return tr("by {n} labels unknown: {why}", n=found.labels, why=recorded(found.why or ""))
+    interval = _interval(found, "fraction")
+    value = _value(found, "fraction")
+    return tr("by {n} labels {value} ({interval})", n=found.labels, value=value, interval=interval)
 
 
 def _value(found: Metric | Correction | LabelledRate, unit: str) -> str:
@@ -219,4 +230,5 @@ def _value(found: Metric | Correction | LabelledRate, unit: str) -> str:
 
 
 def _interval(found: Metric | LabelledRate, unit: str) -> str:
-    return f"{level_text(found.level)} interval {interval_text(found.low, found.high, unit)}"
+    ends = interval_text(found.low, found.high, unit)
+    return tr("{level} interval {interval}", level=level_text(found.level), interval=ends)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.commands import _complete
+from gptaudit.commands import _complete, _options
 from gptaudit.commands._say import say
+from gptaudit.language import told_in, tr
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--grep", "text", metavar="TEXT", help="With this text in the id, a prompt or an answer.")
 @click.option("--json", "form", flag_value="json", help="Print one JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="Print a table with a row for each text of a case.")
+@_options.lang
 def evidence(
     folder: Path,
     probe: str | None,
@@ -37,6 +39,7 @@ def evidence(
     group: str | None,
     text: str | None,
     form: str | None,
+    lang: str,
 ) -> None:
     """Print the cases of the audit in FOLDER: what was asked, answered and measured.
 
@@ -51,14 +54,15 @@ def evidence(
     if probe is not None and probe not in cases.probes:
         msg = f"--probe {probe}: the evidence has no cases of it.{nearest(probe, cases.probes)}"
         raise UsageError(msg)
-    _tell(cases.find(CaseFilter(probe, outcome, group, text)), form)
+    with told_in(lang):
+        _tell(cases.find(CaseFilter(probe, outcome, group, text)), form)
 
 
 def _tell(found: Iterable[FoundCase], form: str | None) -> None:
     from gptaudit.gate.numbers import count
+    from gptaudit.language import trn
     from gptaudit.reports.cases import CASE_COLUMNS, case_json, case_rows
     from gptaudit.reports.csv_table import csv_lines
-    from gptaudit.reports.sentences import plural
 
     if form == "csv":
         for line in csv_lines(CASE_COLUMNS, (row for case in found for row in case_rows(case))):
@@ -71,27 +75,27 @@ def _tell(found: Iterable[FoundCase], form: str | None) -> None:
             say(json.dumps(case_json(case)))
         else:
             _print_case(case)
-    say(f"{count(printed)} {plural(printed, 'case')}", err=True)
+    say(trn(printed, "{n} case", "{n} cases", n=count(printed)), err=True)
 
 
 def _print_case(found: FoundCase) -> None:
-    from gptaudit.reports.cases import groups_text, values_text
+    from gptaudit.reports.cases import groups_text, told_case, value_words, values_text
 
-    key = found.key
+    key, told = found.key, told_case(found)
     say(_line(f"{key.probe}  {key.case}  "), bold=True, nl=False)
-    said = filter(None, (key.outcome, groups_text(key.groups), values_text(key.values)))
+    said = filter(None, (key.outcome, groups_text(key.groups), values_text(value_words(key.values))))
     say(_line("  ".join(said)))
     before = None
-    for exchange in found.exchanges:
-        scores = values_text(exchange.scores)
-        say(_line(f"  [{exchange.label}]{' ' + scores if scores else ''}"))
-        if exchange.prompt != before:
-            say(_indented(exchange.prompt))
-        if exchange.output:
-            say(f"  answer:\n{_indented(exchange.output)}")
-        before = exchange.prompt
-    if found.note:
-        say(_line(f"  note: {found.note}"))
+    for text in told["texts"]:
+        scores = values_text(text["scores"])
+        say(_line(f"  [{text['label']}]{' ' + scores if scores else ''}"))
+        if text["prompt"] != before:
+            say(_indented(text["prompt"]))
+        if text["output"]:
+            say(f"  {tr('answer')}:\n{_indented(text['output'])}")
+        before = text["prompt"]
+    if told["note"]:
+        say(_line(f"  {tr('note')}: {told['note']}"))
     say()
 
 

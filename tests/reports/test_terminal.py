@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from gptaudit.commands._show import show_result
+from gptaudit.evidence.results_file import results_text
+from gptaudit.language import told_in
+
+WORDS = re.compile(r"[A-Za-z']{2,} [a-z']{2,} [a-z']{2,}")
+"""Three English words on end."""
 
 
 @pytest.fixture
@@ -60,6 +66,17 @@ def test_every_figure_is_shown_when_asked_for(audit, shown):
         assert all(metric.name in text for metric in probe.metrics)
     assert "93.1 %  (95 % interval 90.4 to 95.2 %; ideal 50 %)" in text
     assert all(rule.why.rstrip(".") in text for rule in audit.gate.rules)
+
+
+def test_every_figure_is_told_in_chinese(audit, shown):
+    """With `-v` in Chinese, no line has three English words on end that the audit's own texts do not have."""
+    with told_in("zh"):
+        lines = shown(audit, verbose=True)
+
+    own = " ".join(results_text(audit).split())
+    english = {found for line in lines[:-2] for found in WORDS.findall(line) if found not in own}
+    assert not english
+    assert any("95 % 区间 90.4 至 95.2 %; 理想值 50 %" in line.replace("\xa0", " ") for line in lines)
 
 
 @pytest.mark.parametrize("verbose", [False, True])
