@@ -257,6 +257,10 @@ def _selection(context: click.Context) -> dict[str, tuple[str, ...]]:
 
 
 def _say_how_to_resume(folder: Path) -> None:
+    from gptaudit.evidence.stored import FILE_NAME
+
+    if not (folder / FILE_NAME).exists():
+        return  # nothing was asked yet
     say(
         f"The answers are kept. To continue, run the same command with -o {shlex.quote(str(folder))}",
         err=True,
