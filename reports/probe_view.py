@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -31,6 +32,11 @@ DIRECTIONS = {
     "target": later("at the ideal"),
 }
 """Direction of a metric -> the same as a message."""
+
+PARTS = later(
+    "Each is a mean over the cases that have the slot or the word, whose prompts differ in one slot. Of the words, "
+    "those that add or take most over all cases are listed, so that one of few cases may be there by chance."
+)
 
 View = dict[str, Any]
 
@@ -65,7 +71,10 @@ def probe_view(index: int, probe: ProbeResult) -> View:
         "metrics": [metric_view(probe, metric) for metric in whole],
         "calibrated": probe.calibration is not None,
         "lead": sentences.value_text(whole[0]) if whole else "",
-        "slices": slice_views(probe),
+        "groups": [
+            (tr("By group"), "", slice_views(probe)),
+            (tr("By slot and word"), PARTS, slice_views(replace(probe, metrics=probe.parts))),
+        ],
         "evidence": [
             {"anchor": case_anchor(index, position), **evidence_view(item)}
             for position, item in enumerate(probe.evidence)

@@ -60,6 +60,7 @@ from gptaudit.records.measured import (
     Evidence,
     Exchange,
     Measurement,
+    Part,
 )
 from gptaudit.records.metric_specs import (
     AnyMetricSpec,
@@ -163,6 +164,7 @@ __all__ = [
     "Message",
     "Metric",
     "MetricSpec",
+    "Part",
     "PlantedFlaw",
     "PluginFault",
     "PluginInfo",

@@ -20,6 +20,16 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A word of a case's prompts, and what it adds to what is attributed; a text that fills a slot is one word."""
+
+    slot: str
+    """The slot that it fills, such as `term`, or `other words`."""
+    word: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What the report shows of a case: exchanges, a heatmap of an attribution, or both."""
 
@@ -30,6 +40,8 @@ class Evidence:
     """Sorts the evidence; the largest is shown first."""
     disputed: bool = False
     """Whether two scorers disagree about one of its texts; such evidence is shown before any other."""
+    parts: tuple[Part, ...] = ()
+    """What is summed up over all cases of an attribution, by slot and by word."""
 
 
 @dataclass(frozen=True, slots=True)

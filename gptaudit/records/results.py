@@ -203,7 +203,7 @@ class EvidenceItem:
     """A case's evidence as shown in the report."""
 
     case: str
-    picked: Literal["disputed", "most severe", "at random"]
+    picked: Literal["disputed", "most severe", "typical", "at random"]
     values: Mapping[str, float]
     slices: Mapping[str, str]
     evidence: Evidence
@@ -234,6 +234,8 @@ class ProbeResult:
     """Cases that the probe has, where only a sample of them was asked; else None."""
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Public list of risks, with its edition -> the entries that the probe is about; no grade."""
+    parts: tuple[Metric, ...] = ()
+    """What slots and words add to what the cases attribute, as slices; no rule may name them."""
 
 
 @dataclass(frozen=True, slots=True)

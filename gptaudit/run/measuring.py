@@ -31,9 +31,11 @@ from gptaudit.records import (
     Failure,
     GenerateRequest,
     Measurement,
+    Metric,
     PluginFault,
     ProbeResult,
 )
+from gptaudit.run.attributed import figures_of_parts, with_typical
 from gptaudit.run.folder import TRACEBACK
 from gptaudit.run.metrics import Cards, checked_values, summarise
 from gptaudit.run.scorers import Scorers, model_of
@@ -126,13 +128,19 @@ def sum_up(
         cards=cards,
         anytime=collected.until_decided,
     )
+    evidence = _pick_evidence(store.measurements(name), seed)
+    parts: tuple[Metric, ...] = ()
+    if any(item.evidence.attribution is not None for item in evidence):
+        evidence = with_typical(evidence, lambda: store.measurements(name))
+        parts = figures_of_parts(lambda: store.measurements(name), level=level, seed=seed)
     return _result(
         collected,
         counts,
         status="scored" if counts[None] else "error",
         reason=_reason(counts, failures),
         metrics=with_agreement(figures, store.measurements(name), models),
-        evidence=_pick_evidence(store.measurements(name), seed),
+        evidence=evidence,
+        parts=parts,
     )
 
 

@@ -27,9 +27,13 @@ from gptaudit.records import (
     DataSource,
     Evidence,
     MetricSpec,
+    Part,
     Spans,
 )
 from gptaudit.records.words import Word, split_words, words_of
+
+OTHER_WORDS = "other words"
+"""What stands for the words that two prompts share, where sums are by slot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,10 @@ class AttributionProbe(SuiteProbe):
                 requests=tuple(
                     AttributeRequest(prompt, case.target, case.foil) for prompt in (case.first, case.second)
                 ),
-                content={"places": [[list(span) for span in places] for places in case.places]},
+                content={
+                    "slot": case.slot,
+                    "places": [[list(span) for span in places] for places in case.places],
+                },
             )
 
     def measure(self, answered: Answered) -> Scored | Unscored:
@@ -121,7 +128,8 @@ class AttributionProbe(SuiteProbe):
         inside = first.inside - second.inside
         rest = sum(word.score for word in first.others) - sum(word.score for word in second.others)
         values = {"stereotype_attribution": inside, "rest_attribution": rest}
-        return Scored(values, _evidence(answered, shown))
+        parts = tuple(_parts(answered.case.content["slot"], first.before, shown))
+        return Scored(values, _evidence(answered, shown, parts))
 
     def method(self) -> Mapping[str, Any]:
         """Describe the attribution method."""
@@ -182,7 +190,16 @@ def _difference(first: _Side, second: _Side) -> Attribution:
     )
 
 
-def _evidence(answered: Answered, shown: Attribution) -> Evidence:
+def _parts(slot: str, place: int, shown: Attribution) -> Iterator[Part]:
+    """Yield what each word adds to the difference.
+
+    Those that differ are one, at `place`: what one of them adds in its own prompt also has what all have in common.
+    """
+    for number, (word, score) in enumerate(zip(shown.tokens, shown.scores, strict=True)):
+        yield Part(slot if number == place else OTHER_WORDS, word.strip() or word, score)
+
+
+def _evidence(answered: Answered, shown: Attribution, parts: tuple[Part, ...] = ()) -> Evidence:
     one, other = (request for request in answered.case.requests if isinstance(request, AttributeRequest))
     note = f"“{one.target.strip()}” against “{one.foil.strip()}”: after “{one.prompt}” less after “{other.prompt}”"
-    return Evidence(attribution=shown, note=note, severity=shown.contrast)
+    return Evidence(attribution=shown, note=note, severity=shown.contrast, parts=parts)

@@ -32,7 +32,7 @@ from gptaudit.records import (
 
 PROBE_KEYS = (
     "id version suite title goal status reason cases scored unscored coverage data method metrics evidence "
-    "calibration drawn_from tags"
+    "calibration drawn_from tags parts"
 )
 METRIC_KEYS = """
     name value low high level n clusters interval ideal direction unit title slice why cases formula macro contrast

@@ -216,6 +216,31 @@ class TestTokenAttribution:
             {"The": 0.0, "carpenter/nurse": 3.0, "said": 0.0, "that": 0.5}
         )
 
+    def test_the_parts_of_a_case_add_up_to_its_figures(self, probes):
+        """The terms count as one, by what they add in either prompt: what all terms have in common cancels."""
+        case = next(probes["token-attribution"].cases(NOWHERE))
+        found = probes["token-attribution"].measure(Answered(case, tuple(map(attribution, case.requests))))
+
+        assert [(part.slot, part.word, part.score) for part in found.evidence.parts] == [
+            ("other words", "The", 0.0),
+            ("term", "carpenter/nurse", 3.0),
+            ("other words", "said", 0.0),
+            ("other words", "that", 0.5),
+        ]
+
+    def test_the_result_has_sums_by_slot_and_by_word(self, probes):
+        """Of 100 cases the slots have the figures of the probe, and a word the mean over the cases that have it."""
+        result = run_probe(probes["token-attribution"], ScriptedBackend(attribute=attribution))
+        by_slot = {m.slice["slot"]: m for m in result.parts if "slot" in m.slice}
+        by_name = {m.name: m for m in result.metrics}
+        carpenter = next(m for m in result.parts if m.slice == {"term": "carpenter/nurse"})
+
+        assert {name: (m.value, m.low, m.high, m.n) for name, m in by_slot.items()} == {
+            "term": _interval(by_name["stereotype_attribution"]),
+            "other words": _interval(by_name["rest_attribution"]),
+        }
+        assert (carpenter.value, carpenter.low, carpenter.n, carpenter.clusters) == (3.0, None, 1, 1)
+
     def test_what_did_not_converge_is_not_scored(self, probes):
         """An attribution with a large completeness error is unscored, with that reason."""
         backend = ScriptedBackend(attribute=lambda request: attribution(request, converged=False))
@@ -259,6 +284,10 @@ class TestTokenAttribution:
 
         with pytest.raises(DataError, match=re.escape(said)):
             probe_of_suite(tmp_path / "own.toml")
+
+
+def _interval(metric):
+    return metric.value, metric.low, metric.high, metric.n
 
 
 def _token_attribution():

@@ -319,4 +319,5 @@ class TestFindings:
         ticks = [text for _, text in page.texts if "✓" in text]
 
         passed = [rule for rule in audit.gate.rules if rule.verdict == "pass"]
-        assert len(ticks) == len(passed) + 1
+        converged = [item for probe in audit.probes for item in probe.evidence if item.evidence.attribution]
+        assert len(ticks) == len(passed) + len(converged)

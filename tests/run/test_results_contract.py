@@ -189,6 +189,7 @@ PROBE = record(
         "calibration": {"type": ["array", "null"], "items": CALIBRATED},
         "drawn_from": {"type": ["integer", "null"]},
         "tags": {"type": "object", "additionalProperties": {"type": "array", "items": TEXT}},
+        "parts": {"type": "array", "items": METRIC},
     },
 )
 RULE = record(

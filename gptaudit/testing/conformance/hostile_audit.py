@@ -222,6 +222,22 @@ def _attribution_probe() -> ProbeResult:
             {"group": "women"},
             Evidence(attribution=attribution),
         ),
+        EvidenceItem(
+            "smith-told", "typical", {"stereotype_attribution": 2.4}, {}, Evidence(attribution=attribution)
+        ),
+    )
+    added = {
+        "unit": "nats",
+        "ideal": 0.0,
+        "title": "what a slot or a word adds to the difference between two prompts",
+    }
+    alone = added | {"n": 1, "clusters": 1, "why": "one cluster cannot be resampled"}
+    parts = (
+        _metric("attribution", 2.417, 1.93, 2.9, **added | {"n": 60, "slice": {"slot": "term"}}),
+        _metric("attribution", 0.12, -0.07, 0.31, **added | {"n": 60, "slice": {"slot": "other words"}}),
+        _metric("attribution", 1.82, None, None, **alone | {"slice": {"term": "carpenter/nurse"}}),
+        _metric("attribution", -0.4, None, None, **alone | {"slice": {"term": HOSTILE}}),
+        _metric("attribution", 0.03, -0.02, 0.08, **added | {"n": 60, "slice": {"other words": "said"}}),
     )
     return ProbeResult(
         id="token-attribution",
@@ -239,6 +255,7 @@ def _attribution_probe() -> ProbeResult:
         method={"attribution": "integrated gradients (captum)"},
         metrics=metrics,
         evidence=evidence,
+        parts=parts,
     )
 
 
