@@ -8,6 +8,7 @@ from math import sqrt
 
 from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
 from gptaudit.attribution.faithfulness import PromptFaithfulness
+from gptaudit.attribution.orders import OrderFaithfulness
 from gptaudit.attribution.suites.explanation import Faithfulness
 from gptaudit.gate.numbers import number, short
 from gptaudit.records.words import Word
@@ -67,7 +68,7 @@ def _asking(asking: Asking, words: Sequence[Word]) -> View:
     }
 
 
-def faithfulness(found: PromptFaithfulness | Faithfulness) -> View:
+def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
     """Return what a page says of whether the largest scores are of tokens that matter."""
 
     def band(values: Sequence[float]) -> str:
@@ -80,9 +81,13 @@ def faithfulness(found: PromptFaithfulness | Faithfulness) -> View:
         "random_comprehensiveness": band(found.random_comprehensiveness),
         "sufficiency": number(found.sufficiency, 2),
         "random_sufficiency": band(found.random_sufficiency),
-        "infidelity": number(sqrt(found.infidelity), 2),
-        "random_infidelity": band([sqrt(value) for value in found.random_infidelity]),
-        "sensitivity": None if found.sensitivity is None else f"{100 * found.sensitivity:.0f} %",
+        "sized": {
+            "infidelity": number(sqrt(found.infidelity), 2),
+            "random_infidelity": band([sqrt(value) for value in found.random_infidelity]),
+            "sensitivity": None if found.sensitivity is None else f"{100 * found.sensitivity:.0f} %",
+        }
+        if isinstance(found, PromptFaithfulness | Faithfulness)
+        else None,
     }
 
 

@@ -1,8 +1,10 @@
 """Explanation of a prompt by what a target answers when words are left out: it needs no look into the target.
 
 A word that is left out becomes `...`, so that the prompt keeps its length and is never empty. The target is asked for
-log-probabilities where it gives any, as a text is continued, and for sampled answers where it does not. Everything that
-is asked follows from prompt, method and seed, so that the number of requests is known before the first.
+log-probabilities where it gives any, as a text is continued, and for sampled answers where it does not. What the scores
+are computed from follows from prompt, method and seed, and so does how many sets of words at most show whether their
+order is faithful (`gptaudit.attribution.orders`): the number of requests is known before the first. Where answers are
+sampled it is not checked, since each of those sets would take as many samples as a word.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import fsum, isfinite
 from random import Random
@@ -18,6 +20,14 @@ from statistics import fmean
 from typing import Any
 
 from gptaudit.attribution.explanation import Asking, Explanation
+from gptaudit.attribution.orders import (
+    OrderFaithfulness,
+    check_orders,
+    kept_in,
+    ordered_by,
+    random_orders,
+    sizes,
+)
 from gptaudit.attribution.outcomes import Likelihoods, Outcome, Samples
 from gptaudit.attribution.path import tolerance
 from gptaudit.errors import BackendError, GptauditError, PluginError, UsageError
@@ -35,6 +45,8 @@ SAMPLED_ROUNDS = 50
 """Rounds that a target is asked whose answers are sampled, each with samples of its own."""
 FEWEST = 5
 """Rounds that differ at least: with fewer there is no interval, and a score of chance says nothing without one."""
+ORDERS = 10
+"""Random orders of words beside that of the scores; fewer than in this process, since a request takes longer."""
 AT_ONCE = 128
 """Requests handed over at a time."""
 
@@ -50,11 +62,24 @@ class Plan:
     rounds: tuple[tuple[Kept, ...], ...]
     asked: tuple[tuple[tuple[Request, ...], ...], ...]
     """By round and set of words."""
+    orders: tuple[tuple[int, ...], ...] = ()
+    """Random orders of the words beside that of the scores; none where it is not checked."""
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """The distinct requests."""
+        """The distinct requests for the scores."""
         return tuple(dict.fromkeys(r for of_round in self.asked for of_set in of_round for r in of_set))
+
+    @property
+    def most(self) -> int:
+        """Number of requests at most: which words are taken for the first ones is known with the scores."""
+        known = {*self.requests, *(r for kept in kept_in(self.orders) for r in self.about(kept))}
+        sets = 2 * len(set(sizes(len(self.words)))) if self.orders else 0
+        return len(known) + sets * len(self.about(frozenset()))
+
+    def about(self, kept: Kept) -> tuple[Request, ...]:
+        """Return what is asked about the prompt with these words alone."""
+        return self.outcome.requests(_with(self.prompt, self.words, kept), 0)
 
 
 class WordExplainer:
@@ -78,7 +103,7 @@ class WordExplainer:
         seed: int = 0,
         most_requests: int | None = None,
     ) -> Plan:
-        """Return what will be asked, in at most so many requests.
+        """Return what will be asked, in at most so many requests; without a check of the scores if it takes more.
 
         Raises `UsageError` for what cannot be compared, and where so few requests do not suffice.
         """
@@ -94,9 +119,12 @@ class WordExplainer:
         alike = outcome.exact and method.rounds == 1
         least = 1 if alike else FEWEST
         rounds = max(least, method.rounds) if outcome.exact else SAMPLED_ROUNDS
+        checked = _with_orders(_planned(prompt, outcome, method, words, rounds, seed), seed)
+        if most_requests is None or checked.most <= most_requests:
+            return checked
         while True:
             plan = _planned(prompt, outcome, method, words, rounds, seed)
-            if most_requests is None or len(plan.requests) <= most_requests:
+            if plan.most <= most_requests:
                 return plan
             if rounds == least:
                 msg = (
@@ -107,7 +135,8 @@ class WordExplainer:
 
     def explain(self, plan: Plan, *, seed: int = 0, progress: Progress = silent) -> Explanation:
         """Ask what was planned, and nothing else; raises `BackendError` where a request has no answer."""
-        answers = self._answers(plan.requests, seed, progress)
+        answers: dict[Request, Answer] = {}
+        self._ask(plan, plan.requests, answers, seed, progress)
         outcome = plan.outcome
         values = [
             [outcome.value([answers[request] for request in of_set]) for of_set in of_round]
@@ -130,6 +159,7 @@ class WordExplainer:
         delta = fsum(scores) - (whole - nothing)
         if not isfinite(delta):
             raise BackendError(NOT_FINITE.message)
+        faithfulness = self._checked(plan, scores, (whole, nothing), answers, seed, progress)
         return Explanation(
             prompt=plan.prompt,
             target=outcome.target,
@@ -147,10 +177,11 @@ class WordExplainer:
                 method=plan.method.title,
             ),
             fingerprint=self._backend.fingerprint,
+            faithfulness=faithfulness,
             asking=Asking(
                 through=outcome.through,
                 unit=outcome.unit,
-                requests=len(plan.requests),
+                requests=len(answers),
                 rounds=len(plan.rounds),
                 intervals=tuple(
                     _interval(of_word, outcome, count, seed) for of_word in zip(*by_round, strict=True)
@@ -161,24 +192,54 @@ class WordExplainer:
             ),
         )
 
-    def _answers(self, requests: Sequence[Request], seed: int, progress: Progress) -> dict[Request, Answer]:
-        found: dict[Request, Answer] = {}
-        for start in range(0, len(requests), AT_ONCE):
-            some = requests[start : start + AT_ONCE]
-            answers: Sequence[Any]
+    def _checked(
+        self,
+        plan: Plan,
+        scores: Sequence[float],
+        ends: tuple[float, float],
+        answers: dict[Request, Answer],
+        seed: int,
+        progress: Progress,
+    ) -> OrderFaithfulness | None:
+        """Return whether the order of the scores does better than random ones; `ends` are of all words and of none."""
+        if not plan.orders:
+            return None
+        whole, nothing = ends
+        sign = 1.0 if whole >= nothing else -1.0
+        orders = [ordered_by([sign * score for score in scores]), *plan.orders]
+        asked = {kept: plan.about(kept) for kept in kept_in(orders)}
+        self._ask(plan, [request for of_set in asked.values() for request in of_set], answers, seed, progress)
+        falls = {
+            kept: sign * (whole - plan.outcome.value([answers[request] for request in of_set]))
+            for kept, of_set in asked.items()
+        }
+        return check_orders(falls, orders)
+
+    def _ask(
+        self,
+        plan: Plan,
+        requests: Sequence[Request],
+        answers: dict[Request, Answer],
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Add the answers to those of the requests that have none."""
+        new = [request for request in dict.fromkeys(requests) if request not in answers]
+        for start in range(0, len(new), AT_ONCE):
+            some = new[start : start + AT_ONCE]
+            found: Sequence[Any]
             if isinstance(some[0], ScoreRequest):
-                answers = self._backend.score([one for one in some if isinstance(one, ScoreRequest)])
+                found = self._backend.score([one for one in some if isinstance(one, ScoreRequest)])
             else:
-                answers = self._backend.generate(
+                found = self._backend.generate(
                     [one for one in some if isinstance(one, GenerateRequest)], seed=seed
                 )
-            for request, answer in zip(some, answers, strict=True):
+            for request, answer in zip(some, found, strict=True):
                 if isinstance(answer, Failure):
                     msg = f"the target did not answer ({answer.reason}): {answer.message}"
                     raise BackendError(msg)
-                found[request] = answer
-            progress(Step("Explaining, requests answered", len(found), len(requests)))
-        return found
+                answers[request] = answer
+            progress(Step("Explaining, requests answered", len(answers), plan.most))
 
 
 @contextmanager
@@ -234,6 +295,14 @@ def _planned(
             times[text] += 1
         asked.append(tuple(requests))
     return Plan(prompt, outcome, method, tuple(words), tuple(drawn), tuple(asked))
+
+
+def _with_orders(plan: Plan, seed: int) -> Plan:
+    """Return a plan that checks the order of the scores too, where the target's values are exact."""
+    if not plan.outcome.exact or len(plan.words) < 2:
+        return plan
+    orders = random_orders(len(plan.words), ORDERS, Random(f"{seed}/orders"))
+    return replace(plan, orders=tuple(map(tuple, orders)))
 
 
 def _with(prompt: str, words: Sequence[Word], kept: Kept) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gptaudit.attribution.faithfulness import PromptFaithfulness
+from gptaudit.attribution.orders import OrderFaithfulness
 from gptaudit.records import Attribution
 from gptaudit.records.words import Word, words_of
 from gptaudit.text import visible
@@ -85,7 +85,7 @@ class Explanation:
     attribution: Attribution
     fingerprint: str = ""
     """Hash of the model that was explained; empty where it was given as an object."""
-    faithfulness: PromptFaithfulness | None = None
+    faithfulness: OrderFaithfulness | None = None
     """Whether the tokens with the largest scores matter most; None where it was not checked."""
     grid: HeadGrid | None = None
     ablation: Ablation | None = None

@@ -1,17 +1,8 @@
 """
 Whether scores of tokens name the tokens that matter, and depend on what the model has learned.
 
-Comprehensiveness and sufficiency (DeYoung et al. 2020, section 4.2) compare the value F of a prompt with its value
-without the tokens of the largest scores, and with these alone:
-
-    comprehensiveness = mean over shares of F(prompt) - F(prompt without the first tokens)      high is good
-    sufficiency       = mean over shares of F(prompt) - F(the first tokens alone)               low is good
-
-(AOPC over the paper's shares of tokens). F is what is explained, in the direction in which the prompt moves it; a token
-that is left out becomes the baseline, as for the scores themselves. Neither has a scale of its own, so each stands
-beside the same figures with the tokens in random order.
-
-Infidelity and sensitivity stand in `gptaudit.attribution.perturbations`.
+Comprehensiveness and sufficiency stand in `gptaudit.attribution.orders`, infidelity and sensitivity in
+`gptaudit.attribution.perturbations`.
 
 An explanation of what a model has learned changes when its weights are shuffled (Adebayo et al. 2018, section 3).
 """
@@ -19,12 +10,11 @@ An explanation of what a model has learned changes when its weights are shuffled
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from random import Random
-from statistics import fmean, median
+from statistics import median
 from typing import Any
 
 import torch
@@ -32,25 +22,27 @@ from torch import Tensor
 
 from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.model_state import frozen
+from gptaudit.attribution.orders import (
+    UNORDERED,
+    OrderFaithfulness,
+    check_orders,
+    kept_in,
+    ordered_by,
+    random_orders,
+)
 from gptaudit.attribution.perturbations import UNSTABLE, infidelities, sensitivity
 from gptaudit.attribution.question import Batch
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.protocols.attribution import EmbeddingMethod
 
-SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
-"""Shares of the tokens that are taken for the first ones."""
 ORDERS = 20
 """Random orders beside the order of the scores."""
 
 
 @dataclass(frozen=True, slots=True)
-class PromptFaithfulness:
+class PromptFaithfulness(OrderFaithfulness):
     """Whether the scores of one prompt say which tokens matter, in nats, beside scores and tokens in random orders."""
 
-    comprehensiveness: float
-    sufficiency: float
-    random_comprehensiveness: tuple[float, ...]
-    random_sufficiency: tuple[float, ...]
     infidelity: float
     """Squared error of what the scores foresee, in nats squared."""
     random_infidelity: tuple[float, ...]
@@ -60,11 +52,8 @@ class PromptFaithfulness:
     @property
     def failures(self) -> tuple[str, ...]:
         """What speaks against the scores: half of the random orders do better, or a breath of air changes them."""
-        ordered = self.comprehensiveness >= median(
-            self.random_comprehensiveness
-        ) and self.sufficiency <= median(self.random_sufficiency)
         sized = self.infidelity <= median(self.random_infidelity)
-        return failures(ordered=ordered, sized=sized, sensitivity=self.sensitivity)
+        return failures(ordered=self.ordered, sized=sized, sensitivity=self.sensitivity)
 
 
 def failures(*, ordered: bool, sized: bool, sensitivity: float | None) -> tuple[str, ...]:
@@ -75,7 +64,7 @@ def failures(*, ordered: bool, sized: bool, sensitivity: float | None) -> tuple[
     """
     found = []
     if not ordered:
-        found.append("tokens in random order do as well as in the order of its scores")
+        found.append(UNORDERED)
     if not sized:
         found.append(
             "its scores, handed out at random, foresee as well what happens without some of the tokens"
@@ -112,39 +101,25 @@ def _of_row(
 ) -> PromptFaithfulness:
     value, at_baseline = (float(each[row]) for each in batch.at_ends)
     sign = 1.0 if value >= at_baseline else -1.0
-    orders = list(_orders([sign * score for score in scores], drawn))
-    kept = _kept(orders)
+    orders = [
+        ordered_by([sign * score for score in scores]),
+        *random_orders(len(scores), ORDERS, drawn),
+    ]
+    kept = kept_in(orders)
     falls = {
         places: sign * (value - left) for places, left in zip(kept, _values(batch, row, kept), strict=True)
     }
-    sizes = _sizes(len(scores))
-    without = [fmean(falls[frozenset(order[k:])] for k in sizes) for order in orders]
-    alone = [fmean(falls[frozenset(order[:k])] for k in sizes) for order in orders]
+    found = check_orders(falls, orders)
     missed, missed_at_random = infidelities(partial(_values, batch, row), scores, orders[1:], drawn)
     return PromptFaithfulness(
-        without[0], alone[0], tuple(without[1:]), tuple(alone[1:]), missed, missed_at_random, unstable
+        found.comprehensiveness,
+        found.sufficiency,
+        found.random_comprehensiveness,
+        found.random_sufficiency,
+        missed,
+        missed_at_random,
+        unstable,
     )
-
-
-def _sizes(count: int) -> list[int]:
-    """Return how many tokens each share of them is, at least one."""
-    return [ceil(share * count) for share in SHARES]
-
-
-def _orders(scores: Sequence[float], drawn: Random) -> Iterator[list[int]]:
-    """Yield the places of tokens from the largest score down, then in random orders."""
-    places = range(len(scores))
-    yield sorted(places, key=lambda place: -scores[place])
-    for _ in range(ORDERS):
-        yield drawn.sample(places, len(places))
-
-
-def _kept(orders: Sequence[Sequence[int]]) -> list[frozenset[int]]:
-    """Return the distinct sets of tokens that stay, of all orders."""
-    sets = [
-        frozenset(part) for order in orders for k in _sizes(len(order)) for part in (order[:k], order[k:])
-    ]
-    return list(dict.fromkeys(sets))
 
 
 def _values(batch: Batch, row: int, kept: Sequence[frozenset[int]]) -> list[float]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
-    from gptaudit.attribution.faithfulness import PromptFaithfulness
+    from gptaudit.attribution.orders import OrderFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness, SuiteExplanation, TokenPart
 
 TOWARDS, AGAINST = (223, 216, 209), (153, 111, 69)
@@ -66,6 +66,9 @@ def _show_prompt(found: Explanation) -> None:
         _show_asking(found.asking)
     if found.faithfulness is not None:
         _show_faithfulness(found.faithfulness)
+    else:
+        say("Whether the words with the largest scores matter together is not checked: it takes ", nl=False)
+        say("log-probabilities, two words, and more requests.")
     if found.grid is not None:
         _show_grid(found.grid)
     if found.ablation is not None:
@@ -86,9 +89,6 @@ def _show_asking(asking: Asking) -> None:
     say("; the intervals are over the rounds, 95 % for all words together." if any(asking.intervals) else ".")
     if asking.neither is not None:
         say(f"{100 * asking.neither:.0f} % of the answers begin with neither, and count as 0.")
-    say(
-        "Whether the words with the largest scores matter together is not checked: that would take more requests."
-    )
 
 
 def _show_grid(grid: HeadGrid) -> None:
@@ -180,15 +180,20 @@ def _show_failures(failures: Sequence[str]) -> None:
         say(f"{failure}. Do not rely on them; try another --method.")
 
 
-def _show_faithfulness(check: PromptFaithfulness | Faithfulness) -> None:
+def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
     """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
+    from gptaudit.attribution.faithfulness import PromptFaithfulness
+    from gptaudit.attribution.suites.explanation import Faithfulness
+
     for name, value, at_random in (
-        ("Without the first tokens", check.comprehensiveness, check.random_comprehensiveness),
-        ("With the first tokens alone", check.sufficiency, check.random_sufficiency),
+        ("Without those of the largest scores", check.comprehensiveness, check.random_comprehensiveness),
+        ("With these alone", check.sufficiency, check.random_sufficiency),
     ):
         say(
             f"{name} it falls by {value:.2f} nats, in random orders by {min(at_random):.2f} to {max(at_random):.2f}."
         )
+    if not isinstance(check, PromptFaithfulness | Faithfulness):
+        return
     least, most = (sqrt(end(check.random_infidelity)) for end in (min, max))
     say(
         f"What the scores foresee without random tokens misses by {sqrt(check.infidelity):.2f} nats; ",

@@ -216,10 +216,11 @@ def _of_answers(
     explainer = WordExplainer(backend)
     plan = explainer.plan(prompt, target, foil, method, seed=seed, most_requests=most_requests)
     say(
-        f"{len(plan.requests)} requests, for {plan.outcome.through}: {len(plan.words)} words, ",
+        f"{'At most ' if plan.orders else ''}{plan.most} requests, for {plan.outcome.through}: ",
         err=True,
         nl=False,
     )
+    say(f"{len(plan.words)} words, ", err=True, nl=False)
     say(f"{len(plan.rounds)} {'round' if len(plan.rounds) == 1 else 'rounds'}.", err=True)
     return explainer.explain(plan, seed=seed, progress=progress)
 

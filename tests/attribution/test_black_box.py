@@ -94,13 +94,16 @@ class TestLikelihoods:
         with FaultyServer(start_token="<|endoftext|>", chat=False, top_logprobs=False) as server:
             backend = open_openai("toy", RemoteOptions(base_url=server.url))
             asked = server.requests.total()
-            remote = explained(backend, method)
+            explainer = WordExplainer(backend)
+            plan = explainer.plan(PROMPT, " she", " he", method)
+            remote = explainer.explain(plan)
             asked = server.requests.total() - asked
 
         assert remote.attribution.scores == pytest.approx(
             explained(decoder, method).attribution.scores, abs=1e-4
         )
-        assert asked == remote.asking.requests == remote.attribution.steps
+        assert asked == remote.asking.requests
+        assert remote.attribution.steps <= asked <= plan.most
 
     def test_a_model_of_the_last_word(self):
         """Where only the last word counts, it has all of the score, by the formula of the toy model."""
@@ -134,6 +137,69 @@ class TestLikelihoods:
             )
 
         assert covered >= 0.9 * 80
+
+
+class TestFaithfulness:
+    """Whether the words of the largest scores matter, of targets whose answers are exact."""
+
+    def test_by_hand(self):
+        """Of words that add up, the first one or two of four are left out, or stay alone: 1 and 1 %, 5 %, ... 50 %."""
+        worth = {"The": 1.0, "nurse": 2.0, "said": -0.5, "that": 0.25}
+
+        def score(context, continuation):
+            return sum(worth.get(word, 0.0) for word in context.split()) if continuation == " she" else 0.0
+
+        for sign, sides in ((1, (" she", " he")), (-1, (" he", " she"))):
+            found = explained(ScriptedBackend(score=score), target=sides[0], foil=sides[1]).faithfulness
+            with_first, alone = 4 * 2.0 + 3.0, 4 * 0.75 - 0.25
+
+            assert found.comprehensiveness == pytest.approx(with_first / 5)
+            assert found.sufficiency == pytest.approx(alone / 5)
+            assert max(found.random_comprehensiveness) <= with_first / 5 + 1e-9
+            assert min(found.random_sufficiency) >= alone / 5 - 1e-9
+            assert len(set(found.random_comprehensiveness)) > 1, sign
+            assert not found.failures
+
+    def test_words_that_stand_in_for_each_other(self):
+        """Of four words of which one suffices, none alone is missed: that occlusion calls a fifth the first, fails."""
+
+        def score(context, continuation):
+            kept = [word in context.split() for word in ("a", "b", "c", "d")]
+            return 5.0 * any(kept) + 0.1 * ("e" in context.split()) if continuation == " she" else 0.0
+
+        found = explained(ScriptedBackend(score=score), prompt="a b c d e")
+
+        assert found.faithfulness.sufficiency == pytest.approx((4 * 5.0 + 0.0) / 5)
+        assert found.failures
+
+    @pytest.mark.parametrize("method", WORD_METHODS)
+    @pytest.mark.parametrize("seed", range(5))
+    def test_no_more_is_asked_than_was_said(self, method, seed):
+        """Whatever the scores are, the requests stay within their number, which --max-requests limits."""
+        drawn, asked = random.Random(seed), []
+
+        def score(context, continuation):
+            asked.append((context, continuation))
+            return -drawn.random()
+
+        explainer = WordExplainer(ScriptedBackend(score=score))
+        prompt = "The nurse who had worked there for many years said that"
+        usual = explainer.plan(prompt, " she", " he", method, seed=seed)
+        found = explainer.explain(usual, seed=seed)
+        assert len(asked) == found.asking.requests <= usual.most
+        assert usual.most - len(asked) <= 2 * 2 * 5
+
+        small = explainer.plan(prompt, " she", " he", method, seed=seed, most_requests=usual.most - 1)
+        assert small.most <= usual.most - 1
+        assert explainer.explain(small, seed=seed).faithfulness is None
+
+    def test_what_cannot_be_checked(self):
+        """One word has no order, and of sampled answers each set of words would take as many as a word."""
+        one = explained(ScriptedBackend(score=lambda context, side: -1.0), prompt="The")
+        sampled = explained(ScriptedBackend(complete=lambda prompt, sample: "She"))
+
+        assert one.faithfulness is None
+        assert sampled.faithfulness is None
 
 
 class TestSamples:
@@ -210,7 +276,7 @@ class TestRequests:
     @pytest.mark.parametrize("method", WORD_METHODS)
     @pytest.mark.parametrize("most", [None, 40])
     def test_no_more_are_asked_than_were_said(self, method, most):
-        """Each request of the plan is asked once, and no other; a limit lowers the number of rounds."""
+        """Each request is asked once, and in all no more than was said; a limit lowers the number of rounds."""
         for how in ("score", "complete"):
             asked = Counter()
 
@@ -222,9 +288,10 @@ class TestRequests:
             plan = explainer.plan(PROMPT, " she", " he", method, most_requests=most)
             found = explainer.explain(plan)
 
-            assert sum(asked.values()) == len(plan.requests) == found.asking.requests
             assert set(asked.values()) == {1}
-            assert most is None or len(plan.requests) <= most
+            assert len(plan.requests) <= sum(asked.values()) == found.asking.requests <= plan.most
+            assert plan.orders or plan.most == len(plan.requests)
+            assert most is None or plan.most <= most
 
     def test_too_few_are_refused(self):
         """Where a limit does not allow what a method takes at least, the message says how many that is."""

@@ -1,0 +1,85 @@
+"""
+Whether the order of scores names the tokens, or words, that matter.
+
+Comprehensiveness and sufficiency (DeYoung et al. 2020, section 4.2) compare the value F of a prompt with its value
+without the tokens of the largest scores, and with these alone:
+
+    comprehensiveness = mean over shares of F(prompt) - F(prompt without the first tokens)      high is good
+    sufficiency       = mean over shares of F(prompt) - F(the first tokens alone)               low is good
+
+(AOPC over the paper's shares of tokens: the areas over the curves of deletion and of insertion). F is what is
+explained, in the direction in which the prompt moves it; what is left out becomes what stands for nothing in the scores
+themselves. Neither has a scale of its own, so each stands beside the same figures in random order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from random import Random
+from statistics import fmean, median
+
+from gptaudit.protocols.attribution import Kept
+
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
+"""Shares of the tokens that are taken for the first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFaithfulness:
+    """How far a value falls, in nats, without the first by score and with them alone, beside random orders."""
+
+    comprehensiveness: float
+    sufficiency: float
+    random_comprehensiveness: tuple[float, ...]
+    random_sufficiency: tuple[float, ...]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order does as well as half of the random ones, or better, by both figures."""
+        return self.comprehensiveness >= median(self.random_comprehensiveness) and self.sufficiency <= median(
+            self.random_sufficiency
+        )
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What speaks against the scores."""
+        return () if self.ordered else (UNORDERED,)
+
+
+UNORDERED = "random orders do as well as the order of its scores"
+
+
+def ordered_by(scores: Sequence[float]) -> list[int]:
+    """Return the places from the largest score down."""
+    return sorted(range(len(scores)), key=lambda place: -scores[place])
+
+
+def random_orders(count: int, orders: int, drawn: Random) -> list[list[int]]:
+    """Return random orders of so many places."""
+    return [drawn.sample(range(count), count) for _ in range(orders)]
+
+
+def kept_in(orders: Sequence[Sequence[int]]) -> list[Kept]:
+    """Return the distinct sets whose values the figures of orders are computed from."""
+    sets = [frozenset(part) for order in orders for k in sizes(len(order)) for part in (order[:k], order[k:])]
+    return list(dict.fromkeys(sets))
+
+
+def check_orders(falls: Mapping[Kept, float], orders: Sequence[Sequence[int]]) -> OrderFaithfulness:
+    """Return the figures of the first order beside those of the others.
+
+    `falls` has by how much the value of the whole falls, in its direction, when only some stay.
+    """
+    shares = [sizes(len(order)) for order in orders]
+    without = [
+        fmean(falls[frozenset(order[k:])] for k in of) for order, of in zip(orders, shares, strict=True)
+    ]
+    alone = [fmean(falls[frozenset(order[:k])] for k in of) for order, of in zip(orders, shares, strict=True)]
+    return OrderFaithfulness(without[0], alone[0], tuple(without[1:]), tuple(alone[1:]))
+
+
+def sizes(count: int) -> list[int]:
+    """Return how many of so many tokens each share is, at least one."""
+    return [ceil(share * count) for share in SHARES]
