@@ -11,6 +11,7 @@ from gptaudit.probe import CAPABILITIES, with_implied
 from gptaudit.records import AuditResult, ProbeResult
 
 from . import sentences
+from .cases import outcome_text
 from .probe_view import View, anchor
 
 _DATA_SET = re.compile(r"needs the data set (\S+) .*; name its folder", re.DOTALL)
@@ -88,7 +89,7 @@ def _gaps(result: AuditResult) -> Iterator[View]:
                 "{n} of {all} cases unscored: {reason}",
                 n=count(many),
                 all=count(probe.cases),
-                reason=recorded(reason),
+                reason=outcome_text(reason),
             )
             for reason, many in probe.unscored.items()
         ]
