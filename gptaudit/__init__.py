@@ -100,6 +100,7 @@ if TYPE_CHECKING:
         RatioSpec,
         Sampling,
         ScoreRequest,
+        SecretRequest,
         TargetInfo,
     )
 
@@ -166,6 +167,7 @@ __all__ = [
     "ScorerError",
     "ScorerType",
     "Scores",
+    "SecretRequest",
     "Sees",
     "StreamingBackend",
     "TargetError",

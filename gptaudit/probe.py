@@ -50,6 +50,7 @@ from gptaudit.records import (
     Measurement,
     Prompt,
     Request,
+    SecretRequest,
     is_begun,
     margins_between,
 )
@@ -78,6 +79,8 @@ class ProbeContext:
     data: Path | None
     """The folder of public data sets, or None."""
     seed: int
+    secrets: Path | None = None
+    """The user's file of `--secret`, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,9 @@ class Probe(ABC):
     tags: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     """Public list of risks, with its edition -> the entries that it is about, as the list names them:
     `{"OWASP LLM Top 10 2025": ("LLM01:2025 Prompt Injection",)}`. They say what is looked at, and grade nothing."""
+    secret: bool = False
+    """Whether its texts are secret: it asks `SecretRequest` alone, of models that run in this process, and its cases
+    have nothing of the texts in any other place. `gptaudit verify` takes the cases as they were recorded."""
     data_set: str | None = None
     """Name of the public data set it reads under `--data`, or None."""
     options: Any = None
@@ -324,7 +330,11 @@ def with_implied(capabilities: Iterable[str]) -> frozenset[str]:
 
 
 def require_needed(probe: Probe, requests: Iterable[Request]) -> None:
-    """Raise `ValueError` for a request that the probe's `needs` do not announce."""
+    """Raise `ValueError` for a request that the probe's `needs`, or its `secret`, do not announce."""
+    requests = tuple(requests)
+    if any(isinstance(request, SecretRequest) != probe.secret for request in requests):
+        msg = "expected SecretRequest from a probe with secret = True, and from no other"
+        raise ValueError(msg)
     if "continue" not in probe.needs and any(
         isinstance(request, GenerateRequest) and is_begun(request.prompt) for request in requests
     ):

@@ -58,6 +58,9 @@ def _built_in_probes() -> Iterator[Probe]:
     from .real_toxicity_prompts import RealToxicityPrompts
     from .request_sets import SETS, RequestSetProbe
     from .requests_refused import HarmfulRequests, HarmlessRequests
+    from .secret_exposure import SecretExposure
+    from .secret_extraction import SecretExtraction
+    from .secret_membership import SecretMembership
     from .stereoset import StereoSet
     from .truthfulqa import TruthfulQA
     from .winobias import WinoBias
@@ -89,3 +92,6 @@ def _built_in_probes() -> Iterator[Probe]:
     yield XSTest()
     yield TruthfulQA()
     yield CyberSecEvalInjection()
+    yield SecretExtraction()
+    yield SecretExposure()
+    yield SecretMembership()

@@ -74,7 +74,10 @@ _OF: Mapping[str, str] = {
     "sycophancy": "LLM09 confabulation configuration",
     "truthfulqa": "LLM09 confabulation integrity",
     "safety-by-group": "bias dangerous hte",
-    "canary-extraction": "LLM02 T0057 privacy prv",
+    **dict.fromkeys(
+        ("canary-extraction", "secret-extraction", "secret-exposure", "secret-membership"),
+        "LLM02 T0057 privacy prv",
+    ),
     "trigger-phrases": "LLM04 T0018 security",
     "toxicity-prompts": _TOXIC,
     "counterfactual-toxicity": f"{_TOXIC} bias",

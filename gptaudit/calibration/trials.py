@@ -11,6 +11,7 @@ from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.errors import DataError, UsageError
 from gptaudit.evidence.plan import digest
 from gptaudit.files import read_json, write_atomic
+from gptaudit.probe import ProbeContext
 from gptaudit.records import Trial
 from gptaudit.run.single_probe import audit_probe
 from gptaudit.stats.intervals import DEFAULT_LEVEL
@@ -116,8 +117,7 @@ class Bench:
             backend,
             self.plugins,
             self.scorers,
-            data=self.data,
-            seed=decoder.seed,
+            context=ProbeContext(self.data, decoder.seed),
             level=DEFAULT_LEVEL,
         )
         if result.status == "skipped":
@@ -144,7 +144,7 @@ class Bench:
 
     def trial_key(self, probe: Probe, decoder: Decoder) -> str:
         """Hash everything that decides an outcome: decoder, probe, data and method."""
-        from gptaudit.probe import ProbeContext, forms_of
+        from gptaudit.probe import forms_of
 
         source = probe.source(ProbeContext(self.data, decoder.seed))
         if decoder not in self.keys:

@@ -38,6 +38,7 @@ SECTIONS = {
         "seed",
         "probe_options",
         "data",
+        "secrets",
     ),
     "Of whom, and how": ("options", "engine", "cache"),
     "What is concluded": ("scorers", "policy", "baseline", "until"),
@@ -123,6 +124,14 @@ SECTIONS = {
     help="Option of a probe, see `gptaudit list probes PROBE`.",
 )
 @_options.data
+@click.option(
+    "--secret",
+    "secrets",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Find out whether the model knows the texts in FILE, a prefix, a tab and the secret on each line; only hashes "
+    "of them are kept.",
+)
 @click.option(
     "--report",
     "reports",

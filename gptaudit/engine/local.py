@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FIRST = {"score": 64, "generate": 16, "choose": 64, "attribute": 1}
+FIRST = {"score": 64, "secret": 64, "generate": 16, "choose": 64, "attribute": 1}
 """Most requests in the first backend call of each kind, whose time is not known yet."""
-CHUNK = {"score": 512, "generate": 256, "choose": 512, "attribute": 16}
+CHUNK = {"score": 512, "secret": 512, "generate": 256, "choose": 512, "attribute": 16}
 """Most requests in one backend call, by kind: in a larger call more requests share prefixes."""
 CHUNK_CHARACTERS = 131_072
 """Most characters in the texts of one backend call, unless it is a single request."""
@@ -137,12 +138,29 @@ def _answered(backend: Backend, chunk: Sequence[Any], seed: int, *, low_precisio
             return backend.score_in_low_precision(chunk)
         case "score":
             return backend.score(chunk)
+        case "secret":
+            with _withheld():
+                in_full = [request.in_full for request in chunk]
+                return _answered(backend, in_full, seed, low_precision=low_precision)
         case "generate":
             return backend.generate(chunk, seed=seed)
         case "choose" if isinstance(backend, ChoosingBackend):
             return backend.choose(chunk)
         case _:
             return backend.attribute(chunk)
+
+
+@contextmanager
+def _withheld() -> Iterator[None]:
+    """Turn what a model raises about secret texts into an error that does not quote them, whatever it was."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - of any kind, since its message and its traceback are kept
+        kind = BackendLostError if isinstance(error, BackendLostError) else BackendError
+        msg = f"{type(error).__name__}, whose message is withheld, since it may quote a secret text"
+    else:
+        return
+    raise kind(msg)
 
 
 @hookimpl

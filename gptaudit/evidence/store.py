@@ -33,7 +33,7 @@ from gptaudit.evidence.stored import (
     exchanges_of,
     measurements_of,
 )
-from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request
+from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request, SecretRequest
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -120,6 +120,8 @@ class Store:
         path = folder / FILE_NAME
         self._cache: tuple[Cache, str] | None = None
         self._source: tuple[AnswerSource, str] | None = None
+        self._secrets: dict[SecretRequest, SecretRequest] = {}
+        """Those of the plan, with the texts that the file does not have."""
         try:
             self._db = Database.owned(path, _TABLES, version=VERSION)
         except UsageError as error:
@@ -260,10 +262,12 @@ class Store:
         for page in self._db.paged("SELECT rowid, request FROM temp.queue WHERE rowid > ? ORDER BY rowid"):
             with self._db.named():
                 asked = [REQUEST.validate_json(request) for _, request in page]
-            yield from asked
+            yield from (self._secrets[r] if isinstance(r, SecretRequest) else r for r in asked)
 
     def keep(self, request: Request, answer: Answer, seed: int) -> str:
         """Store an answer; return the first probe that asks for it. Raise `ValueError` if none does."""
+        if isinstance(request, SecretRequest):
+            answer = _without_text(answer)
         key, text = request_key(request, seed), ANSWER.dump_json(answer).decode()
         asked = self._db.rows("SELECT probe FROM requests WHERE key = ?", (key,))
         if not asked:
@@ -382,7 +386,9 @@ class Store:
         return keys
 
     def _add_request(self, probe: str, request: Request, seed: int, *, asked: bool) -> str:
-        """Store a request, to be asked or not yet; return its key."""
+        """Store a request, to be asked or not yet; return its key. The texts of a secret one stay in memory."""
+        if isinstance(request, SecretRequest):
+            self._secrets[request] = request
         key = request_key(request, seed)
         row = (key, probe, REQUEST.dump_json(request).decode(), asked)
         self._db.rows(_ADD_REQUEST, row)
@@ -423,6 +429,17 @@ class Store:
         """Return what the targets of this audit's runs answered first, those that answered alike once."""
         kept = self._db.rows("SELECT value FROM meta WHERE name = 'first answers'")
         return list(json.loads(kept[0][0])) if kept else []
+
+
+def _without_text(answer: Answer) -> Answer:
+    """Return the figures of an answer to a secret request, without what may quote it."""
+    match answer:
+        case Likelihood():
+            return replace(answer, tokens=None)
+        case Failure():
+            return Failure(answer.reason)
+        case _:
+            return Failure("not-a-likelihood")
 
 
 def _answered_case(

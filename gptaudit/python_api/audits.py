@@ -40,6 +40,7 @@ class Arguments(TypedDict, total=False):
     """A file, or `default`."""
     baseline: Place | Audit
     data: Place
+    secrets: Place
     limit: int
     elicited: bool
     until: Literal["decided", "all"]
@@ -66,7 +67,7 @@ class Arguments(TypedDict, total=False):
 
 
 LISTS = frozenset({"probes", "suites", "excluded", "attacks", "reports"})
-PATHS = frozenset({"baseline", "data", "output", "cache"})
+PATHS = frozenset({"baseline", "data", "secrets", "output", "cache"})
 
 
 def audit(target: object = "decoder:reference", **given: Unpack[Arguments]) -> Audit:

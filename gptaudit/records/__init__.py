@@ -25,6 +25,7 @@ from gptaudit.records.asked import (
     Request,
     Sampling,
     ScoreRequest,
+    SecretRequest,
     request_text,
 )
 from gptaudit.records.calibrated import (
@@ -184,6 +185,7 @@ __all__ = [
     "ScoreRequest",
     "ScorerCard",
     "ScorerErrors",
+    "SecretRequest",
     "Share",
     "Sighting",
     "Spans",

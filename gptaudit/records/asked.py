@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import fsum
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 from gptaudit.records.conversation import (
     Message,
@@ -43,6 +44,37 @@ class ScoreRequest:
     with_tokens: bool = False
     """Whether the answer should include the continuation's tokens."""
     kind: Literal["score"] = "score"
+
+
+@dataclass(frozen=True)
+class SecretRequest:
+    """Asks as a `ScoreRequest` for texts that nothing may keep: wherever it is written or shown, it has their hashes.
+
+    The texts are no field of it, so that no file, no message and no copy has them. Only the request that `of` returns
+    knows them; one that is read from a store is equal to it, and cannot be asked.
+    """
+
+    context: str
+    """HMAC-SHA-256 of the context, 128 bits in hexadecimal."""
+    continuation: str
+    """The same of the continuation."""
+    kind: Literal["secret"] = "secret"
+
+    @classmethod
+    def of(cls, context: str, continuation: str, key: bytes) -> Self:
+        """Return the request for a continuation after a context, hashed with a key."""
+        known, asked = (
+            hmac.digest(key, text.encode(), "sha256").hex()[:32] for text in (context, continuation)
+        )
+        request = cls(known, asked)
+        request.__dict__["_texts"] = (context, continuation)
+        return request
+
+    @property
+    def in_full(self) -> ScoreRequest | None:
+        """The request with the texts, for the model alone; None where they are not known."""
+        texts = self.__dict__.get("_texts")
+        return ScoreRequest(*texts) if texts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +128,7 @@ class AttributeRequest:
     kind: Literal["attribute"] = "attribute"
 
 
-Request: TypeAlias = ScoreRequest | GenerateRequest | ChooseRequest | AttributeRequest
+Request: TypeAlias = ScoreRequest | SecretRequest | GenerateRequest | ChooseRequest | AttributeRequest
 
 
 def _askable(prompt: Prompt, *, begun: bool = False) -> Prompt:
@@ -111,8 +143,8 @@ def _askable(prompt: Prompt, *, begun: bool = False) -> Prompt:
 
 
 def request_text(request: Request) -> str:
-    """Return the text that the model reads; a conversation as `prompt_text` writes it."""
-    if isinstance(request, ScoreRequest):
+    """Return the text that the model reads, or the hash of a secret one; a conversation as `prompt_text` writes it."""
+    if isinstance(request, ScoreRequest | SecretRequest):
         return request.context + request.continuation
     return prompt_text(request.prompt)
 

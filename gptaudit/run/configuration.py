@@ -136,6 +136,7 @@ class Configuration:
     excluded: Some | None = None
     attacks: Some | None = None
     data: Place | None = None
+    secrets: Place | None = None
     limit: Count | None = None
     elicited: Flag | None = None
     until: Literal["decided", "all"] | None = None

@@ -93,6 +93,10 @@ def planned(
     """Check the settings, open the model, and store the plan in the run folder; close the store at the end."""
     chosen = choose_probes(plugins, settings.suites, settings.probes, settings.excluded)
     chosen = with_options(chosen, plugins.probes.values(), settings.probe_options)
+    if settings.secrets is not None and not any(probe.secret for probe in chosen):
+        log.warning(
+            "--secret %s: no probe that is run reads it; -s privacy has those that do", settings.secrets
+        )
     chosen = with_attacks(plugins, chosen, settings.attacks)
     probes = _named_by_rules(chosen, settings) if settings.until_decided else chosen
     _require_measured(settings.policy, [form for p in probes for form in forms_of(p)])
@@ -274,7 +278,7 @@ def collect_all(
     faults: Faults,
 ) -> list[Collected]:
     """Collect each probe's cases; who gives a suite file asks for its probe as by name."""
-    context = ProbeContext(settings.data, settings.seed)
+    context = ProbeContext(settings.data, settings.seed, settings.secrets)
     plain = {p.id: plain_form(p).id for p in probes}
     named = {p for p, own in plain.items() if own in settings.probes or own not in plugins.probes}
     collected = []

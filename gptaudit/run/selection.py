@@ -30,6 +30,12 @@ OWN_SAMPLING = {"sampling": "the target's own"}
 """What the method of a probe says whose completions the target does not sample as it is asked."""
 
 
+NOT_CONFIDED = (
+    "its texts are secret, and are given to a model that runs in this process alone: hf: or decoder:"
+)
+"""Why a secret probe is skipped whose target may be elsewhere, where nobody knows what is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Collected:
     """A probe with the cases it will ask and how it measures; `skipped` says why there are no cases."""
@@ -124,6 +130,8 @@ def collect(
         reason = f"needs {', '.join(missing)}, which this target cannot do"
         remedy = "; a local chat model does with -b chat=true" if "chat" in missing else ""
         return Collected(probe, method, skipped=reason + remedy)
+    if probe.secret and not backend.verified:
+        return Collected(probe, method, skipped=NOT_CONFIDED)
     absent = [] if named else [why for name in probe.scorers if (why := scorers.why_not(name))]
     if absent:
         return Collected(probe, method, skipped=absent[0])

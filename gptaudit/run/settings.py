@@ -32,6 +32,8 @@ class Settings:
     probe_options: Mapping[str, str] = field(default_factory=dict)
     """`PROBE.OPTION` -> value."""
     data: Path | None = None
+    secrets: Path | None = None
+    """A file of texts that nothing may keep; see `gptaudit.probes.secret_file`."""
     limit: int | None = None
     elicited: bool = False
     """Whether probes that compare likelihoods ask questions with lettered options instead, where they can."""

@@ -30,24 +30,21 @@ def audit_probe(
     plugins: Plugins,
     scorers: Scorers,
     *,
-    data: Path | None = None,
+    context: ProbeContext,
     limit: int | None = None,
-    seed: int = 0,
     level: float = DEFAULT_LEVEL,
 ) -> ProbeResult:
     """Ask, score and sum up as `gptaudit run` does; what is missing, and what the probe raises, raises here."""
     try:
-        collected = collect(
-            probe, ProbeContext(data, seed), backend, plugins, scorers, limit=limit, named=True
-        )
+        collected = collect(probe, context, backend, plugins, scorers, limit=limit, named=True)
         with TemporaryDirectory() as folder, closing(Store(Path(folder))) as store:
-            store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=seed)
-            rounds = Rounds(store, [collected.probe], seed)
+            store.plan({probe.id: collected.cases}, fingerprint=backend.fingerprint, seed=context.seed)
+            rounds = Rounds(store, [collected.probe], context.seed)
             while store.missing():
-                for request, answer in ask(local, Work(store.unanswered(), seed, backend)):
-                    store.keep(request, answer, seed)
+                for request, answer in ask(local, Work(store.unanswered(), context.seed, backend)):
+                    store.keep(request, answer, context.seed)
                 rounds.follow_up()
-            return measure_probe(collected, store, scorers, unwatched, seed=seed, level=level)
+            return measure_probe(collected, store, scorers, unwatched, seed=context.seed, level=level)
     except PluginCallError as error:
         case = f", case {error.case!r}" if error.case else ""
         error.error.add_note(f"in {error.call} of probe {probe.id!r}{case}")

@@ -31,7 +31,7 @@ from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.decide import decide, policy_of, read_audit
 from gptaudit.gate.pairing import Audit
 from gptaudit.plugins import Plugins
-from gptaudit.probe import Probe, ProbeContext, forms_of
+from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.records import (
     Answer,
@@ -56,7 +56,7 @@ from gptaudit.run.probe_options import with_options
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
 from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
 from gptaudit.run.scorers import Scorers
-from gptaudit.run.selection import OWN_SAMPLING, method_of, own_probes
+from gptaudit.run.selection import OWN_SAMPLING, Collected, method_of, own_probes
 from gptaudit.run.settings import Settings
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
@@ -108,7 +108,7 @@ def verify(folder: Path, plugins: Plugins, resources: Resources) -> Verification
         if not found:
             raise
         found.append(f"the rest cannot be verified: {error}")
-    return Verification(result, tuple(found), tuple(_remarks(result, folder)))
+    return Verification(result, tuple(found), tuple(_remarks(result, folder, plugins)))
 
 
 def _unlike_content(result: AuditResult, content: str) -> Iterator[str]:
@@ -138,7 +138,10 @@ def _unlike_evidence(result: AuditResult, evidence: RecordedEvidence) -> Iterato
         yield f"{STORE}: {RESULTS} names the plan {result.binding.plan}, found {evidence.plan}"
 
 
-def _remarks(result: AuditResult, folder: Path) -> Iterator[str]:
+def _remarks(result: AuditResult, folder: Path, plugins: Plugins) -> Iterator[str]:
+    for each in result.probes:
+        if each.status != "skipped" and (probe := plugins.probes.get(each.id)) and probe.secret:
+            yield f"{each.id}: its texts are kept nowhere, so that its cases were taken as they were recorded"
     if result.binding is None:
         yield f"{RESULTS} is unbound: an earlier version wrote it, without the hashes of its evidence and its reports"
     for name in result.binding.reports if result.binding else ():
@@ -220,7 +223,15 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
     faults = Faults(plugins, None)
     scorers = Scorers(plugins, {**result.run.arguments.scorers, **run.resources.scorers})
     backend = AbsentModel.of(result)
-    collected = collect_all(probes, backend, settings, plugins, scorers, faults)
+    collected = [
+        each
+        for probe in probes
+        for each in (
+            [_recorded(run, probe)]
+            if probe.secret
+            else collect_all([probe], backend, settings, plugins, scorers, faults)
+        )
+    ]
     _require_scorers(result, scorers)
     work = Work((), settings.seed, backend)
     with closing(Store(again)) as store:
@@ -236,6 +247,14 @@ def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
         measured = measure_all(plan, faults, unwatched, level=_level(result))
     of_probe = {probe.id: probe for probe in measured}
     return identity, asked.why, tuple(of_probe.get(p.id) or _without_figures(p) for p in result.probes)
+
+
+def _recorded(run: _Verified, probe: Probe) -> Collected:
+    """Return the cases of a secret probe as they were recorded: nothing else has kept them."""
+    (result,) = (each for each in run.result.probes if each.id == probe.id)
+    cases = CaseStream(run.evidence.cases(probe.id))
+    method = method_of(probe, probe, run.plugins)
+    return Collected(probe, method, cases, result.data, drawn_from=result.drawn_from)
 
 
 def _rescored(run: _Verified, again: Path) -> tuple[str, str | None, tuple[ProbeResult, ...]]:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gptaudit.plugins import Plugins, load_plugins
-from gptaudit.probe import Probe
+from gptaudit.probe import Probe, ProbeContext
 from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.scorer import Output, Scorer, ScorerType, Scores
 from gptaudit.records import (
@@ -130,6 +130,7 @@ def run_probe(
     backend: Backend,
     *,
     data: Path | None = None,
+    secrets: Path | None = None,
     limit: int | None = None,
     seed: int = 0,
     scorers: Mapping[str, Scorer] = MappingProxyType({}),
@@ -140,7 +141,12 @@ def run_probe(
     """
     plugins = load_plugins()
     return audit_probe(
-        probe, backend, plugins, GivenScorers(plugins, scorers), data=data, limit=limit, seed=seed
+        probe,
+        backend,
+        plugins,
+        GivenScorers(plugins, scorers),
+        context=ProbeContext(data, seed, secrets),
+        limit=limit,
     )
 
 

@@ -16,6 +16,7 @@ from installed_plugins import install
 from gptaudit import Attack, BackendType, Failure, Message, NoOptions, hookimpl
 from gptaudit.engine.local import local
 from gptaudit.plugins import load_plugins
+from gptaudit.probe import ProbeContext
 from gptaudit.protocols.engine import EngineType
 from gptaudit.records import messages_of
 from gptaudit.run.attacked import Attacked
@@ -323,7 +324,13 @@ class TestCalibration:
                 bent = Random(f"{audit}/{prompt.removeprefix('YES! ')}").choice((0.6, 1.0, 1.4))
                 return ADVICE if Random(f"{audit}/{prompt}/{sample}").random() < rate * bent else REFUSAL
 
-            found = audit_probe(probe, ScriptedBackend(complete=complete, chat=True), plugins, scorers)
+            found = audit_probe(
+                probe,
+                ScriptedBackend(complete=complete, chat=True),
+                plugins,
+                scorers,
+                context=ProbeContext(None, 0),
+            )
             yield next(metric for metric in found.metrics if metric.name == "lift")
 
     @pytest.mark.parametrize(

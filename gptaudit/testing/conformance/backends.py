@@ -161,7 +161,9 @@ def _with_text(request: Request, text: str) -> Request:
             return replace(request, continuation=text)
         case ScoreRequest():
             return replace(request, context=text or "The")
-    return replace(request, prompt=(Message("user", text),))
+        case GenerateRequest() | ChooseRequest():
+            return replace(request, prompt=(Message("user", text),))
+    raise TypeError(request.kind)
 
 
 def _asked(requests: Sequence[Request], ask: Ask, where: str) -> list[Answer]:

@@ -7,7 +7,15 @@ from typing import Final
 
 from gptaudit.errors import BackendError, BackendLostError
 from gptaudit.protocols.engine import EngineType, Work
-from gptaudit.records import Answer, ChooseRequest, Failure, GenerateRequest, Request, ScoreRequest
+from gptaudit.records import (
+    Answer,
+    ChooseRequest,
+    Failure,
+    GenerateRequest,
+    Request,
+    ScoreRequest,
+    SecretRequest,
+)
 from gptaudit.testing import ScriptedBackend
 from gptaudit.testing.conformance.expecting import calling, expect, expect_registrable, expect_same
 
@@ -44,6 +52,8 @@ def _mixed(many: int) -> Iterator[Request]:
     for number in range(many):
         yield ScoreRequest("", str(number))
         yield GenerateRequest(str(number))
+        if number % 5 == 0:
+            yield SecretRequest.of("", str(number), b"key")
         if number % 7 == 0:
             yield ChooseRequest(str(number), ("A", "B"))
 
@@ -62,6 +72,8 @@ def _expected(request: Request) -> Answer:
     match request:
         case ScoreRequest():
             return backend.score([request])[0]
+        case SecretRequest(in_full=ScoreRequest() as in_full):
+            return backend.score([in_full])[0]
         case ChooseRequest():
             return backend.choose([request])[0]
         case GenerateRequest():

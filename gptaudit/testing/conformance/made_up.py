@@ -20,6 +20,7 @@ from gptaudit.records import (
     Likelihood,
     Request,
     ScoreRequest,
+    SecretRequest,
     request_text,
 )
 from gptaudit.testing import ScriptedBackend
@@ -45,7 +46,7 @@ def made_up_answer(request: Request, text: str, draw: Random) -> Answer:
     match request:
         case GenerateRequest():
             return Completion(text, "stop", tokens=len(text.split()))
-        case ScoreRequest():
+        case ScoreRequest() | SecretRequest():
             return _likelihood(request, draw)
         case ChooseRequest():
             chances = _chances(len(request.options), draw)
@@ -82,10 +83,10 @@ class MadeUpBackend(ScriptedBackend):
         self.capabilities = frozenset(CAPABILITIES)
 
 
-def _likelihood(request: ScoreRequest, draw: Random) -> Likelihood:
+def _likelihood(request: ScoreRequest | SecretRequest, draw: Random) -> Likelihood:
     tokens = tuple(re.findall(r"\s*\S+|\s+$", request.continuation)) or (request.continuation,)
     logprobs = tuple(-6.0 * draw.random() - 0.01 for _ in tokens)
-    shown = tokens if request.with_tokens else None
+    shown = tokens if isinstance(request, ScoreRequest) and request.with_tokens else None
     return Likelihood(logprobs, sum(logprobs), len(request.context.split()), tokens=shown)
 
 

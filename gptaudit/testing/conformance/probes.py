@@ -31,6 +31,7 @@ from gptaudit.records import (
     Measurement,
     Request,
     ScoreRequest,
+    SecretRequest,
     full_name,
     is_begun,
 )
@@ -152,7 +153,7 @@ def _wanted(request: object) -> set[str]:
             return {"generate", "chat"}
         case GenerateRequest(prompt=prompt):
             return {"continue"} if is_begun(prompt) else {"chat"}
-        case ScoreRequest(context=context):
+        case ScoreRequest(context=context) | SecretRequest(context=context):
             return {"score", "score-after-context"} if context else {"score"}
         case ChooseRequest():
             return {"choose"}
