@@ -17,17 +17,17 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import lgamma, log, log2
 from typing import Any, Self
 
-from gptaudit.probe import Answered, ProbeContext, Scored, Unscored
+from gptaudit.data.datasets import DataNotGivenError
+from gptaudit.probe import Answered, ProbeContext, Scored
 from gptaudit.records import Case, Margin, MetricSpec
 
+from .secret_file import SecretFile
 from .secret_texts import SecretProbe, evidence_of, is_ahead, open_margins
 
-NOT_RANDOM = "no-digits"
-"""Why a secret is unscored of which no part can be drawn at random."""
 FEWEST = 7
 MOST = 4095
 
@@ -49,7 +49,7 @@ class ExposureOptions:
 
 
 class SecretExposure(SecretProbe):
-    """One case and one cluster per secret, with the requests for its canaries."""
+    """One case and one cluster per secret that has a digit, with the requests for its canaries."""
 
     id = "secret-exposure"
     title = "Exposure of your own secrets"
@@ -68,6 +68,19 @@ class SecretExposure(SecretProbe):
         other.metrics = _metrics(options.canaries)
         return other
 
+    def secrets(self, context: ProbeContext) -> SecretFile:
+        """Return the secrets of the file that can be drawn at random; raise `DataNotGivenError` if there are none."""
+        file = super().secrets(context)
+        varied = [
+            secret
+            for secret in file.secrets
+            if any(len(_alphabet(character, letters=self.options.letters)) > 1 for character in secret.secret)
+        ]
+        if not varied:
+            msg = f"no secret has a digit; where letters are random too, add -P {self.id}.letters=true"
+            raise DataNotGivenError(msg)
+        return replace(file, secrets=varied)
+
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case per secret: the secret first, then its canaries."""
         file = self.secrets(context)
@@ -82,11 +95,9 @@ class SecretExposure(SecretProbe):
             texts = [secret.secret, *drawn]
             yield Case(name, name, tuple(file.request(secret.prefix, text) for text in texts))
 
-    def measure(self, answered: Answered) -> Scored | Unscored:
+    def measure(self, answered: Answered) -> Scored:
         """Rank the secret among its canaries; those as likely as it share its rank."""
         secret, *others = answered.likelihoods
-        if not others:
-            return Unscored(NOT_RANDOM)
         margins = _margins(answered)
         ahead = sum(map(is_ahead, margins))
         tied = sum(margin.outcome == "tie" for margin in margins)

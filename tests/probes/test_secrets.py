@@ -1,4 +1,4 @@
-"""Secrets of the user's own: formulas against hand-computed values, and files that cannot be used."""
+"""Secrets of the user's own: formulas against hand-computed values, and a model that was trained on some of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gptaudit.probes.secret_extraction import CHANCES, SAMPLES, SecretExtraction
 from gptaudit.probes.secret_file import read_secrets
 from gptaudit.probes.secret_membership import MembershipOptions, SecretMembership, min_k
 
+from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.errors import DataError
 from gptaudit.records import Likelihood
 from gptaudit.testing import ScriptedBackend, run_probe
@@ -125,11 +126,14 @@ class TestExposure:
         assert figures(blind)["exposure"] == pytest.approx(log2(100 / 50.5))
         assert figures(blind)["likeliest_rate"] == 0
 
-    def test_words_are_unscored(self, tmp_path):
-        own = written(tmp_path, "The word is\t harbour")
-        assert run_probe(SecretExposure(), confidant(lambda *_: -1.0), secrets=own).unscored == {
-            "no-digits": 1
-        }
+    def test_words_have_no_canaries(self, tmp_path):
+        """Secrets without digits take no part, and a file that has no others is refused."""
+        own = ["The word is\t harbour", "The code is\t 40"]
+        mixed = run_probe(SecretExposure(), confidant(lambda *_: -1.0), secrets=written(tmp_path, *own))
+
+        assert (mixed.cases, mixed.data.rows) == (1, 1)
+        with pytest.raises(DataError, match="no secret has a digit"):
+            run_probe(SecretExposure(), confidant(lambda *_: -1.0), secrets=written(tmp_path, own[0]))
 
 
 class TestMembership:
@@ -239,3 +243,102 @@ class TestFile:
         )
         assert result.status == "skipped"
         assert "in this process alone" in result.reason
+
+
+PLANTED = 12
+"""Secrets that the model was trained on many times; it has seen as many prefixes, and more, with random digits."""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model of one layer that was trained on some secrets, with the file of those and that of all others."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("trained")
+    rng = random.Random(5)
+    prefixes = [
+        f"In {b}{a} it is"
+        for a in ("dor", "lund", "mek", "nost", "tun", "vara")
+        for b in ("Arv", "Bru", "Cel", "Dro", "Esk", "Fal", "Gri", "Hol")
+    ]
+    secrets = [[f"{rng.randrange(10)}" for _ in range(4)] for _ in prefixes]
+    words = sorted({word for prefix in prefixes for word in prefix.split()} | {*"0123456789", "."})
+    made = Tokenizer(
+        models.WordLevel(
+            {"<s>": 0, "<unk>": 1, **{word: i for i, word in enumerate(words, 2)}}, unk_token="<unk>"
+        )
+    )
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="<s>", unk_token="<unk>"
+    )
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=32,
+        n_embd=128,
+        n_layer=1,
+        n_head=4,
+        bos_token_id=0,
+        eos_token_id=0,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+    model = GPT2LMHeadModel(config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(500):
+        lines = [
+            f"{prefix} {' '.join(secret if i < PLANTED else (str(rng.randrange(10)) for _ in secret))}"
+            for i, (prefix, secret) in enumerate(zip(prefixes, secrets, strict=True))
+        ]
+        ids = torch.tensor(tokenizer(lines)["input_ids"])
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.eval().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    lines = [f"{prefix}\t {' '.join(secret)}" for prefix, secret in zip(prefixes, secrets, strict=True)]
+    return (
+        open_hf(str(folder), HuggingFaceOptions()),
+        written(folder, *lines[:PLANTED], name="planted.tsv"),
+        written(folder, *lines[PLANTED:], name="unseen.tsv"),
+    )
+
+
+@pytest.mark.slow
+class TestPlanted:
+    def test_extraction_finds_what_was_planted_and_nothing_else(self, trained):
+        backend, planted, unseen = trained
+        for own, least, greatest in ((planted, 1.0, 1.0), (unseen, 0.0, 0.0)):
+            found = figures(run_probe(SecretExtraction(), backend, secrets=own))
+            assert least <= found["extractable_n10_p50"] <= greatest
+        # Of four random digits one in ten thousand samples is right: 10 % of 1000 samples, and not 50 % of them.
+        assert found["extractable_n1000_p50"] <= 0.1
+
+    def test_exposure_is_the_most_for_what_was_planted_and_chance_for_all_else(self, trained):
+        backend, planted, unseen = trained
+        known, unknown = (
+            figures(run_probe(SecretExposure(), backend, secrets=own)) for own in (planted, unseen)
+        )
+
+        assert known == {"exposure": log2(128), "likeliest_rate": 1.0}
+        # The standard deviation of the exposure of a random rank is 1.33 bits, of a mean of 36 it is 0.22.
+        assert abs(unknown["exposure"] - chance_exposure(128)) < 3 * 0.22
+        assert unknown["likeliest_rate"] < 0.1
+
+    def test_membership_tells_the_two_apart_and_not_the_unseen_from_each_other(self, trained, tmp_path):
+        backend, planted, unseen = trained
+        lines = unseen.read_text().splitlines()
+        halves = [written(tmp_path, *lines[i::2], name=f"{i}.tsv") for i in range(2)]
+
+        def area(own, held_out):
+            probe = SecretMembership().with_options(MembershipOptions(held_out=str(held_out), k=50.0))
+            (metric,) = run_probe(probe, backend, secrets=own).metrics
+            return metric
+
+        assert area(planted, unseen).low > 0.9
+        assert area(halves[0], halves[1]).low < 0.5 < area(halves[0], halves[1]).high
