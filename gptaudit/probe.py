@@ -53,6 +53,7 @@ from gptaudit.records import (
     SecretRequest,
     is_begun,
     margins_between,
+    request_text,
 )
 from gptaudit.text import is_blank
 
@@ -329,9 +330,16 @@ def with_implied(capabilities: Iterable[str]) -> frozenset[str]:
     return own | {IMPLIED[name] for name in own if name in IMPLIED}
 
 
-def require_needed(probe: Probe, requests: Iterable[Request]) -> None:
-    """Raise `ValueError` for a request that the probe's `needs`, or its `secret`, do not announce."""
+def require_askable(probe: Probe, requests: Iterable[Request]) -> None:
+    """Raise `ValueError` for a request that `needs` or `secret` do not announce, or that no file can keep."""
     requests = tuple(requests)
+    for text in map(request_text, requests):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = text[error.start]
+            msg = f"a request has half of a surrogate pair, {half!r} at character {error.start}; UTF-8 cannot encode it"
+            raise ValueError(msg) from None
     if any(isinstance(request, SecretRequest) != probe.secret for request in requests):
         msg = "expected SecretRequest from a probe with secret = True, and from no other"
         raise ValueError(msg)

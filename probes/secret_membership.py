@@ -5,6 +5,8 @@ Min-K% Prob (Shi et al. 2024, Detecting pretraining data from large language mod
 log-probability of the k per cent of a text's tokens that are least likely. A text that was trained on has few
 surprises. How well that tells the two kinds of text apart is the area under the ROC curve, 0.5 for not at all.
 
+The log-probability of a token is kept to 1 nat, which blurs the score of a text of few tokens.
+
 The held-out texts must be of the same kind, source and time as the others: the area says how the two files differ to
 the model, whatever the reason (Duan et al. 2024, Do membership inference attacks work on large language models?).
 """

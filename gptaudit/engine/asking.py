@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from gptaudit.engine.tally import Tally
 from gptaudit.errors import BackendLostError, PluginCallError, Terminated, plugin_call
 from gptaudit.evidence.store import Store
-from gptaudit.probe import Answered, Probe, require_needed
+from gptaudit.probe import Answered, Probe, require_askable
 from gptaudit.protocols.backend import MixedPrecisionBackend
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.records import (
@@ -117,7 +117,7 @@ class Rounds:
             try:
                 with plugin_call("follow_up", case=case.id):
                     found = _requests(probe.follow_up(Answered(case, usable)))
-                    require_needed(probe, found)
+                    require_askable(probe, found)
                     return found
             except PluginCallError as error:
                 self.failed.add(probe.id)

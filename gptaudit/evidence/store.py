@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,10 @@ from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Req
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
+
+SECRET_NATS = 0.1
+"""Step of the log-likelihood that is kept of a secret text; its tokens' steps are `SECRET_TOKEN_NATS`."""
+SECRET_TOKEN_NATS = 1.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -432,14 +437,26 @@ class Store:
 
 
 def _without_text(answer: Answer) -> Answer:
-    """Return the figures of an answer to a secret request, without what may quote it."""
+    """Return the figures of an answer to a secret request, without what quotes it or tells it.
+
+    Who has the model would find a text from exact log-probabilities, token by token: of a whole vocabulary hardly two
+    tokens have the same one. Of short texts with many like them, such as numbers, the sum alone tells which it is. So
+    those of the tokens are kept in no order and coarse, and the sum less so.
+    """
     match answer:
         case Likelihood():
-            return replace(answer, tokens=None)
+            coarse = sorted(_to_multiple(value, SECRET_TOKEN_NATS) for value in answer.token_logprobs)
+            whole = _to_multiple(answer.logprob, SECRET_NATS)
+            return replace(answer, token_logprobs=tuple(coarse), logprob=whole, tokens=None)
         case Failure():
             return Failure(answer.reason)
         case _:
             return Failure("not-a-likelihood")
+
+
+def _to_multiple(value: float, step: float) -> float:
+    """Round to a multiple of the step; what is no number stays as it is, to be told where it is read."""
+    return round(value / step) * step + 0.0 if isfinite(value) else value
 
 
 def _answered_case(

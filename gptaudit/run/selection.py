@@ -13,7 +13,7 @@ from typing import Any
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError, plugin_call
 from gptaudit.plugins import Plugins
-from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, require_needed
+from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, require_askable
 from gptaudit.protocols.backend import Backend, RecordedBackend
 from gptaudit.records import Case, DataSource
 from gptaudit.run.attacked import plain_form
@@ -173,7 +173,7 @@ def _drawn(probe: Probe, context: ProbeContext, drawn: Sample | None) -> Iterato
 def _cases(probe: Probe, context: ProbeContext) -> Iterator[Case]:
     for case in _failing_in(iter(probe.cases(context)), "cases"):
         with plugin_call("cases"):
-            require_needed(probe, case.requests)
+            require_askable(probe, case.requests)
         yield case
 
 

@@ -6,6 +6,7 @@ import html
 import json
 import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -16,6 +17,7 @@ from gptaudit.evidence.store import Store
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import Probe
 from gptaudit.records import Case, Failure, Likelihood, MetricSpec, ScoreRequest, SecretRequest
+from gptaudit.run.target import open_target
 from gptaudit.testing import ScriptedBackend, run_probe
 
 OWN = (
@@ -195,6 +197,24 @@ class TestNothingIsKept:
                 store.keep(request, answer, 0)
             assert b"harbour" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
+    def test_the_figures_fit_many_texts(self, tmp_path):
+        """Who has the model cannot find a number by its log-probabilities, of which exact ones tell each from all."""
+        backend, _ = open_target("decoder:clean", {}, load_plugins())
+        texts = [f" {number:03}" for number in range(1000)]
+        exact = backend.score(
+            [ScoreRequest("The lamp in the Arvnost office needs the code", t) for t in texts]
+        )
+        requests = [SecretRequest.of("The lamp", text, b"key") for text in texts]
+        with closing(Store(tmp_path)) as store:
+            store.plan({"mine": [Case("1", "1", tuple(requests))]}, fingerprint="f", seed=0)
+            for request, answer in zip(requests, exact, strict=True):
+                store.keep(request, answer, 0)
+        with closing(sqlite3.connect(tmp_path / "evidence.sqlite")) as database:
+            kept = Counter(answer for (answer,) in database.execute("SELECT answer FROM answers"))
+
+        assert len({answer.token_logprobs for answer in exact}) > 990
+        assert sorted(count for count in kept.values() for _ in range(count))[500] >= 10
+
     def test_a_request_shows_hashes(self):
         request = SecretRequest.of("The code is", " quiet-harbour-4071", b"key")
         assert "harbour" not in repr(request)
@@ -222,3 +242,22 @@ class TestNothingIsKept:
         backend.verified = True
         with pytest.raises(ValueError, match="expected SecretRequest from a probe with secret = True"):
             run_probe(Mixed(), backend)
+
+    def test_half_of_a_surrogate_pair(self):
+        """A probe whose request cannot be written to a file is told which, and costs no other probe its cases."""
+
+        class Half(Probe):
+            id = "half"
+            title = "Half"
+            suite = "own"
+            needs = frozenset({"score"})
+            metrics = (MetricSpec("a", ideal=0.0, direction="lower", unit="nats"),)
+
+            def cases(self, context):
+                yield Case("1", "1", (ScoreRequest("a", "b\ud83d"),))
+
+            def measure(self, answered):
+                raise AssertionError
+
+        with pytest.raises(ValueError, match=r"half of a surrogate pair, '.ud83d' at character 2"):
+            run_probe(Half(), ScriptedBackend(score=lambda *_: -1.0))
