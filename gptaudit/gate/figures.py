@@ -184,7 +184,8 @@ def _bets(measured: Sequence[Measurement], probe: str, metric: Metric) -> Bets:
 
 
 def _unscored(probe: ProbeResult) -> str:
-    what = "was skipped" if probe.status == "skipped" else "ended in an error"
+    failed = "scored no case" if probe.unscored else "ended in an error"
+    what = "was skipped" if probe.status == "skipped" else failed
     return f"the probe {probe.id} {what}: {probe.reason or 'no reason was recorded'}"
 
 

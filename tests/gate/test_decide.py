@@ -254,6 +254,10 @@ class TestIncomplete:
             ),
             (a_probe(status="error", reason="disk full"), "the probe probe ended in an error: disk full."),
             (
+                a_probe(status="error", reason="7 of 7 cases were not scored", unscored={"not-asked": 7}),
+                "the probe probe scored no case: 7 of 7 cases were not scored.",
+            ),
+            (
                 a_probe(a_metric(value=0.9, low=0.8, high=1.0), scored=94, coverage=0.94),
                 "only 94 of 100 cases were scored; the policy asks for 95\xa0%.",
             ),
