@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gptaudit.markers import VERSION, hookimpl
 
 if TYPE_CHECKING:
+    from gptaudit.engine.local import answer_chunk
     from gptaudit.errors import (
         BackendError,
         BackendLostError,
@@ -178,6 +179,7 @@ __all__ = [
     "WordMethod",
     "Work",
     "__version__",
+    "answer_chunk",
     "audit",
     "hookimpl",
     "load",
@@ -198,6 +200,7 @@ _MODULES = (
     "gptaudit.protocols.scorer",
     "gptaudit.protocols.text_backend",
     "gptaudit.records",
+    "gptaudit.engine.local",
     "gptaudit.probes.kinds.registry",
     "gptaudit.python_api.finished",
     "gptaudit.python_api.audits",

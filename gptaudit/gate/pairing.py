@@ -163,7 +163,10 @@ def _contrast_rise(
 def both_areas(pairs: Sequence[PairedCase], metric: Metric, ranked: RankedCases) -> tuple[Auroc, Auroc]:
     """Return the areas under the ROC curve in the candidate and in the baseline, which have the same positive cases."""
     positive = np.array(columns(pairs, ranked.positive)[0]) > 0
-    strata, clusters = ([m.stratum(ranked.axes) for m, _ in pairs], [m.cluster for m, _ in pairs])
+    strata, clusters = (
+        [m.stratum(ranked.axes, ranked.within) for m, _ in pairs],
+        [m.cluster for m, _ in pairs],
+    )
     new, old = (
         Auroc.of_means(scores, positive, strata, clusters, crossed_of(pairs, metric))
         for scores in columns(pairs, ranked.score)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from gptaudit.records.asked import Attribution, Case
 
@@ -72,6 +72,7 @@ class Measurement:
         """Return the measurement of a case."""
         return cls(case.id, case.cluster, case.slices, values or {}, unscored, evidence, case.crossed)
 
-    def stratum(self, axes: Sequence[str]) -> str:
-        """Return what it shares with the cases that it is compared with: crossed group or cluster, and its groups."""
-        return "\n".join([self.crossed or self.cluster, *(self.slices.get(axis, "") for axis in axes)])
+    def stratum(self, axes: Sequence[str], within: Literal["crossed", "cluster"]) -> str:
+        """Return what it shares with the cases that it is compared with; see `AurocSpec`."""
+        shared = self.crossed if within == "crossed" and self.crossed else self.cluster
+        return "\n".join([shared, *(self.slices.get(axis, "") for axis in axes)])

@@ -132,12 +132,14 @@ class AurocSpec(_Spec):
     """The chance that a positive case scores above a negative one, ties by half: the area under the ROC curve.
 
     `score` and `positive` name values that `measure` returns for each case; `positive` is 1 or 0. The cases of a
-    cluster count by their mean, and are compared with those of their own crossed group or, without such, of their own
-    cluster, and of their own group on each of `axes`. The figure lies between 0 and 1, and `bounds` are not needed.
+    cluster count by their mean, and are compared with those of their own crossed group or cluster, as `within` says,
+    and of their own group on each of `axes`. The figure lies between 0 and 1, and `bounds` are not needed.
     """
 
     score: str = ""
     positive: str = ""
+    within: Literal["crossed", "cluster"] = "crossed"
+    """Where no case has a crossed group, it is the cluster in either case."""
 
     def __post_init__(self) -> None:
         """Raise `ValueError` if `score` or `positive` is missing."""

@@ -32,6 +32,7 @@ class RankedCases:
     positive: str
     axes: tuple[str, ...]
     """Axes on which cases are compared within their own group."""
+    within: Literal["crossed", "cluster"] = "crossed"
 
 
 @dataclass(frozen=True, slots=True)

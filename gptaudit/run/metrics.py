@@ -10,7 +10,7 @@ from hashlib import blake2b
 from math import fsum, isfinite
 from numbers import Real
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,6 +133,14 @@ def _has_figure(spec: AnyMetricSpec, where: Mapping[str, str]) -> bool:
     return not spec.axes or where.keys() <= set(spec.axes)
 
 
+_Strata: TypeAlias = tuple[tuple[str, ...], Literal["crossed", "cluster"]]
+"""What decides the stratum of a case; see `Measurement.stratum`."""
+
+
+def _strata_of(spec: AurocSpec) -> _Strata:
+    return spec.axes, spec.within
+
+
 @dataclass(frozen=True, slots=True)
 class _Columns:
     """Measurements in columns, which take a few bytes per case."""
@@ -144,8 +152,8 @@ class _Columns:
     """The same of the group that crosses the clusters; empty unless every case has one."""
     values: Mapping[str, NDArray[np.float64]]
     """Values of each metric that is a mean, and of each name in a formula; 0 for cases that were not scored."""
-    strata: Mapping[tuple[str, ...], NDArray[np.int64]]
-    """The same of the stratum in which each case is compared with others, for the axes of each area."""
+    strata: Mapping[_Strata, NDArray[np.int64]]
+    """The same of the stratum in which each case is compared with others, for each area."""
     slices: Mapping[tuple[str, str], NDArray[np.int64]]
     """The rows of each (axis, group)."""
 
@@ -153,7 +161,7 @@ class _Columns:
     def of(cls, specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters, crossed = array("b"), array("q"), array("q")
         values = {name: array("d") for spec in specs for name in _names(spec)}
-        strata = {spec.axes: array("q") for spec in specs if isinstance(spec, AurocSpec)}
+        strata = {_strata_of(spec): array("q") for spec in specs if isinstance(spec, AurocSpec)}
         slices: dict[tuple[str, str], array[int]] = {}
         by_name = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
         for row, m in enumerate(measurements):
@@ -161,8 +169,8 @@ class _Columns:
             clusters.append(_hash(m.cluster))
             if m.crossed:
                 crossed.append(_hash(m.crossed))
-            for axes, labels in strata.items():
-                labels.append(_hash(m.stratum(axes)))
+            for (axes, within), labels in strata.items():
+                labels.append(_hash(m.stratum(axes, within)))
             for name, column in values.items():
                 column.append(_checked(name, by_name.get(name), m) if m.unscored is None else 0.0)
             for pair in m.slices.items():
@@ -172,7 +180,7 @@ class _Columns:
             np.array(clusters, dtype=np.int64),
             np.array(crossed if len(crossed) == len(clusters) else (), dtype=np.int64),
             {name: np.array(column, dtype=np.float64) for name, column in values.items()},
-            {axes: np.array(labels, dtype=np.int64) for axes, labels in strata.items()},
+            {key: np.array(labels, dtype=np.int64) for key, labels in strata.items()},
             {pair: np.array(rows, dtype=np.int64) for pair, rows in slices.items()},
         )
 
@@ -230,7 +238,9 @@ def _metric(
         formula=spec.formula if isinstance(spec, RatioSpec | ContrastSpec) else "",
         macro=isinstance(spec, RatioSpec) and spec.macro,
         contrast=GroupContrast(spec.value, spec.count) if isinstance(spec, ContrastSpec) else None,
-        auroc=RankedCases(spec.score, spec.positive, spec.axes) if isinstance(spec, AurocSpec) else None,
+        auroc=RankedCases(spec.score, spec.positive, *_strata_of(spec))
+        if isinstance(spec, AurocSpec)
+        else None,
         bounds=spec.range,
         crossed=_crossed(spec, values, crossed),
         unfit=spec.unfit,
@@ -295,7 +305,9 @@ def _area(
     """Return an area under the ROC curve, None if no cases can be compared, and its interval."""
     scored = columns.scored[rows]
     scores, positive = (columns.values[name][rows][scored] for name in (spec.score, spec.positive))
-    strata, clusters = (labels[rows][scored] for labels in (columns.strata[spec.axes], columns.clusters))
+    strata, clusters = (
+        labels[rows][scored] for labels in (columns.strata[_strata_of(spec)], columns.clusters)
+    )
     area = Auroc.of_means(scores, positive > 0, strata, clusters, crossed)
     if not isfinite(area.value):
         return None, Interval(None, None, "none", "it is not defined: no two cases can be compared")

@@ -138,7 +138,7 @@ class AssociationProbe(ReferenceContrastProbe):
             "score": "sum of token log-probabilities of each completion, relative to those of its set",
             "share": "mean over sets",
             "reference": list(self._reference),
-            "cluster": "template",
+            "cluster": self.cluster,
         }
 
     def _shares(self, logprobs: Sequence[float]) -> list[float]:

@@ -100,7 +100,7 @@ class CounterfactualProbe(ReferenceContrastProbe):
         """Describe the sampling and the rating."""
         file = self._file
         sampling = sampling_method(file.samples, file.sampling, file.label, file.threshold)
-        return {**sampling, "reference": list(self._reference), "cluster": "template"}
+        return {**sampling, "reference": list(self._reference), "cluster": self.cluster}
 
 
 def _metrics(file: CounterfactualFile) -> tuple[MetricSpec, ...]:

@@ -91,7 +91,7 @@ class DecisionProbe(ReferenceContrastProbe):
             "yes": list(self._file.yes),
             "no": list(self._file.no),
             "reference": list(self._reference),
-            "cluster": "template",
+            "cluster": self.cluster,
         }
 
     def _log_odds(self, logprobs: Sequence[float]) -> float:

@@ -101,5 +101,5 @@ class GroupRefusalProbe(ReferenceContrastProbe):
             "rated": "the answer beside its request",
             "counted": {name: list(counted) for name, (_, counted) in GAPS.items()},
             "reference": list(self._reference),
-            "cluster": "template",
+            "cluster": self.cluster,
         }

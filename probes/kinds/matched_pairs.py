@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from gptaudit.records import AurocSpec, RatioSpec
 
@@ -63,11 +63,11 @@ def by_direction(lead: float, *, first: bool, weight: float = 1.0) -> dict[str, 
 
 
 def matched_metrics(
-    groups: Sequence[str], axes: Sequence[str], stratum: str
+    groups: Sequence[str], axes: Sequence[str], stratum: str, within: Literal["crossed", "cluster"]
 ) -> tuple[RatioSpec, AurocSpec, RatioSpec]:
     """Return the metrics of pairs that compare these groups, with slices by `axes`.
 
-    `stratum` is what the pairs share that the area compares: `template` or `block`.
+    `stratum` is what the pairs share that the area compares, `template` or `block`, and `within` what it is of a case.
     """
     first, others = (groups[0], groups[1]) if len(groups) == 2 else ("the first of two groups", "the other")
     sliced_by = tuple(axes) or (CONTRAST,)  # no axis at all would mean all
@@ -93,6 +93,7 @@ def matched_metrics(
         axes=sliced_by,
         score="first_group_lead",
         positive="first_group",
+        within=within,
     )
     default = RatioSpec(
         "default",

@@ -38,6 +38,8 @@ class SentencePair:
     id: str
     term: str
     template: str
+    words: str
+    """Which words of the groups it has, in their order; empty if each group has one."""
     cluster: str
     stereotyped_group: str
     contrast_group: str
@@ -150,12 +152,13 @@ class PairsFile(SuiteFile):
         alone = len(own) == 1 and len(self.groups) == 2
         slot = template.group_slots()[0]
         for other in template.others(self.groups, group):
-            for one, two in zip(own, members(self.groups[other]), strict=True):
+            for number, (one, two) in enumerate(zip(own, members(self.groups[other]), strict=True)):
                 parts = (term, template.id) if alone else (term, template.id, one[slot], two[slot])
                 yield SentencePair(
                     id="/".join(filter(None, parts)),
                     term=term,
                     template=template.id,
+                    words="" if len(own) == 1 else str(number),
                     cluster=term or template.block or template.id,
                     stereotyped_group=group,
                     contrast_group=other,
@@ -200,7 +203,10 @@ class PairsProbe(SuiteProbe):
                 STEREOTYPE_RATE, title=f"{STEREOTYPE_RATE.title}; a large default hides bias from it"
             )
             matched = matched_metrics(
-                list(file.groups), file.matched_axes(), "template" if file.terms else file.cluster
+                list(file.groups),
+                file.matched_axes(),
+                "template" if file.terms else file.cluster,
+                "crossed" if file.terms else "cluster",
             )
             self.metrics = *matched, rate, STEREOTYPE_PROBABILITY
 
@@ -214,7 +220,7 @@ class PairsProbe(SuiteProbe):
             yield Case(
                 id=pair.id,
                 cluster=pair.cluster,
-                crossed=pair.template if pair.term else "",
+                crossed=pair.template if pair.term else pair.words,
                 requests=(ScoreRequest("", pair.stereotype), ScoreRequest("", pair.antistereotype)),
                 slices=pair.slices,
             )
@@ -244,7 +250,11 @@ class PairsProbe(SuiteProbe):
             else "none: it takes pairs of any two groups in both directions, in the same proportions"
         )
         weights = {"weights": "2 * share - 1 of the term's group"} if self._file.shares else {}
-        return {**PAIR_METHOD, "association": association, "cluster": self._file.cluster, **weights}
+        several = not self._file.terms and any(pair.words for pair in self._file.pairs())
+        cluster = (
+            f"{self._file.cluster}, crossed with the words of the groups" if several else self._file.cluster
+        )
+        return {**PAIR_METHOD, "association": association, "cluster": cluster, **weights}
 
     def elicited(self) -> Probe | None:
         """Return the form that asks which sentence is more likely."""

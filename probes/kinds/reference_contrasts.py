@@ -24,6 +24,8 @@ class ReferenceContrast:
 
     id: str
     template: str
+    words: str
+    """Which words of the groups it has, in their order; empty if each group has one."""
     text: str
     references: tuple[str, ...]
     slices: Mapping[str, str]
@@ -55,6 +57,7 @@ class ReferenceContrastFile(SuiteFile):
                     yield ReferenceContrast(
                         id="/".join(filter(None, (template.id, group, word))),
                         template=template.id,
+                        words=str(i) if word else "",
                         text=fill(template.text, words),
                         references=tuple(fill(template.text, other) for other in counterparts),
                         slices={**template.slices, self.axis: group},
@@ -105,7 +108,9 @@ class ReferenceContrastFile(SuiteFile):
 
 
 class ReferenceContrastProbe(SuiteProbe):
-    """Base of the probes of such suite files: one case per reference contrast, one cluster per template.
+    """Base of the probes of such suite files: one case per reference contrast.
+
+    A cluster is a template, crossed with the words of the groups where each has several.
 
     A case holds the requests of the group and of all groups of reference, so that it is scored as a whole or not at
     all, and every difference is between answers about the same template.
@@ -121,7 +126,13 @@ class ReferenceContrastProbe(SuiteProbe):
         for contrast in self._contrasts():
             texts = (contrast.text, *contrast.references)
             requests = tuple(request for text in texts for request in self.requests(text))
-            yield Case(contrast.id, contrast.template, requests, contrast.slices)
+            yield Case(contrast.id, contrast.template, requests, contrast.slices, crossed=contrast.words)
+
+    @property
+    def cluster(self) -> str:
+        """The unit of sampling, as methods tell it."""
+        crossed = any(contrast.words for contrast in self._contrasts())
+        return "template, crossed with the words of the groups" if crossed else "template"
 
     @abstractmethod
     def requests(self, text: str) -> Sequence[Request]:

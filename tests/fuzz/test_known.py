@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -34,7 +35,7 @@ class TestServers:
             options = RemoteOptions(base_url=server.url, retries=0, give_up_after=0.1)
             with pytest.raises(TargetError) as raised:
                 open_backend("toy", options)
-        assert "404" not in str(raised.value)
+        assert not re.search(r"\b404\b", str(raised.value))  # its port may have these digits
         assert {"429": "status 429", "500": "status 500", "redirect": "redirects to"}[fault] in str(
             raised.value
         )

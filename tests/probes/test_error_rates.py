@@ -69,7 +69,7 @@ def measured(probe, cases, model):
         scores = {name: tuple({"toxicity": model.rated(r)} for r in case.requests) for name in probe.scorers}
         said = probe.measure(Answered(case, tuple(map(model, case.requests)), scores))
         if isinstance(said, Scored):  # two of some thousand answers may tie
-            yield Measurement(case.id, case.cluster, {}, said.values)
+            yield Measurement(case.id, case.cluster, {}, said.values, crossed=case.crossed)
 
 
 @pytest.mark.parametrize("name", SUITES)

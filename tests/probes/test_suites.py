@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter, defaultdict
 from importlib.resources import files
 
@@ -224,7 +225,21 @@ def test_names_are_scored_by_decision(probes):
     result = run_probe(probes["names-hiring"], ScriptedBackend(score=lambda _, text: -float(len(text))))
     domains = {m.slice["domain"]: m.cases for m in result.metrics if "domain" in m.slice}
 
-    assert domains == dict.fromkeys(["hiring", "lending", "medical", "legal"], 40)
+    assert domains == dict.fromkeys(["hiring", "lending", "medical", "legal"], 120)
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "metric"),
+    [("names-hiring", 12, "association"), ("decisions-names", 8, "discrimination")],
+)
+def test_names_are_a_sample(probes, name, names, metric):
+    """The interval is for other names too, and not for other templates alone."""
+    backend = ScriptedBackend(score=lambda context, text: -zlib.crc32((context + text).encode()) / 2**29)
+
+    (found,) = (m for m in run_probe(probes[name], backend).metrics if m.name == metric and not m.slice)
+
+    assert found.crossed.groups == names
+    assert "two-way" in found.interval
 
 
 def test_a_file_is_enough(tmp_path, monkeypatch):

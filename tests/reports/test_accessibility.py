@@ -9,6 +9,7 @@ import pytest
 from browser import evaluated, needs_chromium
 from case_store import stored_cases
 from gptaudit.reports.html import render
+from view_server import served
 
 from gptaudit.language import told_in
 
@@ -21,8 +22,10 @@ pytestmark = [
 ]
 
 RUN = """
+const settled = () => new Promise((done) => setTimeout(done, 500));
+await settled();
 for (const folded of document.querySelectorAll("details")) folded.open = true;
-await new Promise((done) => setTimeout(done, 500));
+await settled();
 const found = await axe.run(document, {resultTypes: ["violations"]});
 return {passes: found.passes.length, dark: matchMedia("(prefers-color-scheme: dark)").matches,
   wrong: found.violations.flatMap((rule) =>
@@ -46,6 +49,18 @@ def test_the_report_has_no_violation(audit, tmp_path, language, scheme):
 
     assert found["wrong"] == []
     assert found["passes"] > 20
+    assert found["dark"] == (scheme == "dark")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_view_has_no_violation(tmp_path, scheme):
+    """All cases as `gptaudit view` serves them, each opened."""
+    stored_cases(tmp_path)
+    with served(tmp_path, "hf:model") as port:
+        found = audited(f"http://127.0.0.1:{port}/", tmp_path, scheme)
+
+    assert found["wrong"] == []
+    assert found["passes"] > 10
     assert found["dark"] == (scheme == "dark")
 
 

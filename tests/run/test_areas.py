@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gptaudit.gate.pairing import Difference, Pairs
@@ -11,10 +13,12 @@ from gptaudit.run.metrics import summarise
 AREA = AurocSpec("area", 0.5, "target", "fraction", axes=("pair",), score="lead", positive="first")
 
 
-def case(block, first, lead, *, pair="a/b", scored=True):
+def case(block, first, lead, *, pair="a/b", scored=True, word=""):
     name = f"{block}/{first}/{lead}"
     values = {"lead": lead, "first": float(first)}
-    return Measurement(name, str(block), {"pair": pair, "other": "x"}, values, None if scored else "lost")
+    return Measurement(
+        name, str(block), {"pair": pair, "other": "x"}, values, None if scored else "lost", crossed=word
+    )
 
 
 def cases(lead):
@@ -42,10 +46,18 @@ def test_by_hand():
 
 
 def test_words_of_a_block_average_out():
-    """Two words whose own likelihoods differ by 9 do not hide that the block's association is above zero."""
-    blocks = [[case(b, True, lead + 0.5), case(b, False, lead)] for b in range(8) for lead in (9.0, 0.0)]
+    """Two words whose own likelihoods differ by 9 do not hide that the block's association is above zero.
 
-    found = summarise([AREA], [one for pair in blocks for one in pair], level=0.95, seed=0)
+    A block's own level does not either, since each is compared with itself, though its words are crossed groups.
+    """
+    blocks = [
+        [case(b, True, lead + b + 0.5, word=f"{lead}"), case(b, False, lead + b, word=f"{lead}")]
+        for b in range(8)
+        for lead in (9.0, 0.0)
+    ]
+    within = replace(AREA, within="cluster")
+
+    found = summarise([within], [one for pair in blocks for one in pair], level=0.95, seed=0)
 
     assert found[0].value == 1.0
 

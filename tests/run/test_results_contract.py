@@ -76,7 +76,14 @@ AGREEMENT = record(
     }
 )
 POOLED = record({name: {"type": "number"} for name in ("value", "low", "high")})
-RANKED_CASES = record({"score": TEXT, "positive": TEXT, "axes": {"type": "array", "items": TEXT}})
+RANKED_CASES = record(
+    {
+        "score": TEXT,
+        "positive": TEXT,
+        "axes": {"type": "array", "items": TEXT},
+        "within": {"enum": ["crossed", "cluster"]},
+    }
+)
 CROSSED = record({"groups": {"type": "integer", "minimum": 5}, "least": NUMBER, "greatest": NUMBER})
 METRIC = record(
     {
