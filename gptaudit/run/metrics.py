@@ -276,8 +276,17 @@ def _crossed(
 
 
 def _knows_crossed(spec: AnyMetricSpec) -> bool:
-    """Return whether the interval of a metric allows for groups that cross the clusters."""
-    return isinstance(spec, MetricSpec | AurocSpec) or (isinstance(spec, RatioSpec) and not spec.macro)
+    """Return whether the interval of a metric allows for groups that cross the clusters.
+
+    An area within clusters does not: the mean of a cluster's cases is one over the groups that cross it.
+    """
+    match spec:
+        case AurocSpec():
+            return spec.within == "crossed"
+        case RatioSpec():
+            return not spec.macro
+        case _:
+            return isinstance(spec, MetricSpec)
 
 
 def _contrast(

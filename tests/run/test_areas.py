@@ -46,20 +46,22 @@ def test_by_hand():
 
 
 def test_words_of_a_block_average_out():
-    """Two words whose own likelihoods differ by 9 do not hide that the block's association is above zero.
+    """Words whose own likelihoods differ by 9 do not hide that the block's association is above zero.
 
-    A block's own level does not either, since each is compared with itself, though its words are crossed groups.
+    A block's own level does not either, since each is compared with itself, though its words are crossed groups: over
+    these the mean of a block is taken, so that the interval is not for other words.
     """
     blocks = [
         [case(b, True, lead + b + 0.5, word=f"{lead}"), case(b, False, lead + b, word=f"{lead}")]
         for b in range(8)
-        for lead in (9.0, 0.0)
+        for lead in (9.0, 7.0, 5.0, 2.0, 0.0)
     ]
     within = replace(AREA, within="cluster")
 
     found = summarise([within], [one for pair in blocks for one in pair], level=0.95, seed=0)
 
     assert found[0].value == 1.0
+    assert found[0].crossed is None
 
 
 def test_rise():
