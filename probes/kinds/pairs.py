@@ -20,6 +20,7 @@ from gptaudit.probes.kinds.words import (
     members,
     named_group_problems,
     repeated,
+    sampling_unit,
     slot_problems,
     slots,
 )
@@ -250,10 +251,8 @@ class PairsProbe(SuiteProbe):
             else "none: it takes pairs of any two groups in both directions, in the same proportions"
         )
         weights = {"weights": "2 * share - 1 of the term's group"} if self._file.shares else {}
-        several = not self._file.terms and any(pair.words for pair in self._file.pairs())
-        cluster = (
-            f"{self._file.cluster}, crossed with the words of the groups" if several else self._file.cluster
-        )
+        file = self._file
+        cluster = file.cluster if file.terms else sampling_unit(file.cluster, file.groups)
         return {**PAIR_METHOD, "association": association, "cluster": cluster, **weights}
 
     def elicited(self) -> Probe | None:

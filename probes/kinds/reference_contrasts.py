@@ -10,7 +10,16 @@ from typing import TypeVar
 
 from gptaudit.probes.kinds.suite_file import SuiteFile, Template
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
-from gptaudit.probes.kinds.words import Group, fill, group_problems, members, repeated, slot_problems, slots
+from gptaudit.probes.kinds.words import (
+    Group,
+    fill,
+    group_problems,
+    members,
+    repeated,
+    sampling_unit,
+    slot_problems,
+    slots,
+)
 
 from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Case, DataSource, MetricSpec, Request
@@ -120,6 +129,7 @@ class ReferenceContrastProbe(SuiteProbe):
         super().__init__(file, source)
         self._contrasts = file.contrasts
         self._reference = file.reference
+        self._groups = file.groups
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:  # noqa: ARG002 - needs only the suite file
         """Yield one case per reference contrast: the requests of its own text, then those of each text of reference."""
@@ -131,8 +141,7 @@ class ReferenceContrastProbe(SuiteProbe):
     @property
     def cluster(self) -> str:
         """The unit of sampling, as methods tell it."""
-        crossed = any(contrast.words for contrast in self._contrasts())
-        return "template, crossed with the words of the groups" if crossed else "template"
+        return sampling_unit("template", self._groups)
 
     @abstractmethod
     def requests(self, text: str) -> Sequence[Request]:

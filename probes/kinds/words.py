@@ -87,6 +87,12 @@ def repeated(what: str, names: Iterable[str]) -> Iterator[str]:
         seen.add(name)
 
 
+def sampling_unit(unit: str, groups: Mapping[str, Group]) -> str:
+    """Return the unit of sampling as methods tell it: crossed with the words of the groups, where each has several."""
+    several = any(len(members(group)) > 1 for group in groups.values())
+    return f"{unit}, crossed with the words of the groups" if several else unit
+
+
 def in_turn(items: Sequence[T], place: int, most: int) -> Iterator[tuple[T, int]]:
     """Yield the items, at most so many, that the thing at a place is crossed with, and how often each came before.
 
