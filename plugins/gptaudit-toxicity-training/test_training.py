@@ -163,14 +163,14 @@ def test_weights_are_rounded_to_few_bits_and_read_as_they_are(tmp_path):
 @pytest.mark.skipif("GPTAUDIT_DATA" not in os.environ, reason="GPTAUDIT_DATA names no folder of data sets")
 def test_the_card_is_reproduced_from_the_data():
     """Figures computed again on some held-out sets equal the card's, and no held-out text or work was trained on."""
-    from gptaudit_toxicity_training.corpus import first_pass, held_out, load_corpus, second_pass
+    from gptaudit_toxicity_training.corpus import held_out, load_corpus, training_passes
     from gptaudit_toxicity_training.measuring import measure
     from gptaudit_toxicity_training.training import SEED
 
     from gptaudit.scorers.evaluation.held_out import normalised
 
     rows = load_corpus(Path(os.environ["GPTAUDIT_DATA"]))
-    learnt = [*first_pass(rows, SEED), *second_pass(rows, SEED + 1)]
+    learnt = [row for rows_ in training_passes(rows, SEED) for row in rows_]
     tested = held_out(rows, learnt)
     assert not {normalised(r.text) for r in tested} & {normalised(r.text) for r in learnt}
     works = {r.cluster for r in learnt if r.set == "clean-text"}

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from gptaudit_toxicity_training.card import build_card, model_card
 from gptaudit_toxicity_training.clean import rude_words
-from gptaudit_toxicity_training.corpus import first_pass, load_corpus, second_pass
+from gptaudit_toxicity_training.corpus import load_corpus, training_passes
 from gptaudit_toxicity_training.training import SEED, save, train, unpacked
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args()
     rows = load_corpus(options.data)
-    passes = [first_pass(rows, SEED), second_pass(rows, SEED + 1)]
+    passes = training_passes(rows, SEED)
     began = time.monotonic()
     with TemporaryDirectory() as scratch:
         encoder = unpacked(options.encoder, Path(scratch))

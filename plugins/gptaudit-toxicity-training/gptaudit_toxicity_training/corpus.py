@@ -265,7 +265,7 @@ SETS: Mapping[str, DataSet] = {
     "holisticbias": DataSet("CC-BY-SA-4.0", ("holisticbias/v1.1/*.json",), holistic_bias),
 }
 MADE_ROWS: Mapping[Maker, int] = {swapped: 3_500, quoted: 3_000, respelt: 1_500}
-SECOND_PASS = {
+GROUPS_MIXTURE = {
     SPANS: 800,
     "davidson": 500,
     "edos-sexism": 600,
@@ -278,8 +278,10 @@ SECOND_PASS = {
     "lone-words": 300,
     "neutral-sentences": 200,
 }
-"""Training rows of the shorter second pass."""
-SECOND_MADE_ROWS: Mapping[Maker, int] = {named_groups: 3_600, swapped: 800, quoted: 800}
+"""Training rows of the shorter mixture."""
+GROUPS_MADE_ROWS: Mapping[Maker, int] = {named_groups: 3_600, swapped: 800, quoted: 800}
+ANEW, AGAIN = 40_000, 20_000
+"""Rows of the broad mixture in the third pass, and in the fourth."""
 HELD_OUT = 1_000
 """Test rows, at most, of a set or of each of its parts."""
 
@@ -339,14 +341,31 @@ def drawn(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
     return [*rng.sample(rows, min(count, len(rows))), *again]
 
 
-def first_pass(rows: Sequence[Row], seed: int) -> list[Row]:
+def training_passes(rows: Sequence[Row], seed: int) -> list[list[Row]]:
+    """
+    Draw the rows of each pass: the broad mixture, the shorter one about groups, the broad one anew, and both again.
+
+    One pass over the broad mixture leaves all classes but toxicity unlearnt; the shorter mixture comes last again
+    because the third pass forgets most of what the second has taught about groups.
+    """
+    again = [*broad_mixture(rows, seed + 58)[:AGAIN], *groups_mixture(rows, seed + 59)]
+    random.Random(seed + 60).shuffle(again)
+    return [
+        broad_mixture(rows, seed),
+        groups_mixture(rows, seed + 1),
+        broad_mixture(rows, seed + 57)[:ANEW],
+        again,
+    ]
+
+
+def broad_mixture(rows: Sequence[Row], seed: int) -> list[Row]:
     """Sample the planned number of training rows of each set, and add the rows made of them."""
     return mixture(rows, {name: data_set.learnt for name, data_set in SETS.items()}, MADE_ROWS, seed)
 
 
-def second_pass(rows: Sequence[Row], seed: int) -> list[Row]:
+def groups_mixture(rows: Sequence[Row], seed: int) -> list[Row]:
     """Sample fewer rows of each set, with pairs of sentences about the same group that differ in what they say."""
-    return mixture(rows, SECOND_PASS, SECOND_MADE_ROWS, seed)
+    return mixture(rows, GROUPS_MIXTURE, GROUPS_MADE_ROWS, seed)
 
 
 def mixture(
