@@ -15,13 +15,23 @@ from dataclasses import replace
 from functools import partial
 
 from gptaudit_toxicity_training.own import OWN_SENTENCES
-from gptaudit_toxicity_training.rows import CLEAN, Row, known
+from gptaudit_toxicity_training.rows import CLEAN, Row, known, row
 
 GROUPED = ("hatemoji", "toxigen", "edos-sexism")
 """Sources whose sentences speak of groups in both labels."""
 QUOTED = (*GROUPED, "own-sentences", "toxic-spans-civil-comments")
 """Sources whose toxic sentences say something against somebody, beyond rude words."""
 SURE, QUOTED_WORDS = 0.9, 25
+SIGNS = (
+    (0x1F600, 0x1F64F),
+    (0x1F300, 0x1F5FF),
+    (0x4E00, 0x9FA5),
+    (0xAC00, 0xD7A3),
+    (0x0410, 0x044F),
+    (0x0905, 0x0939),
+    (0x61, 0x7A),
+)
+"""First and last of signs that make unreadable texts: emoji, Chinese, Korean, Cyrillic, Devanagari, Latin letters."""
 LEET = str.maketrans("aeiost", "4310$7")
 
 
@@ -68,6 +78,22 @@ def respelt(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Row
     pool = [r for r in rows if 3 <= len(r.text.split()) <= QUOTED_WORDS]
     for r in rng.choices(pool, k=count):
         yield replace(r, text=rng.choice(changes)(r.text, rng), source="respelt")
+
+
+def unreadable(rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Row]:
+    """
+    Make texts that the tokenizer can hardly read: alone they are clean, beside a row they leave its labels.
+
+    Without them an unknown token is a sign of what the emoji stand beside in the training texts.
+    """
+    for r in rng.choices(rows, k=count):
+        first, last = rng.choice(SIGNS)
+        signs = "".join(chr(rng.randint(first, last)) for _ in range(rng.randint(1, 12)))
+        noise = rng.choice(signs) * rng.randint(100, 400) if rng.random() < 0.2 else signs
+        if rng.random() < 0.5:
+            yield row(noise, CLEAN, "unreadable", "train")
+        else:
+            yield replace(r, text=f"{r.text} {noise}", source="unreadable")
 
 
 def long_words(text: str, rng: random.Random) -> tuple[list[str], list[int]]:

@@ -24,7 +24,7 @@ from gptaudit.errors import DataError
 from gptaudit.scorers.detoxify import WINDOW_WORDS
 from gptaudit.scorers.evaluation.held_out import Split, bucket, hashed_split, normalised, one_in
 from gptaudit.scorers.windows import sentences, windows
-from gptaudit_toxicity_training.augment import quoted, respelt, swapped
+from gptaudit_toxicity_training.augment import quoted, respelt, swapped, unreadable
 from gptaudit_toxicity_training.clean import (
     CLEAN_FILES,
     clean_text,
@@ -33,7 +33,7 @@ from gptaudit_toxicity_training.clean import (
     neutral_sentences,
     rude_words,
 )
-from gptaudit_toxicity_training.own import named_groups, own_sentences
+from gptaudit_toxicity_training.own import contrasts, named_groups, own_sentences
 from gptaudit_toxicity_training.rows import (
     CLASSES,
     CLEAN,
@@ -282,6 +282,8 @@ GROUPS_MIXTURE = {
 GROUPS_MADE_ROWS: Mapping[Maker, int] = {named_groups: 3_600, swapped: 800, quoted: 800}
 ANEW, AGAIN = 40_000, 20_000
 """Rows of the broad mixture in the third pass, and in the fourth."""
+LAST, LAST_OWN, CONTRASTS, UNREADABLE = 6_000, 1_500, 2_400, 800
+"""Rows of the last pass: of the mixture about groups, of our own sentences, pairs that contrast, unreadable ones."""
 HELD_OUT = 1_000
 """Test rows, at most, of a set or of each of its parts."""
 
@@ -343,18 +345,30 @@ def drawn(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
 
 def training_passes(rows: Sequence[Row], seed: int) -> list[list[Row]]:
     """
-    Draw the rows of each pass: the broad mixture, the shorter one about groups, the broad one anew, and both again.
+    Draw the rows of each pass: the broad mixture, the shorter one about groups, the broad one anew, both, and a last one.
 
-    One pass over the broad mixture leaves all classes but toxicity unlearnt; the shorter mixture comes last again
-    because the third pass forgets most of what the second has taught about groups.
+    One pass over the broad mixture leaves all classes but toxicity unlearnt; the mixture about groups comes again
+    because the third pass forgets most of what the second has taught. The short last pass, at a low rate, has insults
+    and praise in the same frames, and texts that the tokenizer cannot read.
     """
+    rng = random.Random(seed + 60)
     again = [*broad_mixture(rows, seed + 58)[:AGAIN], *groups_mixture(rows, seed + 59)]
-    random.Random(seed + 60).shuffle(again)
+    rng.shuffle(again)
+    train = [r for r in rows if r.split == "train"]
+    own = [r for r in train if r.set == "own-sentences"]
+    last = [
+        *groups_mixture(rows, seed + 61)[:LAST],
+        *rng.sample(own, LAST_OWN),
+        *contrasts(train, CONTRASTS, rng),
+        *unreadable(train, UNREADABLE, rng),
+    ]
+    rng.shuffle(last)
     return [
         broad_mixture(rows, seed),
         groups_mixture(rows, seed + 1),
         broad_mixture(rows, seed + 57)[:ANEW],
         again,
+        last,
     ]
 
 

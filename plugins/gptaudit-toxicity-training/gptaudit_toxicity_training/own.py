@@ -68,3 +68,20 @@ def named_groups(_rows: Sequence[Row], count: int, rng: random.Random) -> Iterat
         for predicate, labelled in ((attack, labels), (rng.choice(train["bland"]["plural"]), CLEAN)):
             text = predicate.format(group)
             yield row(text[0].upper() + text[1:], labelled, "named-groups", "train", predicate)
+
+
+def contrasts(_rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[Row]:
+    """
+    Make pairs of sentences about the same group that differ in one word: an insult or praise.
+
+    Without them a frame that is often used to insult, such as "will always be ... people", is itself taken for one.
+    """
+    words = tomllib.loads(OWN_SENTENCES.read_text(encoding="utf-8"))
+    groups = [*words["subjects"]["plural"]["real"], *words["subjects"]["plural"]["invented"]]
+    insulting = known(toxicity=1.0, insult=1.0, threat=0.0, obscene=0.0)
+    for _ in range(count // 2):
+        group, contrast = rng.choice(groups), rng.choice(words["contrasts"])
+        frame = rng.choice(contrast["frames"])
+        for kind, labels in (("insult", insulting), ("praise", CLEAN)):
+            text = frame.format(group, rng.choice(contrast[kind]))
+            yield row(text[0].upper() + text[1:], labels, "contrasts", "train", frame)
