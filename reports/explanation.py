@@ -1,28 +1,29 @@
-"""HTML page of an explanation."""
+"""HTML pages of explanations: of a prompt, and of a suite."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
 
 from gptaudit.attribution.explanation import Ablation, Asking, Explanation, HeadGrid
-from gptaudit.attribution.faithfulness import PromptFaithfulness
-from gptaudit.attribution.orders import OrderFaithfulness
-from gptaudit.attribution.suites.explanation import Faithfulness
+from gptaudit.attribution.suites.explanation import SuiteExplanation
 from gptaudit.gate.numbers import number, short
+from gptaudit.language import tr
 from gptaudit.records.words import Word
 
-from . import charts
 from .html import render_page
 from .probe_view import View, heatmap
+from .suite_explanation import explained_suite, faithfulness, head_grid
 
-CELL = 22
-"""Width and height of a head in the grid, in pixels."""
+
+def render_suite(found: SuiteExplanation, target: str) -> str:
+    """Render the page of a suite; `target` is the model as it was named."""
+    view = {"target": target, "explained": explained_suite(found, "explained")}
+    return render_page("suite_explanation.html", view)
 
 
 def render(explanation: Explanation, target: str) -> str:
-    """Render the page; `target` is the model as it was named."""
+    """Render the page of a prompt; `target` is the model as it was named."""
     words = explanation.words
     by_word = replace(
         explanation.attribution,
@@ -59,59 +60,15 @@ def _asking(asking: Asking, words: Sequence[Word]) -> View:
             {
                 "text": word.text,
                 "score": number(word.score, 3, signed=True),
-                "interval": f"{number(interval[0], 3, signed=True)} to {number(interval[1], 3, signed=True)}"
+                "interval": tr(
+                    "{low} to {high}",
+                    low=number(interval[0], 3, signed=True),
+                    high=number(interval[1], 3, signed=True),
+                )
                 if interval
-                else "exact",
+                else tr("exact"),
             }
             for word, interval in zip(words, asking.intervals, strict=True)
-        ],
-    }
-
-
-def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
-    """Return what a page says of whether the largest scores are of tokens that matter."""
-
-    def band(values: Sequence[float]) -> str:
-        return f"{number(min(values), 2)} to {number(max(values), 2)}"
-
-    return {
-        "failures": found.failures,
-        "orders": len(found.random_comprehensiveness),
-        "comprehensiveness": number(found.comprehensiveness, 2),
-        "random_comprehensiveness": band(found.random_comprehensiveness),
-        "sufficiency": number(found.sufficiency, 2),
-        "random_sufficiency": band(found.random_sufficiency),
-        "sized": {
-            "infidelity": number(sqrt(found.infidelity), 2),
-            "random_infidelity": band([sqrt(value) for value in found.random_infidelity]),
-            "sensitivity": None if found.sensitivity is None else f"{100 * found.sensitivity:.0f} %",
-        }
-        if isinstance(found, PromptFaithfulness | Faithfulness)
-        else None,
-    }
-
-
-def head_grid(predicted: Sequence[Sequence[float]], key_heads: int) -> View:
-    """Return the drawing of a score for each head, (layers, heads)."""
-    peak = max((abs(score) for row in predicted for score in row), default=0.0)
-    heads = len(predicted[0])
-    return {
-        "layers": len(predicted),
-        "heads": heads,
-        "key_heads": key_heads,
-        "cell": CELL,
-        "width": (heads + 2) * CELL,
-        "height": (len(predicted) + 2) * CELL,
-        "cells": [
-            {
-                "name": f"{layer}.{head}",
-                "x": (head + 2) * CELL,
-                "y": (layer + 1) * CELL,
-                "colour": charts.heat(score, peak),
-                "score": number(score, 3, signed=True),
-            }
-            for layer, row in enumerate(predicted)
-            for head, score in enumerate(row)
         ],
     }
 

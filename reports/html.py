@@ -18,6 +18,7 @@ from gptaudit.text import visible
 
 from .probe_view import View
 from .sample import case_sample
+from .suite_explanation import explained_view
 from .view import page
 
 POLICY = "default-src 'none'; style-src 'sha256-{}';{} img-src data:; base-uri 'none'; form-action 'none'"
@@ -25,10 +26,15 @@ POLICY = "default-src 'none'; style-src 'sha256-{}';{} img-src data:; base-uri '
 
 
 def render(result: AuditResult, sections: Sequence[ReportSection] = (), folder: Path | None = None) -> str:
-    """Render the report of an audit, with a sample of its cases and the script that shows them if `folder` has them."""
+    """Render the report of an audit.
+
+    What its run folder has is shown too: the explanations of its suites, and a sample of its cases, with the script
+    that shows them. Raises `DataError` where the explanations are damaged.
+    """
     sample = case_sample(result, folder) if folder else None
     script = "\n".join(map(_static, ("cases.js", "explorer.js"))) if sample else ""
-    return render_page("report.html", {**page(result, sections), "sample": sample}, script)
+    view = {**page(result, sections), **explained_view(result, folder), "sample": sample}
+    return render_page("report.html", view, script)
 
 
 def render_page(template: str, view: View, script: str = "") -> str:

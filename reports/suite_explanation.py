@@ -1,91 +1,84 @@
-"""HTML page of the explanation of a suite."""
+"""View of the explanation of a suite, for its own page and for that of an audit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import sqrt
+from pathlib import Path
 
-from gptaudit.attribution.suites.estimates import Estimated
+from gptaudit.attribution.orders import OrderFaithfulness, PromptFaithfulness
 from gptaudit.attribution.suites.explanation import (
     CurvePoint,
+    Estimated,
     Faithfulness,
+    HeadEffect,
     Mediated,
+    MediationPart,
+    Proof,
     SlotScore,
     SuiteExplanation,
+    TokenPart,
 )
-from gptaudit.attribution.suites.sentences import carried, words_of_axis
+from gptaudit.attribution.suites.sentences import sentences, words_of_axis
 from gptaudit.gate.numbers import compact, number
+from gptaudit.language import recorded, tr
+from gptaudit.records import AuditResult
+from gptaudit.run.explanations import Explanations, read_explanations
 
-from .explanation import faithfulness, head_grid
-from .html import render_page
+from . import charts
 from .plots import Frame, Line, Plot
 from .probe_view import View
 
 NONE = "\N{EN DASH}"
+CELL = 22
+"""Width and height of a head in the grid, in pixels."""
 
 
-def render_suite(found: SuiteExplanation, target: str) -> str:
-    """Render the page; `target` is the model as it was named."""
-    tokens, heads, proof, mediation = found.tokens, found.heads, found.proof, found.mediation
-    view: View = {
-        "target": target,
-        "title": found.title,
-        "axis": words_of_axis(found.axis),
-        "slot": found.slot,
+def explained_view(result: AuditResult, folder: Path | None) -> View:
+    """Return the views of the explanations in a run folder: those of the audited model, and what others it has."""
+    kept = read_explanations(folder) if folder else Explanations()
+    fingerprint = result.target.fingerprint
+    explained = [
+        explained_suite(found, f"explained-{number}")
+        for number, found in enumerate(kept.of(fingerprint), start=1)
+    ]
+    return {
+        "explained_suites": explained,
+        "explained_at": {one["probe"]: one["anchor"] for one in explained},
+        "explained_others": [recorded(found.title) for found in kept.of_others(fingerprint)],
+    }
+
+
+def explained_suite(found: SuiteExplanation, anchor: str) -> View:
+    """Return the view of an explanation; `anchor` is the id of its section."""
+    heads = found.heads
+    return {
+        "anchor": anchor,
+        "probe": found.probe,
+        "title": recorded(found.title),
+        "slot": recorded(found.slot),
         "fingerprint": found.fingerprint,
         "seed": found.seed,
-        "explained": found.items,
+        "pairs": found.items,
         "cases": found.cases,
-        "left_out": list(found.left_out.items()),
+        "left_out": [(recorded(reason), many) for reason, many in found.left_out.items()],
         "gap": estimate(found.gap),
-        "sentences": found.sentences,
-        "carried": carried(proof),
-        "tokens": None
-        if tokens is None
-        else {
-            "method": tokens.method,
-            "baseline": tokens.baseline,
-            "pairs": tokens.items,
-            "incomplete": tokens.incomplete,
-            "slots": [_score(one) for one in tokens.slots],
-            "words": [_score(one) for one in tokens.words],
-            "first_in_pairs": f"{100 * tokens.first_in_pairs:.0f}",
-            "first_in_prompts": f"{100 * tokens.first_in_prompts:.0f}",
-            "faithfulness": None if tokens.faithfulness is None else _faithfulness(tokens.faithfulness),
-        },
+        "sentences": sentences(heads, found.proof, found.axis),
+        "proof": _proof(found.proof),
+        "plots": _plots(found),
         "grid": head_grid(heads.predicted, heads.key_heads),
+        "ranked_on": heads.items,
         "stability": {
             "resamples": heads.stability.resamples,
             "first": f"{100 * heads.stability.first_stays:.0f}",
             "overlap": f"{100 * heads.stability.overlap:.0f}",
             "compared": heads.stability.compared,
         },
-        "ranked_on": heads.items,
-        "confirmed": [
-            {
-                "head": one.head,
-                "effect": estimate(one.effect),
-                "shown": one.shown,
-                "predicted": number(one.predicted, 3, signed=True),
-            }
-            for one in heads.confirmed
-        ],
-        "proof": {
-            "pairs": proof.items,
-            "chosen": proof.chosen,
-            "unrelated": proof.unrelated_suite,
-            "points": [_point(point) for point in proof.points],
-        },
-        "plots": _plots(found),
-        "mediation": None
-        if mediation is None
-        else {
-            "pairs": mediation.items,
-            "total": estimate(mediation.total),
-            "rows": [_mediated(one) for one in (mediation.all_heads, *mediation.layers, *mediation.heads)],
-        },
+        "confirmed": [_confirmed(one) for one in heads.confirmed],
+        "tokens": None if found.tokens is None else _tokens(found.tokens),
+        "mediation": None if found.mediation is None else _mediation(found.mediation),
     }
-    return render_page("suite_explanation.html", view)
 
 
 def estimate(found: Estimated | None) -> str:
@@ -95,7 +88,106 @@ def estimate(found: Estimated | None) -> str:
     value = number(found.value, 2, signed=True)
     if found.low is None or found.high is None:
         return value
-    return f"{value} ({number(found.low, 2)} to {number(found.high, 2)})"
+    return tr("{value} ({low} to {high})", value=value, low=number(found.low, 2), high=number(found.high, 2))
+
+
+def band(values: Sequence[float]) -> str:
+    """Write what random orders or heads give, from the least to the most."""
+    if not values:
+        return NONE
+    return tr("{low} to {high}", low=number(min(values), 2), high=number(max(values), 2))
+
+
+def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
+    """Return what a page says of whether the largest scores are of tokens that matter."""
+    return {
+        "failures": [recorded(failure) for failure in found.failures],
+        "orders": len(found.random_comprehensiveness),
+        "comprehensiveness": number(found.comprehensiveness, 2),
+        "random_comprehensiveness": band(found.random_comprehensiveness),
+        "sufficiency": number(found.sufficiency, 2),
+        "random_sufficiency": band(found.random_sufficiency),
+        "sized": {
+            "infidelity": number(sqrt(found.infidelity), 2),
+            "random_infidelity": band([sqrt(value) for value in found.random_infidelity]),
+            "sensitivity": None if found.sensitivity is None else f"{100 * found.sensitivity:.0f} %",
+        }
+        if isinstance(found, PromptFaithfulness | Faithfulness)
+        else None,
+    }
+
+
+def head_grid(predicted: Sequence[Sequence[float]], key_heads: int) -> View:
+    """Return the drawing of a score for each head, (layers, heads)."""
+    peak = max((abs(score) for row in predicted for score in row), default=0.0)
+    heads = len(predicted[0])
+    return {
+        "layers": len(predicted),
+        "heads": heads,
+        "key_heads": key_heads,
+        "cell": CELL,
+        "width": (heads + 2) * CELL,
+        "height": (len(predicted) + 2) * CELL,
+        "cells": [
+            {
+                "name": f"{layer}.{head}",
+                "x": (head + 2) * CELL,
+                "y": (layer + 1) * CELL,
+                "colour": charts.heat(score, peak),
+                "score": number(score, 3, signed=True),
+            }
+            for layer, row in enumerate(predicted)
+            for head, score in enumerate(row)
+        ],
+    }
+
+
+def _proof(proof: Proof) -> View:
+    return {
+        "pairs": proof.items,
+        "chosen": proof.chosen,
+        "unrelated": recorded(proof.unrelated_suite),
+        "points": [
+            {
+                "k": point.k,
+                "heads": ", ".join(point.heads) or tr("all heads in"),
+                "gap": estimate(point.gap),
+                "at_random": band(point.at_random),
+                "whole": estimate(point.whole),
+                "fact": estimate(point.fact),
+                "unrelated": estimate(point.unrelated),
+                "perplexity": number(point.perplexity, 1),
+            }
+            for point in proof.points
+        ],
+    }
+
+
+def _confirmed(one: HeadEffect) -> View:
+    return {
+        "head": one.head,
+        "effect": estimate(one.effect),
+        "shown": recorded(one.shown),
+        "predicted": number(one.predicted, 3, signed=True),
+    }
+
+
+def _tokens(tokens: TokenPart) -> View:
+    return {
+        "method": recorded(tokens.method),
+        "baseline": recorded(tokens.baseline),
+        "pairs": tokens.items,
+        "incomplete": tokens.incomplete,
+        "slots": [_score(recorded(one.name), one) for one in tokens.slots],
+        "words": [_score(one.name, one) for one in tokens.words],
+        "first_in_pairs": f"{100 * tokens.first_in_pairs:.0f}",
+        "first_in_prompts": f"{100 * tokens.first_in_prompts:.0f}",
+        "faithfulness": None if tokens.faithfulness is None else _faithfulness(tokens.faithfulness),
+    }
+
+
+def _score(name: str, one: SlotScore) -> View:
+    return {"name": name, "score": estimate(one.score), "prompts": one.score.n}
 
 
 def _faithfulness(found: Faithfulness) -> View:
@@ -110,51 +202,41 @@ def _faithfulness(found: Faithfulness) -> View:
     }
 
 
-def _score(one: SlotScore) -> View:
-    return {"name": one.name, "score": estimate(one.score), "prompts": one.score.n}
-
-
-def _mediated(one: Mediated) -> View:
-    return {"name": one.name, "indirect": estimate(one.indirect), "direct": estimate(one.direct)}
-
-
-def _point(point: CurvePoint) -> View:
+def _mediation(mediation: MediationPart) -> View:
+    rows: list[Mediated] = [mediation.all_heads, *mediation.layers, *mediation.heads]
     return {
-        "k": point.k,
-        "heads": ", ".join(point.heads) or "all heads in",
-        "gap": estimate(point.gap),
-        "at_random": _range(point.at_random),
-        "whole": estimate(point.whole),
-        "fact": estimate(point.fact),
-        "unrelated": estimate(point.unrelated),
-        "perplexity": number(point.perplexity, 1),
+        "pairs": mediation.items,
+        "total": estimate(mediation.total),
+        "rows": [
+            {"name": recorded(one.name), "indirect": estimate(one.indirect), "direct": estimate(one.direct)}
+            for one in rows
+        ],
     }
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{number(min(values), 2)} to {number(max(values), 2)}" if values else NONE
 
 
 def _plots(found: SuiteExplanation) -> list[View]:
     """Return the curves over the number of heads taken out: the suite, what is true, another suite, neutral texts."""
     points = found.proof.points
     bands = [(place, point.at_random) for place, point in enumerate(points) if point.at_random]
+    axis, other = words_of_axis(found.axis), recorded(found.proof.unrelated_suite)
     drawn = [
         (
-            f"The difference by {words_of_axis(found.axis)}; dashed: random sets of other heads",
+            tr("The difference by {axis}; dashed: random sets of other heads", axis=axis),
             _curve(points, lambda point: point.gap, bands),
         )
     ]
     if points[0].fact is not None:
-        drawn.append(("What is true and must stay", _curve(points, lambda point: point.fact)))
+        drawn.append((tr("What is true and must stay"), _curve(points, lambda point: point.fact)))
     if points[0].unrelated is not None:
-        name = f"Another suite: {found.proof.unrelated_suite}"
-        drawn.append((name, _curve(points, lambda point: point.unrelated)))
-    perplexities = [Estimated(point.perplexity, None, None, 0, 0) for point in points]
-    drawn.append(
-        ("Perplexity of neutral texts", _curve(points, dict(zip(points, perplexities, strict=True)).get))
-    )
+        drawn.append(
+            (tr("Another suite: {title}", title=other), _curve(points, lambda point: point.unrelated))
+        )
+    drawn.append((tr("Perplexity of neutral texts"), _curve(points, _perplexity)))
     return [{"title": title, "plot": plot} for title, plot in drawn]
+
+
+def _perplexity(point: CurvePoint) -> Estimated:
+    return Estimated(point.perplexity, None, None, 0, 0)
 
 
 def _curve(
@@ -170,9 +252,11 @@ def _curve(
     edges = [[(float(place), edge(values)) for place, values in bands] for edge in (min, max)]
     guides: list[Line] = [frame.line(a, b) for edge in edges for a, b in pairwise(edge)]
     return Plot(
-        label="; ".join(f"{points[place].k} heads out: {estimate(one)}" for place, one in figures),
-        across="heads taken out",
-        up="nats",
+        label=tr("; ").join(
+            tr("{n} heads out: {found}", n=points[place].k, found=estimate(one)) for place, one in figures
+        ),
+        across=tr("heads taken out"),
+        up=recorded("nats"),
         x_ticks=tuple((frame.across(place), compact(point.k, "")) for place, point in enumerate(points)),
         y_ticks=frame.y_ticks(),
         marks=frame.marks((float(place), one.value, one.low, one.high) for place, one in figures),

@@ -108,6 +108,7 @@ def finding_classes(result: AuditResult) -> list[View]:
 def _finding(finding: Finding, place: int) -> View:
     metric, rule = finding.metric, finding.rule
     return {
+        "probe": finding.probe.id,
         "title": recorded(finding.probe.title),
         "sentence": finding.sentence,
         "open": finding.kind == "deviates" and place < OPENED,

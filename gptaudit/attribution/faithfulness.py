@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from random import Random
-from statistics import median
 from typing import Any
 
 import torch
@@ -23,57 +21,19 @@ from torch import Tensor
 from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.model_state import frozen
 from gptaudit.attribution.orders import (
-    UNORDERED,
-    OrderFaithfulness,
+    PromptFaithfulness,
     check_orders,
     kept_in,
     ordered_by,
     random_orders,
 )
-from gptaudit.attribution.perturbations import UNSTABLE, infidelities, sensitivity
+from gptaudit.attribution.perturbations import infidelities, sensitivity
 from gptaudit.attribution.question import Batch
 from gptaudit.causal_lm.encoding import EncodedQuestion
 from gptaudit.protocols.attribution import EmbeddingMethod
 
 ORDERS = 20
 """Random orders beside the order of the scores."""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptFaithfulness(OrderFaithfulness):
-    """Whether the scores of one prompt say which tokens matter, in nats, beside scores and tokens in random orders."""
-
-    infidelity: float
-    """Squared error of what the scores foresee, in nats squared."""
-    random_infidelity: tuple[float, ...]
-    sensitivity: float | None
-    """Largest change of the scores when the embeddings hardly change, as a share of their size; None if not tried."""
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What speaks against the scores: half of the random orders do better, or a breath of air changes them."""
-        sized = self.infidelity <= median(self.random_infidelity)
-        return failures(ordered=self.ordered, sized=sized, sensitivity=self.sensitivity)
-
-
-def failures(*, ordered: bool, sized: bool, sensitivity: float | None) -> tuple[str, ...]:
-    """Return what speaks against scores, in words.
-
-    `ordered` is whether their order does better than random ones, `sized` whether their sizes foresee more than the
-    same sizes handed out at random.
-    """
-    found = []
-    if not ordered:
-        found.append(UNORDERED)
-    if not sized:
-        found.append(
-            "its scores, handed out at random, foresee as well what happens without some of the tokens"
-        )
-    if sensitivity is not None and sensitivity >= UNSTABLE:
-        found.append(
-            f"its scores change by {sensitivity:.1f} times their size when the embeddings hardly change"
-        )
-    return tuple(found)
 
 
 def check_scores(

@@ -20,6 +20,7 @@ from math import ceil
 from random import Random
 from statistics import fmean, median
 
+from gptaudit.attribution.failures import UNORDERED, failures
 from gptaudit.protocols.attribution import Kept
 
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
@@ -48,7 +49,21 @@ class OrderFaithfulness:
         return () if self.ordered else (UNORDERED,)
 
 
-UNORDERED = "random orders do as well as the order of its scores"
+@dataclass(frozen=True, slots=True)
+class PromptFaithfulness(OrderFaithfulness):
+    """Whether the scores of one prompt say which tokens matter, in nats, beside scores and tokens in random orders."""
+
+    infidelity: float
+    """Squared error of what the scores foresee, in nats squared."""
+    random_infidelity: tuple[float, ...]
+    sensitivity: float | None
+    """Largest change of the scores when the embeddings hardly change, as a share of their size; None if not tried."""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What speaks against the scores: half of the random orders do better, or a breath of air changes them."""
+        sized = self.infidelity <= median(self.random_infidelity)
+        return failures(ordered=self.ordered, sized=sized, sensitivity=self.sensitivity)
 
 
 def ordered_by(scores: Sequence[float]) -> list[int]:

@@ -26,8 +26,6 @@ RADIUS = 0.01
 """Largest move of a number of an embedding, as a share of the root mean square of such numbers."""
 MOVES = 2
 """Random moves, of which the one with the largest change counts; each takes as long as the scores."""
-UNSTABLE = 1.0
-"""Change of the scores, as a share of their size, from which on they say nothing."""
 
 
 def infidelities(

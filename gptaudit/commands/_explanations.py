@@ -28,13 +28,14 @@ def show(found: Explanation | SuiteExplanation) -> None:
         _show_suite(found)
 
 
-def page(found: Explanation | SuiteExplanation, target: str) -> str:
-    """Return an explanation as HTML; `target` is the model as it was named."""
+def page(found: Explanation | SuiteExplanation, target: str, language: str) -> str:
+    """Return an explanation as HTML, told in a language; `target` is the model as it was named."""
     from gptaudit.attribution.explanation import Explanation
-    from gptaudit.reports.explanation import render
-    from gptaudit.reports.suite_explanation import render_suite
+    from gptaudit.language import told_in
+    from gptaudit.reports.explanation import render, render_suite
 
-    return render(found, target) if isinstance(found, Explanation) else render_suite(found, target)
+    with told_in(language):
+        return render(found, target) if isinstance(found, Explanation) else render_suite(found, target)
 
 
 def _show_prompt(found: Explanation) -> None:
@@ -182,7 +183,7 @@ def _show_failures(failures: Sequence[str]) -> None:
 
 def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
     """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
-    from gptaudit.attribution.faithfulness import PromptFaithfulness
+    from gptaudit.attribution.orders import PromptFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness
 
     for name, value, at_random in (

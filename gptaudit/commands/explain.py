@@ -64,6 +64,13 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", "page", type=click.Path(path_type=Path), metavar="FILE.html", help="Write this page."
 )
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Show the suite's explanation in the report of this finished audit of TARGET too.",
+)
+@_options.lang
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.option(
     "-b",
@@ -90,6 +97,8 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     max_requests: int | None,
     ablate: str | None,
     page: Path | None,
+    into: Path | None,
+    lang: str,
     backend_options: dict[str, str],
     seed: int,
     *,
@@ -107,6 +116,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
 
     Of a suite (-s), the difference that it measures is explained: by words, and by heads that are chosen on one half
     of its prompts and taken out on the other, beside random heads, what is true and must stay, and neutral texts.
+    --into keeps it in RUN/explanations.json and writes RUN/report.html anew, with a section for each suite.
     """
     from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.heads import read_heads
@@ -114,10 +124,14 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     from gptaudit.commands._progress import shown_progress
     from gptaudit.files import write_atomic
     from gptaudit.protocols.attribution import EmbeddingMethod
+    from gptaudit.run.explained_audit import ExplainedAudit
     from gptaudit.run.target import open_target
 
     if page is not None and page.suffix != ".html":
         msg = f"-o {page}: expected a file that ends in .html"
+        raise UsageError(msg)
+    if into is not None and suite is None:
+        msg = "--into is of a suite; give one with -s, or a page of its own for the prompt with -o FILE.html"
         raise UsageError(msg)
     of_prompt = {"--prompt": prompt, "--target": expected, "--foil": foil, "--ablate": ablate}
     _require_one(suite, limit, {**of_prompt, "--heads": grid or None})
@@ -125,11 +139,16 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     chosen = _method(
         plugins, method, looks=suite is not None or grid or bool(heads), asks=max_requests is not None
     )
+    audit = None if into is None else ExplainedAudit(into)
     backend = open_target(target, backend_options, plugins)[0]
+    if audit is not None:
+        audit.require(backend.fingerprint)
     found: Explanation | SuiteExplanation
     if suite is not None and isinstance(chosen, EmbeddingMethod):
         with shown_progress(quiet=quiet) as progress:
             found = _of_suite(plugins, backend, suite, chosen, seed, data, limit, progress)
+        if audit is not None:
+            say(f"Report: {audit.keep(found, plugins, lang)}", err=True)
     else:
         assert prompt is not None  # noqa: S101 - required without a suite
         assert expected is not None  # noqa: S101
@@ -147,7 +166,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     else:
         _explanations.show(found)
     if page is not None:
-        write_atomic(page, _explanations.page(found, target))
+        write_atomic(page, _explanations.page(found, target, lang))
         say(f"Page: {page}", err=as_json)
 
 

@@ -47,22 +47,15 @@ def gptaudit_register_commands(register: Callable[[click.Command], None]) -> Non
 @click.pass_obj
 def report(plugins: Plugins, results: Path, names: tuple[str, ...], folder: Path | None, lang: str) -> None:
     """Write reports from the results of an audit."""
-    from dataclasses import replace
-
     from gptaudit.commands._show import show_faults
-    from gptaudit.evidence.results_file import read_bound, results_text
-    from gptaudit.files import write_atomic
+    from gptaudit.evidence.results_file import read_bound
     from gptaudit.run.faults import Faults
-    from gptaudit.run.reports import write_reports
+    from gptaudit.run.reports import write_again
 
     result = read_bound(results)
     faults = Faults(plugins, None)
     folder = folder or results.parent
-    reported, written = write_reports(faults, result, names, folder, keep=results, language=lang)
-    if reported.binding != result.binding and folder.resolve() == results.parent.resolve():
-        # The results name the hashes of the reports beside them.
-        write_atomic(results, results_text(replace(result, binding=reported.binding)))
-    for path in written:
+    for path in write_again(faults, result, names, results, folder, lang):
         say(path)
     show_faults(faults.found, None)
     if any(fault.lost for fault in faults.found):

@@ -30,6 +30,7 @@ from gptaudit.records import (
 from gptaudit.records.metric_name import MetricName
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.run.calibrated import calibration_of
+from gptaudit.run.explanations import read_explanations
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS, forget
 from gptaudit.run.labelling import read_labels, with_labels
@@ -64,7 +65,8 @@ def run_audit(
     """
     started = datetime.now(UTC)
     faults = Faults(plugins, settings.folder)
-    read_labels(settings.folder)  # a damaged file is told before anything is asked
+    for read in (read_labels, read_explanations):
+        read(settings.folder)  # a damaged file is told before anything is asked
 
     def begin(target: TargetInfo, probes: Sequence[Probe]) -> None:
         faults.observe("gptaudit_run_started", target=target, probes=probes, folder=settings.folder)

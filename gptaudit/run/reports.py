@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gptaudit.errors import UsageError
+from gptaudit.evidence.results_file import results_text
 from gptaudit.evidence.stored import FILE_NAME as STORE
 from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.files import write_atomic
@@ -74,6 +75,19 @@ def write_reports(
         written.append(path)
         result = _with_report(result, reporter.file_name, content)
     return with_faults(result, faults), written
+
+
+def write_again(
+    faults: Faults, result: AuditResult, names: Sequence[str], results: Path, folder: Path, language: str
+) -> list[Path]:
+    """Write reports of the finished audit in the file `results`, as `write_reports` does; return their files.
+
+    The results name the hashes of the reports that are beside them.
+    """
+    reported, written = write_reports(faults, result, names, folder, keep=results, language=language)
+    if reported.binding != result.binding and folder.resolve() == results.parent.resolve():
+        write_atomic(results, results_text(replace(result, binding=reported.binding)))
+    return written
 
 
 class _Evidence:

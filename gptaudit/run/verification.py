@@ -45,6 +45,8 @@ from gptaudit.run.absent_model import AbsentModel
 from gptaudit.run.attacked import attacked
 from gptaudit.run.audit import measure_all
 from gptaudit.run.differences import unlike_results, unlike_rows
+from gptaudit.run.explanations import FILE_NAME as EXPLANATIONS
+from gptaudit.run.explanations import read_explanations
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.labelling import FILE_NAME as LABELS
@@ -96,7 +98,11 @@ def verify(folder: Path, plugins: Plugins, resources: Resources) -> Verification
         msg = f"{folder}: is no run folder, since it has no {RESULTS}; name one that `gptaudit run` or `rescore` wrote"
         raise DataError(msg)
     result, content = read_unchecked(folder / RESULTS)
-    found = [*_unlike_content(result, content), *_unlike_reports(result, folder)]
+    found = [
+        *_unlike_content(result, content),
+        *_unlike_reports(result, folder),
+        *_unlike_explanations(folder),
+    ]
     try:
         evidence = RecordedEvidence(folder)
         found += _unlike_evidence(result, evidence)
@@ -124,6 +130,14 @@ def _unlike_reports(result: AuditResult, folder: Path) -> Iterator[str]:
             yield f"{name}: was changed after it was written; write it again: gptaudit report"
 
 
+def _unlike_explanations(folder: Path) -> Iterator[str]:
+    """Say whether the explanations of suites are not those that were written."""
+    try:
+        read_explanations(folder)
+    except DataError as error:
+        yield str(error)
+
+
 def _unlike_evidence(result: AuditResult, evidence: RecordedEvidence) -> Iterator[str]:
     """Say in what the evidence is not that which the results name, and which answers do not match their checksums."""
     for key in evidence.altered_answers():
@@ -147,6 +161,8 @@ def _remarks(result: AuditResult, folder: Path, plugins: Plugins) -> Iterator[st
     for name in result.binding.reports if result.binding else ():
         if not (folder / name).is_file():
             yield f"{name} is not there, and was not compared"
+    if (folder / EXPLANATIONS).is_file():
+        yield f"{EXPLANATIONS}: takes the model to compute again, so that only its own hash was compared"
     here = versions()
     others = [
         f"{name} {was}" for name, was in result.run.versions.items() if here.get(name) not in (was, None)

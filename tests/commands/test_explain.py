@@ -117,7 +117,9 @@ def test_sampled_answers_that_say_nothing(gptaudit, tmp_path):
 
 
 def test_a_suite(gptaudit, tmp_path, monkeypatch):
-    """The planted stereotype of the reference decoder sits in one head, which JSON and page say."""
+    """The planted stereotype of the reference decoder sits in one head, which JSON, page and the audit's report say."""
+    audit = ("-p", "gender-occupation", "--limit", "12", "-o", "out", "--quiet")
+    assert gptaudit("run", "decoder:reference", *audit).code == 0
     for name, few in (("FACTS", 10), ("BESIDE", 5)):
         monkeypatch.setattr(f"gptaudit.run.suite_explaining.{name}", few)
     ran = gptaudit(
@@ -131,10 +133,10 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
             "--method",
             "feature_ablation",
         ),
-        *("-o", "page.html", "--json", "--quiet"),
+        *("-o", "page.html", "--into", "out", "--json", "--quiet"),
     )
     found = json.loads(ran.out)
-    page = (tmp_path / "page.html").read_text("utf-8")
+    page, report = ((tmp_path / name).read_text("utf-8") for name in ("page.html", "out/report.html"))
 
     assert ran.code == 0
     assert found["items"] == 14
@@ -145,6 +147,9 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
     assert "<script" not in page
     assert "built-in method" not in page
     assert page.count('<svg class="plot"') == 4
+    section = page[page.index("<h2") : page.index("</section>")]
+    assert section.replace("explained-title", "explained-1-title") in report
+    assert gptaudit("verify", "out").code == 0
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gptaudit.attribution.explaining import random_sets
 from gptaudit.attribution.heads import Head, Heads, How
-from gptaudit.attribution.suites.estimates import LEVEL, Estimated, mean_of, share_removed
-from gptaudit.attribution.suites.explanation import CurvePoint, HeadEffect, Proof
+from gptaudit.attribution.suites.estimates import LEVEL, mean_of, share_removed
+from gptaudit.attribution.suites.explanation import CurvePoint, Estimated, HeadEffect, Proof
 from gptaudit.attribution.suites.items import Item, gaps, questions, whole_questions
 from gptaudit.attribution.suites.ranking import Ranking
 from gptaudit.causal_lm.encoding import EncodedQuestion

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from gptaudit.attribution.suites.explanation import Estimated
 from gptaudit.attribution.suites.items import Item
 from gptaudit.stats.formula import parsed
 from gptaudit.stats.intervals import DEFAULT_LEVEL, Floats, Interval, mean_interval
@@ -15,22 +15,6 @@ from gptaudit.stats.totals import Totals, figure_interval
 LEVEL = DEFAULT_LEVEL
 ROUNDING = 1e-6
 """Differences below this share of the largest one are rounding."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimated:
-    """A figure with its interval; both ends are None where there is none."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    clusters: int
-
-    @property
-    def differs(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 def mean_of(

@@ -7,11 +7,25 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gptaudit.attribution.faithfulness import failures
-from gptaudit.attribution.suites.estimates import Estimated
-from gptaudit.attribution.suites.ranking import Stability
+from gptaudit.attribution.failures import failures
 
 SCHEMA = "gptaudit.suite-explanation/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """A figure with its interval; both ends are None where there is none."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,13 @@ class Faithfulness:
     randomised_size: float | None
     """The same of absolute scores: what the position of a token alone gives it."""
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for figures that nothing is compared with."""
+        beside = (self.random_comprehensiveness, self.random_sufficiency, self.random_infidelity)
+        if not all(beside) or min(self.infidelity, *self.random_infidelity) < 0:
+            msg = "expected each figure beside those of random orders, and none that is squared below zero"
+            raise ValueError(msg)
+
     @property
     def failures(self) -> tuple[str, ...]:
         """What speaks against the scores: a random order does as well by any measure, or they are not stable."""
@@ -71,6 +92,19 @@ class TokenPart:
     first_in_prompts: float
     """Share of single prompts in which it has the largest score; what all terms share, the default, counts too."""
     faithfulness: Faithfulness | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """How a ranking holds when its clusters are drawn again; it says nothing about how well gradients foresee."""
+
+    resamples: int
+    first_stays: float
+    """Share of the resamples in which the first head is the first."""
+    overlap: float
+    """Mean share of the first heads that are among the first again."""
+    compared: int
+    """How many first heads."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +142,12 @@ class HeadPart:
     stability: Stability
     confirmed: tuple[HeadEffect, ...]
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a grid that is not of these layers and heads."""
+        if not self.predicted or [len(row) for row in self.predicted] != [self.heads or -1] * self.layers:
+            msg = f"expected a prediction for each of {self.layers} layers x {self.heads} heads"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -144,6 +184,12 @@ class Proof:
     perplexity_at_random: tuple[float, ...]
     """Without as many other heads of the same layers as were chosen."""
     unrelated_suite: str
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where the claim is about no point of the curve."""
+        if self.chosen not in [point.k for point in self.points]:
+            msg = f"expected a point of the curve with as many heads as were chosen, {self.chosen}"
+            raise ValueError(msg)
 
     @property
     def before(self) -> CurvePoint:

@@ -9,25 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gptaudit.attribution.heads import Head, Heads, How
+from gptaudit.attribution.suites.explanation import Stability
 from gptaudit.attribution.suites.items import Item, gaps, questions
 from gptaudit.stats.intervals import Floats
 
 RESAMPLES = 1000
 OVERLAP = 5
 """How many of the first heads are compared between resamples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stability:
-    """How a ranking holds when its clusters are drawn again; it says nothing about how well gradients foresee."""
-
-    resamples: int
-    first_stays: float
-    """Share of the resamples in which the first head is the first."""
-    overlap: float
-    """Mean share of the first heads that are among the first again."""
-    compared: int
-    """How many first heads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gptaudit.attribution.suites.estimates import Estimated
-from gptaudit.attribution.suites.explanation import HeadPart, Proof
+from gptaudit.attribution.suites.explanation import Estimated, HeadPart, Proof
+from gptaudit.language import recorded, tr
 
 TOLERATED = 0.1
 """Share of what is true that heads may take with them and still be said to leave it."""
@@ -14,22 +14,42 @@ def sentences(heads: HeadPart, proof: Proof, axis: str) -> tuple[str, ...]:
     before, after = proof.before.gap, proof.after
     name = words_of_axis(axis)
     if not before.differs:
-        none = f"The model shows no difference by {name} that could not be chance ({nats(before)}), so no head is said "
-        return (f"{none}to carry one.",)
-    removed = after.removed
-    count = f"{proof.chosen} of {heads.layers * heads.heads} attention heads"
-    side = "as the stereotype has it" if before.value > 0 else "against the stereotype"
-    left = f"{nats(after.gap)}{_band(after.at_random)}"
-    named = f"{count} ({', '.join(after.heads)})"
-    if not carried(proof) or removed is None:
-        claim = f"The model shows a difference by {name}, {side} ({nats(before)}); that a few heads carry it is not "
-        claim += f"shown: without {named}, chosen on the other half, it is {left}."
-    else:
-        claim = (
-            f"Without {named}, {percent(removed)} of the difference by {name} is gone: {side}, it falls from "
+        none = tr(
+            "The model shows no difference by {axis} that could not be chance ({found}), so no head is said to carry "
+            "one.",
+            axis=name,
+            found=nats(before),
         )
-        claim += f"{nats(before)} to {left}."
-    return claim, _control(proof, axis), _limits(proof)
+        return (none,)
+    side = tr("as the stereotype has it" if before.value > 0 else "against the stereotype")
+    left = _beside(after.gap, after.at_random)
+    named = tr(
+        "{n} of {all} attention heads ({names})",
+        n=proof.chosen,
+        all=heads.layers * heads.heads,
+        names=", ".join(after.heads),
+    )
+    if not carried(proof) or after.removed is None:
+        claim = tr(
+            "The model shows a difference by {axis}, {side} ({found}); that a few heads carry it is not shown: without "
+            "{named}, chosen on the other half, it is {left}.",
+            axis=name,
+            side=side,
+            found=nats(before),
+            named=named,
+            left=left,
+        )
+    else:
+        claim = tr(
+            "Without {named}, {removed} of the difference by {axis} is gone: {side}, it falls from {found} to {left}.",
+            named=named,
+            removed=percent(after.removed),
+            axis=name,
+            side=side,
+            found=nats(before),
+            left=left,
+        )
+    return claim, _control(proof, name), _limits(proof)
 
 
 def carried(proof: Proof) -> bool:
@@ -41,61 +61,83 @@ def carried(proof: Proof) -> bool:
     return after.removed.low > 0 and beyond
 
 
-def _control(proof: Proof, axis: str) -> str:
-    """Say what becomes of what is true."""
+def _control(proof: Proof, name: str) -> str:
+    """Say what becomes of what is true about an axis."""
     fact, left, removed = proof.before.fact, proof.after.fact, proof.after.fact_removed
-    name = words_of_axis(axis)
     if fact is None or left is None:
-        return f"Whether these heads also carry what is true about {name} is not known: there is no control for it."
-    if not fact.differs:
-        return (
-            f"Whether these heads also carry what is true about {name} cannot be told: the model does not know it "
-            f"({nats(fact)} between words such as mother and king)."
+        return tr(
+            "Whether these heads also carry what is true about {axis} is not known: there is no control for it.",
+            axis=name,
         )
-    change = f"the difference between words such as mother and king, where {name} is true, goes from {nats(fact)} to "
-    change += f"{nats(left)}{_band(proof.fact_at_random)}"
+    if not fact.differs:
+        return tr(
+            "Whether these heads also carry what is true about {axis} cannot be told: the model does not know it "
+            "({found} between words such as mother and king).",
+            axis=name,
+            found=nats(fact),
+        )
+    change = tr(
+        "the difference between words such as mother and king, where {axis} is true, goes from {found} to {left}",
+        axis=name,
+        found=nats(fact),
+        left=_beside(left, proof.fact_at_random),
+    )
     if removed is None or removed.low is None or removed.high is None:
-        return f"Whether what is true stays is not decided: {change}."
+        return tr("Whether what is true stays is not decided: {change}.", change=change)
     if removed.low > TOLERATED:
-        only = ", not only the stereotype" if carried(proof) else ""
-        return f"But {change}: they carry {name} knowledge{only}."
+        return tr(
+            "But {change}: they carry {axis} knowledge, not only the stereotype."
+            if carried(proof)
+            else "But {change}: they carry {axis} knowledge.",
+            change=change,
+            axis=name,
+        )
     if removed.high <= TOLERATED:
-        return f"What is true stays: {change}."
-    return f"Whether what is true stays is not decided: {change}."
+        return tr("What is true stays: {change}.", change=change)
+    return tr("Whether what is true stays is not decided: {change}.", change=change)
 
 
 def _limits(proof: Proof) -> str:
-    perplexity = f"{proof.before.perplexity:.1f} to {proof.after.perplexity:.1f}"
-    return (
-        f"Measured on {proof.before.gap.n} pairs of prompts that the heads were not chosen on, each head replaced by "
-        f"its mean over neutral texts; the perplexity of those goes from {perplexity}. Other wordings, and other ways "
-        "to take a head out, may show something else."
+    return tr(
+        "Measured on {n} pairs of prompts that the heads were not chosen on, each head replaced by its mean over "
+        "neutral texts; the perplexity of those goes from {before} to {after}. Other wordings, and other ways to take "
+        "a head out, may show something else.",
+        n=proof.before.gap.n,
+        before=f"{proof.before.perplexity:.1f}",
+        after=f"{proof.after.perplexity:.1f}",
     )
 
 
-def _band(at_random: tuple[float, ...]) -> str:
+def _beside(found: Estimated, at_random: tuple[float, ...]) -> str:
+    """Write a difference beside those without random heads."""
     if not at_random:
-        return ""
-    return (
-        f", where {len(at_random)} random sets of as many other heads of the same layers leave "
-        f"{min(at_random):.2f} to {max(at_random):.2f}"
+        return nats(found)
+    return tr(
+        "{found}, where {sets} random sets of as many other heads of the same layers leave {least} to {most}",
+        found=nats(found),
+        sets=len(at_random),
+        least=f"{min(at_random):.2f}",
+        most=f"{max(at_random):.2f}",
     )
 
 
 def nats(found: Estimated) -> str:
     """Write a difference with its interval: `1.11 nats (0.80 to 1.42)`."""
+    value = f"{found.value:.2f}"
     if found.low is None or found.high is None:
-        return f"{found.value:.2f} nats (no interval)"
-    return f"{found.value:.2f} nats ({found.low:.2f} to {found.high:.2f})"
+        return tr("{value} nats (no interval)", value=value)
+    return tr("{value} nats ({low} to {high})", value=value, low=f"{found.low:.2f}", high=f"{found.high:.2f}")
 
 
 def percent(found: Estimated) -> str:
     """Write a share with its interval."""
+    value = f"{100 * found.value:.0f}"
     if found.low is None or found.high is None:
-        return f"{100 * found.value:.0f} % (no interval)"
-    return f"{100 * found.value:.0f} % ({100 * found.low:.0f} to {100 * found.high:.0f} %)"
+        return tr("{value} % (no interval)", value=value)
+    low, high = f"{100 * found.low:.0f}", f"{100 * found.high:.0f}"
+    return tr("{value} % ({low} to {high} %)", value=value, low=low, high=high)
 
 
 def words_of_axis(axis: str) -> str:
     """Write the name of an axis: `socioeconomic status`."""
-    return axis.replace("_", " ")
+    return recorded(axis.replace("_", " "))
