@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import sqrt
 from pathlib import Path
 
-from gptaudit.attribution.orders import OrderFaithfulness, PromptFaithfulness
+from gptaudit.attribution.orders import Curve, OrderFaithfulness, PromptFaithfulness
 from gptaudit.attribution.suites.explanation import (
     CurvePoint,
     Estimated,
@@ -21,7 +21,7 @@ from gptaudit.attribution.suites.explanation import (
     TokenPart,
 )
 from gptaudit.attribution.suites.sentences import sentences, words_of_axis
-from gptaudit.gate.numbers import compact, number
+from gptaudit.gate.numbers import compact, number, quantity
 from gptaudit.language import recorded, tr
 from gptaudit.records import AuditResult
 from gptaudit.run.explanations import Explanations, read_explanations
@@ -114,7 +114,56 @@ def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
         }
         if isinstance(found, PromptFaithfulness | Faithfulness)
         else None,
+        "curves": _order_curves(found) if isinstance(found, OrderFaithfulness) else [],
     }
+
+
+def _order_curves(found: OrderFaithfulness) -> list[View]:
+    """Return the curves of deletion and insertion, each with the area under it."""
+    return [
+        {
+            "title": title,
+            "area": number(curve.area, 2),
+            "random_areas": band(curve.random_areas),
+            "plot": _order_curve(curve, across),
+        }
+        for title, across, curve in (
+            (
+                tr(
+                    "Deletion: what is left as the largest scores go first; the area is in nats (low is good)"
+                ),
+                tr("share left out"),
+                found.deletion,
+            ),
+            (
+                tr(
+                    "Insertion: what is there as the largest scores come first; the area is in nats (high is good)"
+                ),
+                tr("share put in"),
+                found.insertion,
+            ),
+        )
+    ]
+
+
+def _order_curve(curve: Curve, across: str) -> Plot:
+    """Draw how much is there over the share of tokens, with the band of random orders."""
+    beside = list(zip(*curve.random_values, strict=True))
+    frame = Frame.around([0.0, 1.0], [0.0, *curve.values, *chain(*curve.random_values)], ("fraction", ""))
+    points = list(zip(curve.shares, curve.values, strict=True))
+    edges = [list(zip(curve.shares, map(edge, beside), strict=True)) for edge in (min, max)]
+    return Plot(
+        label=tr("; ").join(
+            f"{quantity(share, 'fraction', 0)}: {number(value, 2)}" for share, value in points
+        ),
+        across=across,
+        up=recorded("nats"),
+        x_ticks=frame.x_ticks(),
+        y_ticks=frame.y_ticks(),
+        marks=frame.marks((share, value, None, None) for share, value in points),
+        lines=tuple(frame.line(a, b) for a, b in pairwise(points)),
+        guides=tuple(frame.line(a, b) for edge in edges for a, b in pairwise(edge)),
+    )
 
 
 def head_grid(predicted: Sequence[Sequence[float]], key_heads: int) -> View:

@@ -213,7 +213,7 @@ class WordExplainer:
             kept: sign * (whole - plan.outcome.value([answers[request] for request in of_set]))
             for kept, of_set in asked.items()
         }
-        return check_orders(falls, orders)
+        return check_orders(falls, orders, sign * (whole - nothing))
 
     def _ask(
         self,

@@ -69,13 +69,15 @@ def _of_row(
     falls = {
         places: sign * (value - left) for places, left in zip(kept, _values(batch, row, kept), strict=True)
     }
-    found = check_orders(falls, orders)
+    found = check_orders(falls, orders, sign * (value - at_baseline))
     missed, missed_at_random = infidelities(partial(_values, batch, row), scores, orders[1:], drawn)
     return PromptFaithfulness(
         found.comprehensiveness,
         found.sufficiency,
         found.random_comprehensiveness,
         found.random_sufficiency,
+        found.deletion,
+        found.insertion,
         missed,
         missed_at_random,
         unstable,

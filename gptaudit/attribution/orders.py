@@ -10,13 +10,19 @@ without the tokens of the largest scores, and with these alone:
 (AOPC over the paper's shares of tokens: the areas over the curves of deletion and of insertion). F is what is
 explained, in the direction in which the prompt moves it; what is left out becomes what stands for nothing in the scores
 themselves. Neither has a scale of its own, so each stands beside the same figures in random order.
+
+Deletion and insertion (Petsiuk et al. 2018, section 3.2) are the whole curves: how much of what the prompt changes is
+left as its tokens go, from the largest score on, and is there as they come into a prompt of which nothing is there. The
+area under either is the mean over all shares. They are drawn through the values that the figures above are computed
+from, so that they take no further passes or requests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from itertools import pairwise
+from math import ceil, fsum
 from random import Random
 from statistics import fmean, median
 
@@ -28,6 +34,19 @@ SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
+class Curve:
+    """How much of what the prompt changes is there, in nats, as tokens go or come in the order of their scores."""
+
+    shares: tuple[float, ...]
+    """Share of the tokens that went or came, from 0 to 1."""
+    values: tuple[float, ...]
+    random_values: tuple[tuple[float, ...], ...]
+    """The same in random orders."""
+    area: float
+    random_areas: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OrderFaithfulness:
     """How far a value falls, in nats, without the first by score and with them alone, beside random orders."""
 
@@ -35,6 +54,10 @@ class OrderFaithfulness:
     sufficiency: float
     random_comprehensiveness: tuple[float, ...]
     random_sufficiency: tuple[float, ...]
+    deletion: Curve
+    """Its area is small where the largest scores matter."""
+    insertion: Curve
+    """Its area is large where they do."""
 
     @property
     def ordered(self) -> bool:
@@ -82,17 +105,51 @@ def kept_in(orders: Sequence[Sequence[int]]) -> list[Kept]:
     return list(dict.fromkeys(sets))
 
 
-def check_orders(falls: Mapping[Kept, float], orders: Sequence[Sequence[int]]) -> OrderFaithfulness:
+def check_orders(
+    falls: Mapping[Kept, float], orders: Sequence[Sequence[int]], change: float
+) -> OrderFaithfulness:
     """Return the figures of the first order beside those of the others.
 
-    `falls` has by how much the value of the whole falls, in its direction, when only some stay.
+    `falls` has by how much the value of the whole falls, in its direction, when only some stay, and `change` by how
+    much it falls when none does.
     """
     shares = [sizes(len(order)) for order in orders]
     without = [
         fmean(falls[frozenset(order[k:])] for k in of) for order, of in zip(orders, shares, strict=True)
     ]
     alone = [fmean(falls[frozenset(order[:k])] for k in of) for order, of in zip(orders, shares, strict=True)]
-    return OrderFaithfulness(without[0], alone[0], tuple(without[1:]), tuple(alone[1:]))
+    everything = frozenset(orders[0])
+    there = {kept: change - fall for kept, fall in falls.items()} | {everything: change, frozenset(): 0.0}
+    return OrderFaithfulness(
+        without[0],
+        alone[0],
+        tuple(without[1:]),
+        tuple(alone[1:]),
+        deletion=_curve(
+            [[there[frozenset(order[k:])] for k in _steps(order)] for order in orders], orders[0]
+        ),
+        insertion=_curve(
+            [[there[frozenset(order[:k])] for k in _steps(order)] for order in orders], orders[0]
+        ),
+    )
+
+
+def _steps(order: Sequence[int]) -> list[int]:
+    """Return how many tokens went or came at each point of a curve."""
+    return sorted({0, *sizes(len(order)), len(order)})
+
+
+def _curve(values: Sequence[Sequence[float]], order: Sequence[int]) -> Curve:
+    """Return the curve of the first of several orders beside those of the others, all of as many tokens."""
+    shares = [k / len(order) for k in _steps(order)]
+    areas = [
+        fsum(
+            (b - a) * (left + right) / 2
+            for (a, b), (left, right) in zip(pairwise(shares), pairwise(of), strict=True)
+        )
+        for of in values
+    ]
+    return Curve(tuple(shares), tuple(values[0]), tuple(map(tuple, values[1:])), areas[0], tuple(areas[1:]))
 
 
 def sizes(count: int) -> list[int]:

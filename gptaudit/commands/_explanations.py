@@ -183,7 +183,7 @@ def _show_failures(failures: Sequence[str]) -> None:
 
 def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
     """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
-    from gptaudit.attribution.orders import PromptFaithfulness
+    from gptaudit.attribution.orders import OrderFaithfulness, PromptFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness
 
     for name, value, at_random in (
@@ -193,6 +193,10 @@ def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
         say(
             f"{name} it falls by {value:.2f} nats, in random orders by {min(at_random):.2f} to {max(at_random):.2f}."
         )
+    if isinstance(check, OrderFaithfulness):
+        for ways, curve in (("Deletion", check.deletion), ("Insertion", check.insertion)):
+            least, most = min(curve.random_areas), max(curve.random_areas)
+            say(f"{ways}: {curve.area:.2f} nats under the curve, in random orders {least:.2f} to {most:.2f}.")
     if not isinstance(check, PromptFaithfulness | Faithfulness):
         return
     least, most = (sqrt(end(check.random_infidelity)) for end in (min, max))

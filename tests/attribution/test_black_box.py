@@ -158,6 +158,15 @@ class TestFaithfulness:
             assert max(found.random_comprehensiveness) <= with_first / 5 + 1e-9
             assert min(found.random_sufficiency) >= alone / 5 - 1e-9
             assert len(set(found.random_comprehensiveness)) > 1, sign
+            for curve, values, area in (
+                (found.deletion, [2.75, 0.75, -0.25, 0], 0.4375),
+                (found.insertion, [0, 2, 3, 2.75], 2.75 - 0.4375),
+            ):
+                assert curve.shares == (0, 0.25, 0.5, 1)
+                assert curve.values == pytest.approx(values)
+                assert curve.area == pytest.approx(area)
+            assert min(found.deletion.random_areas) >= found.deletion.area - 1e-9
+            assert max(found.insertion.random_areas) <= found.insertion.area + 1e-9
             assert not found.failures
 
     def test_words_that_stand_in_for_each_other(self):
