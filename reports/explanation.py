@@ -40,7 +40,9 @@ def render(explanation: Explanation, target: str) -> str:
         "asking": None if explanation.asking is None else _asking(explanation.asking, explanation.words),
         "prompt": explanation.prompt,
         "failures": explanation.failures,
-        "faithfulness": None if explanation.faithfulness is None else faithfulness(explanation.faithfulness),
+        "faithfulness": None
+        if explanation.faithfulness is None
+        else faithfulness(explanation.faithfulness, explanation.unit),
         "heat": heatmap(by_word, explanation.unit, failed=bool(explanation.failures)),
         "tokens": heatmap(explanation.attribution)["tokens"],
         "grid": None if explanation.grid is None else _grid(explanation.grid),
@@ -55,6 +57,7 @@ def _asking(asking: Asking, words: Sequence[Word]) -> View:
         "through": asking.through,
         "requests": asking.requests,
         "rounds": asking.rounds,
+        "unknown": f"{asking.unknown:.2g}" if asking.unknown else None,
         "neither": None if asking.neither is None else f"{100 * asking.neither:.0f}",
         "words": [
             {

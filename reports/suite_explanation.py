@@ -98,9 +98,10 @@ def band(values: Sequence[float]) -> str:
     return tr("{low} to {high}", low=number(min(values), 2), high=number(max(values), 2))
 
 
-def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
+def faithfulness(found: OrderFaithfulness | Faithfulness, unit: str = "nats") -> View:
     """Return what a page says of whether the largest scores are of tokens that matter."""
     return {
+        "unit": recorded(unit),
         "failures": [recorded(failure) for failure in found.failures],
         "orders": len(found.random_comprehensiveness),
         "comprehensiveness": number(found.comprehensiveness, 2),
@@ -114,30 +115,32 @@ def faithfulness(found: OrderFaithfulness | Faithfulness) -> View:
         }
         if isinstance(found, PromptFaithfulness | Faithfulness)
         else None,
-        "curves": _order_curves(found) if isinstance(found, OrderFaithfulness) else [],
+        "curves": _order_curves(found, recorded(unit)) if isinstance(found, OrderFaithfulness) else [],
     }
 
 
-def _order_curves(found: OrderFaithfulness) -> list[View]:
+def _order_curves(found: OrderFaithfulness, unit: str) -> list[View]:
     """Return the curves of deletion and insertion, each with the area under it."""
     return [
         {
             "title": title,
             "area": number(curve.area, 2),
             "random_areas": band(curve.random_areas),
-            "plot": _order_curve(curve, across),
+            "plot": _order_curve(curve, across, unit),
         }
         for title, across, curve in (
             (
                 tr(
-                    "Deletion: what is left as the largest scores go first; the area is in nats (low is good)"
+                    "Deletion: what is left as the largest scores go first; the area is in {unit} (low is good)",
+                    unit=unit,
                 ),
                 tr("share left out"),
                 found.deletion,
             ),
             (
                 tr(
-                    "Insertion: what is there as the largest scores come first; the area is in nats (high is good)"
+                    "Insertion: what is there as the largest scores come first; the area is in {unit} (high is good)",
+                    unit=unit,
                 ),
                 tr("share put in"),
                 found.insertion,
@@ -146,7 +149,7 @@ def _order_curves(found: OrderFaithfulness) -> list[View]:
     ]
 
 
-def _order_curve(curve: Curve, across: str) -> Plot:
+def _order_curve(curve: Curve, across: str, unit: str) -> Plot:
     """Draw how much is there over the share of tokens, with the band of random orders."""
     beside = list(zip(*curve.random_values, strict=True))
     frame = Frame.around([0.0, 1.0], [0.0, *curve.values, *chain(*curve.random_values)], ("fraction", ""))
@@ -157,7 +160,7 @@ def _order_curve(curve: Curve, across: str) -> Plot:
             f"{quantity(share, 'fraction', 0)}: {number(value, 2)}" for share, value in points
         ),
         across=across,
-        up=recorded("nats"),
+        up=unit,
         x_ticks=frame.x_ticks(),
         y_ticks=frame.y_ticks(),
         marks=frame.marks((share, value, None, None) for share, value in points),

@@ -1,7 +1,8 @@
 """Explanation of a prompt by what a target answers when words are left out: it needs no look into the target.
 
 A word that is left out becomes `...`, so that the prompt keeps its length and is never empty. The target is asked for
-log-probabilities where it gives any, as a text is continued, and for sampled answers where it does not. What the scores
+log-probabilities where it gives any, as a text is continued; for the probabilities of an answer's first token where it
+shows these, of sides of one word; and for sampled answers where it does neither. What the scores
 are computed from follows from prompt, method and seed, and so does how many sets of words at most show whether their
 order is faithful (`gptaudit.attribution.orders`): the number of requests is known before the first. Where answers are
 sampled it is not checked, since each of those sets would take as many samples as a word.
@@ -28,13 +29,22 @@ from gptaudit.attribution.orders import (
     random_orders,
     sizes,
 )
-from gptaudit.attribution.outcomes import Likelihoods, Outcome, Samples
+from gptaudit.attribution.outcomes import FirstTokens, Likelihoods, Outcome, Samples
 from gptaudit.attribution.path import tolerance
 from gptaudit.errors import BackendError, GptauditError, PluginError, UsageError
 from gptaudit.probe import with_implied
 from gptaudit.protocols.attribution import Kept, WordMethod
-from gptaudit.protocols.backend import Backend, RecordedBackend
-from gptaudit.records import NOT_FINITE, Answer, Attribution, Failure, GenerateRequest, Request, ScoreRequest
+from gptaudit.protocols.backend import Backend, ChoosingBackend, RecordedBackend
+from gptaudit.records import (
+    NOT_FINITE,
+    Answer,
+    Attribution,
+    ChooseRequest,
+    Failure,
+    GenerateRequest,
+    Request,
+    ScoreRequest,
+)
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.records.words import Word, split_words
 from gptaudit.stats.intervals import DEFAULT_LEVEL, mean_interval
@@ -83,15 +93,25 @@ class Plan:
 
 
 class WordExplainer:
-    """Explains prompts of any target that answers; raises `UsageError` for one that can be asked nothing new."""
+    """Explains prompts of any target that answers; raises `UsageError` for one that can be asked nothing new.
 
-    def __init__(self, backend: Backend) -> None:
+    With `sampled`, answers are sampled whatever else the target shows.
+    """
+
+    def __init__(self, backend: Backend, *, sampled: bool = False) -> None:
         able = with_implied(backend.capabilities)
         if isinstance(backend, RecordedBackend):
             msg = "a recording has no answers to prompts with words left out; give a target that can be asked"
             raise UsageError(msg)
         self._backend = backend
-        self._reads: type[Outcome] = Likelihoods if "score-after-context" in able else Samples
+        self._able = frozenset[str]() if sampled else frozenset(able)
+
+    def _outcome(self, target: str, foil: str | None) -> Outcome:
+        """Return what of the target's answers is read about these sides."""
+        if "score-after-context" in self._able:
+            return Likelihoods(target, foil)
+        words = all(len(side.split()) == 1 for side in (target, foil) if side is not None)
+        return FirstTokens(target, foil) if "choose" in self._able and words else Samples(target, foil)
 
     def plan(
         self,
@@ -114,7 +134,8 @@ class WordExplainer:
             raise UsageError(msg)
         # Spaces at the end of a prompt go to the target and the foil.
         spaces = prompt[len(stripped) :]
-        prompt, outcome = stripped, self._reads(spaces + target, None if foil is None else spaces + foil)
+        prompt = stripped
+        outcome = self._outcome(spaces + target, None if foil is None else spaces + foil)
         _require_sides(outcome)
         alike = outcome.exact and method.rounds == 1
         least = 1 if alike else FEWEST
@@ -138,10 +159,11 @@ class WordExplainer:
         answers: dict[Request, Answer] = {}
         self._ask(plan, plan.requests, answers, seed, progress)
         outcome = plan.outcome
-        values = [
-            [outcome.value([answers[request] for request in of_set]) for of_set in of_round]
-            for of_round in plan.asked
-        ]
+        said = [[[answers[request] for request in of_set] for of_set in of_round] for of_round in plan.asked]
+        values = [[outcome.value(of_set) for of_set in of_round] for of_round in said]
+        each = [of_set for of_round in said for of_set in of_round]
+        neither = [share for of_set in each if (share := outcome.neither(of_set)) is not None]
+        unknown = [off for of_set in each if (off := outcome.unknown(of_set)) is not None]
         count = len(plan.words)
         with _calling(plan.method):
             by_round = [
@@ -186,9 +208,8 @@ class WordExplainer:
                 intervals=tuple(
                     _interval(of_word, outcome, count, seed) for of_word in zip(*by_round, strict=True)
                 ),
-                neither=None
-                if outcome.exact
-                else fmean(value == 0 for of_round in values for value in of_round),
+                neither=fmean(neither) if neither else None,
+                unknown=max(unknown, default=None),
             ),
         )
 
@@ -230,6 +251,8 @@ class WordExplainer:
             found: Sequence[Any]
             if isinstance(some[0], ScoreRequest):
                 found = self._backend.score([one for one in some if isinstance(one, ScoreRequest)])
+            elif isinstance(self._backend, ChoosingBackend) and isinstance(some[0], ChooseRequest):
+                found = self._backend.choose([one for one in some if isinstance(one, ChooseRequest)])
             else:
                 found = self._backend.generate(
                     [one for one in some if isinstance(one, GenerateRequest)], seed=seed

@@ -63,7 +63,9 @@ class Asking:
     """95 % interval of each word's score over the rounds, for all words together (Bonferroni); None where all rounds
     are alike, or too few."""
     neither: float | None = None
-    """Share of the sampled answers that begin with neither target nor foil; None where none are sampled."""
+    """Share of the answers that begin with neither target nor foil; None where no answer is read."""
+    unknown: float | None = None
+    """By how much the value of a text may be off, at most, where the target shows its likeliest tokens alone."""
 
     @property
     def shown(self) -> bool:
@@ -105,6 +107,10 @@ class Explanation:
             found.append(f"its scores miss the change by {self.attribution.delta:+.3f}")
         if self.asking is not None and not self.asking.shown:
             found.append("no word's score can be told from chance")
+        # A score is the difference of two values, or a mean of such differences.
+        off = None if self.asking is None else self.asking.unknown
+        if off is not None and max(map(abs, self.attribution.scores)) <= 2 * off:
+            found.append("no word's score is larger than what the target does not show")
         return (*found, *(self.faithfulness.failures if self.faithfulness else ()))
 
     @property

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import ClassVar, TypeAlias
 
 from gptaudit.records import (
     Answer,
+    Choice,
+    ChooseRequest,
     Completion,
     GenerateRequest,
     Likelihood,
@@ -42,6 +45,53 @@ class Likelihoods:
         target, *foil = (one.logprob for one in answers if isinstance(one, Likelihood))
         return target - sum(foil)
 
+    def neither(self, answers: Sequence[Answer]) -> None:
+        """Return None: the target is read as a text, whatever the target would answer."""
+
+    def unknown(self, answers: Sequence[Answer]) -> None:
+        """Return None: all is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTokens:
+    """Reads P(target) - P(foil) from the probabilities of the likeliest first tokens of an answer.
+
+    That of a side which is not among them is only known to be no larger than theirs; half of that is taken for it.
+    """
+
+    target: str
+    foil: str | None
+
+    through: ClassVar[str] = "probabilities of the first token"
+    unit: ClassVar[str] = "probability"
+    exact: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float | None, float | None]] = (-2.0, 2.0)
+
+    def requests(self, text: str, time: int) -> tuple[Request, ...]:  # noqa: ARG002 - the same each time
+        """Return what is asked about a text."""
+        sides = (self.target, self.foil)
+        return (ChooseRequest(text, tuple(side.strip() for side in sides if side is not None)),)
+
+    def value(self, answers: Sequence[Answer]) -> float:
+        """Return the value of a text."""
+        target, *foil = ((least + most) / 2 for least, most in _ends(answers))
+        return target - sum(foil)
+
+    def neither(self, answers: Sequence[Answer]) -> float:
+        """Return the probability that an answer begins with another token."""
+        return max(0.0, 1 - fsum((least + most) / 2 for least, most in _ends(answers)))
+
+    def unknown(self, answers: Sequence[Answer]) -> float:
+        """Return by how much the value may be off."""
+        return fsum((most - least) / 2 for least, most in _ends(answers))
+
+
+def _ends(answers: Sequence[Answer]) -> list[tuple[float, float]]:
+    """Return the least and the greatest probability that each side may have."""
+    (answer,) = answers
+    assert isinstance(answer, Choice)  # noqa: S101 - what a `ChooseRequest` is answered with
+    return list(zip(answer.least, answer.most, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Samples:
@@ -73,8 +123,15 @@ class Samples:
         said = answer.text if isinstance(answer, Completion) else ""
         return float(begins(said, self.target)) - float(self.foil is not None and begins(said, self.foil))
 
+    def neither(self, answers: Sequence[Answer]) -> float:
+        """Return whether an answer begins with neither side."""
+        return float(self.value(answers) == 0)
 
-Outcome: TypeAlias = Likelihoods | Samples
+    def unknown(self, answers: Sequence[Answer]) -> None:
+        """Return None: an interval over the samples says how far it may be off."""
+
+
+Outcome: TypeAlias = Likelihoods | FirstTokens | Samples
 
 
 def begins(answer: str, side: str) -> bool:

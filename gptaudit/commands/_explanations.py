@@ -66,7 +66,7 @@ def _show_prompt(found: Explanation) -> None:
     if found.asking is not None:
         _show_asking(found.asking)
     if found.faithfulness is not None:
-        _show_faithfulness(found.faithfulness)
+        _show_faithfulness(found.faithfulness, found.unit)
     else:
         say("Whether the words with the largest scores matter together is not checked: it takes ", nl=False)
         say("log-probabilities, two words, and more requests.")
@@ -90,6 +90,8 @@ def _show_asking(asking: Asking) -> None:
     say("; the intervals are over the rounds, 95 % for all words together." if any(asking.intervals) else ".")
     if asking.neither is not None:
         say(f"{100 * asking.neither:.0f} % of the answers begin with neither, and count as 0.")
+    if asking.unknown:
+        say(f"Only the likeliest first tokens are shown: values may be off by up to {asking.unknown:.2g}.")
 
 
 def _show_grid(grid: HeadGrid) -> None:
@@ -169,7 +171,7 @@ def _show_tokens(tokens: TokenPart, slot: str) -> None:
     check = tokens.faithfulness
     if check is not None:
         _show_failures(check.failures)
-        _show_faithfulness(check)
+        _show_faithfulness(check, "nats")
         if check.randomised is not None:
             say(f"  rank correlation with a model of shuffled weights {check.randomised:+.2f}")
 
@@ -181,7 +183,7 @@ def _show_failures(failures: Sequence[str]) -> None:
         say(f"{failure}. Do not rely on them; try another --method.")
 
 
-def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
+def _show_faithfulness(check: OrderFaithfulness | Faithfulness, unit: str) -> None:
     """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
     from gptaudit.attribution.orders import OrderFaithfulness, PromptFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness
@@ -190,13 +192,14 @@ def _show_faithfulness(check: OrderFaithfulness | Faithfulness) -> None:
         ("Without those of the largest scores", check.comprehensiveness, check.random_comprehensiveness),
         ("With these alone", check.sufficiency, check.random_sufficiency),
     ):
-        say(
-            f"{name} it falls by {value:.2f} nats, in random orders by {min(at_random):.2f} to {max(at_random):.2f}."
-        )
+        least, most = min(at_random), max(at_random)
+        say(f"{name} it falls by {value:.2f} ({unit}), in random orders by {least:.2f} to {most:.2f}.")
     if isinstance(check, OrderFaithfulness):
         for ways, curve in (("Deletion", check.deletion), ("Insertion", check.insertion)):
             least, most = min(curve.random_areas), max(curve.random_areas)
-            say(f"{ways}: {curve.area:.2f} nats under the curve, in random orders {least:.2f} to {most:.2f}.")
+            say(
+                f"{ways}: {curve.area:.2f} ({unit}) under the curve, in random orders {least:.2f} to {most:.2f}."
+            )
     if not isinstance(check, PromptFaithfulness | Faithfulness):
         return
     least, most = (sqrt(end(check.random_infidelity)) for end in (min, max))

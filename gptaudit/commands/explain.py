@@ -14,6 +14,7 @@ from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
+    from gptaudit.attribution.black_box import Plan
     from gptaudit.attribution.explanation import Explanation
     from gptaudit.attribution.suites.explanation import SuiteExplanation
     from gptaudit.plugins import Plugins
@@ -54,6 +55,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     metavar="N",
     help="Ask at most N requests, of a method that only asks.",
+)
+@click.option(
+    "--sampled",
+    is_flag=True,
+    help="Count sampled answers that begin with target or foil, also where a method that only asks can read more.",
 )
 @click.option(
     "--heads", "grid", is_flag=True, help="Rank the attention heads, and take the first ones out, one by one."
@@ -105,6 +111,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     grid: bool,
     as_json: bool,
     quiet: bool,
+    sampled: bool,
 ) -> None:
     """Show which tokens of a prompt make TARGET expect a continuation, or prefer it to another; or explain a suite.
 
@@ -112,12 +119,14 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     are taken out put out their mean over neutral texts, and everything is scored again.
 
     A target that cannot be looked into is asked with words left out: --method occlusion or shapley, through
-    log-probabilities where it gives any, else through sampled answers. How many requests that takes is said first.
+    log-probabilities of the text, or probabilities of an answer's first token, where it gives any, else through sampled
+    answers. How many requests that takes is said first.
 
     Of a suite (-s), the difference that it measures is explained: by words, and by heads that are chosen on one half
     of its prompts and taken out on the other, beside random heads, what is true and must stay, and neutral texts.
     --into keeps it in RUN/explanations.json and writes RUN/report.html anew, with a section for each suite.
     """
+    from gptaudit.attribution.black_box import WordExplainer
     from gptaudit.attribution.explaining import Explainer
     from gptaudit.attribution.heads import read_heads
     from gptaudit.commands import _explanations
@@ -130,14 +139,14 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     if page is not None and page.suffix != ".html":
         msg = f"-o {page}: expected a file that ends in .html"
         raise UsageError(msg)
-    if into is not None and suite is None:
-        msg = "--into is of a suite; give one with -s, or a page of its own for the prompt with -o FILE.html"
-        raise UsageError(msg)
     of_prompt = {"--prompt": prompt, "--target": expected, "--foil": foil, "--ablate": ablate}
-    _require_one(suite, limit, {**of_prompt, "--heads": grid or None})
+    _require_one(suite, {"--limit": limit, "--into": into}, {**of_prompt, "--heads": grid or None})
     heads = read_heads(ablate) if ablate is not None else ()
     chosen = _method(
-        plugins, method, looks=suite is not None or grid or bool(heads), asks=max_requests is not None
+        plugins,
+        method,
+        looks=suite is not None or grid or bool(heads),
+        asks=max_requests is not None or sampled,
     )
     audit = None if into is None else ExplainedAudit(into)
     backend = open_target(target, backend_options, plugins)[0]
@@ -156,11 +165,15 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
         if goes_on and prompt[-1:].isalnum() and any(side[:1].isalnum() for side in (expected, foil or " ")):
             say("Note: a target that begins with no space continues the prompt's last word.", err=True)
         if isinstance(chosen, EmbeddingMethod):
-            explainer = Explainer(backend)
-            found = explainer.explain(prompt, expected, foil, chosen, grid=grid, ablate=heads, seed=seed)
+            found = Explainer(backend).explain(
+                prompt, expected, foil, chosen, grid=grid, ablate=heads, seed=seed
+            )
         else:
             with shown_progress(quiet=quiet) as progress:
-                found = _of_answers(backend, prompt, expected, foil, chosen, seed, max_requests, progress)
+                explainer = WordExplainer(backend, sampled=sampled)
+                plan = explainer.plan(prompt, expected, foil, chosen, seed=seed, most_requests=max_requests)
+                _say_plan(plan)
+                found = explainer.explain(plan, seed=seed, progress=progress)
     if as_json:
         say(found.to_json())
     else:
@@ -170,7 +183,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
         say(f"Page: {page}", err=as_json)
 
 
-def _require_one(suite: str | None, limit: int | None, of_prompt: Mapping[str, object]) -> None:
+def _require_one(suite: str | None, of_suite: Mapping[str, object], of_prompt: Mapping[str, object]) -> None:
     """Refuse options of a prompt with a suite, and the reverse."""
     given = [name for name, value in of_prompt.items() if value is not None]
     if suite is not None and given:
@@ -179,9 +192,10 @@ def _require_one(suite: str | None, limit: int | None, of_prompt: Mapping[str, o
     if suite is None and not {"--prompt", "--target"} <= set(given):
         msg = "give --prompt and --target, or a suite with -s, such as -s gender-occupation"
         raise UsageError(msg)
-    if suite is None and limit is not None:
-        msg = "--limit is of a suite; give one with -s, or leave it out"
-        raise UsageError(msg)
+    for name, value in of_suite.items():
+        if suite is None and value is not None:
+            msg = f"{name} is of a suite; give one with -s, or leave it out"
+            raise UsageError(msg)
 
 
 def _method(plugins: Plugins, name: str, *, looks: bool, asks: bool) -> EmbeddingMethod | WordMethod:
@@ -190,8 +204,8 @@ def _method(plugins: Plugins, name: str, *, looks: bool, asks: bool) -> Embeddin
     from gptaudit.protocols.attribution import EmbeddingMethod, WordMethod
 
     if looks and asks:
-        msg = "--max-requests is of a method that only asks, and -s, --heads and --ablate look into the model"
-        raise UsageError(msg)
+        msg = "--max-requests and --sampled are of a method that only asks, and -s, --heads and --ablate look into the "
+        raise UsageError(f"{msg}model")
     if looks:
         return chosen_method(plugins, name, "--method", EmbeddingMethod)
     if asks:
@@ -219,21 +233,8 @@ def _of_suite(
     return explain_suite(explainer, suite, method, seed=seed, progress=progress)
 
 
-def _of_answers(
-    backend: Backend,
-    prompt: str,
-    target: str,
-    foil: str | None,
-    method: WordMethod,
-    seed: int,
-    most_requests: int | None,
-    progress: Progress,
-) -> Explanation:
-    """Say how much will be asked, and ask it."""
-    from gptaudit.attribution.black_box import WordExplainer
-
-    explainer = WordExplainer(backend)
-    plan = explainer.plan(prompt, target, foil, method, seed=seed, most_requests=most_requests)
+def _say_plan(plan: Plan) -> None:
+    """Say how much will be asked."""
     say(
         f"{'At most ' if plan.orders else ''}{plan.most} requests, for {plan.outcome.through}: ",
         err=True,
@@ -241,7 +242,6 @@ def _of_answers(
     )
     say(f"{len(plan.words)} words, ", err=True, nl=False)
     say(f"{len(plan.rounds)} {'round' if len(plan.rounds) == 1 else 'rounds'}.", err=True)
-    return explainer.explain(plan, seed=seed, progress=progress)
 
 
 @hookimpl

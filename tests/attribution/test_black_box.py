@@ -211,6 +211,57 @@ class TestFaithfulness:
         assert sampled.faithfulness is None
 
 
+def first_tokens(prompt):
+    """Return how likely each first token of an answer is: "nurse" makes "She" likelier."""
+    if "colour" in prompt:
+        return {"A": 0.9, "B": 0.1}
+    she = 0.6 if "nurse" in prompt else 0.2
+    return {" She": she, "He": 0.7 - she, "The": 0.25}
+
+
+class TestFirstTokens:
+    """Targets that show how likely the first tokens of an answer are, such as chat servers with `top_logprobs`."""
+
+    @pytest.fixture
+    def server(self):
+        with FaultyServer(first_tokens=first_tokens, completions=False) as server:
+            yield server
+
+    def test_scores_are_exact_and_few_requests_suffice(self, server):
+        """Each set of words is asked about once, and the score is the change of P(She) - P(He)."""
+        explainer = WordExplainer(open_openai("toy", RemoteOptions(base_url=server.url)))
+        plan = explainer.plan(PROMPT, "She", "He", OCCLUSION)
+        before = server.requests.total()
+        found = explainer.explain(plan)
+
+        assert found.asking.through == "probabilities of the first token"
+        assert found.unit == "probability"
+        assert by_word(found) == pytest.approx({"The": 0, "nurse": 0.8, "said": 0, "that": 0}, abs=1e-9)
+        assert found.asking.neither == pytest.approx(0.3)
+        assert found.asking.unknown == 0
+        assert found.faithfulness.comprehensiveness == pytest.approx(0.8)
+        assert not found.failures
+        assert server.requests.total() - before == found.asking.requests <= plan.most < 50
+
+    def test_what_is_not_shown_may_be_off_and_is_no_score(self, server):
+        """A side that no shown token spells is known to be no likelier than they are, which no score exceeds."""
+        found = explained(
+            open_openai("toy", RemoteOptions(base_url=server.url)), target="Somebody", foil=None
+        )
+
+        assert found.asking.unknown == pytest.approx(0.025)
+        assert "what the target does not show" in " ".join(found.failures)
+
+    def test_answers_are_sampled_where_it_is_asked_for_or_a_side_has_several_words(self, server):
+        """Of several words the first token says too little."""
+        backend = open_openai("toy", RemoteOptions(base_url=server.url))
+        for plan in (
+            WordExplainer(backend, sampled=True).plan(PROMPT, "She", "He", OCCLUSION),
+            WordExplainer(backend).plan(PROMPT, "She was", "He was", OCCLUSION),
+        ):
+            assert plan.outcome.through == "sampled answers"
+
+
 class TestSamples:
     def test_shares(self):
         """The score of a word is how much it changes the share of answers; its interval is over the samples."""
