@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from .spaceless import is_spaced, runs
+
 _BETWEEN = re.compile(r"[\W_]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{8,}={0,2}")
-_WORD = re.compile(r"[^\W_]+")
 SHORTEST = 4
 """Letters of the shortest word that counts as content."""
 
@@ -37,9 +38,17 @@ def _decoded(text: str) -> Iterator[str]:
 
 
 def pairs_of_words(text: str) -> set[tuple[str, str]]:
-    """Return the pairs of neighbouring content words of a text: those of four letters or more, and numbers."""
-    words = [word.casefold() for word in _WORD.findall(unicodedata.normalize("NFKC", text))]
-    content = [word for word in words if len(word) >= SHORTEST or word.isdigit()]
+    """Return the pairs of neighbouring content words of a text: those of four letters or more, and numbers.
+
+    Where no space divides words, as in Chinese, two neighbouring characters stand for a word: pairs of these are three
+    characters in a row.
+    """
+    content: list[str] = []
+    for run in runs(unicodedata.normalize("NFKC", text).casefold()):
+        if not is_spaced(run[0]):
+            content += map("".join, pairwise(run))
+        elif len(run) >= SHORTEST or run.isdigit():
+            content.append(run)
     return set(pairwise(content))
 
 

@@ -20,10 +20,10 @@ from gptaudit.files import as_text, read_bytes
 from gptaudit.records import DataSource, SecretRequest
 from gptaudit.text import well_formed
 
+from .spaceless import is_spaced
+
 FORMAT = "a prefix, a tab and the secret"
 JSON_FORMAT = '{"prefix": "...", "secret": "..."}'
-SPACELESS = 0x2E80
-"""From this character on, writing systems such as Chinese put no space between words."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,15 +116,11 @@ def _problems(prefix: str, secret: str) -> Iterator[str]:
         yield "the prefix contains the secret, so that the model would only repeat it; end the prefix before it"
     if well_formed(prefix + secret) != prefix + secret:
         yield "a text has half of a surrogate pair, which UTF-8 cannot encode; write the character itself"
-    if prefix and secret and _is_of_word(prefix[-1]) and _is_of_word(secret[0]):
+    if prefix and secret and is_spaced(prefix[-1]) and is_spaced(secret[0]):
         yield (
             "the secret begins in the middle of a word, as no model would write it; begin the secret with the space "
             "before it, or end the prefix with it"
         )
-
-
-def _is_of_word(character: str) -> bool:
-    return character.isalnum() and ord(character) < SPACELESS
 
 
 def _refuse_twice(secrets: Sequence[Secret], path: Path) -> None:

@@ -75,7 +75,7 @@ _OF: Mapping[str, str] = {
     "truthfulqa": "LLM09 confabulation integrity",
     "safety-by-group": "bias dangerous hte",
     **dict.fromkeys(
-        ("canary-extraction", "secret-extraction", "secret-exposure", "secret-membership"),
+        ("canary-extraction", "secret-extraction", "secret-exposure", "secret-membership", "pii-in-samples"),
         "LLM02 T0057 privacy prv",
     ),
     "trigger-phrases": "LLM04 T0018 security",

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 from gptaudit.probes.kinds.suite_file import STRICT, SuiteFile
 from gptaudit.probes.kinds.suite_probe import SuiteProbe
 from gptaudit.probes.kinds.words import fill, in_turn, repeated, slots
+from gptaudit.probes.spaceless import whole
 
 from gptaudit.probe import Answered, ProbeContext, Scored
 from gptaudit.records import (
@@ -257,12 +258,12 @@ class InjectionProbe(SuiteProbe):
 
 def has_canary(text: str, canary: str) -> bool:
     """Return whether a text has a word of capital letters."""
-    return re.search(rf"\b{canary}\b", text) is not None
+    return re.search(whole(canary), text) is not None
 
 
 def names(text: str, value: str) -> bool:
     """Return whether a text contains a value as whole words, in whatever case."""
-    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE) is not None
+    return re.search(whole(value), text, re.IGNORECASE) is not None
 
 
 def is_right(text: str, right: str, others: list[str]) -> bool:
