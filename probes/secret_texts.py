@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.probe import Answered, Probe, ProbeContext
-from gptaudit.records import DataSource, Evidence, Exchange, Likelihood, Margin
+from gptaudit.records import DataSource, Evidence, Exchange, Likelihood, Margin, request_text
 
 from .secret_file import SecretFile, read_secrets
 
@@ -42,9 +42,8 @@ def evidence_of(
     answered: Answered, likelihood: Likelihood, scores: dict[str, float], severity: float
 ) -> Evidence:
     """Return the evidence of a secret: its figures, and its hash in place of its text."""
-    request = answered.case.requests[0]
     shown = {"tokens": float(len(likelihood.token_logprobs)), "log-likelihood": likelihood.logprob, **scores}
-    text = f"kept as a hash: {getattr(request, 'continuation', '')}"
+    text = request_text(answered.case.requests[0])
     return Evidence((Exchange("secret", text, scores=shown),), severity=severity)
 
 

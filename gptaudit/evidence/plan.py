@@ -16,7 +16,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from gptaudit.records import GenerateRequest, Request, request_text
+from gptaudit.records import GenerateRequest, Request, SecretRequest, request_text
 
 ALIKE = 16
 """Number of characters at the beginning of a text by which requests are grouped."""
@@ -25,6 +25,7 @@ BYTES = 4
 """Bytes of UTF-8 that make a token, near what tokenizers of English and of Chinese need."""
 
 REQUEST: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="kind")])
+SECRET: TypeAdapter[SecretRequest] = TypeAdapter(SecretRequest)
 
 
 def digest(value: object) -> str:
@@ -63,6 +64,7 @@ class Workload:
 
 
 def size(request: Request) -> Size:
-    """Estimate the size of a request."""
+    """Estimate the size of a request; of a secret one, that of its texts where they are known."""
     writes = request.sampling.max_new_tokens if isinstance(request, GenerateRequest) else 0
+    request = (request.in_full if isinstance(request, SecretRequest) else None) or request
     return Size(len(request_text(request).encode()) // BYTES, writes)

@@ -23,7 +23,7 @@ from gptaudit.evidence.binding import table_digests
 from gptaudit.evidence.cache import AnswerSource, Cache, checksum
 from gptaudit.evidence.database import START_OVER, Database, InUseError
 from gptaudit.evidence.first_answers import FirstAnswers, other_answer, repeats
-from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, Size, Workload, request_key
+from gptaudit.evidence.plan import ALIKE, BYTES, REQUEST, SECRET, Size, Workload, request_key, size
 from gptaudit.evidence.stored import (
     ANSWER,
     CASE,
@@ -79,6 +79,12 @@ SELECT probe, json_extract(request, '$.kind') AS kind, count(*), count(*) FILTER
   coalesce(sum(json_extract(request, '$.sampling.max_new_tokens')) FILTER (WHERE failed IS NULL), 0)
 FROM requests LEFT JOIN answers USING (key) WHERE asked GROUP BY probe, kind ORDER BY probe, kind
 """  # noqa: S608 - constants of the project
+
+# The file has no texts of secrets, so that their size is that of those in memory.
+_SECRETS_LEFT = """
+SELECT probe, request FROM requests LEFT JOIN answers USING (key)
+WHERE asked AND failed IS NULL AND json_extract(request, '$.kind') = 'secret'
+"""
 
 _KEEP = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)"
 _MISSING = """
@@ -214,8 +220,13 @@ class Store:
 
     def workload(self) -> list[Workload]:
         """Count the requests of each probe and kind. A request that several probes ask counts for the first of them."""
+        secret: Counter[str] = Counter()
+        for probe, request in self._db.rows(_SECRETS_LEFT):
+            secret[probe] += size(self._secrets[SECRET.validate_json(request)]).reads
         return [
-            Workload(probe, kind, requests, answered, Size(reads, writes))
+            Workload(
+                probe, kind, requests, answered, Size(secret[probe] if kind == "secret" else reads, writes)
+            )
             for probe, kind, requests, answered, reads, writes in self._db.rows(_WORKLOAD)
         ]
 

@@ -71,6 +71,11 @@ class SecretRequest:
         return request
 
     @property
+    def shown(self) -> str:
+        """What is shown in place of its text."""
+        return f"kept as a hash: {self.continuation}"
+
+    @property
     def in_full(self) -> ScoreRequest | None:
         """The request with the texts, for the model alone; None where they are not known."""
         texts = self.__dict__.get("_texts")
@@ -143,8 +148,10 @@ def _askable(prompt: Prompt, *, begun: bool = False) -> Prompt:
 
 
 def request_text(request: Request) -> str:
-    """Return the text that the model reads, or the hash of a secret one; a conversation as `prompt_text` writes it."""
-    if isinstance(request, ScoreRequest | SecretRequest):
+    """Return the text that the model reads, or what is shown of a secret; a conversation as `prompt_text` has it."""
+    if isinstance(request, SecretRequest):
+        return request.shown
+    if isinstance(request, ScoreRequest):
         return request.context + request.continuation
     return prompt_text(request.prompt)
 

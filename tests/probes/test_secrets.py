@@ -15,7 +15,8 @@ from gptaudit.probes.secret_membership import MembershipOptions, SecretMembershi
 
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.errors import DataError
-from gptaudit.records import Likelihood
+from gptaudit.evidence.plan import size
+from gptaudit.records import Likelihood, SecretRequest, request_text
 from gptaudit.testing import ScriptedBackend, run_probe
 
 
@@ -74,6 +75,13 @@ class TestExtraction:
             for samples in SAMPLES:
                 extracted = [1 - (1 - p) ** samples >= chance for p in one_sample.values()]
                 assert found[f"extractable_n{samples}_p{100 * chance:.0f}"] == np.mean(extracted)
+
+    def test_a_secret_without_a_figure_is_shown_as_its_hash(self):
+        """What stands in place of a text is one hash, and its size is that of the text."""
+        request = SecretRequest.of("My code is", " 4071 and then some", b"key")
+
+        assert request_text(request) == f"kept as a hash: {request.continuation}"
+        assert size(request).reads == len("My code is 4071 and then some") // 4
 
     def test_a_single_token_is_unscored(self, tmp_path):
         result = run_probe(
