@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -546,9 +547,18 @@ class TestTrouble:
             def gptaudit_register_attacks(self, register):
                 register(Attack("politely", "Says please.", lambda request, draw: f"Please. {request}"))
 
+            @hookimpl
+            def gptaudit_register_attributions(self, register):
+                register(replace(occlusion, name="left-out"))
+
+        occlusion = load_plugins().attributions["occlusion"]
         install(monkeypatch, odd=Registering())
         problems = []
         told = list(_conformance(load_plugins(), None, problems))
 
-        assert told == ["odd: probe odd: DOES NOT CONFORM", "odd: attack politely: conforms"]
+        assert told == [
+            "odd: probe odd: DOES NOT CONFORM",
+            "odd: attack politely: conforms",
+            "odd: attribution left-out: conforms",
+        ]
         assert "method(): expected the same value once it was written as JSON" in problems[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 from gptaudit.backends.python_sources import sources
 from gptaudit.causal_lm.folder_files import digest
-from gptaudit.errors import BackendError, TargetError
+from gptaudit.errors import BackendError, BackendLostError, TargetError
 from gptaudit.markers import hookimpl
 from gptaudit.protocols.backend import Backend, BackendType
 from gptaudit.protocols.options import ChatOptions
@@ -39,9 +39,14 @@ class PythonBackend(TextBackend):
         self._function = function
 
     def generate(self, requests: Sequence[GenerateRequest], *, seed: int) -> list[Completion | Failure]:  # noqa: ARG002
-        """Return the completions of the function; None instead of a completion is a failure of that prompt."""
+        """Return the completions of the function; None instead of a completion is a failure of that prompt.
+
+        A function that raises `BackendLostError` says that it can no longer be asked anything.
+        """
         try:
             completions = self._function([_as_given(request.prompt) for request in requests])
+        except BackendLostError:
+            raise
         except (Exception, SystemExit) as error:
             msg = f"{self._spec} raised {type(error).__name__}: {error}"
             raise BackendError(msg) from error

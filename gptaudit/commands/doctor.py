@@ -90,6 +90,7 @@ def _conformance(plugins: Plugins, data: Path | None, problems: list[str]) -> It
     checks: dict[str, Callable[[Any], None]] = {
         "probes": partial(conformance.check_probe, data=data),
         "attacks": conformance.check_attack,
+        "attributions": conformance.check_attribution,
         "flaws": conformance.check_flaw,
         "engines": conformance.check_engine,
         "reporters": conformance.check_reporter,

@@ -32,6 +32,7 @@ from gptaudit.records import (
     ScoreRequest,
 )
 from gptaudit.run.target import open_target
+from gptaudit.testing.conformance import check_engine
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -186,6 +187,11 @@ def test_as_one_process(tmp_path):
     assert all(ip.removeprefix("::ffff:") == "127.0.0.1" for ip in listening)
     assert not ray.is_initialized()
     wait_until(lambda: not any(child.is_running() for child in children))
+
+
+def test_conformance(nodes):
+    """It keeps to what every engine has to."""
+    check_engine(load_plugins().engines["ray"], RayOptions(ray_address=nodes.address))
 
 
 def test_a_node_dies(nodes, monkeypatch, caplog):

@@ -14,7 +14,7 @@ import pytest
 from gptaudit.backends.python import open_python
 from gptaudit.backends.python_sources import sources
 from gptaudit.backends.replay import open_replay
-from gptaudit.errors import BackendError, TargetError
+from gptaudit.errors import BackendError, BackendLostError, TargetError
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext, forms_of
 from gptaudit.protocols.options import ChatOptions
@@ -24,12 +24,14 @@ from gptaudit.run.sampling import sample
 REQUESTS = [GenerateRequest("one"), GenerateRequest("two")]
 
 MODULE = """
+from gptaudit import BackendLostError
 def good(prompts): return [p.upper() for p in prompts]
 def short(prompts): return ["x"]
 def text(prompts): return "x"
 def mixed(prompts): return [None, 3]
 def raising(prompts): raise ValueError("out of order")
 def leaving(prompts): raise SystemExit(0)
+def gone(prompts): raise BackendLostError("the model is gone")
 constant = 3
 """
 
@@ -62,6 +64,11 @@ class TestPython:
         """A call that cannot be used is a backend error that says why."""
         with pytest.raises(BackendError, match=message):
             open_python(f"{module}:{name}", ChatOptions()).generate(REQUESTS, seed=0)
+
+    def test_the_end_of_the_model(self, module):
+        """A function may say that nothing more can be asked: it is no failure of the prompts that it was given."""
+        with pytest.raises(BackendLostError, match=r"^the model is gone$"):
+            open_python(f"{module}:gone", ChatOptions()).generate(REQUESTS, seed=0)
 
     def test_single_answers_that_fail(self, module):
         """None and other things in the list fail alone."""

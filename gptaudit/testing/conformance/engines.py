@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import isclose
+from typing import Any, Final
 
-from gptaudit.errors import BackendError, BackendLostError
+from gptaudit.errors import BackendLostError
+from gptaudit.plugins import load_plugins
+from gptaudit.protocols.backend import Backend
 from gptaudit.protocols.engine import EngineType, Work
 from gptaudit.records import (
     Answer,
-    ChooseRequest,
+    AttributeRequest,
+    Attribution,
+    Completion,
     Failure,
     GenerateRequest,
+    Likelihood,
     Request,
+    Sampling,
     ScoreRequest,
     SecretRequest,
 )
-from gptaudit.testing import ScriptedBackend
+from gptaudit.run.target import open_target
+from gptaudit.testing import echo
 from gptaudit.testing.conformance.expecting import calling, expect, expect_registrable, expect_same
 
+ECHO: Final = "python:gptaudit.testing.echo:echo"
+DECODER: Final = "decoder:clean"
+"""The targets, which can be opened in any process where gptaudit is installed."""
 MANY: Final = 700
-"""Requests of each kind, more than an engine sends in one call."""
+"""Requests for texts, more than an engine sends in one call."""
+OF_A_KIND: Final = 10
+"""Requests of each kind where kinds are mixed."""
+ROUNDING: Final = 1e-4
+"""Nats by which log-likelihoods may differ between batches."""
 
 
-def check_engine(engine: EngineType) -> None:
-    """Check an engine that asks the backend it is given, in this process.
+@dataclass(frozen=True)
+class _Asked:
+    """An engine that is asked, with its settings and a target."""
+
+    engine: EngineType
+    settings: Any
+    target: str
+    backend: Backend
+
+    def work(self, requests: Iterable[Request]) -> Work:
+        return Work(requests, 0, self.backend, target=self.target, settings=self.settings)
+
+
+def check_engine(engine: EngineType, settings: object = None) -> None:
+    """Check an engine, whether it asks the backend that it is given or opens the target in other processes.
 
     Each request gets its own answer, once, in whatever order kinds come; a request that fails costs no other its
     answer; a model that is lost ends the work with `BackendLostError`; a work without requests has no answers; requests
     are taken as they can be sent, and no more once the work is closed.
+
+    `settings` is an instance of `EngineType.options`; without it, one of its defaults.
 
     Raises:
         AssertionError: where, what was expected, and what came.
@@ -36,102 +68,112 @@ def check_engine(engine: EngineType) -> None:
     expect_registrable("engines", engine, "name")
     where = f"engine {engine.name!r}"
     with calling(where):
-        settings = engine.options()
-        none = list(engine.run(Work((), 0, _echo(), settings=settings)))
+        settings = engine.options() if settings is None else settings
+    echoing, decoder = (_Asked(engine, settings, target, _opened(target)) for target in (ECHO, DECODER))
+    with calling(where):
+        none = list(engine.run(echoing.work(())))
     expect(f"{where}, no requests", "no answers", none, holds=none == [])
-    requests = list(_mixed(MANY))
-    answers = _answered(engine, requests, _echo(), settings, where)
-    for request, answer in answers.items():
-        expect_same(f"{where}, {request}", "answer as that of its request", _expected(request), answer)
-    _check_failing(engine, settings, where)
-    _check_lost(engine, settings, where)
-    _check_closing(engine, settings, where)
+    _check_texts(echoing, where)
+    _check_lost(echoing, where)
+    _check_closing(echoing, where)
+    _check_kinds(decoder, where)
 
 
-def _mixed(many: int) -> Iterator[Request]:
-    for number in range(many):
-        yield ScoreRequest("", str(number))
-        yield GenerateRequest(str(number))
-        if number % 5 == 0:
-            yield SecretRequest.of("", str(number), b"key")
-        if number % 7 == 0:
-            yield ChooseRequest(str(number), ("A", "B"))
+@cache
+def _opened(target: str) -> Backend:
+    backend, _ = open_target(target, {}, load_plugins())
+    return backend
 
 
-def _echo() -> ScriptedBackend:
-    return ScriptedBackend(
-        complete=lambda prompt, sample: f"{prompt}!",  # noqa: ARG005
-        score=lambda context, continuation: -float(continuation),  # noqa: ARG005
-        choose=lambda prompt, options: [1 / (1 + float(prompt)), 0.0],  # noqa: ARG005
-    )
-
-
-def _expected(request: Request) -> Answer:
-    """Return the answer to a request when it is asked alone."""
-    backend = _echo()
-    match request:
-        case ScoreRequest():
-            return backend.score([request])[0]
-        case SecretRequest(in_full=ScoreRequest() as in_full):
-            return backend.score([in_full])[0]
-        case ChooseRequest():
-            return backend.choose([request])[0]
-        case GenerateRequest():
-            return backend.generate([request], seed=0)[0]
-    raise TypeError(request.kind)
-
-
-def _answered(
-    engine: EngineType, requests: Iterable[Request], backend: ScriptedBackend, settings: object, where: str
-) -> dict[Request, Answer]:
+def _answered(asked: _Asked, requests: Sequence[Request], where: str) -> dict[Request, Answer]:
     """Return the answer of each request, which has to be one and no more."""
-    asked = list(requests)
     with calling(where, BackendLostError):
-        found = list(engine.run(Work(iter(asked), 0, backend, settings=settings)))
+        found = list(asked.engine.run(asked.work(iter(requests))))
     answers = dict(found)
-    expect(where, f"{len(asked)} answers, one for each request", len(found), holds=len(found) == len(asked))
-    expect(where, "an answer to each request", len(answers), holds=answers.keys() == set(asked))
+    expect(
+        where, f"{len(requests)} answers, one for each request", len(found), holds=len(found) == len(requests)
+    )
+    expect(where, "an answer to each request", len(answers), holds=answers.keys() == set(requests))
     return answers
 
 
-def _check_failing(engine: EngineType, settings: object, where: str) -> None:
-    where = f"{where}, where one request fails"
-
-    def complete(prompt: str, sample: int) -> str:  # noqa: ARG001
-        if prompt == "5":
-            msg = "refuses 5"
-            raise BackendError(msg)
-        return prompt
-
-    requests = [GenerateRequest(str(number)) for number in range(9)]
-    answers = _answered(engine, requests, ScriptedBackend(complete=complete), settings, where)
-    failed = [r for r in requests if isinstance(answers[r], Failure)]
-    expect(where, "a failure of that one alone", failed, holds=failed == requests[5:6])
-    why = answers[requests[5]]
-    expect(
-        where, "a failure that says why", why, holds=isinstance(why, Failure) and "refuses 5" in why.message
-    )
+def _check_texts(asked: _Asked, where: str) -> None:
+    """Check that each of many requests has its own answer, and the one that fails a failure."""
+    prompts = [str(number) for number in range(MANY)]
+    prompts.insert(MANY // 3, echo.REFUSED)
+    answers = _answered(asked, [GenerateRequest(prompt) for prompt in prompts], where)
+    for request, answer in answers.items():
+        assert isinstance(request, GenerateRequest)  # noqa: S101 - for the types: nothing else was asked
+        if request.prompt != echo.REFUSED:
+            text = answer.text if isinstance(answer, Completion) else answer
+            expect_same(f"{where}, {request}", "answer as that of its request", f"{request.prompt}!", text)
+    why = answers[GenerateRequest(echo.REFUSED)]
+    says = isinstance(why, Failure) and echo.REFUSED in why.message
+    expect(f"{where}, where one request fails", "a failure that says why", why, holds=says)
 
 
-def _check_lost(engine: EngineType, settings: object, where: str) -> None:
+def _check_kinds(asked: _Asked, where: str) -> None:
+    """Check the answers to requests of all kinds, which come in turn."""
+    requests = list(_mixed())
+    where = f"{where}, {asked.target}"
+    answers = _answered(asked, requests, where)
+    for request, expected in _directly(asked.backend, requests):
+        same = _same(expected, answers[request])
+        expect(
+            f"{where}, {request}", f"answer as that of its request, {expected}", answers[request], holds=same
+        )
+
+
+def _mixed() -> Iterator[Request]:
+    for number in range(OF_A_KIND):
+        yield ScoreRequest("The harbour", f" {number}")
+        yield GenerateRequest(f"The house of {number}", Sampling(4))
+        yield SecretRequest.of("The key", f" {number}", b"key")
+        if number % (OF_A_KIND // 2) == 0:
+            yield AttributeRequest(f"The baker of {number} said that", " he", " she")
+
+
+def _directly(backend: Backend, requests: Sequence[Request]) -> Iterator[tuple[Request, Answer]]:
+    """Yield each request with the answer of the backend, which is asked for all of a kind at once."""
+    scored: list[tuple[Request, ScoreRequest]] = []
+    for request in requests:
+        match request:
+            case ScoreRequest():
+                scored.append((request, request))
+            case SecretRequest(in_full=ScoreRequest() as in_full):
+                scored.append((request, in_full))
+    likelihoods = backend.score([in_full for _, in_full in scored])
+    yield from zip((request for request, _ in scored), likelihoods, strict=True)
+    written = [request for request in requests if isinstance(request, GenerateRequest)]
+    yield from zip(written, backend.generate(written, seed=0), strict=True)
+    explained = [request for request in requests if isinstance(request, AttributeRequest)]
+    yield from zip(explained, backend.attribute(explained), strict=True)
+
+
+def _same(expected: Answer, found: Answer) -> bool:
+    match expected, found:
+        case Likelihood(logprob=first), Likelihood(logprob=second):
+            return isclose(first, second, abs_tol=ROUNDING)
+        case Completion(text=first), Completion(text=second):
+            return first == second
+        case Attribution(tokens=first, contrast=one), Attribution(tokens=second, contrast=other):
+            return first == second and isclose(one, other, abs_tol=ROUNDING)
+    return False
+
+
+def _check_lost(asked: _Asked, where: str) -> None:
     where = f"{where}, where the model is lost"
-
-    def complete(prompt: str, sample: int) -> str:  # noqa: ARG001
-        msg = "the server is gone"
-        raise BackendLostError(msg)
-
-    work = Work(
-        [GenerateRequest("a"), GenerateRequest("b")], 0, ScriptedBackend(complete=complete), settings=settings
-    )
     with calling(where, BackendLostError):
         try:
-            found: object = list(engine.run(work))
+            found: object = list(
+                asked.engine.run(asked.work([GenerateRequest("a"), GenerateRequest(echo.LOST)]))
+            )
         except BackendLostError:
             return
     expect(where, "BackendLostError", found, holds=False)
 
 
-def _check_closing(engine: EngineType, settings: object, where: str) -> None:
+def _check_closing(asked: _Asked, where: str) -> None:
     where = f"{where}, closed after an answer"
     taken: list[Request] = []
 
@@ -141,7 +183,7 @@ def _check_closing(engine: EngineType, settings: object, where: str) -> None:
             yield request
 
     with calling(where):
-        work = engine.run(Work(requests(), 0, _echo(), settings=settings))
+        work = asked.engine.run(asked.work(requests()))
         next(work)
         work.close()
     expect(where, "requests taken as they are sent, not all at once", len(taken), holds=len(taken) < 100_000)
