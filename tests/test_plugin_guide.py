@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from gptaudit.probes.kinds.registry import KINDS
 from installed_plugins import install
 
 from gptaudit import hookspecs
@@ -80,6 +82,27 @@ def test_a_file_of_its_own_kind(plugin, gptaudit, tmp_path):
     )
     assert (none.code, "key 'sentences': expected texts, found None" in none.err) == (2, True)
     assert (broken.code, "broken.toml" in broken.err) == (2, True)
+
+
+def test_keys_of_suites():
+    """The table has the keys of every kind of suite: those that it needs, and those that it may have."""
+
+    def named(cell):
+        return KINDS if cell.strip() == "all" else re.findall(r"`([^`]+)`", cell)
+
+    needed, optional = ({kind: set() for kind in KINDS} for _ in range(2))
+    rows = [
+        line.split("|")[1:4] for line in GUIDE.splitlines() if line.startswith("| `") and line.count("|") == 5
+    ]
+    for keys, *cells in rows:
+        for cell, of_kind in zip(cells, (needed, optional), strict=True):
+            for kind in named(cell):
+                of_kind[kind].update(named(keys))
+
+    for kind, (file, _) in KINDS.items():
+        default = {f.name: (f.default, f.default_factory) != (MISSING, MISSING) for f in fields(file)}
+        assert needed[kind] == {name for name, has in default.items() if not has}, kind
+        assert optional[kind] == {name for name, has in default.items() if has}, kind
 
 
 def test_its_command(plugin, gptaudit):
