@@ -22,12 +22,16 @@ from gptaudit.plugins import load_plugins
 from gptaudit.records import AuditResult, GateResult, Metric, Verdict
 from gptaudit.reports.cases import CASE_COLUMNS, case_rows
 from gptaudit.reports.figures_table import figure_rows
+from gptaudit.reports.findings import KINDS, findings
 from gptaudit.run.faults import Faults
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.reports import write_reports
 from gptaudit.validation import nearest
 
 Record: TypeAlias = Mapping[str, Any]
+SHOWN = 5
+"""Findings that a notebook shows beside the rules: the worst."""
+
 Place: TypeAlias = "Audit | str | PathLike[str]"
 """An audit, its run folder, or its `results.json`."""
 
@@ -210,14 +214,16 @@ class Audit:
         )
 
     def _repr_html_(self) -> str:
-        """Write the decision and its rules, for a notebook."""
-        verdict = escape(self.verdict or "no policy")
+        """Write the decision, its rules and the findings that no rule is about, for a notebook."""
         rules = self.result.gate.rules if self.result.gate else ()
-        rows = "".join(
-            f"<tr><td>{escape(rule.verdict)}</td><td>{escape(rule.rule)}</td><td>{escape(rule.why)}</td></tr>"
-            for rule in rules
-        )
-        return f"<p><b>{verdict}</b> {escape(self.result.target.spec)} ({escape(self.status)})</p><table>{rows}</table>"
+        rows = [(str(rule.verdict), rule.rule, rule.why) for rule in rules]
+        others = [finding for finding in findings(self.result) if not finding.rule]
+        rows += [(KINDS[found.kind], found.probe.id, found.sentence) for found in others[:SHOWN]]
+        if len(others) > SHOWN:
+            rows.append(("", "", f"and {len(others) - SHOWN} more findings, in the report"))
+        table = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        target = f"{escape(self.result.target.spec)} ({escape(self.status)})"
+        return f"<p><b>{escape(self.verdict or 'no policy')}</b> {target}</p><table>{table}</table>"
 
     def _require_probe(self, probe: str | None) -> None:
         known = [p.id for p in self.result.probes]

@@ -134,7 +134,7 @@ def test_passing_explains_itself(tmp_path):
 
 
 def test_shown(tmp_path):
-    """Three lines in a terminal, and in a notebook the decision alone, escaped."""
+    """Three lines in a terminal, and in a notebook the decision and the findings that no rule is about, escaped."""
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY.format(0.2), "utf-8")
     audit = chat(helpful, policy=policy)
@@ -142,6 +142,9 @@ def test_shown(tmp_path):
     assert len(repr(audit).splitlines()) == 3
     assert "pass" in repr(audit)
     assert len(audit._repr_html_()) < 1000
+    without = chat(refusing, limit=24)._repr_html_()
+    assert "<td>Exceeds a limit, or shows a deviation</td><td>harmless-requests</td>" in without
+    assert "from the ideal of 0" in without
 
 
 def test_records():
