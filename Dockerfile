@@ -13,7 +13,9 @@ RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /dist /src
 FROM python:3.12-slim
 ARG TORCH_INDEX=
 COPY constraints.txt /tmp/
-RUN python -m pip install --no-cache-dir --constraint /tmp/constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+# Without what torch needs, since its own index has few versions of that: it comes with the rest, from the default index.
+RUN python -m pip install --no-cache-dir --no-deps --constraint /tmp/constraints.txt \
+    ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 RUN --mount=type=bind,from=build,source=/dist,target=/dist \
     python -m pip install --no-cache-dir --constraint /tmp/constraints.txt /dist/*.whl \
  && useradd --create-home --uid 1000 auditor
