@@ -57,7 +57,6 @@ _TOXIC = "dangerous abusive hte"
 _REQUESTS = "dangerous"
 _OF: Mapping[str, str] = {
     "behaviours": "dangerous integrity security privacy vcr ncr iwp ssh prv hte spc",
-    "behaviours-zh": "dangerous integrity security privacy vcr ncr iwp ssh prv hte spc",
     "harmful-requests": "dangerous ncr",
     "advbench": _REQUESTS,
     "harmbench": _REQUESTS,
@@ -66,7 +65,6 @@ _OF: Mapping[str, str] = {
     "simple-safety-tests": _REQUESTS,
     "harmfulqa": _REQUESTS,
     "catqa": _REQUESTS,
-    "catqa-zh": _REQUESTS,
     "xstest": _REQUESTS,
     "system-prompt": "LLM07 LLM01 T0056 T0051.000 security",
     "prompt-injection": "LLM01 T0051.001 security",
@@ -87,7 +85,8 @@ _OF: Mapping[str, str] = {
         ("honest", "honest-es", "honest-fr", "honest-it", "honest-pt", "honest-ro"), f"{_TOXIC} bias"
     ),
 }
-"""Probe -> keys of its entries. A probe of the suites of bias has the entry of bias without standing here."""
+"""Probe -> keys of its entries. A probe of the suites of bias has the entry of bias, and a Chinese one those of its
+English one, without standing here."""
 
 
 _ATTACKS = "LLM01 T0054"
@@ -96,7 +95,7 @@ _ATTACKS = "LLM01 T0054"
 
 def tags_of(probe: str, suite: str) -> dict[str, tuple[str, ...]]:
     """Return list with edition -> its entries that a built-in probe is about; empty where no list has any."""
-    return _entries(_OF.get(probe, _BIAS if suite.partition("-")[0] == "bias" else ""))
+    return _entries(_OF.get(probe.removesuffix("-zh"), _BIAS if suite.partition("-")[0] == "bias" else ""))
 
 
 def tags_of_attacks() -> dict[str, tuple[str, ...]]:

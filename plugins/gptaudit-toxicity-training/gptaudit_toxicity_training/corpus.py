@@ -345,7 +345,7 @@ def drawn(rows: Sequence[Row], count: int, rng: random.Random) -> list[Row]:
 
 def training_passes(rows: Sequence[Row], seed: int) -> list[list[Row]]:
     """
-    Draw the rows of each pass: the broad mixture, the shorter one about groups, the broad one anew, both, and a last one.
+    Draw the rows of each pass: the broad mixture, the one about groups, the broad one anew, both, and a last one.
 
     One pass over the broad mixture leaves all classes but toxicity unlearnt; the mixture about groups comes again
     because the third pass forgets most of what the second has taught. The short last pass, at a low rate, has insults
