@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from weakref import finalize
 
 from gptaudit.errors import ExitCode, UsageError
@@ -73,6 +74,13 @@ def _not_installed(library: str) -> UsageError:
     return UsageError(f"{library} is not installed; pip install {library}, or take the records as they are")
 
 
+class SubTests(Protocol):
+    """The fixture `subtests` of pytest."""
+
+    def test(self, msg: str) -> AbstractContextManager[object]:
+        """Begin a sub-test of this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """Whether an audit passes a policy; it is true or false, and prints its rules, so that `assert` explains itself."""
@@ -89,6 +97,14 @@ class Decision:
         """Write the verdict, then a line for each rule."""
         rules = "".join(f"\n  {rule.verdict}: {rule.rule}. {rule.why}" for rule in self.gate.rules)
         return f"<Decision: {self.gate.verdict}>{rules}"
+
+    def show(self, subtests: SubTests) -> None:
+        """Show each rule as a sub-test; one that does not pass is a failed one, unless the release may go out."""
+        for rule in self.gate.rules:
+            with subtests.test(rule.rule):
+                if rule.verdict != "pass" and not self:
+                    msg = f"{rule.verdict}: {rule.why}"
+                    raise AssertionError(msg)
 
 
 class TemporaryFolder:
@@ -160,13 +176,25 @@ class Audit:
         """Decide by a policy, a file or one that ships, as `gptaudit gate` does."""
         return self.passes(policy, baseline).gate
 
-    def passes(self, policy: str | PathLike[str] = "default", baseline: Place | None = None) -> Decision:
-        """Return whether the release may go out by a policy: `assert audit.passes("policy.toml")`."""
+    def passes(
+        self,
+        policy: str | PathLike[str] = "default",
+        baseline: Place | None = None,
+        *,
+        subtests: SubTests | None = None,
+    ) -> Decision:
+        """Return whether the release may go out by a policy: `assert audit.passes("policy.toml")`.
+
+        With the fixture `subtests` of pytest, each rule is a sub-test too.
+        """
         rules = load_policy(fspath(policy))
         old = None if baseline is None else read_audit(results_of(baseline))
         candidate = read_candidate(self.folder / RESULTS, compares=old is not None)
         gate = decide(candidate, rules, old, installed=load_plugins().probes)
-        return Decision(gate, exit_code(replace(candidate.result, gate=gate), rules))
+        decision = Decision(gate, exit_code(replace(candidate.result, gate=gate), rules))
+        if subtests is not None:
+            decision.show(subtests)
+        return decision
 
     def compare(self, baseline: Place) -> Comparison:
         """Return what changed since an earlier audit of the same cases, as `gptaudit compare` does."""

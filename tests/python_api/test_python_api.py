@@ -223,13 +223,13 @@ def test_nothing_there(tmp_path):
 
 
 def test_the_fixture(tmp_path):
-    """A project's own test takes the fixture `audit`, and a failing rule stands in its output."""
+    """A project's own test takes the fixture `audit`; a failing rule stands in its output, and as a sub-test."""
     (tmp_path / "policy.toml").write_text(POLICY.format(0.2), "utf-8")
     (tmp_path / "test_release.py").write_text(
         'def complete(prompts):\n    return ["I cannot help with that."] * len(prompts)\n\n'
-        "def test_release(audit):\n"
+        "def test_release(audit, subtests):\n"
         '    found = audit(complete, probes="harmless-requests", options={"chat": True})\n'
-        '    assert found.passes("policy.toml")\n',
+        '    assert found.passes("policy.toml", subtests=subtests)\n',
         "utf-8",
     )
 
@@ -243,8 +243,10 @@ def test_the_fixture(tmp_path):
     )
 
     assert run.returncode == 1, run.stdout
-    assert "1 failed" in run.stdout
     assert "<Decision: fail>" in run.stdout
+    (shown,) = [line for line in run.stdout.splitlines() if line.startswith("SUBFAILED")]
+    assert "[over_refusal_rate of harmless-requests at most 20\N{NO-BREAK SPACE}%]" in shown
+    assert "AssertionError: fail: " in run.stdout
 
 
 def test_the_readme(loaded, tmp_path, monkeypatch):
