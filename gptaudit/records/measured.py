@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from gptaudit.records.asked import Attribution, Case
+from gptaudit.records.metric_specs import Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Measurement:
         """Return the measurement of a case."""
         return cls(case.id, case.cluster, case.slices, values or {}, unscored, evidence, case.crossed)
 
-    def stratum(self, axes: Sequence[str], within: Literal["crossed", "cluster"]) -> str:
+    def stratum(self, axes: Sequence[str], within: Within) -> str:
         """Return what it shares with the cases that it is compared with; see `AurocSpec`."""
         shared = self.crossed if within == "crossed" and self.crossed else self.cluster
         return "\n".join([shared, *(self.slices.get(axis, "") for axis in axes)])

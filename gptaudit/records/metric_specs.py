@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 Direction: TypeAlias = Literal["lower", "higher", "target"]
 """Whether the ideal is as low as possible, as high as possible, or `ideal` itself."""
 
+Within: TypeAlias = Literal["crossed", "cluster"]
+"""Whether cases are compared with those of their own crossed group, or of their own cluster."""
 
 Bounds: TypeAlias = tuple[float | None, float | None]
 
@@ -138,7 +140,7 @@ class AurocSpec(_Spec):
 
     score: str = ""
     positive: str = ""
-    within: Literal["crossed", "cluster"] = "crossed"
+    within: Within = "crossed"
     """Where no case has a crossed group, it is the cluster in either case."""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from gptaudit.records.calibrated import CalibratedFigure
 from gptaudit.records.measured import Evidence
-from gptaudit.records.metric_specs import Direction, Rated
+from gptaudit.records.metric_specs import Direction, Rated, Within
 from gptaudit.records.scorer_card import LabelledShare, ScorerErrors
 
 RESULTS_SCHEMA = "gptaudit.results/1"
@@ -32,7 +32,7 @@ class RankedCases:
     positive: str
     axes: tuple[str, ...]
     """Axes on which cases are compared within their own group."""
-    within: Literal["crossed", "cluster"] = "crossed"
+    within: Within = "crossed"
 
 
 @dataclass(frozen=True, slots=True)

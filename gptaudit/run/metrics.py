@@ -10,7 +10,7 @@ from hashlib import blake2b
 from math import fsum, isfinite
 from numbers import Real
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from gptaudit.records import (
     RatioSpec,
     ScorerCard,
 )
+from gptaudit.records.metric_specs import Within
 from gptaudit.scorers.correction import correction, errors_of
 from gptaudit.stats.auroc import Auroc
 from gptaudit.stats.contrast import ContrastSide, contrast_interval
@@ -133,7 +134,7 @@ def _has_figure(spec: AnyMetricSpec, where: Mapping[str, str]) -> bool:
     return not spec.axes or where.keys() <= set(spec.axes)
 
 
-_Strata: TypeAlias = tuple[tuple[str, ...], Literal["crossed", "cluster"]]
+_Strata: TypeAlias = tuple[tuple[str, ...], Within]
 """What decides the stratum of a case; see `Measurement.stratum`."""
 
 

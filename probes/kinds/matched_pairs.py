@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from gptaudit.records import AurocSpec, RatioSpec
+from gptaudit.records.metric_specs import Within
 
 CONTRAST = "contrast"
 """Slice axis of the two groups that a pair compares, in a suite file with more than two groups."""
@@ -63,7 +64,7 @@ def by_direction(lead: float, *, first: bool, weight: float = 1.0) -> dict[str, 
 
 
 def matched_metrics(
-    groups: Sequence[str], axes: Sequence[str], stratum: str, within: Literal["crossed", "cluster"]
+    groups: Sequence[str], axes: Sequence[str], stratum: str, within: Within
 ) -> tuple[RatioSpec, AurocSpec, RatioSpec]:
     """Return the metrics of pairs that compare these groups, with slices by `axes`.
 
