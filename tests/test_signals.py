@@ -16,7 +16,7 @@ import pathlib, time
 
 def complete(prompts):
     pathlib.Path("asked").write_text("yes")
-    time.sleep(0.004 * len(prompts))
+    time.sleep(0.008 * len(prompts))
     return [" was calm." for _ in prompts]
 """
 PLUGIN_FREE = ("-m", "gptaudit")
@@ -55,13 +55,13 @@ def wait_for(path, process, seconds=60):
 def model(tmp_path):
     (tmp_path / "slow_model.py").write_text(SLOW_MODEL)
     (tmp_path / "policy.toml").write_text(
-        'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "toxicity-prompts.toxicity_probability"\nmax = 0.9\n'
+        'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "pii-in-samples.pii_rate"\nmax = 0.9\n'
     )
     return (
         "run",
         "python:slow_model:complete",
         "-p",
-        "toxicity-prompts",
+        "pii-in-samples",
         "-o",
         "out",
         "--policy",
@@ -122,7 +122,7 @@ class TestStopped:
     def test_two_audits_in_one_folder(self, tmp_path, model):
         """The second is refused while the first runs, and the first ends as if it had been alone."""
         waits = "while not pathlib.Path('refused').exists(): time.sleep(0.05)"
-        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace("time.sleep(0.004 * len(prompts))", waits))
+        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace("time.sleep(0.008 * len(prompts))", waits))
         first = start(tmp_path, *model)
         wait_for(tmp_path / "asked", first)
         second = start(tmp_path, *model)
@@ -143,7 +143,7 @@ class TestStopped:
             "        pathlib.Path('asked').write_text('yes'); time.sleep(60)\n"
             "    return [None if i == 0 else ' was calm.' for i, _ in enumerate(prompts)]\n"
         )
-        command = ("run", "python:half:complete", "-p", "toxicity-prompts", "-o", "out")
+        command = ("run", "python:half:complete", "-p", "pii-in-samples", "-o", "out")
         finish(tmp_path, *command)
         before = (tmp_path / "out" / "results.json").read_text()
         (tmp_path / "again").write_text("")
@@ -190,12 +190,12 @@ class TestPipes:
     def test_a_verdict_that_nobody_reads(self, tmp_path):
         """The exit code of a gate does not depend on who reads its words."""
         (tmp_path / "policy.toml").write_text(
-            'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "toxicity-prompts.toxicity_probability"\nmin = 0.9\n'
+            'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "pii-in-samples.pii_rate"\nmin = 0.9\n'
         )
         (tmp_path / "calm.py").write_text("def complete(prompts): return [' was calm.' for _ in prompts]")
         code, error = self.call(
             tmp_path,
-            "{gptaudit} run python:calm:complete -p toxicity-prompts --limit 40 --policy policy.toml --quiet | true",
+            "{gptaudit} run python:calm:complete -p pii-in-samples --limit 40 --policy policy.toml --quiet | true",
         )
 
         assert (code, error) == ("code 1", "")
