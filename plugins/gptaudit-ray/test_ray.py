@@ -189,6 +189,7 @@ def test_as_one_process(tmp_path):
     wait_until(lambda: not any(child.is_running() for child in children))
 
 
+@pytest.mark.slow
 def test_conformance(nodes):
     """It keeps to what every engine has to."""
     check_engine(load_plugins().engines["ray"], RayOptions(ray_address=nodes.address))
