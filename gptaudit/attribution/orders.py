@@ -21,10 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from math import ceil, fsum
+from math import ceil
 from random import Random
 from statistics import fmean, median
+
+import numpy as np
 
 from gptaudit.attribution.failures import UNORDERED, failures
 from gptaudit.protocols.attribution import Kept
@@ -119,37 +120,24 @@ def check_orders(
     ]
     alone = [fmean(falls[frozenset(order[:k])] for k in of) for order, of in zip(orders, shares, strict=True)]
     everything = frozenset(orders[0])
+    steps = sorted({0, *sizes(len(everything)), len(everything)})
     there = {kept: change - fall for kept, fall in falls.items()} | {everything: change, frozenset(): 0.0}
     return OrderFaithfulness(
         without[0],
         alone[0],
         tuple(without[1:]),
         tuple(alone[1:]),
-        deletion=_curve(
-            [[there[frozenset(order[k:])] for k in _steps(order)] for order in orders], orders[0]
-        ),
-        insertion=_curve(
-            [[there[frozenset(order[:k])] for k in _steps(order)] for order in orders], orders[0]
-        ),
+        deletion=_curve(steps, [[there[frozenset(order[k:])] for k in steps] for order in orders]),
+        insertion=_curve(steps, [[there[frozenset(order[:k])] for k in steps] for order in orders]),
     )
 
 
-def _steps(order: Sequence[int]) -> list[int]:
-    """Return how many tokens went or came at each point of a curve."""
-    return sorted({0, *sizes(len(order)), len(order)})
-
-
-def _curve(values: Sequence[Sequence[float]], order: Sequence[int]) -> Curve:
-    """Return the curve of the first of several orders beside those of the others, all of as many tokens."""
-    shares = [k / len(order) for k in _steps(order)]
-    areas = [
-        fsum(
-            (b - a) * (left + right) / 2
-            for (a, b), (left, right) in zip(pairwise(shares), pairwise(of), strict=True)
-        )
-        for of in values
-    ]
-    return Curve(tuple(shares), tuple(values[0]), tuple(map(tuple, values[1:])), areas[0], tuple(areas[1:]))
+def _curve(steps: Sequence[int], values: Sequence[Sequence[float]]) -> Curve:
+    """Return the curve of the first order beside those of the others; `steps` is how many tokens went or came."""
+    shares = [k / steps[-1] for k in steps]
+    area, *areas = (float(np.trapezoid(of_order, shares)) for of_order in values)
+    first, *others = map(tuple, values)
+    return Curve(tuple(shares), first, tuple(others), area, tuple(areas))
 
 
 def sizes(count: int) -> list[int]:

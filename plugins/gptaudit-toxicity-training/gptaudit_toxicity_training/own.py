@@ -75,6 +75,7 @@ def contrasts(_rows: Sequence[Row], count: int, rng: random.Random) -> Iterator[
     Make pairs of sentences about the same group that differ in one word: an insult or praise.
 
     Without them a frame that is often used to insult, such as "will always be ... people", is itself taken for one.
+    Like those of `named_groups` these rows exist in memory, for training, and are nowhere written.
     """
     words = tomllib.loads(OWN_SENTENCES.read_text(encoding="utf-8"))
     groups = [*words["subjects"]["plural"]["real"], *words["subjects"]["plural"]["invented"]]
