@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from math import inf
 
 from gptaudit.errors import BackendLostError
 from gptaudit.remote.faults import RequestFault
@@ -90,7 +91,7 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Count an answer, which resets the failures."""
-        self._since = time.monotonic()
+        self._first_failed = inf
         self._asked_wait = 0.0
         self._reasons: Counter[str] = Counter()
 
@@ -102,18 +103,22 @@ class Breaker:
     def failed(self, fault: RequestFault, wait: float) -> None:
         """Count a failed attempt; raise `BackendLostError` if there were too many for too long.
 
-        `wait` is how long the server asked to wait; this time is added, since a rate limit is no reason to give up.
+        The time begins with the first failure and not with the last answer: requests that were under way together time
+        out together, and say no more than one of them. `wait` is how long the server asked to wait; this time is added,
+        since a rate limit is no reason to give up.
         """
+        now = time.monotonic()
+        self._first_failed = min(self._first_failed, now)
         self._reasons[fault.reason] += 1
         self._asked_wait = max(self._asked_wait, wait)
-        seconds = time.monotonic() - self._since
+        seconds = now - self._first_failed
         failures = self._reasons.total()
         if failures < MOST_FAILURES or seconds < self._patience + self._asked_wait:
             return
         kinds = ", ".join(f"{n} {reason}" for reason, n in self._reasons.most_common())
         slow = SLOW if self._reasons["timeout"] else ""
         msg = (
-            f"{self._url}: given up: expected an answer, got none for {seconds:.0f} s in which {failures} attempts "
-            f"failed one after another ({kinds}; last: {fault}). Fix the server{slow}, then run again to continue"
+            f"{self._url}: given up: expected an answer, but {failures} attempts failed one after another in "
+            f"{seconds:.0f} s ({kinds}; last: {fault}). Fix the server{slow}, then run again to continue"
         )
         raise BackendLostError(msg)

@@ -105,14 +105,14 @@ class TestLosing:
     @pytest.mark.parametrize("fault", ["401", "reset", "hang", "503", "200-402"])
     def test_the_others_go_on(self, pair, caplog, fault):
         """A server that is lost in mid-run costs no answer, and its loss is told once."""
-        backend = opened(*pair, read_timeout=1.0)
+        backend = opened(*pair, read_timeout=2.0)
         pair[0].fails_after, pair[0].faults = pair[0].requests.total() + 30, {fault: 1.0}
         for server in pair:
             server.latency = 0.005
 
         caplog.clear()
         with caplog.at_level(logging.WARNING, "gptaudit"):
-            found = [answer for _, answer in backend.stream(endless(seconds=4), seed=0)]
+            found = [answer for _, answer in backend.stream(prompts_until(lambda: caplog.records), seed=0)]
 
         assert all(isinstance(answer, Completion) for answer in found)
         [told] = [record.getMessage() for record in caplog.records]
@@ -125,11 +125,21 @@ class TestLosing:
         pair[0].fails_after, pair[0].faults = pair[0].requests.total() + 30, {"503": 1.0}
         pair[0].heals_after = 20
 
-        found = [answer for _, answer in backend.stream(endless(seconds=2), seed=0)]
+        found = [answer for _, answer in backend.stream(prompts_until(lambda: asked(pair[0]) > 100), seed=0)]
 
         assert all(isinstance(answer, Completion) for answer in found)
         assert pair[0].met["503"] == 20
         assert asked(pair[0]) > 100
+
+    def test_a_server_that_stalls_once(self, pair):
+        """Requests that time out together, later than `give_up_after`, are no reason to give a server up."""
+        backend = opened(pair[0], read_timeout=1.5, give_up_after=1.0)
+        pair[0].faults, pair[0].heals_after = {"hang": 1.0}, 8
+
+        found = backend.generate(prompts(40), seed=0)
+
+        assert all(isinstance(answer, Completion) for answer in found)
+        assert pair[0].met["hang"] == 8
 
     def test_all_are_lost(self, pair):
         """Where no server is left, the asking ends with what is wrong with each."""
@@ -145,10 +155,10 @@ class TestLosing:
         assert "\n" not in message
 
 
-def endless(seconds):
-    """Requests for that long."""
+def prompts_until(seen):
+    """Requests until something is seen, or for a minute."""
     begun, number = time.monotonic(), 0
-    while time.monotonic() - begun < seconds:
+    while time.monotonic() - begun < 60 and not seen():
         number += 1
         yield GenerateRequest(f"prompt {number}", Sampling(max_new_tokens=5))
 
