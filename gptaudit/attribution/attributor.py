@@ -21,6 +21,8 @@ from gptaudit.protocols.attribution import EmbeddingMethod
 from gptaudit.records import NOT_FINITE, Attribution, Failure
 
 BASELINE = "mean token embedding"
+PADDED = 1.25
+"""The longest prompt of a batch by the shortest: each prompt is read many times, and its padding as often."""
 
 
 class Attributor:
@@ -69,9 +71,11 @@ class Attributor:
         left = sorted(range(len(questions)), key=lambda i: (kind(questions[i]), len(questions[i].ids)))
         while left:
             alike = [i for i in left if kind(questions[i]) == kind(questions[left[0]])]
+            most = max(1.0, PADDED * len(questions[alike[0]].ids))
             # The last of them is the longest.
-            fitting = [i for n, i in enumerate(alike, 1) if n * len(questions[i].ids) <= self._budget.tokens]
-            numbers = fitting or alike[:1]
+            lengths = enumerate((len(questions[i].ids) for i in alike), 1)
+            fitting = sum(length <= most and n * length <= self._budget.tokens for n, length in lengths)
+            numbers = alike[: fitting or 1]
             left = left[len(numbers) :]
             asked = [questions[i] for i in numbers]
             yield numbers, Batch(self.model, asked, self.baseline, self._budget.tokens)

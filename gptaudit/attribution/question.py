@@ -182,7 +182,7 @@ class Batch:
     def check(self) -> None:
         """Compare the most padded row with a plain forward pass; raise `BackendError` where they differ."""
         row = min(range(len(self.questions)), key=lambda row: len(self.questions[row].ids))
-        here = float(self.at_inputs[row])
+        here = float(self.values(self.inputs[row, None], self.rows[row, None]))
         plain = plain_value(self.model, self.questions[row])
         most = TOLERANCE.get(self.inputs.dtype, ROUGH_TOLERANCE) * max(1.0, abs(plain))
         if isfinite(plain) and not abs(here - plain) <= most:
