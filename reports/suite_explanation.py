@@ -115,11 +115,11 @@ def faithfulness(found: OrderFaithfulness | Faithfulness, unit: str = "nats") ->
         }
         if isinstance(found, PromptFaithfulness | Faithfulness)
         else None,
-        "curves": _order_curves(found, recorded(unit)) if isinstance(found, OrderFaithfulness) else [],
+        "curves": _order_curves(found, recorded(unit)),
     }
 
 
-def _order_curves(found: OrderFaithfulness, unit: str) -> list[View]:
+def _order_curves(found: OrderFaithfulness | Faithfulness, unit: str) -> list[View]:
     """Return the curves of deletion and insertion, each with the area under it."""
     return [
         {

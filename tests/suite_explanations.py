@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gptaudit.attribution.orders import Curve
 from gptaudit.attribution.suites.explanation import (
     CurvePoint,
     Estimated,
@@ -63,7 +64,24 @@ def suite_explanation(
             words=(SlotScore(word, Estimated(1.4, None, None, 1, 1)),),
             first_in_pairs=0.9,
             first_in_prompts=0.7,
-            faithfulness=Faithfulness(16, 1.0, 0.2, (0.3, 0.5), (0.8, 1.1), 0.2, (0.5, 0.9), 1.5, 0.1, 0.4),
+            faithfulness=Faithfulness(
+                prompts=16,
+                comprehensiveness=1.0,
+                sufficiency=0.2,
+                random_comprehensiveness=(0.3, 0.5),
+                random_sufficiency=(0.8, 1.1),
+                deletion=Curve(
+                    (0.0, 0.5, 1.0), (1.2, 0.1, 0.0), ((1.2, 0.8, 0.0), (1.2, 0.6, 0.0)), 0.35, (0.7, 0.6)
+                ),
+                insertion=Curve(
+                    (0.0, 0.5, 1.0), (0.0, 1.1, 1.2), ((0.0, 0.4, 1.2), (0.0, 0.6, 1.2)), 0.85, (0.5, 0.6)
+                ),
+                infidelity=0.2,
+                random_infidelity=(0.5, 0.9),
+                sensitivity=1.5,
+                randomised=0.1,
+                randomised_size=0.4,
+            ),
         ),
         heads=HeadPart(
             how="mean",

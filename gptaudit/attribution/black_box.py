@@ -259,7 +259,8 @@ class WordExplainer:
                 )
             for request, answer in zip(some, found, strict=True):
                 if isinstance(answer, Failure):
-                    msg = f"the target did not answer ({answer.reason}): {answer.message}"
+                    instead = "; --sampled reads its answers instead" if plan.outcome.exact else ""
+                    msg = f"the target did not answer ({answer.reason}): {answer.message}{instead}"
                     raise BackendError(msg)
                 answers[request] = answer
             progress(Step("Explaining, requests answered", len(answers), plan.most))

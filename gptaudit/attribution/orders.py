@@ -46,6 +46,13 @@ class Curve:
     area: float
     random_areas: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a curve without a value at each share, or without an area of each order."""
+        lengths = {len(values) for values in (self.values, *self.random_values)}
+        if lengths != {len(self.shares)} or len(self.random_values) != len(self.random_areas):
+            msg = "expected a value at each share, and an area of each random order"
+            raise ValueError(msg)
+
 
 @dataclass(frozen=True, slots=True)
 class OrderFaithfulness:
@@ -138,6 +145,24 @@ def _curve(steps: Sequence[int], values: Sequence[Sequence[float]]) -> Curve:
     area, *areas = (float(np.trapezoid(of_order, shares)) for of_order in values)
     first, *others = map(tuple, values)
     return Curve(tuple(shares), first, tuple(others), area, tuple(areas))
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Return the mean curve of several prompts, at the shares of all of them; between its steps a curve is a line."""
+    shares = sorted({share for curve in curves for share in curve.shares})
+
+    def mean(number: int) -> tuple[float, ...]:
+        of_order = [(curve.values, *curve.random_values)[number] for curve in curves]
+        lines = [
+            np.interp(shares, curve.shares, values) for curve, values in zip(curves, of_order, strict=True)
+        ]
+        return tuple(np.mean(lines, axis=0).tolist())
+
+    first, *others = map(mean, range(1 + len(curves[0].random_values)))
+    areas = zip(*(curve.random_areas for curve in curves), strict=True)
+    return Curve(
+        tuple(shares), first, tuple(others), fmean(curve.area for curve in curves), tuple(map(fmean, areas))
+    )
 
 
 def sizes(count: int) -> list[int]:

@@ -185,7 +185,7 @@ def _show_failures(failures: Sequence[str]) -> None:
 
 def _show_faithfulness(check: OrderFaithfulness | Faithfulness, unit: str) -> None:
     """Print whether the largest scores are of tokens that matter, and whether the scores are stable."""
-    from gptaudit.attribution.orders import OrderFaithfulness, PromptFaithfulness
+    from gptaudit.attribution.orders import PromptFaithfulness
     from gptaudit.attribution.suites.explanation import Faithfulness
 
     for name, value, at_random in (
@@ -194,12 +194,9 @@ def _show_faithfulness(check: OrderFaithfulness | Faithfulness, unit: str) -> No
     ):
         least, most = min(at_random), max(at_random)
         say(f"{name} it falls by {value:.2f} ({unit}), in random orders by {least:.2f} to {most:.2f}.")
-    if isinstance(check, OrderFaithfulness):
-        for ways, curve in (("Deletion", check.deletion), ("Insertion", check.insertion)):
-            least, most = min(curve.random_areas), max(curve.random_areas)
-            say(
-                f"{ways}: {curve.area:.2f} ({unit}) under the curve, in random orders {least:.2f} to {most:.2f}."
-            )
+    for ways, curve in (("Deletion", check.deletion), ("Insertion", check.insertion)):
+        least, most = min(curve.random_areas), max(curve.random_areas)
+        say(f"{ways}: {curve.area:.2f} ({unit}) under the curve, in random orders {least:.2f} to {most:.2f}.")
     if not isinstance(check, PromptFaithfulness | Faithfulness):
         return
     least, most = (sqrt(end(check.random_infidelity)) for end in (min, max))

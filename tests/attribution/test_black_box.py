@@ -377,7 +377,7 @@ class TestRequests:
 
     def test_a_failure_ends_it(self):
         """No score is made up for a request without an answer."""
-        with pytest.raises(BackendError, match=r"did not answer .too-long.: much"):
+        with pytest.raises(BackendError, match=r"did not answer .too-long.: much; --sampled reads"):
             explained(ScriptedBackend(score=lambda *_: Failure("too-long", "much")))
 
     def test_a_recording_has_no_other_answers(self, tmp_path):

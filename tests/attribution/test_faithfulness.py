@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from planted_model import HEADS, LAYERS, PlantedExplainer
 
 from gptaudit.attribution.faithfulness import check_scores, rank_correlation, shuffled
 from gptaudit.attribution.methods import METHODS
+from gptaudit.attribution.orders import Curve, mean_curve
 from gptaudit.protocols.attribution import EmbeddingMethod
 
 OCCLUSION = next(method for method in METHODS if method.name == "feature_ablation")
@@ -52,6 +54,19 @@ def test_scores_that_name_the_wrong_tokens_fail(explainer):
 
     assert "random order" in found.failures[0]
     assert found.sensitivity is None
+
+
+def test_the_mean_curve_of_prompts_of_two_lengths():
+    """It has a value wherever one of them has a step, and the area under it is the mean of theirs."""
+    two = Curve((0.0, 0.5, 1.0), (4.0, 1.0, 0.0), ((4.0, 2.0, 0.0),), 1.5, (2.0,))
+    four = Curve((0.0, 0.25, 1.0), (2.0, 1.0, 0.0), ((2.0, 2.0, 0.0),), 0.75, (1.25,))
+    found = mean_curve([two, four])
+
+    assert found.shares == (0.0, 0.25, 0.5, 1.0)
+    assert found.values == pytest.approx((3.0, (2.5 + 1.0) / 2, (1.0 + 2 / 3) / 2, 0.0))
+    assert found.random_values == (pytest.approx((3.0, 2.5, (2.0 + 4 / 3) / 2, 0.0)),)
+    assert np.trapezoid(found.values, found.shares) == pytest.approx(found.area) == pytest.approx(1.125)
+    assert found.random_areas == pytest.approx((1.625,))
 
 
 def test_shuffled_weights_are_a_copy(explainer):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from fuzz.damage import HOSTILE, changed, damaged, fuzz, many, one_of, reads
+from gptaudit.reports.explanation import render_suite
+from gptaudit.reports.suite_explanation import explained_view
 from hypothesis import strategies as st
+from suite_explanations import suite_explanation
 
 from gptaudit.evidence.calibration_file import read_calibration
+from gptaudit.evidence.plan import digest
 from gptaudit.evidence.results_file import read_results
 from gptaudit.evidence.store import Store
 from gptaudit.evidence.stored import StoredMeasurements
@@ -18,6 +23,7 @@ from gptaudit.gate.decide import decide, exit_code, read_audit
 from gptaudit.gate.policy import parse_policy
 from gptaudit.plugins import load_plugins
 from gptaudit.protocols.reporter import ReportContext
+from gptaudit.run.explanations import keep_explanation, read_explanations
 from gptaudit.run.labelling import with_labels
 
 POLICY = """schema = "gptaudit.policy/1"
@@ -198,3 +204,26 @@ def test_values_of_evidence(folder, audited, examples):
     places = st.sampled_from([(table, column) for table, columns in COLUMNS.items() for column in columns])
     values = st.one_of(one_of(HOSTILE), st.binary(max_size=20), damaged(b'{"kind": "generate"}'))
     fuzz(st.tuples(places, values, st.booleans()), check, examples)
+
+
+@many(100)
+def test_explanations(folder, examples):
+    """Damaged explanations whose hash holds are refused by the file's name, or can be shown."""
+    file, result = folder / "explanations.json", read_results(folder / "results.json")
+    keep_explanation(folder, suite_explanation(result.target.fingerprint))
+
+    def shown():
+        found = explained_view(result, folder)
+        for explanation in read_explanations(folder).explanations:
+            render_suite(explanation, result.target.spec)
+        return found
+
+    def check(content):
+        document = json.loads(content)
+        if isinstance(document, dict):
+            with suppress(ValueError):
+                document["sha256"] = digest({**document, "sha256": ""})
+        file.write_text(json.dumps(document))
+        reads(shown, "explanations.json")
+
+    fuzz(changed(file.read_bytes()), check, examples)

@@ -55,7 +55,7 @@ def test_the_report_has_a_section_for_each_suite(gptaudit, audit):
     ):
         write()
         shown = page(audit)
-        assert shown.count(PLOTS) == 4
+        assert shown.count(PLOTS) == 6
         assert "Without 1 of 4 attention heads (0.1), 95 %" in shown
         assert "What is true stays" in shown
         assert re.search(r'<svg class="heads"[^>]* aria-label="Layers by heads', shown)
@@ -73,7 +73,7 @@ def test_one_for_each_probe(gptaudit, audit):
 
     assert "<code>first word</code>" not in page(audit)
     assert "<code>second word</code>" in page(audit)
-    assert page(audit).count(PLOTS) == 8
+    assert page(audit).count(PLOTS) == 12
 
 
 def test_another_models_explanation_is_left_out_and_said_to_be(gptaudit, audit):

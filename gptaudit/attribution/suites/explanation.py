@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gptaudit.attribution.failures import failures
+from gptaudit.attribution.orders import Curve
 
 SCHEMA = "gptaudit.suite-explanation/1"
 
@@ -48,6 +49,9 @@ class Faithfulness:
     random_comprehensiveness: tuple[float, ...]
     random_sufficiency: tuple[float, ...]
     """The same means with tokens in random order, of several draws."""
+    deletion: Curve
+    insertion: Curve
+    """Mean curves of the prompts (Petsiuk et al. 2018): what is there as tokens go, or come, from the largest score on."""
     infidelity: float
     """Mean squared error, in nats squared, of what the scores foresee when random tokens go (Yeh et al. 2019)."""
     random_infidelity: tuple[float, ...]

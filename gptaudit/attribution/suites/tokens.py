@@ -11,6 +11,7 @@ import numpy as np
 
 from gptaudit.attribution.attributor import Attributor
 from gptaudit.attribution.faithfulness import ORDERS, check_scores, rank_correlation, shuffled
+from gptaudit.attribution.orders import mean_curve
 from gptaudit.attribution.suites.estimates import mean_of
 from gptaudit.attribution.suites.explanation import Faithfulness, SlotScore, TokenPart
 from gptaudit.attribution.suites.items import Item, questions, some
@@ -169,6 +170,8 @@ def _faithfulness(
             fmean(one.random_comprehensiveness[i] for one in checks) for i in range(ORDERS)
         ),
         random_sufficiency=tuple(fmean(one.random_sufficiency[i] for one in checks) for i in range(ORDERS)),
+        deletion=mean_curve([one.deletion for one in checks]),
+        insertion=mean_curve([one.insertion for one in checks]),
         infidelity=fmean(one.infidelity for one in checks),
         random_infidelity=tuple(fmean(one.random_infidelity[i] for one in checks) for i in range(ORDERS)),
         sensitivity=fmean(moved) if moved else None,
