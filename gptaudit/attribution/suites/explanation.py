@@ -51,7 +51,7 @@ class Faithfulness:
     """The same means with tokens in random order, of several draws."""
     deletion: Curve
     insertion: Curve
-    """Mean curves of the prompts (Petsiuk et al. 2018): what is there as tokens go, or come, from the largest score on."""
+    """Mean curves of the prompts (Petsiuk et al. 2018): as the tokens with the largest scores go, and as they come."""
     infidelity: float
     """Mean squared error, in nats squared, of what the scores foresee when random tokens go (Yeh et al. 2019)."""
     random_infidelity: tuple[float, ...]
