@@ -28,7 +28,7 @@ ATTRIBUTED = 50
 """Items whose tokens are attributed; it takes most of the time."""
 MEDIATED = 20
 """Items of the second half whose effects are mediated."""
-GRADIENT_COST = 60
+GRADIENT_COST = 120
 """How many times a prompt is scored, about, in the time in which its tokens are attributed."""
 
 
