@@ -133,11 +133,13 @@ def _covers(result: AuditResult, gate: GateResult) -> str:
     named = {MetricName.of(rule.metric).probe for rule in gate.rules}
     measured = {probe.id for probe in result.probes if probe.status == "scored"}
     covered, open_ = len(named & measured), len(measured - named)
+    if not measured:
+        return tr("The policy has {rules}, and no probe was measured.", rules=_rules(rules))
+    if not open_:
+        return tr("The policy has {rules}, about every probe measured.", rules=_rules(rules))
     return tr(
         "The policy has {rules}, about {covered} of the {probes} measured; nothing was decided about the remaining "
-        "{rest}."
-        if open_
-        else "The policy has {rules}, about {covered} of the {probes} measured.",
+        "{rest}.",
         rules=_rules(rules),
         covered=count(covered),
         probes=probes_text(len(measured)),
@@ -186,8 +188,12 @@ def _limits(result: AuditResult) -> Iterator[str]:
     ]:
         yield tr("cases without a score: {probes}", probes=_some(lost))
     unknown = sum(probe.calibration is None for probe in measured)
-    if unknown:
-        yield tr(
+    if unknown and unknown == len(measured):
+        yield tr("no probe measured is calibrated: how small a flaw is found is not known")
+    elif unknown:
+        yield trn(
+            unknown,
+            "{n} of the {all} probes measured is not calibrated: how small a flaw it finds is not known",
             "{n} of the {all} probes measured are not calibrated: how small a flaw they find is not known",
             n=count(unknown),
             all=count(len(measured)),

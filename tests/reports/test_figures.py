@@ -191,7 +191,7 @@ def test_what_limits_trust_is_named(audit):
         "Limited sample: 48 of 480 cases of gender-occupation.",
         "The model cannot be verified: Nothing shows that the same model answered every time.",
         "Cases without a score: toxicity-prompts (2 of 60).",
-        "3 of the 3 probes measured are not calibrated: how small a flaw they find is not known.",
+        "No probe measured is calibrated: how small a flaw is found is not known.",
     )
 
 
