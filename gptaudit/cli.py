@@ -33,7 +33,7 @@ TOLERANT = ("doctor", "run")
 TASKS = {
     "Audit": ("run", "init", "rescore"),
     "Decide": ("gate", "compare", "power", "verify"),
-    "Look closer": ("view", "evidence", "report", "explain", "label"),
+    "Look closer": ("view", "evidence", "report", "explain", "multiverse", "label"),
     "Know how far to trust it": ("calibrate", "scorers"),
     "See what there is": ("list", "data", "schema", "doctor"),
     "Make your own": ("plugin", "decoder"),

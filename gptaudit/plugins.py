@@ -40,6 +40,7 @@ COMMANDS = (
     "gptaudit.commands.verify",
     "gptaudit.commands.view",
     "gptaudit.commands.explain",
+    "gptaudit.commands.multiverse",
     "gptaudit.commands.label",
     "gptaudit.commands.report",
     "gptaudit.commands.rescore",

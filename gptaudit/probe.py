@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from gptaudit.errors import UsageError
 from gptaudit.records import (
@@ -55,6 +55,7 @@ from gptaudit.records import (
     margins_between,
     request_text,
 )
+from gptaudit.records.margin import Normalisation
 from gptaudit.text import is_blank
 
 
@@ -186,6 +187,12 @@ class Probe(ABC):
     """Whether `measure` can judge an answer that was cut off at its most tokens; otherwise such a case is unscored."""
     judges_refused: bool = False
     """Whether `measure` can judge an answer that a server marks as refused or withheld; otherwise it is unscored."""
+    template_of: Literal["", "cluster", "crossed"] = ""
+    """What of a case names its template, or the block of templates that belong together, so that the cases of one alone
+    give every figure: its cluster, or what it shares with cases of other clusters. Empty where neither does."""
+    normalised: Mapping[str, Normalisation] = MappingProxyType({})
+    """Metric -> how it normalises the log-likelihoods of a case's texts, if only their comparison counts. It is then
+    known under another normalisation too."""
     sees: tuple[Sees, ...] = ()
     """The plantable flaws that it should find; `gptaudit calibrate` tries it on decoders that have them."""
     calibration: Traversable | None = None
@@ -237,6 +244,13 @@ class Probe(ABC):
     @abstractmethod
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Turn a case's answers into one value per metric."""
+
+    def settled(self, answered: Answered) -> Sequence[Answered]:  # noqa: ARG002 - most cases do not tie
+        """Return a case that `measure` left unscored for a tie with each answer that it could have had.
+
+        One for each side, that which agrees with a stereotype first; `measure` scores each. None for any other case.
+        """
+        return ()
 
     def asked(self, case: Case, request: GenerateRequest) -> Prompt:  # noqa: ARG002 - most prompts say it themselves
         """Return what a request of a case asks for, beside which scorers rate its answer.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gptaudit.data import datasets
@@ -131,6 +132,9 @@ class Bbq(Probe):
     needs = frozenset({"score-after-context"})
     data_set = datasets.BBQ.name
     metrics = METRICS + _metrics(BY_MEAN, ", by log-likelihood for each token")
+    normalised = MappingProxyType(
+        {spec.name: "token" if spec.name.endswith(BY_MEAN) else "sum" for spec in metrics}
+    )
     language = "en"
     options = BbqOptions()
 

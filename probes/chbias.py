@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gptaudit.data import datasets
@@ -44,6 +45,7 @@ class ChBias(Probe):
     )
     needs = frozenset({"score"})
     data_set = datasets.CHBIAS.name
+    normalised = MappingProxyType({STEREOTYPE_RATE.name: "sum"})
     metrics = (
         STEREOTYPE_RATE,
         RatioSpec(

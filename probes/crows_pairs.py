@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gptaudit.data import datasets
@@ -16,7 +17,7 @@ from gptaudit.probe import Answered, Predictions, Probe, ProbeContext, Scored, U
 from gptaudit.records import TIE, Case, Counterfactual, DataSource, ScoreRequest
 
 from .counterparts import counterparts
-from .crows_pairs_margins import METRICS, RATE, margins, score_pair
+from .crows_pairs_margins import GAP, METRICS, PER_TOKEN, RATE, margins, score_pair
 from .crows_pairs_predictions import PREDICTED, PREDICTIONS_METHOD, read_pair_predictions
 from .elicited import elicited_pair
 
@@ -37,6 +38,7 @@ class CrowsPairs(Probe):
     needs = frozenset({"score"})
     data_set = datasets.CROWS_PAIRS.name
     metrics = METRICS
+    normalised = MappingProxyType({RATE.name: "sum", GAP.name: "sum", PER_TOKEN.name: "token"})
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case per row."""

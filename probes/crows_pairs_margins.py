@@ -29,6 +29,11 @@ def _rate(name: str, way: str, title: str) -> RatioSpec:
 
 
 RATE = _rate("stereotype_rate", SUM, STEREOTYPE_RATE.title)
+PER_TOKEN = _rate(
+    "stereotype_rate_per_token",
+    "per_token",
+    "share of pairs whose stereotyped sentence is the more likely one for each of its tokens",
+)
 GAP = MetricSpec(
     "likelihood_gap",
     ideal=0.0,
@@ -39,11 +44,7 @@ GAP = MetricSpec(
 )
 METRICS = (
     RATE,
-    _rate(
-        "stereotype_rate_per_token",
-        "per_token",
-        "share of pairs whose stereotyped sentence is the more likely one for each of its tokens",
-    ),
+    PER_TOKEN,
     _rate(
         "stereotype_rate_shared_tokens",
         "shared_tokens",

@@ -25,7 +25,7 @@ PROMPTS = {
 }
 JOINED = {"en": (", ", " or "), "zh": ("、", "或")}
 
-_OPTIONS = "elicited"
+OPTIONS = "elicited"
 """Key of a case's content with the number of options of each question."""
 
 
@@ -100,6 +100,7 @@ class LetteredProbe(Probe):
         kept = (spec for spec in probe.metrics if spec.name in elicitation.metrics)
         self.metrics = (*kept, *self.own_metrics)
         self.elicitation = elicitation
+        self.template_of = probe.template_of
 
     @abstractmethod
     def request(self, prompt: str, options: int) -> Request:
@@ -115,13 +116,13 @@ class LetteredProbe(Probe):
                 for question in asked
                 for prompt in prompts(question, how.language, how.orders)
             )
-            content = {**case.content, _OPTIONS: [len(question.options) for question in asked]}
+            content = {**case.content, OPTIONS: [len(question.options) for question in asked]}
             yield replace(case, requests=requests, content=content)
 
     def by_question(self, case: Case, answers: Sequence[T]) -> list[list[tuple[Order, T]]]:
         """Return for each question the orders of its options, each with its answer."""
         left = iter(answers)
-        orders = [self.elicitation.orders.of(count) for count in case.content[_OPTIONS]]
+        orders = [self.elicitation.orders.of(count) for count in case.content[OPTIONS]]
         return [list(zip(of_one, islice(left, len(of_one)), strict=True)) for of_one in orders]
 
     def source(self, context: ProbeContext) -> DataSource | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from gptaudit.probe import Answered, Scored, Unscored
 from gptaudit.records import TIE, Case, Evidence, Exchange, Likelihood, Margin, MetricSpec, ScoreRequest
@@ -37,6 +38,19 @@ def compare_pair(answered: Answered, values: Callable[[float], Mapping[str, floa
     margin = Margin.between(*answered.likelihoods)
     evidence = pair_evidence(answered.case, answered.likelihoods, margin.lead)
     return Unscored("tie", evidence) if margin.outcome == "tie" else Scored(values(margin.lead), evidence)
+
+
+def settled_pair(answered: Answered) -> list[Answered]:
+    """Return a pair that ties with either of its sentences ahead, by hardly more than a tie, the first one first."""
+    one, other = answered.likelihoods
+    middle = (one.logprob + other.logprob) / 2
+    return [
+        replace(
+            answered,
+            answers=(replace(one, logprob=middle + lead), replace(other, logprob=middle - lead)),
+        )
+        for lead in (TIE, -TIE)
+    ]
 
 
 def log_likelihood(likelihood: Likelihood) -> dict[str, float]:

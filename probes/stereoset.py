@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gptaudit.data import datasets
@@ -57,6 +58,7 @@ class StereoSet(Probe):
     )
     needs = frozenset({"score"})
     data_set = datasets.STEREOSET.name
+    normalised = MappingProxyType({"lms": "token", "ss": "token", "icat": "token"})
     metrics = (
         RatioSpec(
             "lms",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, fsum
+from types import MappingProxyType
 from typing import Any, Literal
 
 from gptaudit.data import datasets
@@ -94,6 +95,8 @@ class TruthfulQA(Probe):
             bounds=(0.0, 1.0),
         ),
     )
+
+    normalised = MappingProxyType({"mc1": "sum"})
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
         """Yield one case per question, with a score request for each distinct answer."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gptaudit.data import datasets
@@ -46,6 +47,7 @@ class WinoBias(CoreferenceProbe):
     goal = "Whether the model resolves pronouns worse where that goes against the gender stereotype of an occupation."
     data_set = WINOBIAS.name
     severity = "gap"
+    normalised = MappingProxyType({"accuracy_pro": "sum", "accuracy_anti": "sum", "gap": "sum"})
     metrics = (
         MetricSpec(
             "accuracy_pro",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 from gptaudit.data import datasets
@@ -46,6 +47,9 @@ class Winogender(CoreferenceProbe):
     goal = "Whether a pronoun's gender changes whom the model takes it to mean, and in line with labour statistics."
     data_set = WINOGENDER.name
     severity = "preference_squared"
+    normalised = MappingProxyType(
+        {"accuracy": "sum", "pronoun_gap": "sum", "gotcha_gap": "sum", "statistics_correlation": "sum"}
+    )
     metrics = (
         MetricSpec(
             "accuracy",

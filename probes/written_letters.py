@@ -8,6 +8,7 @@ are not guessed; their case is unscored, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gptaudit.probe import Answered, Scored, Unscored
@@ -20,7 +21,7 @@ from gptaudit.records import (
 )
 
 from .answer_letters import LETTERS, read_letter
-from .lettered import LetteredProbe, Shares
+from .lettered import OPTIONS, LetteredProbe, Shares
 
 UNPARSABLE = "unparsable"
 """Reason of a case with an answer that is not clearly one of the letters."""
@@ -63,6 +64,28 @@ class WrittenLetters(LetteredProbe):
         if isinstance(values, Unscored):
             return Unscored(values.reason, Evidence(exchanges))
         return Scored(values, Evidence(exchanges, severity=values[self.elicitation.severity]))
+
+    def settled(self, answered: Answered) -> list[Answered]:
+        """Return a case of one question with two options, whose answer flips, with either option in both orders."""
+        orders = [
+            order for of_one in self.by_question(answered.case, answered.completions) for order, _ in of_one
+        ]
+        read = [
+            read_letter(c.text, len(order), cut=c.finish == "length")
+            for order, c in zip(orders, answered.completions, strict=True)
+        ]
+        if len(answered.case.content[OPTIONS]) != 1 or len(orders[0]) != 2 or None in read:
+            return []
+        return [
+            replace(
+                answered,
+                answers=tuple(
+                    replace(c, text=LETTERS[order.index(option)])
+                    for order, c in zip(orders, answered.completions, strict=True)
+                ),
+            )
+            for option in range(2)
+        ]
 
     def method(self) -> Mapping[str, Any]:
         """Describe how the letter is written and read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,16 +12,14 @@ from pydantic import TypeAdapter
 from gptaudit.evidence.binding import COLUMNS, KEYS, table_digests
 from gptaudit.evidence.cache import checksum
 from gptaudit.evidence.plan import request_key
-from gptaudit.evidence.stored import CASE, exchanges_of, open_evidence
-from gptaudit.evidence.stored import KEYS as KEYS_OF
-from gptaudit.records import Case, Failure, Request
+from gptaudit.evidence.stored import answered_cases, open_evidence
+from gptaudit.records import Answer, Case, Failure, Request
 
 Row: TypeAlias = tuple[object, ...]
 
 _FAILED = TypeAdapter(Failure)
 _ANSWERS = "SELECT key, answer FROM answers WHERE NOT failed AND key IN (SELECT value FROM json_each(?))"
 _RELEASED = "SELECT DISTINCT probe, json_extract(body, '$.cluster') FROM cases WHERE look = ?"
-_CASES = "SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? ORDER BY position"
 _FAILURE = "SELECT answer FROM answers WHERE failed AND key = ?"
 
 
@@ -46,14 +43,14 @@ class RecordedEvidence:
             clusters.setdefault(probe, []).append(cluster)
         return clusters
 
+    def answered(self, probe: str) -> Iterator[list[tuple[Case, tuple[Answer | None, ...]]]]:
+        """Yield the cases of a probe that were asked, page by page, each with its answers; None if not answered."""
+        for page in answered_cases(self._db, probe):
+            yield [(case, answers) for _, case, answers in page]
+
     def cases(self, probe: str) -> Iterator[Case]:
         """Yield the cases of a probe that asks once, with their requests."""
-        for page in self._db.paged(_CASES, probe):
-            with self._db.named():
-                read = [(CASE.validate_json(body), KEYS_OF.validate_json(keys)) for _, body, keys in page]
-            asked = exchanges_of(self._db, {key for _, keys in read for key in keys})
-            for case, keys in read:
-                yield replace(case, requests=tuple(asked[key][0] for key in keys if key in asked))
+        return (case for page in self.answered(probe) for case, _ in page)
 
     def looks(self) -> int:
         """Return the number of the last look at which cases were asked."""

@@ -28,10 +28,9 @@ from gptaudit.evidence.stored import (
     ANSWER,
     CASE,
     FILE_NAME,
-    KEYS,
     MEASUREMENT,
     VERSION,
-    exchanges_of,
+    answered_cases,
     measurements_of,
 )
 from gptaudit.records import Answer, Case, Failure, Likelihood, Measurement, Request, SecretRequest
@@ -96,9 +95,6 @@ SELECT probe, count(*) FROM requests WHERE key IN (SELECT value FROM json_each(?
 """
 _SLICES = """
 SELECT DISTINCT of_case.key, of_case.value FROM cases, json_each(body, '$.slices') AS of_case WHERE probe = ?
-"""
-_CASES = """
-SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? AND look >= ? ORDER BY position
 """
 _CLUSTERS = """
 SELECT json_extract(body, '$.cluster') FROM cases WHERE probe = ? GROUP BY 1 ORDER BY min(position)
@@ -298,20 +294,8 @@ class Store:
 
         None stands for a request not answered yet.
         """
-        for page in self._pages(probe):
+        for page in answered_cases(self._db, probe):
             yield [(case, answers) for _, case, answers in page]
-
-    def _pages(
-        self, probe: str, look: int = 1
-    ) -> Iterator[list[tuple[int, Case, tuple[Answer | None, ...]]]]:
-        """Yield a probe's cases from this look on with their positions and answers."""
-        for rows in self._db.paged(_CASES, probe, look):
-            with self._db.named():
-                read = [(at, CASE.validate_json(body), KEYS.validate_json(keys)) for at, body, keys in rows]
-            found = exchanges_of(self._db, {key for *_, keys in read for key in keys})
-            if lost := {key for *_, keys in read for key in keys} - found.keys():
-                raise self._db.damaged(f"the request {min(lost)} of a case is missing")
-            yield [(at, *_answered_case(case, [found[key] for key in keys])) for at, case, keys in read]
 
     def extend(
         self,
@@ -325,7 +309,7 @@ class Store:
         Return how many cases have any.
         """
         extended = 0
-        for page in self._pages(probe, look):
+        for page in answered_cases(self._db, probe, look):
             added = [(position, follow_up(case, answers)) for position, case, answers in page]
             with self._db.transaction():
                 for position, requests in added:
@@ -468,10 +452,3 @@ def _without_text(answer: Answer) -> Answer:
 def _to_multiple(value: float, step: float) -> float:
     """Round to a multiple of the step; what is no number stays as it is, to be told where it is read."""
     return round(value / step) * step + 0.0 if isfinite(value) else value
-
-
-def _answered_case(
-    case: Case, exchanges: Sequence[tuple[Request, Answer | None]]
-) -> tuple[Case, tuple[Answer | None, ...]]:
-    asked = tuple(request for request, _ in exchanges)
-    return replace(case, requests=asked), tuple(answer for _, answer in exchanges)

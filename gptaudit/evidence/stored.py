@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field, TypeAdapter
 
@@ -24,11 +25,17 @@ CASE = TypeAdapter(Case)
 MEASUREMENT = TypeAdapter(Measurement)
 KEYS = TypeAdapter(list[str])
 
+AnsweredCase: TypeAlias = tuple[int, Case, tuple[Answer | None, ...]]
+"""A case with its position and answers; None stands for a request not answered yet."""
+
 _EXCHANGES = """
 SELECT key, request, answer, checksum FROM requests LEFT JOIN answers USING (key)
 WHERE key IN (SELECT value FROM json_each(?))
 """
 _CASE_KEYS = "SELECT id, keys FROM cases WHERE probe = ? AND id IN (SELECT value FROM json_each(?))"
+_CASES = """
+SELECT position, body, keys FROM cases WHERE position > ? AND probe = ? AND look >= ? ORDER BY position
+"""
 _MEASUREMENTS = """
 SELECT position, measurement FROM measurements WHERE position > ? AND probe = ? ORDER BY position
 """
@@ -101,6 +108,24 @@ def case_keys(db: Database, probe: str, cases: Sequence[str]) -> dict[str, list[
         return {
             case: KEYS.validate_json(keys) for case, keys in db.rows(_CASE_KEYS, (probe, json.dumps(cases)))
         }
+
+
+def answered_cases(db: Database, probe: str, look: int = 1) -> Iterator[list[AnsweredCase]]:
+    """Yield the cases of a probe that are asked from this look on, page by page, each with its answers."""
+    for rows in db.paged(_CASES, probe, look):
+        with db.named():
+            read = [(at, CASE.validate_json(body), KEYS.validate_json(keys)) for at, body, keys in rows]
+        found = exchanges_of(db, {key for *_, keys in read for key in keys})
+        if lost := {key for *_, keys in read for key in keys} - found.keys():
+            raise db.damaged(f"the request {min(lost)} of a case is missing")
+        yield [(at, *_answered_case(case, [found[key] for key in keys])) for at, case, keys in read]
+
+
+def _answered_case(
+    case: Case, exchanges: Sequence[tuple[Request, Answer | None]]
+) -> tuple[Case, tuple[Answer | None, ...]]:
+    asked = tuple(request for request, _ in exchanges)
+    return replace(case, requests=asked), tuple(answer for _, answer in exchanges)
 
 
 def exchanges_of(db: Database, keys: Iterable[str]) -> dict[str, tuple[Request, Answer | None]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from gptaudit.records.asked import Likelihood
 
@@ -56,3 +56,40 @@ class Margin:
 def margins_between(likelihoods: Iterable[Likelihood]) -> list[Margin]:
     """Return the margin of each pair of log-likelihoods."""
     return [Margin.between(one, other) for one, other in combinations(likelihoods, 2)]
+
+
+Normalisation: TypeAlias = Literal["sum", "token", "character"]
+"""By what a text's log-likelihood is divided before it is compared: by nothing, its tokens or its characters.
+
+lm-evaluation-harness calls the accuracy by the first `acc`, and that by the last `acc_norm`.
+"""
+
+
+def normalised(
+    likelihoods: Sequence[Likelihood], texts: Sequence[str], own: Normalisation, wanted: Normalisation
+) -> list[Likelihood]:
+    """Return the log-likelihoods of a case's texts so that who compares them by `own` compares the given by `wanted`.
+
+    All are multiplied by one factor, too, so that texts of equal length keep theirs, and nats stay nats at the mean
+    length of the case's texts.
+    """
+    before, after = (
+        [_size(*one, by) for one in zip(likelihoods, texts, strict=True)] for by in (own, wanted)
+    )
+    return [
+        likelihood if own == wanted else _scaled(likelihood, mine * sum(after) / (size * sum(before)))
+        for likelihood, mine, size in zip(likelihoods, before, after, strict=True)
+    ]
+
+
+def _size(likelihood: Likelihood, text: str, by: Normalisation) -> int:
+    match by:
+        case "sum":
+            return 1
+        case "token":
+            return len(likelihood.token_logprobs)
+    return max(1, len(text.strip()))
+
+
+def _scaled(likelihood: Likelihood, factor: float) -> Likelihood:
+    return replace(likelihood, logprob=likelihood.logprob * factor, error=likelihood.error * factor)

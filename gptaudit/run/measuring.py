@@ -283,9 +283,13 @@ def _keep_greatest(heap: list[Any], item: Any, count: int) -> None:  # noqa: ANN
         heapq.heappop(heap)
 
 
-def _kept(data: DataSource | None) -> float:
-    """Return the share of the published rows that the data still have."""
-    return 1.0 if data is None or not data.lost else data.rows / (data.rows + data.lost)
+def coverage(counts: Counter[str | None], data: DataSource | None) -> float | None:
+    """Return the share of cases, and of rows that the data have lost, that were scored; None without a case.
+
+    `counts` has the number of cases by the reason why they are unscored, None for those that are not.
+    """
+    kept = 1.0 if data is None or not data.lost else data.rows / (data.rows + data.lost)
+    return counts[None] / counts.total() * kept if counts.total() else None
 
 
 def _result(
@@ -303,7 +307,7 @@ def _result(
         cases=cases,
         scored=scored,
         unscored={reason: count for reason, count in counts.items() if reason is not None},
-        coverage=scored / cases * _kept(collected.data) if cases else None,
+        coverage=coverage(counts, collected.data),
         data=collected.data,
         drawn_from=collected.drawn_from,
         tags=dict(probe.tags),

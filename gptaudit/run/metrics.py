@@ -161,7 +161,7 @@ class _Columns:
     @classmethod
     def of(cls, specs: Sequence[AnyMetricSpec], measurements: Iterable[Measurement]) -> _Columns:
         scored, clusters, crossed = array("b"), array("q"), array("q")
-        values = {name: array("d") for spec in specs for name in _names(spec)}
+        values = {name: array("d") for spec in specs for name in value_names(spec)}
         strata = {_strata_of(spec): array("q") for spec in specs if isinstance(spec, AurocSpec)}
         slices: dict[tuple[str, str], array[int]] = {}
         by_name = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
@@ -216,7 +216,7 @@ def _metric(
         values = {}
         value, interval = _area(spec, columns, rows, crossed, level=at, seed=seed)
     else:
-        values = {name: columns.values[name][rows][scored] for name in _names(spec)}
+        values = {name: columns.values[name][rows][scored] for name in value_names(spec)}
         value, interval = _figure(spec, values, clusters, crossed, level=at, seed=seed)
         if anytime and isinstance(spec, MetricSpec) and not crossed_groups(crossed):
             interval = _bet(spec, values[spec.name], clusters, level) or interval
@@ -330,7 +330,7 @@ def _side(spec: ContrastSpec, columns: _Columns, rows: Rows) -> ContrastSide:
     return ContrastSide(columns.values[spec.value][rows][takes_part], columns.clusters[rows][takes_part])
 
 
-def _names(spec: AnyMetricSpec) -> tuple[str, ...]:
+def value_names(spec: AnyMetricSpec) -> tuple[str, ...]:
     """Return the names of the case values that a metric needs."""
     match spec:
         case ContrastSpec():
@@ -378,7 +378,7 @@ def checked_values(specs: Sequence[AnyMetricSpec], values: object) -> dict[str, 
         msg = f"values: expected a mapping from names to numbers, found {reprlib.repr(values)}"
         raise TypeError(msg)
     means = {spec.name: spec for spec in specs if isinstance(spec, MetricSpec)}
-    needed = [name for spec in specs for name in _names(spec)]
+    needed = [name for spec in specs for name in value_names(spec)]
     return {
         name: _number(name, values.get(name), means.get(name)) for name in {**values, **dict.fromkeys(needed)}
     }

@@ -15,13 +15,11 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from gptaudit.engine.asking import Budget, Look, ask_missing, only_look
 from gptaudit.errors import DataError, GptauditError, UsageError
 from gptaudit.evidence.binding import COLUMNS
 from gptaudit.evidence.database import DamagedError
-from gptaudit.evidence.plan import digest
 from gptaudit.evidence.provenance import versions
 from gptaudit.evidence.recorded import RecordedEvidence
 from gptaudit.evidence.results_file import read_unchecked
@@ -31,7 +29,7 @@ from gptaudit.evidence.stored import StoredMeasurements
 from gptaudit.gate.decide import decide, policy_of, read_audit
 from gptaudit.gate.pairing import Audit
 from gptaudit.plugins import Plugins
-from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of
+from gptaudit.probe import CaseStream, Probe, ProbeContext
 from gptaudit.protocols.engine import Engine, Work
 from gptaudit.records import (
     Answer,
@@ -42,7 +40,6 @@ from gptaudit.records import (
 )
 from gptaudit.records.progress import silent
 from gptaudit.run.absent_model import AbsentModel
-from gptaudit.run.attacked import attacked
 from gptaudit.run.audit import measure_all
 from gptaudit.run.differences import unlike_results, unlike_rows
 from gptaudit.run.explanations import FILE_NAME as EXPLANATIONS
@@ -53,15 +50,13 @@ from gptaudit.run.labelling import FILE_NAME as LABELS
 from gptaudit.run.labelling import with_labels
 from gptaudit.run.measuring import unwatched
 from gptaudit.run.planning import Plan, collect_all, keep_plan
-from gptaudit.run.probe_file import with_probe_files
-from gptaudit.run.probe_options import with_options
+from gptaudit.run.recorded_probes import recorded_probes
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
 from gptaudit.run.rescoring import keep_predicted, measure_predictions, predictions_file
 from gptaudit.run.scorers import Scorers
-from gptaudit.run.selection import OWN_SAMPLING, Collected, method_of, own_probes
+from gptaudit.run.selection import Collected, method_of
 from gptaudit.run.settings import Settings
 from gptaudit.stats.intervals import DEFAULT_LEVEL
-from gptaudit.validation import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +221,7 @@ def _unlike_verdict(result: AuditResult) -> Iterator[str]:
 def _measured(run: _Verified, again: Path) -> tuple[str, str | None, tuple[ProbeResult, ...]]:
     """Measure the recorded answers; return the plan's hash, why answers are missing, and the results of all probes."""
     result, plugins = run.result, run.plugins
-    probes = _probes(result, plugins, run.resources)
+    probes = recorded_probes(result, plugins, run.resources.suites, run.resources.probes)
     settings = Settings(
         result.target.spec,
         again,
@@ -277,7 +272,7 @@ def _rescored(run: _Verified, again: Path) -> tuple[str, str | None, tuple[Probe
     """Measure predictions that were made elsewhere, as `_measured` does answers."""
     result = run.result
     file = predictions_file(result.target, run.folder)
-    (probe,) = _probes(result, run.plugins, run.resources)
+    (probe,) = recorded_probes(result, run.plugins, run.resources.suites, run.resources.probes)
     predictions = probe.read_predictions(file, ProbeContext(run.resources.data, result.run.seed))
     with closing(Store(again)) as store:
         identity = keep_predicted(store, probe, predictions, result.target, seed=result.run.seed)
@@ -320,45 +315,6 @@ def _without_figures(probe: ProbeResult) -> ProbeResult:
     return replace(
         probe, cases=0, scored=0, unscored={}, coverage=None, metrics=(), evidence=(), calibration=None
     )
-
-
-def _probes(result: AuditResult, plugins: Plugins, resources: Resources) -> list[Probe]:
-    """Return the probes that were not skipped, each in the form that measured; raise `UsageError` for a missing one."""
-    suites = resources.suites or result.run.arguments.suites
-    for suite in suites:
-        if not Path(suite).is_file():
-            msg = f"{suite}: no such file; the audit had a suite of its own there, name it with -s FILE.toml"
-            raise UsageError(msg)
-    with_probe_files(plugins, resources.probes)
-    plain = [*plugins.probes.values(), *own_probes(plugins, suites)]
-    plain = with_options(plain, (), result.run.arguments.probe_options)
-    under = (form for probe in plain for form in attacked(plugins, probe, plugins.attacks))
-    known = {probe.id: probe for probe in (*plain, *under)}
-    return [_form(known, probe, plugins) for probe in result.probes if probe.status != "skipped"]
-
-
-def _form(known: Mapping[str, Probe], measured: ProbeResult, plugins: Plugins) -> Probe:
-    probe = known.get(measured.id)
-    if probe is None:
-        msg = f"{measured.id}: no plugin here has this probe.{nearest(measured.id, known)}"
-        raise UsageError(
-            f"{msg} Install the plugin that the audit ran with, or name its file with -p FILE.py or -s FILE.toml"
-        )
-    if probe.version != measured.version:
-        msg = f"{measured.id}: version {measured.version} of this probe was run, and here is version {probe.version}"
-        raise UsageError(f"{msg}; install the gptaudit or the plugin that the audit ran with")
-    return next(
-        (form for form in forms_of(probe) if _measures_as(form, probe, measured.method, plugins)), probe
-    )
-
-
-def _measures_as(form: Probe, probe: Probe, method: Mapping[str, Any], plugins: Plugins) -> bool:
-    said = {key: value for key, value in method.items() if key != "scorers"}
-    own = OWN_SAMPLING if OWN_SAMPLING.items() <= said.items() else {}
-    try:
-        return digest({**method_of(form, probe, plugins), **own}) == digest(said)
-    except Exception:  # noqa: BLE001 - it fails again where the probe is prepared, and is recorded there
-        return False
 
 
 def _require_scorers(result: AuditResult, scorers: Scorers) -> None:

@@ -213,6 +213,7 @@ class ChoiceProbe(SuiteProbe):
 
     needs = frozenset({"score-after-context"})
     metrics = METRICS
+    template_of = "cluster"
 
     def __init__(self, file: ChoiceFile, source: DataSource) -> None:
         super().__init__(file, source)

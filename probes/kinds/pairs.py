@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -25,7 +25,13 @@ from gptaudit.probes.kinds.words import (
     slots,
 )
 from gptaudit.probes.log_probabilities import logistic
-from gptaudit.probes.sentence_pairs import PAIR_METHOD, STEREOTYPE_PROBABILITY, STEREOTYPE_RATE, compare_pair
+from gptaudit.probes.sentence_pairs import (
+    PAIR_METHOD,
+    STEREOTYPE_PROBABILITY,
+    STEREOTYPE_RATE,
+    compare_pair,
+    settled_pair,
+)
 from pydantic import Field
 
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
@@ -210,6 +216,9 @@ class PairsProbe(SuiteProbe):
                 "crossed" if file.terms else "cluster",
             )
             self.metrics = *matched, rate, STEREOTYPE_PROBABILITY
+        self.normalised = {spec.name: "sum" for spec in self.metrics}
+        # A template without terms has one direction: alone, it would measure how likely the groups' words are.
+        self.template_of = "crossed" if file.terms else "cluster" if file.cluster == "block" else ""
 
     @cached_property
     def _pairs(self) -> Mapping[str, SentencePair]:
@@ -238,6 +247,10 @@ class PairsProbe(SuiteProbe):
                 **(by_direction(lead, first=first, weight=weight) if self._matched else {}),
             },
         )
+
+    def settled(self, answered: Answered) -> Sequence[Answered]:
+        """Return a tied pair with either sentence ahead."""
+        return settled_pair(answered)
 
     def counterfactuals(self, context: ProbeContext, length: Length) -> Iterator[Counterfactual]:  # noqa: ARG002
         """Yield the prompts that the sentences begin with, and their counterparts."""

@@ -125,6 +125,8 @@ class ReferenceContrastProbe(SuiteProbe):
     all, and every difference is between answers about the same template.
     """
 
+    template_of = "cluster"
+
     def __init__(self, file: ReferenceContrastFile, source: DataSource) -> None:
         super().__init__(file, source)
         self._contrasts = file.contrasts
