@@ -49,7 +49,7 @@ FIRST = "all templates"
 
 OPTIONS: Mapping[str, Callable[[Specification], str | None]] = {
     "form": lambda one: one.form,
-    "template": lambda one: one.template or FIRST,
+    "template": lambda one: FIRST if one.template is None else f"{one.template} alone",
     "normalisation": lambda one: one.normalisation and NORMALISED[one.normalisation],
     "ties": lambda one: TIED[one.ties],
 }
@@ -89,30 +89,36 @@ def summary(found: Multiverse) -> Iterator[str]:
         away = own.value - found.ideal
         agree = [one for one in known if one.value is not None and (one.value - found.ideal) * away > 0]
         side = f"{'above' if above else 'below'} the ideal {compact(found.ideal, found.unit)}"
-        yield f"{_shares(known, agree)} lie {side}, as the audit's own does."
+        yield f"On the side of the audit's own, {side}, lie {_shares(known, agree, own.form)}."
     if found.rule:
         verdicts = Counter(str(one.verdict) for one in found.specifications)
         told = ", ".join(f"{count(verdicts[v])} {v}" for v in VERDICTS if verdicts[v])
         yield f"By the rule of the run, {found.rule}: {told}; the audit's own: {own.verdict}."
 
 
-def _shares(known: Sequence[Specification], agree: Sequence[Specification]) -> str:
-    """Say how many specifications agree, those of all templates and those of one alone apart where there are both."""
+def _shares(known: Sequence[Specification], agree: Sequence[Specification], first: str) -> str:
+    """Say how many specifications agree, by form, and those of all templates and of one alone apart."""
+    forms = list(dict.fromkeys([first, *(one.form for one in known)]))
     parts = []
-    for alone, words in ((False, "with all templates"), (True, "with one template alone")):
-        here = [one for one in known if (one.template is not None) == alone]
-        if here:
-            part = sum((one.template is not None) == alone for one in agree)
-            parts.append(f"{count(part)} of {count(len(here))} {words}")
-    if len(parts) == 1:
-        return f"{count(len(agree))} of {count(len(known))}"
-    return " and ".join(parts)
+    for form in forms:
+        for alone, words in ((False, "all templates"), (True, "one template alone")):
+            here, there = (
+                sum((one.form, one.template is not None) == (form, alone) for one in some)
+                for some in (agree, known)
+            )
+            if there:
+                named = f", {form}" if len(forms) > 1 else ""
+                parts.append(f"{count(here)} of {count(there)} with {words}{named}")
+    return "; ".join(parts)
 
 
 def spans(found: Multiverse) -> Iterator[tuple[str, int, str]]:
     """Yield each choice that varies, the number of its options, and the range over them with all else as audited."""
     for span in found.spans():
-        yield span.choice, span.options, interval_text(span.low, span.high, found.unit) or ""
+        told = interval_text(span.low, span.high, found.unit) or ""
+        if span.beyond_chance:
+            told += f"; of single ones beyond chance {interval_text(*span.beyond_chance, found.unit)}"
+        yield span.choice, span.options, told
 
 
 def words(found: Multiverse, one: Specification) -> str:

@@ -94,7 +94,7 @@ def _with_pooled(metrics: Sequence[Metric]) -> list[Metric]:
     pooled = list(metrics)
     for places in groups.values():
         of_axis = [metrics[place] for place in places]
-        errors = [_standard_error(metric) for metric in of_axis]
+        errors = [standard_error(metric) for metric in of_axis]
         if len(places) < FEWEST_GROUPS or not all(errors):
             continue
         values = [metric.value or 0.0 for metric in of_axis]
@@ -106,7 +106,7 @@ def _with_pooled(metrics: Sequence[Metric]) -> list[Metric]:
     return pooled
 
 
-def _standard_error(metric: Metric) -> float:
+def standard_error(metric: Metric) -> float:
     """Return half the width of a metric's interval in units of the t quantile."""
     half = ((metric.high or 0.0) - (metric.low or 0.0)) / 2
     return half / quantile(metric.level, metric.units, anytime=metric.anytime)

@@ -40,7 +40,7 @@ from gptaudit.records import (
 from gptaudit.records.margin import Normalisation
 from gptaudit.run.folder import RESULTS
 from gptaudit.run.measuring import coverage
-from gptaudit.run.metrics import summarise, value_names
+from gptaudit.run.metrics import standard_error, summarise, value_names
 from gptaudit.run.recorded_probes import recorded_probes
 from gptaudit.run.remeasured import NORMALISATIONS, TIES, Remeasured, Ties, alike, remeasured
 from gptaudit.run.rescoring import BACKEND as PREDICTIONS
@@ -321,6 +321,7 @@ class _Measured:
             value=metric.value,
             low=metric.low,
             high=metric.high,
+            error=None if metric.low is None or metric.high is None else standard_error(metric),
             why=metric.why,
             n=metric.n,
             cases=len(measurements),
@@ -400,4 +401,5 @@ def _cautions(form: _Form) -> Iterator[str]:
     for metric in result.metrics:
         if metric.name == CONSISTENCY and not metric.slice and metric.value is not None:
             share = quantity(metric.value, metric.unit, 0)
-            yield f"{form.name}: the answer is the same in every order of the options in {share} of the cases"
+            told = f"the answer is the same in every order of the options in {share} of the cases"
+            yield f"{form.name}: {told}; where it is in few, the order decides and the form says little"

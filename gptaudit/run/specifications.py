@@ -10,6 +10,7 @@ from gptaudit.records import Verdict
 from gptaudit.records.margin import Normalisation
 from gptaudit.records.metric_specs import Direction
 from gptaudit.run.remeasured import Ties
+from gptaudit.stats.pooling import FEWEST_GROUPS, partially_pooled
 
 CHOICES = ("form", "template", "normalisation", "ties")
 
@@ -27,6 +28,8 @@ class Specification:
     value: float | None
     low: float | None
     high: float | None
+    error: float | None
+    """Standard error: half the width of the interval in units of its quantile."""
     why: str | None
     """Why there is no interval, or no value."""
     n: int
@@ -56,6 +59,9 @@ class Span:
     options: int
     low: float
     high: float
+    beyond_chance: tuple[float, float] | None = None
+    """The same of single templates by partial pooling, so that it is not as wide as chance alone would make it; None
+    for other choices, and for too few templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +111,24 @@ class Multiverse:
         for choice in CHOICES:
             values = [one.value for one in self.known if like_own[choice](one) and one.value is not None]
             if len(values) > 1:
-                yield Span(choice, len(values), min(values), max(values))
+                pooled = self._pooled() if choice == "template" else None
+                yield Span(choice, len(values), min(values), max(values), pooled)
         left = [one.value for one in self.without if one.value is not None]
         if left:
             yield Span("template left out", len(left), min(left), max(left))
+
+    def _pooled(self) -> tuple[float, float] | None:
+        """Return the range of the audit's own figure over single templates, each pooled with the others."""
+        alone = [
+            (one.value, one.error)
+            for one in self.known
+            if one.form == self.own.form and one.usual and one.template is not None and one.value is not None
+        ]
+        values, errors = [value for value, _ in alone], [error for _, error in alone if error]
+        if len(values) < FEWEST_GROUPS or len(errors) < len(values):
+            return None
+        pooled = [value for value, *_ in partially_pooled(values, errors, level=self.level)]
+        return min(pooled), max(pooled)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ HOSTILE = "</p><script>alert(1)</script>\x1b[31m<img src=http://x.invalid/a>"
 def test_hostile_names_do_nothing():
     """A template, a title or a reason of a plugin is text."""
     one = Specification(
-        HOSTILE, None, "sum", "left out", 0.6, 0.5, 0.7, None, 9, 9, "pass", usual=True, own=True
+        HOSTILE, None, "sum", "left out", 0.6, 0.5, 0.7, 0.05, None, 9, 9, "pass", usual=True, own=True
     )
     other = replace(one, template=HOSTILE, value=0.4, low=None, high=None, why=HOSTILE, own=False)
     unknown = replace(other, template="x", value=None)
@@ -242,6 +242,30 @@ def test_hostile_names_do_nothing():
 
     assert {tag for tag, _ in page.elements} <= TAGS - {"script"}
     assert not any("src" in attributes for _, attributes in page.elements)
+
+
+def test_the_range_of_templates_is_less_wide_beyond_chance():
+    """Noisy figures of one truth are pooled nearly to one; those that differ by far more than their errors stay."""
+
+    def of(values, error):
+        alone = [
+            Specification("plain", str(i), "sum", "left out", v, v, v, error, None, 9, 9, None, usual=True)
+            for i, v in enumerate(values)
+        ]
+        own = replace(alone[0], template=None, value=0.5, own=True)
+        found = Multiverse(
+            *("x:y", "who", "Who", "rate", "", "fraction", 0.5, "target", 0.95),
+            *((own, *alone), (), (), (), "", (None, None)),
+        )
+        (span,) = found.spans()
+        return span.high - span.low, span.beyond_chance[1] - span.beyond_chance[0]
+
+    spread = [0.42, 0.58, 0.5, 0.45, 0.55, 0.47, 0.53, 0.5]
+    noisy, clear = of(spread, 0.08), of(spread, 0.001)
+
+    assert noisy[0] == clear[0] == pytest.approx(0.16)
+    assert noisy[1] < 0.08
+    assert clear[1] > 0.15
 
 
 class TestNormalised:
