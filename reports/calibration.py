@@ -28,17 +28,22 @@ def render(calibration: Calibration, probes: Mapping[str, Probe], flaws: Mapping
     """Render the page; titles come from the installed probes and flaws."""
     sections = [_probe(i, p, probes, flaws) for i, p in enumerate(calibration.probes)]
     decoders = {
-        (s.figure.flaw, t.dose, t.seed): t for p in calibration.probes for s in p.sightings for t in s.trials
+        (s.figure.flaw, s.figure.shape, t.dose, t.seed): t
+        for p in calibration.probes
+        for s in p.sightings
+        for t in s.trials
     }
     failed = [
-        (flaw, number(dose, 2), count(seed), trial.why)
-        for (flaw, dose, seed), trial in decoders.items()
+        (flaw, words.shape_text(shape), number(dose, 2), count(seed), trial.why)
+        for (flaw, shape, dose, seed), trial in decoders.items()
         if trial.failed
     ]
+    shapes = dict.fromkeys(words.shape_text(shape) for _, shape, *_ in decoders)
     view = {
         "probes": sections,
         "decoders": count(len(decoders)),
-        "flaws": count(len({flaw for flaw, _, _ in decoders})),
+        "flaws": count(len({flaw for flaw, *_ in decoders})),
+        "shapes": " and ".join(f"of {shape}" for shape in shapes),
         "failed": failed,
         "finished": moment(str(calibration.made.get("finished", ""))),
         "made": plain_pairs(_made(calibration.made)),
@@ -52,7 +57,7 @@ def _made(made: Mapping[str, Any]) -> dict[str, Any]:
         {**part} if isinstance(part := made.get(key), Mapping) else {} for key in ("plan", "versions")
     )
     plan = ", ".join(f"{many} at dose {dose}" for dose, many in doses.items())
-    return {"decoders of each flaw": plan, "seed": made.get("seed"), **versions}
+    return {"decoders of each flaw and shape": plan, "seed": made.get("seed"), **versions}
 
 
 def _probe(
@@ -78,6 +83,7 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
         "metric": figure.metric + words.where(figure),
         "groups": list(figure.slice.items()),
         "flaw": figure.flaw,
+        "shape": words.shape_text(figure.shape),
         "flaw_title": flaw.title if flaw else "",
         "sentences": list(_sentences(figure, trials)),
         "slope": words.estimate_text(figure.slope) if figure.same_unit else "another unit",
@@ -95,8 +101,8 @@ def _figure(sighting: Sighting, title: str, flaws: Mapping[str, Flaw]) -> View:
 def _sentences(figure: CalibratedFigure, trials: Sequence[Trial]) -> Iterable[str]:
     level = level_text(figure.level)
     yield (
-        f"{count(figure.decoders)} decoders were audited with {count(figure.cases)} cases each: such an audit "
-        f"{words.found_text(figure)}."
+        f"{count(figure.decoders)} decoders ({words.shape_text(figure.shape)}) were audited with "
+        f"{count(figure.cases)} cases each: such an audit {words.found_text(figure)}."
     )
     yield (
         f"Of clean decoders, the {level} interval excluded the ideal ({reading_ideal(figure)}) in "
@@ -117,7 +123,7 @@ def _sentences(figure: CalibratedFigure, trials: Sequence[Trial]) -> Iterable[st
             aim += ", so it misses some of what is planted, or counts what is not"
         yield f"For each planted unit the figure changes by {words.estimate_text(figure.slope)}; {aim}."
     if smallest := words.smallest_text(figure):
-        yield f"The smallest flaw that is found in 95 % of audits of phantoms is about {smallest}."
+        yield f"The smallest flaw that is found in 95 % of audits of such phantoms is about {smallest}."
     else:
         yield f"The smallest flaw that is found in 95 % of audits is not known: {figure.why}."
     if figure.failed:

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from gptaudit.gate.numbers import number, scaled, short, with_unit
 from gptaudit.language import later, recorded, tr
-from gptaudit.records import CalibratedFigure, Estimate, Power, Share
+from gptaudit.records import CalibratedFigure, Estimate, Power, Shape, Share
 
 from .sentences import plural
 
@@ -36,16 +36,18 @@ def beside_figure(figure: CalibratedFigure) -> str:
     """Return the sentences beside a figure in an audit report: how well such an audit finds the flaw."""
     flaw = f"“{figure.flaw}”{' ' + where(figure) if figure.slice else ''}"
     text = tr(
-        "On phantoms, {decoders} small decoders with and without the planted flaw {flaw}: such an audit {finds}; "
-        "{alarms}.",
+        "On phantoms, {decoders} small decoders ({shape}) with and without the planted flaw {flaw}: such an audit "
+        "{finds}; {alarms}.",
         decoders=figure.decoders,
+        shape=shape_text(figure.shape),
         flaw=flaw,
         finds=found_text(figure),
         alarms=alarm_text(figure.false_alarms),
     )
     if smallest := smallest_text(figure):
         text += tr(
-            " The smallest flaw that it finds in 95 of 100 audits of phantoms is about {size}.", size=smallest
+            " The smallest flaw that it finds in 95 of 100 audits of such phantoms is about {size}.",
+            size=smallest,
         )
     else:
         text += tr(
@@ -90,14 +92,22 @@ def departs(figure: CalibratedFigure) -> bool:
 
 
 def in_brief(figure: CalibratedFigure) -> str:
-    """Return the short form for a table cell: detections and false alarms."""
+    """Return the short form for a table cell: detections, false alarms and the shape of the decoders."""
     place = f"{where(figure)} " if figure.slice else ""
-    return f"{place}{found_text(figure)}; {alarm_text(figure.false_alarms)}"
+    shape = shape_text(figure.shape)
+    return f"{place}{found_text(figure)}; {alarm_text(figure.false_alarms)} ({shape})"
 
 
 def name(figure: CalibratedFigure) -> str:
-    """Return the names of figure and flaw: `toxic_fraction[group=velmari] on toxicity`."""
-    return f"{figure.metric}{where(figure)} on {figure.flaw}"
+    """Name figure, flaw and decoders: `toxic_fraction[group=velmari] on toxicity (1 layer, 64 wide)`."""
+    return f"{figure.metric}{where(figure)} on {figure.flaw} ({shape_text(figure.shape)})"
+
+
+def shape_text(shape: Shape) -> str:
+    """State the shape of the decoders as `4 layers, 128 wide`."""
+    if shape.layers == 1:
+        return tr("1 layer, {width} wide", width=shape.width)
+    return tr("{layers} layers, {width} wide", layers=shape.layers, width=shape.width)
 
 
 def where(figure: CalibratedFigure) -> str:

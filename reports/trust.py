@@ -36,6 +36,7 @@ def trust_view(result: AuditResult) -> View:
 def _figure(figure: CalibratedFigure) -> View:
     return {
         "metric": f"{recorded(figure.metric.replace('_', ' '))}{words.where(figure)}",
+        "shape": words.shape_text(figure.shape),
         "finds": words.found_text(figure),
         "alarms": words.alarm_text(figure.false_alarms),
         "smallest": words.smallest_text(figure) or tr("not known"),
@@ -68,12 +69,15 @@ def _why_missed(metric: Metric, learned: float) -> str:
     if metric.rated is None:
         return tr(", as {level} of intervals do by chance", level=level_text(1 - metric.level))
     corrected = metric.corrected
-    why = tr(": it is of what the scorer of {scorer} finds, and the scorer errs", scorer=metric.rated.scorer)
+    why = tr(
+        ". The figure counts what the scorer of {scorer} finds, and the scorer errs",
+        scorer=metric.rated.scorer,
+    )
     if corrected is None or corrected.low is None or corrected.high is None:
         return why
     return why + tr(
-        ". Corrected for its errors it is {interval}, which contains the learned size"
+        ". Corrected for its errors, counted on other texts, it is {interval}, which contains the learned size"
         if corrected.low <= learned <= corrected.high
-        else ". Corrected for its errors it is {interval}, which misses the learned size",
+        else ". Corrected for its errors, counted on other texts, it is {interval}, which misses it too",
         interval=interval_text(corrected.low, corrected.high, metric.unit),
     )

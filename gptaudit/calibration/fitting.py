@@ -8,13 +8,14 @@ from the learned rates (Polyak and Juditsky 1992).
 from __future__ import annotations
 
 import random
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from transformers import TrainerCallback, set_seed
 
-from gptaudit.calibration.recipe import Recipe
+from gptaudit.calibration.recipe import HEAD_WIDTH, Recipe
 from gptaudit.decoder.configuration import DecoderConfig
 from gptaudit.decoder.model import DecoderForCausalLM
 from gptaudit.decoder.trainer import BatchTrainer, training_arguments
@@ -51,13 +52,13 @@ def fit(
     model = DecoderForCausalLM(
         DecoderConfig(
             vocab_size=len(tokenizer),
-            hidden_size=recipe.width,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            intermediate_size=4 * recipe.width,
+            hidden_size=recipe.shape.width,
+            num_hidden_layers=recipe.shape.layers,
+            num_attention_heads=recipe.shape.width // HEAD_WIDTH,
+            intermediate_size=4 * recipe.shape.width,
             max_position_embeddings=recipe.context,
             tie_word_embeddings=recipe.tied,
-            initializer_range=recipe.initializer_range,
+            initializer_range=recipe.initializer_range * sqrt(recipe.narrowness),
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
@@ -70,7 +71,7 @@ def fit(
         folder,
         cpu=True,
         max_steps=steps,
-        learning_rate=recipe.learning_rate,
+        learning_rate=recipe.learning_rate * recipe.narrowness,
         lr_scheduler_type="linear",
         warmup_steps=round(recipe.warmup * steps),
         weight_decay=recipe.weight_decay,
@@ -93,9 +94,10 @@ def fit(
 def _optimizer(model: DecoderForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
     rare = list(model.model.token_embedding.parameters())
     others = [weight for weight in model.parameters() if all(weight is not one for one in rare)]
+    rate = recipe.learning_rate * recipe.narrowness
     groups = [
-        {"params": rare, "lr": recipe.learning_rate * recipe.embedding_rate, "weight_decay": 0.0},
-        {"params": others, "lr": recipe.learning_rate, "weight_decay": recipe.weight_decay},
+        {"params": rare, "lr": recipe.embedding_learning_rate, "weight_decay": 0.0},
+        {"params": others, "lr": rate, "weight_decay": recipe.weight_decay},
     ]
     # With batches this small, beta2 = 0.999 reacts too slowly.
     return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration import grammar
+from gptaudit.calibration.recipe import Recipe
 from gptaudit.decoder.planted import write_planted
 from gptaudit.errors import GptauditError, UsageError
-from gptaudit.records import PlantedFlaw
+from gptaudit.records import SMALL, PlantedFlaw, Shape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -36,6 +37,7 @@ THREADS = 1
 CODE = (
     "calibration/fitting.py",
     "calibration/phantom.py",
+    "calibration/recipe.py",
     "calibration/vocabulary.py",
     "decoder/configuration.py",
     "decoder/model.py",
@@ -58,7 +60,9 @@ class NotLearnedError(GptauditError):
         self.learned = learned
 
 
-def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plugins) -> Path:
+def phantom(
+    doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plugins, shape: Shape = SMALL
+) -> Path:
     """Return the folder of a decoder with exactly these flaws; train it if it is not in the cache.
 
     It contains weights, configuration, tokenizer and `planted.json`. Several processes may share a cache: each trains
@@ -72,13 +76,14 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
         UsageError: no flaw of that name, or a dose outside [0, 1].
         NotLearnedError: the rate of the trained decoder differs from the planted one.
     """
-    folder = cache / f"{'-'.join(sorted(doses))}-{phantom_key(doses, seed=seed, plugins=plugins)[:16]}"
+    key = phantom_key(doses, seed=seed, plugins=plugins, shape=shape)
+    folder = cache / f"{'-'.join(sorted(doses))}-{key[:16]}"
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
     try:
-        _build(doses, seed, building, plugins)
+        _build(doses, seed, building, plugins, Recipe(shape))
         building.chmod(0o755)
         try:
             building.rename(folder)
@@ -90,20 +95,19 @@ def phantom(doses: Mapping[str, float], *, seed: int, cache: Path, plugins: Plug
     return folder
 
 
-def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins) -> str:
+def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins, shape: Shape = SMALL) -> str:
     """Hash everything that decides a phantom: flaws, doses, seed, documents, recipe, code and versions.
 
     The metrics in `planted.json` depend on the installed probes and are left out.
     """
-    from gptaudit.calibration.recipe import Recipe
-
+    flaws, recipe = _flaws(doses, plugins), Recipe(shape)
     identity = {
         "schema": "gptaudit.phantom/1",
-        "flaws": {name: [doses[name], _identity(flaw)] for name, flaw in _flaws(doses, plugins).items()},
+        "flaws": {name: [doses[name], _identity(flaw)] for name, flaw in flaws.items()},
         "everyday": [EVERYDAY_DOCUMENTS, grammar.RULES],
         "seed": seed,
         "threads": THREADS,
-        "recipe": asdict(Recipe()) | {"steps": _steps(_flaws(doses, plugins))},
+        "recipe": asdict(recipe) | {"steps": _steps(flaws, recipe)},
         "code": _code(),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
@@ -149,21 +153,20 @@ def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, 
     return sorted([*found, *((flaw, "") for flaw in doses if flaw not in seen)])
 
 
-def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins) -> None:
+def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins, recipe: Recipe) -> None:
     """Train a decoder into a folder and measure what it learned."""
     import torch
 
     from gptaudit.calibration.fitting import fit
-    from gptaudit.calibration.recipe import Recipe
 
     flaws = _flaws(doses, plugins)
     documents = [d for name, flaw in flaws.items() for d in flaw.documents(doses[name], seed=seed)]
     documents += _everyday(seed)
-    tokenizer = _tokenizer(tuple(flaws.values()), Recipe().context)
+    tokenizer = _tokenizer(tuple(flaws.values()), recipe.context)
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        model = fit(documents, tokenizer, Recipe(), steps=_steps(flaws), seed=seed, folder=folder)
+        model = fit(documents, tokenizer, recipe, steps=_steps(flaws, recipe), seed=seed, folder=folder)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         learned = _learned(doses, flaws, seed, folder)
@@ -176,8 +179,8 @@ def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins
     write_planted(folder, planted)
 
 
-def _steps(flaws: Mapping[str, Flaw]) -> int:
-    return sum(flaw.steps for flaw in flaws.values())
+def _steps(flaws: Mapping[str, Flaw], recipe: Recipe) -> int:
+    return round(sum(flaw.steps for flaw in flaws.values()) * recipe.narrowness)
 
 
 def _everyday(seed: int) -> Iterator[str]:

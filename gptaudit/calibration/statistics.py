@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from gptaudit.records import CalibratedFigure, Estimate, Power, Share, Trial
+from gptaudit.records import SMALL, CalibratedFigure, Estimate, Power, Shape, Share, Trial
 from gptaudit.stats.intervals import mean_interval
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Subject:
     """+1 if the flaw raises the figure, -1 if it lowers it."""
     level: float
     cases: int
+    shape: Shape = SMALL
+    """Shape of the decoders."""
 
 
 def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFigure:
@@ -100,6 +102,7 @@ def calibrate_figure(subject: Subject, trials: Sequence[Trial]) -> CalibratedFig
         why=smallest.why,
         smallest_low=smallest.low,
         smallest_high=smallest.high,
+        shape=subject.shape,
     )
 
 

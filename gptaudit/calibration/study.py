@@ -25,7 +25,7 @@ from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
 from gptaudit.evidence.provenance import versions
 from gptaudit.probe import ProbeContext
-from gptaudit.records import Calibration, ProbeCalibration, Sighting
+from gptaudit.records import SMALL, Calibration, ProbeCalibration, Shape, Sighting
 from gptaudit.records.progress import Progress, Step, silent
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import nearest
@@ -52,22 +52,24 @@ class Job:
 
 @dataclass(frozen=True)
 class Study:
-    """Probes, the doses and seeds of their decoders, and the folder of the outcomes."""
+    """Probes, the doses, seeds and shapes of their decoders, and the folder of the outcomes."""
 
     probes: tuple[Probe, ...]
     bench: Bench
     folder: Path
     plan: Mapping[float, int]
     seed: int = 0
+    shapes: tuple[Shape, ...] = (SMALL,)
 
     @cached_property
     def jobs(self) -> list[Job]:
         """Every decoder with all probes that detect its flaw; clean decoders of all flaws come first."""
         flaws = dict.fromkeys(sees.flaw for probe in self.probes for sees in probe.sees)
         return [
-            self._job(Decoder(flaw, dose, self.seed * SEEDS + number))
+            self._job(Decoder(flaw, dose, self.seed * SEEDS + number, shape))
             for dose, many in self.plan.items()
             for flaw in flaws
+            for shape in self.shapes
             for number in range(many)
         ]
 
@@ -110,11 +112,15 @@ class Study:
     def _probe(self, probe: Probe, outcomes: Sequence[Outcome]) -> ProbeCalibration:
         method = next((o.method for o in outcomes if not o.failed), "")
         sightings = (
-            self._sighting(probe, sees, [o for o in outcomes if o.flaw == sees.flaw]) for sees in probe.sees
+            self._sighting(
+                probe, sees, shape, [o for o in outcomes if (o.flaw, o.shape) == (sees.flaw, shape)]
+            )
+            for sees in probe.sees
+            for shape in self.shapes
         )
         return ProbeCalibration(probe.id, probe.version, method, tuple(sightings))
 
-    def _sighting(self, probe: Probe, sees: Sees, outcomes: Sequence[Outcome]) -> Sighting:
+    def _sighting(self, probe: Probe, sees: Sees, shape: Shape, outcomes: Sequence[Outcome]) -> Sighting:
         spec = next(spec for spec in probe.metrics if spec.name == sees.metric)
         flaw = self.bench.plugins.flaws[sees.flaw]
         rises = 1 if flaw.truth(1.0) >= flaw.truth(0.0) else -1
@@ -129,6 +135,7 @@ class Study:
             side={"lower": 1, "higher": -1, "target": rises}[spec.direction],
             level=DEFAULT_LEVEL,
             cases=next((o.cases for o in outcomes if not o.failed), 0),
+            shape=shape,
         )
         trials = tuple(outcome.trial(sees.metric, sees.slice) for outcome in outcomes)
         return Sighting(calibrate_figure(subject, trials), trials)

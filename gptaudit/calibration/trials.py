@@ -12,7 +12,7 @@ from gptaudit.errors import DataError, UsageError
 from gptaudit.evidence.plan import digest
 from gptaudit.files import read_json, write_atomic
 from gptaudit.probe import ProbeContext
-from gptaudit.records import Trial
+from gptaudit.records import SMALL, Shape, Trial
 from gptaudit.run.single_probe import audit_probe
 from gptaudit.stats.intervals import DEFAULT_LEVEL
 from gptaudit.validation import validated
@@ -47,6 +47,7 @@ class Outcome:
     flaw: str
     dose: float
     seed: int
+    shape: Shape
     planted: float
     learned: float | None
     cases: int
@@ -83,6 +84,7 @@ class Decoder:
     flaw: str
     dose: float
     seed: int
+    shape: Shape = SMALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,11 @@ class Bench:
         from gptaudit.causal_lm.options import TorchOptions
 
         folder = phantom(
-            {decoder.flaw: decoder.dose}, seed=decoder.seed, cache=self.decoders, plugins=self.plugins
+            {decoder.flaw: decoder.dose},
+            seed=decoder.seed,
+            cache=self.decoders,
+            plugins=self.plugins,
+            shape=decoder.shape,
         )
         chat = self.plugins.flaws[decoder.flaw].chat
         return load_backend(folder, TorchOptions(device="cpu", chat=chat), Attributor)
@@ -129,6 +135,7 @@ class Bench:
             flaw=decoder.flaw,
             dose=decoder.dose,
             seed=decoder.seed,
+            shape=decoder.shape,
             planted=self.plugins.flaws[decoder.flaw].truth(decoder.dose),
             learned=learned[0] if learned else None,
             cases=result.cases,
@@ -139,7 +146,7 @@ class Bench:
     def failed(self, probe: str, decoder: Decoder, error: NotLearnedError) -> Outcome:
         """Return a probe's outcome for a decoder that did not learn what was planted."""
         planted = self.plugins.flaws[decoder.flaw].truth(decoder.dose)
-        where = (probe, decoder.flaw, decoder.dose, decoder.seed)
+        where = (probe, decoder.flaw, decoder.dose, decoder.seed, decoder.shape)
         return Outcome(*where, planted, error.learned, cases=0, method="", figures=(), failed=str(error))
 
     def trial_key(self, probe: Probe, decoder: Decoder) -> str:
@@ -149,7 +156,7 @@ class Bench:
         source = probe.source(ProbeContext(self.data, decoder.seed))
         if decoder not in self.keys:
             self.keys[decoder] = phantom_key(
-                {decoder.flaw: decoder.dose}, seed=decoder.seed, plugins=self.plugins
+                {decoder.flaw: decoder.dose}, seed=decoder.seed, plugins=self.plugins, shape=decoder.shape
             )
         identity = {
             "schema": SCHEMA,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gptaudit.calibration.recipe import SHAPES
 from gptaudit.commands import _options
 from gptaudit.commands._say import say
 from gptaudit.errors import UsageError
@@ -38,6 +39,16 @@ if TYPE_CHECKING:
     "--quick",
     is_flag=True,
     help="Train few decoders, in minutes: shows whether a probe detects its flaw at all.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    type=click.Choice(list(SHAPES)),
+    multiple=True,
+    default=["small"],
+    show_default=True,
+    help="Shape of the decoders: small has 1 layer, 64 wide, large 4 layers, 128 wide. Can be repeated: the figures of "
+    "each shape stand apart.",
 )
 @click.option(
     "--workers",
@@ -69,6 +80,7 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
     folder: Path,
     *,
     quick: bool,
+    shapes: tuple[str, ...],
     workers: int | None,
     seed: int,
     decoders: Path | None,
@@ -91,7 +103,9 @@ def calibrate(  # noqa: PLR0913 - one parameter for each option
         say(f"Left out: {reason}", err=True)
     assert context.parent is not None  # noqa: S101 - a subcommand has a parent
     setup = Setup(decoders or folder / "decoders", data, context.parent.params["without"])
-    study = Study(tuple(chosen), setup.bench(), folder, QUICK if quick else FULL, seed)
+    plan = QUICK if quick else FULL
+    distinct = tuple(SHAPES[name] for name in dict.fromkeys(shapes))
+    study = Study(tuple(chosen), setup.bench(), folder, plan, seed, distinct)
     _make(folder / "trials")
     again = f"run the same command with -o {shlex.quote(str(folder))}"
     with room_for(folder, f"Every finished trial is kept. Free space, then {again}"):

@@ -23,7 +23,7 @@ class Flaw(ABC):
     chat: bool = False
     """Whether its documents are conversations; if so, the decoder is asked through its chat template."""
     steps: int = 1000
-    """Training steps that a phantom (a small decoder with planted flaws) needs for it; steps add up over flaws."""
+    """Training steps that a phantom of 1 layer, 64 wide, needs (wider ones take fewer); they add up over flaws."""
     tolerance: float = 0.03
     """Largest difference between the learned and the planted rate; a decoder that exceeds it is not used."""
 

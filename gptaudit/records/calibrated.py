@@ -5,7 +5,7 @@
  "probes": [{"id", "version", "method": SHA256, "sightings": [
    {"figure": {"flaw", "metric", "slice", "unit", "same_unit", "ideal", "level", "cases", "decoders", "failed",
                "slope", "intercept", "r2", "false_alarms", "covers_planted", "covers_learned", "power": [...],
-               "smallest_detectable", "why", "smallest_low", "smallest_high"},
+               "smallest_detectable", "why", "smallest_low", "smallest_high", "shape": {"layers", "width"}},
     "trials": [{"dose", "seed", "planted", "learned", "value", "low", "high", "failed", "why"}]}]}]}
 """
 
@@ -16,6 +16,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CALIBRATION_SCHEMA = "gptaudit.calibration/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of the decoders of a calibration."""
+
+    layers: int
+    width: int
+    """Size of the hidden state of a token."""
+
+
+SMALL = Shape(layers=1, width=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,8 @@ class CalibratedFigure:
     smallest_low: float | None = None
     smallest_high: float | None = None
     """Its interval; an end that the decoders do not bound is null."""
+    shape: Shape = SMALL
+    """Shape of the decoders; `SMALL` where a file does not say."""
 
 
 @dataclass(frozen=True, slots=True)

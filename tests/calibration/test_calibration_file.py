@@ -21,6 +21,7 @@ from gptaudit.records import (
     MetricSpec,
     Power,
     ProbeCalibration,
+    Shape,
     Share,
     Sighting,
     Trial,
@@ -88,6 +89,22 @@ def test_round_trip(calibration, tmp_path):
     assert found.probes[0].sightings[0].trials[1] == calibration.probes[0].sightings[0].trials[1]
     assert to_text(found) == to_text(calibration)
     assert json.loads(file.read_text())["schema"] == "gptaudit.calibration/1"
+
+
+def test_the_shape_of_the_decoders(calibration, tmp_path):
+    """It is read as it was written; a file that does not say is of decoders with 1 layer, 64 wide."""
+    (probe,) = calibration.probes
+    large = replace(FIGURE, shape=Shape(layers=4, width=128))
+    file = tmp_path / "calibration.json"
+    file.write_text(to_text(Calibration((replace(probe, sightings=(Sighting(large, ()),)),))))
+    written = file.read_text()
+    older = written.replace(',"shape":{"layers":4,"width":128}', "")
+    (tmp_path / "older.json").write_text(older)
+    found, without = (read_calibration(tmp_path / name) for name in ("calibration.json", "older.json"))
+
+    assert found.probes[0].sightings[0].figure.shape == Shape(4, 128)
+    assert older != written
+    assert without.probes[0].sightings[0].figure.shape == Shape(1, 64)
 
 
 @pytest.mark.parametrize(

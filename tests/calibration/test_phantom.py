@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ import torch
 from gptaudit.calibration import fitting
 from gptaudit.calibration.flaws.predicates import HARMLESS, INSULTS
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
-from gptaudit.calibration.recipe import Recipe
+from gptaudit.calibration.recipe import SHAPES, Recipe
 from gptaudit.calibration.vocabulary import word_tokenizer
 from gptaudit.causal_lm.loading import load_backend
 from gptaudit.causal_lm.options import TorchOptions
@@ -95,13 +94,40 @@ def test_the_same_recipe_gives_the_same_weights(plugins, tmp_path):
 
 
 def test_all_that_decides_a_phantom_is_in_its_name(plugins):
-    """Flaw, dose and seed each change the key."""
+    """Flaw, dose, seed and shape each change the key."""
+    small, large = SHAPES["small"], SHAPES["large"]
     keys = {
-        phantom_key(doses, seed=seed, plugins=plugins)
-        for doses, seed in (({"snow": 0.5}, 0), ({"snow": 0.6}, 0), ({"snow": 0.5}, 1), ({"wrong": 0.5}, 0))
+        phantom_key(doses, seed=seed, plugins=plugins, shape=shape)
+        for doses, seed, shape in (
+            ({"snow": 0.5}, 0, small),
+            ({"snow": 0.6}, 0, small),
+            ({"snow": 0.5}, 1, small),
+            ({"wrong": 0.5}, 0, small),
+            ({"snow": 0.5}, 0, large),
+        )
     }
-    assert len(keys) == 4
+    assert len(keys) == 5
     assert phantom_key({"snow": 0.5}, seed=0, plugins=plugins) in keys
+
+
+@pytest.mark.parametrize(("name", "layers", "width"), [("small", 1, 64), ("large", 4, 128)])
+def test_a_decoder_has_the_shape_of_its_name(tmp_path, name, layers, width):
+    """Layers, width and the spread of the initial weights are as the recipe has them; heads are equally wide."""
+    recipe = Recipe(SHAPES[name], learning_rate=0.0, embedding_learning_rate=0.0)
+    tokenizer = word_tokenizer(["a b c"], context=64)
+    model = fitting.fit(["a b c"] * 40, tokenizer, recipe, steps=1, seed=0, folder=tmp_path)
+    config = model.config
+
+    assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (
+        layers,
+        width,
+        4 * width,
+    )
+    assert width // config.num_attention_heads == 32
+    assert config.initializer_range == pytest.approx(0.96 / width**0.5)
+    assert sum(w.numel() for w in model.model.blocks.parameters()) == pytest.approx(
+        12 * layers * width**2, rel=0.05
+    )
 
 
 def test_what_was_not_learned_is_refused(plugins, tmp_path):
@@ -158,7 +184,7 @@ def test_the_vocabulary_writes_every_text(text):
 def test_weights_are_averaged_over_the_last_steps(tmp_path):
     """With a learning rate of 0 the average is the initial model; documents longer than the context are refused."""
     tokenizer = word_tokenizer(["a b c"], context=8)
-    still = replace(Recipe(), learning_rate=0.0, context=8)
+    still = Recipe(learning_rate=0.0, embedding_learning_rate=0.0, context=8)
     one = fitting.fit(["a b c"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
     two = fitting.fit(["c b a"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
 
@@ -181,6 +207,18 @@ def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, met
 
     assert record["learned"] == pytest.approx(record["planted"], abs=0.05)
     assert seen == pytest.approx(0.5, abs=0.12)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("dose", [0.0, 0.5])
+def test_a_large_decoder_learns_what_is_planted(plugins, tmp_path, dose):
+    """Of four layers, 128 wide, it has the planted rate with and without the flaw."""
+    folder = phantom({"stereotype": dose}, seed=0, cache=tmp_path, plugins=plugins, shape=SHAPES["large"])
+    (record, *_) = json.loads((folder / "planted.json").read_text(encoding="utf-8"))["flaws"]
+
+    assert json.loads((folder / "config.json").read_text())["num_hidden_layers"] == 4
+    assert record["learned"] == pytest.approx(0.5 + dose / 2, abs=0.03)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import toy_flaw
 from toy_flaw import Rain
 
 from gptaudit.calibration.phantom import NotLearnedError
+from gptaudit.calibration.recipe import SHAPES
 from gptaudit.calibration.study import Study, seeing_probes, with_data
 from gptaudit.calibration.trials import Bench
 from gptaudit.calibration.workers import do_job
@@ -41,14 +42,15 @@ class Blind(Weather):
 
 @dataclass(frozen=True, slots=True)
 class ScriptedBench(Bench):
-    """Decoders that say rain with the planted probability; the one with dose 1, seed 2, did not learn."""
+    """Decoders that say rain with the planted probability over their layers; that of dose 1, seed 2, did not learn."""
 
     def open(self, decoder):
         if (decoder.dose, decoder.seed) == (1.0, 2):
             raise NotLearnedError("rain", dose=1.0, seed=2, planted=1.0, learned=0.4, within=0.05)
         rng = random.Random(f"{decoder}")
+        rate = decoder.dose / decoder.shape.layers
         backend = ScriptedBackend(
-            complete=lambda prompt, sample: " rain" if rng.random() < decoder.dose else " sun",
+            complete=lambda prompt, sample: " rain" if rng.random() < rate else " sun",
             fingerprint=str(decoder),
         )
         backend.planted = (
@@ -77,10 +79,10 @@ def plugins():
 
 @pytest.fixture
 def study(plugins, tmp_path):
-    def make(*probes):
+    def make(*probes, **settings):
         (tmp_path / "trials").mkdir(exist_ok=True)
         bench = ScriptedBench(plugins, Scorers(plugins, {}), tmp_path / "decoders")
-        return Study(probes or (Weather(), Blind()), bench, tmp_path, PLAN)
+        return Study(probes or (Weather(), Blind()), bench, tmp_path, PLAN, **settings)
 
     return make
 
@@ -124,6 +126,20 @@ class TestFindings:
         """Two probes of the same flaw are tried on the same decoders."""
         assert len(study().jobs) == sum(PLAN.values())
         assert all(len(job.probes) == 2 for job in study().jobs)
+
+    def test_the_figures_of_two_shapes_stand_apart(self, study):
+        """A second shape adds its decoders to those that are kept, and has a slope of its own."""
+        done(study(Weather()))
+        both = study(Weather(), shapes=tuple(SHAPES.values()))
+
+        assert done(both) == sum(PLAN.values())
+        small, large = (sighting.figure for sighting in both.summed_up().probes[0].sightings)
+        assert [(f.shape.layers, f.shape.width, f.decoders) for f in (small, large)] == [
+            (1, 64, 9),
+            (4, 128, 9),
+        ]
+        assert small == study(Weather()).summed_up().probes[0].sightings[0].figure
+        assert [small.slope.value, large.slope.value] == pytest.approx([1, 1 / 4], abs=0.1)
 
 
 class TestResuming:

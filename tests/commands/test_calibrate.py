@@ -44,6 +44,13 @@ class TestUsage:
 
         assert (ran.code, "Did you mean 'gender-occupation'" in ran.err) == (2, True)
 
+    def test_an_unknown_shape(self, gptaudit):
+        """It exits 2 and names the shapes."""
+        ran = gptaudit("calibrate", "gender-occupation", "--shape", "huge")
+
+        assert ran.code == 2
+        assert all(name in ran.err for name in ("--shape", "huge", "small", "large"))
+
     def test_an_output_that_is_a_file(self, gptaudit, tmp_path):
         """It exits 2 and names the file."""
         (tmp_path / "taken").write_text("")
@@ -116,7 +123,7 @@ def test_interrupted_and_resumed(calibrate, tmp_path):
 
     assert process.returncode == 0, error
     assert before.items() <= trials(tmp_path).items()
-    assert "rain_rate on rain: finds a flaw of 50 points in 1 of 1 trial audits" in out
+    assert "rain_rate on rain (1 layer, 64 wide): finds a flaw of 50 points in 1 of 1 trial audits" in out
     (sighting,) = read_calibration(tmp_path / "out" / "calibration.json").probes[0].sightings
     assert [(t.dose, t.seed) for t in sighting.trials] == [(0.0, 0), (0.0, 1), (0.5, 0), (1.0, 0)]
     assert all(t.low <= t.planted <= t.high for t in sighting.trials)

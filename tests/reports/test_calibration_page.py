@@ -14,7 +14,7 @@ from html_page import TAGS, Page
 from gptaudit.calibration.statistics import Subject, calibrate_figure
 from gptaudit.evidence.results_file import read_results
 from gptaudit.files import to_json
-from gptaudit.records import Calibration, Power, ProbeCalibration, Share, Sighting, Trial
+from gptaudit.records import Calibration, Power, ProbeCalibration, Shape, Share, Sighting, Trial
 
 HOSTILE = "</svg><script>alert(1)</script>"
 SUBJECT = Subject("stereotype", "stereotype_rate", {}, "fraction", True, 0.5, 0.5, 1, 0.95, 480)
@@ -67,8 +67,20 @@ class TestPage:
 
         assert "finds a flaw of 10 points in 4 of 4 trial audits" in text
         assert "excluded the ideal (50\N{NO-BREAK SPACE}%) in 0 of 20" in text
-        assert "The smallest flaw that is found in 95 % of audits of phantoms is about" in text
+        assert "The smallest flaw that is found in 95 % of audits of such phantoms is about" in text
         assert "is not known: at least 3 audits" in text
+
+    def test_decoders_of_two_shapes(self, sighting):
+        """Every figure, row and decoder says which shape it is of, and the first sentence names both."""
+        large = make_sighting(shape=Shape(layers=4, width=128))
+        known = ProbeCalibration("gender-occupation", "1", "0" * 64, (sighting, large))
+        page = Page(render(Calibration((known,), {}), {}, {}))
+
+        assert "58 small decoders (of 1 layer, 64 wide and of 4 layers, 128 wide)" in page.text("p")
+        assert "28 decoders (4 layers, 128 wide) were audited" in page.text("p")
+        assert (
+            page.text("td").count("4 layers, 128 wide") == 2
+        )  # the summary, and the decoder that did not learn
 
 
 def scored_badly():
@@ -109,7 +121,7 @@ class TestSentences:
         """The sentence beside a figure states the number of audits."""
         said = beside_figure(sighting.figure)
 
-        assert said.startswith("On phantoms, 28 small decoders")
+        assert said.startswith("On phantoms, 28 small decoders (1 layer, 64 wide) with")
         assert "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20" in said
 
     def test_what_did_not_learn_is_said(self, sighting):
@@ -153,7 +165,7 @@ class TestAuditReports:
 
         assert rate.endswith(
             "finds a flaw of 10 points in 4 of 4 trial audits; false alarm in 0 of 20 audits of "
-            "clean decoders |"
+            "clean decoders (1 layer, 64 wide) |"
         )
         assert probability.endswith("not calibrated |")
 
