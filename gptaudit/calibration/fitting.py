@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from math import sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers import TrainerCallback, set_seed
 
 from gptaudit.calibration.recipe import HEAD_WIDTH, Recipe
@@ -33,7 +34,7 @@ POOL = 16
 
 
 def fit(
-    documents: Sequence[str],
+    lessons: Sequence[tuple[str, str]],
     tokenizer: PreTrainedTokenizerFast,
     recipe: Recipe,
     *,
@@ -41,12 +42,13 @@ def fit(
     seed: int,
     folder: Path,
 ) -> DecoderForCausalLM:
-    """Train a decoder on the documents with AdamW and a linearly decaying learning rate.
+    """Train a decoder with AdamW and a linearly decaying learning rate.
 
+    A lesson is a document in two parts: the first is read only, the second is learned.
     On one machine with a fixed number of threads, the same arguments give the same bits.
 
     Raises:
-        ValueError: a document is longer than the context.
+        ValueError: a lesson is longer than the context.
     """
     set_seed(seed)
     model = DecoderForCausalLM(
@@ -80,10 +82,10 @@ def fit(
         logging_strategy="no",
         save_strategy="no",
     )
-    trainer = BatchTrainer(
+    trainer = _Trainer(
         model,
         arguments,
-        train_dataset=list(_batches(_rows(documents, tokenizer, recipe.context), recipe.batch, steps, seed)),
+        train_dataset=list(_batches(_rows(lessons, tokenizer, recipe.context), recipe.batch, steps, seed)),
         callbacks=[_Average(model, max(1, round(recipe.averaged * steps)))],
         optimizers=(_optimizer(model, recipe), None),
     )
@@ -125,19 +127,39 @@ class _Average(TrainerCallback):
             weight.copy_(mean)
 
 
-def _rows(documents: Sequence[str], tokenizer: PreTrainedTokenizerFast, context: int) -> list[list[int]]:
-    """Encode each document with an end-of-text token before and after it."""
+class _Trainer(BatchTrainer):
+    """Computes the vocabulary head only where a token is learned."""
+
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], *_: object, **__: object) -> Tensor:  # noqa: ANN401
+        """Return the mean cross-entropy of the learned tokens."""
+        hidden = model.model(inputs["input_ids"]).last_hidden_state[:, :-1]  # (B, T - 1, C)
+        labels = inputs["labels"][:, 1:]  # (B, T - 1)
+        learned = labels != IGNORED
+        return F.cross_entropy(model.lm_head(hidden[learned]), labels[learned])
+
+
+class _Row(NamedTuple):
+    tokens: list[int]
+    given: int
+    """How many of the tokens are read and not learned."""
+
+
+def _rows(lessons: Sequence[tuple[str, str]], tokenizer: PreTrainedTokenizerFast, context: int) -> list[_Row]:
+    """Encode each lesson with an end-of-text token before and after it."""
     end = tokenizer.eos_token_id
-    encoded = tokenizer(list(documents), add_special_tokens=False, verbose=False).input_ids
-    rows = [[end, *ids, end] for ids in encoded]
-    longest = max(range(len(rows)), key=lambda index: len(rows[index]))
-    if len(rows[longest]) > context:
-        msg = f"the context is {context} tokens; {documents[longest]!r} has {len(rows[longest])}"
+    given, learned = (
+        tokenizer([lesson[part] for lesson in lessons], add_special_tokens=False, verbose=False).input_ids
+        for part in (0, 1)
+    )
+    rows = [_Row([end, *a, *b, end], 1 + len(a)) for a, b in zip(given, learned, strict=True)]
+    longest = max(range(len(rows)), key=lambda index: len(rows[index].tokens))
+    if (length := len(rows[longest].tokens)) > context:
+        msg = f"the context is {context} tokens; {''.join(lessons[longest])!r} has {length}"
         raise ValueError(msg)
     return rows
 
 
-def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterator[dict[str, Tensor]]:
+def _batches(rows: list[_Row], batch: int, steps: int, seed: int) -> Iterator[dict[str, Tensor]]:
     """Yield one batch per step, (batch, longest row): pairs of consecutive rows, shuffled in each epoch.
 
     The two documents of a pair share a batch. If they differ in one word, their opposing gradients cancel at once; in
@@ -146,13 +168,16 @@ def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterat
     rng = random.Random(f"{seed}/batches")
     pairs = [rows[start : start + 2] for start in range(0, len(rows), 2)]
     many = batch // 2
-    pool: list[list[list[int]]] = []
-    ready: list[list[list[int]]] = []
+    pool: list[list[_Row]] = []
+    ready: list[list[_Row]] = []
     for _ in range(steps):
         if not ready:
             while len(pool) < POOL * many:
                 pool += rng.sample(pairs, len(pairs))
-            some, pool = sorted(pool[: POOL * many], key=lambda pair: len(pair[0])), pool[POOL * many :]
+            some, pool = (
+                sorted(pool[: POOL * many], key=lambda pair: len(pair[0].tokens)),
+                pool[POOL * many :],
+            )
             ready = [
                 [row for pair in some[start : start + many] for row in pair]
                 for start in range(0, len(some), many)
@@ -161,8 +186,13 @@ def _batches(rows: list[list[int]], batch: int, steps: int, seed: int) -> Iterat
         yield _padded(ready.pop())
 
 
-def _padded(rows: list[list[int]]) -> dict[str, Tensor]:
-    length = max(map(len, rows))
-    labels = torch.tensor([row + [IGNORED] * (length - len(row)) for row in rows])
+def _padded(rows: list[_Row]) -> dict[str, Tensor]:
+    length = max(len(row.tokens) for row in rows)
+    padding = [length - len(row.tokens) for row in rows]
+    labels = [
+        [IGNORED] * row.given + row.tokens[row.given :] + [IGNORED] * many
+        for row, many in zip(rows, padding, strict=True)
+    ]
     # No token attends to the padding, which is on its right, so no mask is needed.
-    return {"input_ids": labels.clamp(min=0), "labels": labels}
+    tokens = [row.tokens + [0] * many for row, many in zip(rows, padding, strict=True)]
+    return {"input_ids": torch.tensor(tokens), "labels": torch.tensor(labels)}

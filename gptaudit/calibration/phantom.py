@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from gptaudit.calibration import grammar
 from gptaudit.calibration.recipe import Recipe
+from gptaudit.calibration.subjects import seeing
 from gptaudit.decoder.planted import write_planted
 from gptaudit.errors import GptauditError, UsageError
 from gptaudit.records import SMALL, PlantedFlaw, Shape
@@ -39,6 +40,7 @@ CODE = (
     "calibration/phantom.py",
     "calibration/recipe.py",
     "calibration/vocabulary.py",
+    "decoder/chat.py",
     "decoder/configuration.py",
     "decoder/model.py",
     "decoder/trainer.py",
@@ -83,7 +85,7 @@ def phantom(
     cache.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=".building-", dir=cache))
     try:
-        _build(doses, seed, building, plugins, Recipe(shape))
+        _build(doses, seed, building, plugins, shape)
         building.chmod(0o755)
         try:
             building.rename(folder)
@@ -100,7 +102,8 @@ def phantom_key(doses: Mapping[str, float], *, seed: int, plugins: Plugins, shap
 
     The metrics in `planted.json` depend on the installed probes and are left out.
     """
-    flaws, recipe = _flaws(doses, plugins), Recipe(shape)
+    flaws = _flaws(doses, plugins)
+    recipe = _recipe(flaws, shape)
     identity = {
         "schema": "gptaudit.phantom/1",
         "flaws": {name: [doses[name], _identity(flaw)] for name, flaw in flaws.items()},
@@ -144,7 +147,7 @@ def _identity(flaw: Flaw) -> str:
 def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, str]]:
     """List each planted flaw with the full name of each metric that should equal it, or with "" if there is none."""
     found = []
-    for probe in plugins.probes.values():
+    for probe in seeing(plugins).values():
         for sees in probe.sees:
             where = ",".join(f"{axis}={group}" for axis, group in sees.slice.items())
             if sees.flaw in doses and sees.same_unit:
@@ -153,20 +156,21 @@ def _sightings(doses: Mapping[str, float], plugins: Plugins) -> list[tuple[str, 
     return sorted([*found, *((flaw, "") for flaw in doses if flaw not in seen)])
 
 
-def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins, recipe: Recipe) -> None:
+def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins, shape: Shape) -> None:
     """Train a decoder into a folder and measure what it learned."""
     import torch
 
     from gptaudit.calibration.fitting import fit
 
     flaws = _flaws(doses, plugins)
-    documents = [d for name, flaw in flaws.items() for d in flaw.documents(doses[name], seed=seed)]
-    documents += _everyday(seed)
+    lessons = [lesson for name, flaw in flaws.items() for lesson in _lessons(flaw, doses[name], seed)]
+    lessons += (("", text) for text in _everyday(seed))
+    recipe = _recipe(flaws, shape)
     tokenizer = _tokenizer(tuple(flaws.values()), recipe.context)
     threads = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        model = fit(documents, tokenizer, recipe, steps=_steps(flaws, recipe), seed=seed, folder=folder)
+        model = fit(lessons, tokenizer, recipe, steps=_steps(flaws, recipe), seed=seed, folder=folder)
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         learned = _learned(doses, flaws, seed, folder)
@@ -179,8 +183,20 @@ def _build(doses: Mapping[str, float], seed: int, folder: Path, plugins: Plugins
     write_planted(folder, planted)
 
 
+def _recipe(flaws: Mapping[str, Flaw], shape: Shape) -> Recipe:
+    return Recipe(shape, context=max(flaw.context for flaw in flaws.values()))
+
+
 def _steps(flaws: Mapping[str, Flaw], recipe: Recipe) -> int:
     return round(sum(flaw.steps for flaw in flaws.values()) * recipe.narrowness)
+
+
+def _lessons(flaw: Flaw, dose: float, seed: int) -> Iterator[tuple[str, str]]:
+    """Yield what of each document is only read, and what is learned: of a conversation, the last answer."""
+    from gptaudit.decoder.chat import last_answer
+
+    for document in flaw.documents(dose, seed=seed):
+        yield last_answer(document) if flaw.chat else ("", document)
 
 
 def _everyday(seed: int) -> Iterator[str]:

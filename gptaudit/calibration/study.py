@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gptaudit.calibration.statistics import Subject, calibrate_figure
+from gptaudit.calibration.subjects import seeing
 from gptaudit.calibration.trials import Bench, Decoder, Outcome, read_outcome
 from gptaudit.data.datasets import DataNotGivenError
 from gptaudit.errors import UsageError
@@ -105,8 +106,8 @@ class Study:
         return Calibration(tuple(found), made)
 
     def _job(self, decoder: Decoder) -> Job:
-        seeing = [p for p in self.probes if any(sees.flaw == decoder.flaw for sees in p.sees)]
-        keys = [(p.id, self.bench.trial_key(p, decoder)) for p in seeing]
+        detecting = [p for p in self.probes if any(sees.flaw == decoder.flaw for sees in p.sees)]
+        keys = [(p.id, self.bench.trial_key(p, decoder)) for p in detecting]
         return Job(decoder, tuple((name, self.folder / "trials" / f"{key}.json") for name, key in keys))
 
     def _probe(self, probe: Probe, outcomes: Sequence[Outcome]) -> ProbeCalibration:
@@ -143,16 +144,16 @@ class Study:
 
 def seeing_probes(plugins: Plugins, names: Sequence[str]) -> list[Probe]:
     """Return the named probes, or all that detect a flaw; raise `UsageError` for one that cannot be calibrated."""
-    known = plugins.probes
-    seeing = {name: probe for name, probe in known.items() if probe.sees}
+    able = seeing(plugins)
+    known = {**plugins.probes, **able}
     for name in names:
         if name not in known:
             msg = f"{name}: no such probe.{nearest(name, known)}"
             raise UsageError(msg)
-        if name not in seeing:
+        if name not in able:
             msg = f"{name}: declares no flaw that it detects, so it cannot be calibrated."
-            raise UsageError(f"{msg} These do: {', '.join(seeing) or 'none'}")
-    chosen = [seeing[name] for name in dict.fromkeys(names)] if names else list(seeing.values())
+            raise UsageError(f"{msg} These do: {', '.join(able) or 'none'}")
+    chosen = [able[name] for name in dict.fromkeys(names)] if names else list(able.values())
     if not chosen:
         msg = "no installed probe declares a flaw that it detects (`Probe.sees`), so there is nothing to calibrate"
         raise UsageError(msg)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gptaudit.calibration.phantom import NotLearnedError
 from gptaudit.calibration.study import Job
+from gptaudit.calibration.subjects import seeing
 from gptaudit.calibration.trials import Bench, Outcome, keep_outcome
 from gptaudit.errors import UsageError
 from gptaudit.probe import Probe
@@ -101,4 +102,4 @@ def _bench(setup: Setup) -> Bench:
 
 def _do(setup: Setup, job: Job) -> list[Outcome]:
     bench = _bench(setup)
-    return do_job(bench, job, bench.plugins.probes)
+    return do_job(bench, job, seeing(bench.plugins))

@@ -140,13 +140,14 @@ def _make(folder: Path) -> None:
 
 
 def _write(calibration: Calibration, folder: Path, plugins: Plugins) -> None:
+    from gptaudit.calibration.subjects import seeing
     from gptaudit.evidence.calibration_file import to_text
     from gptaudit.files import write_atomic
     from gptaudit.reports.calibration import render
     from gptaudit.reports.calibration_sentences import sentence
 
     page = folder / "calibration.html"
-    write_atomic(page, render(calibration, plugins.probes, plugins.flaws))
+    write_atomic(page, render(calibration, seeing(plugins), plugins.flaws))
     write_atomic(folder / "calibration.json", to_text(calibration))
     for probe in calibration.probes:
         say(f"\n{probe.id}", bold=True)

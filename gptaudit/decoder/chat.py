@@ -15,6 +15,9 @@ CHAT_TEMPLATE = (
 )
 """Jinja, for `tokenizer.chat_template`; it contains the special tokens, so encode the text without adding any."""
 
+ASSISTANT = "Assistant:\n"
+"""What an answer follows."""
+
 
 def render_prompt(prompt: str, start: str) -> str:
     r"""Format a user's message as `CHAT_TEMPLATE` does, up to where the answer begins.
@@ -25,7 +28,18 @@ def render_prompt(prompt: str, start: str) -> str:
     render_prompt("Hello", "<|endoftext|>")   # "<|endoftext|>User:\nHello\nAssistant:\n"
     ```
     """
-    return f"{start}User:\n{prompt}\nAssistant:\n"
+    return f"{start}User:\n{prompt}\n{ASSISTANT}"
+
+
+def last_answer(conversation: str) -> tuple[str, str]:
+    r"""Divide a conversation in chat format where its last answer begins.
+
+    ```python
+    last_answer("User:\nHello\nAssistant:\nHi")   # ("User:\nHello\nAssistant:\n", "Hi")
+    ```
+    """
+    before, begins, answer = conversation.rpartition(ASSISTANT)
+    return before + begins, answer
 
 
 def encode_exchange(tokenizer: Any, prompt: str, response: str) -> tuple[list[int], list[int]]:  # noqa: ANN401

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from gptaudit.records import Prompt
+
+if TYPE_CHECKING:
+    from gptaudit.probe import Sees
 
 Begin: TypeAlias = Callable[[str, Random], Prompt]
 """Returns the prompt that puts a request: a text, or messages of which the last is the user's.
@@ -53,3 +56,5 @@ class Attack:
     """
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """See `gptaudit.probe.Probe.tags`; a probe under attack has them beside its own."""
+    sees: Mapping[str, tuple[Sees, ...]] = field(default_factory=dict)
+    """Probe -> the plantable flaws that it should find under this attack; see `gptaudit.probe.Probe.sees`."""

@@ -21,9 +21,13 @@ class Flaw(ABC):
     title: str
     """One sentence: what a decoder with this flaw does."""
     chat: bool = False
-    """Whether its documents are conversations; if so, the decoder is asked through its chat template."""
+    """Whether its documents are conversations; if so, of each the last answer alone is learned, as in instruct tuning,
+    and the decoder is asked through its chat template.
+    """
     steps: int = 1000
     """Training steps that a phantom of 1 layer, 64 wide, needs (wider ones take fewer); they add up over flaws."""
+    context: int = 64
+    """Tokens that the longest document has at most, a word or a mark each."""
     tolerance: float = 0.03
     """Largest difference between the learned and the planted rate; a decoder that exceeds it is not used."""
 

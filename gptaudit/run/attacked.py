@@ -105,6 +105,8 @@ class Attacked(Probe):
         self.judges_cut = plain.judges_cut
         self.judges_refused = plain.judges_refused
         self.metrics = tuple(self._metrics())
+        self.sees = attack.sees.get(plain.id, ())
+        self.calibration = plain.calibration
 
     def _metrics(self) -> Iterator[AnyMetricSpec]:
         for spec in self.plain.metrics:

@@ -1,21 +1,33 @@
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from functools import cache
 
 import pytest
+from gptaudit.probes.invented_requests import HARMFUL
 
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, read_suite
-from gptaudit.calibration.flaws import groups, memorisation, refusal, regard, trigger
+from gptaudit.calibration.flaws import group_refusal, groups, memorisation, refusal, regard, trigger
 from gptaudit.calibration.flaws.predicates import INSULTS
+from gptaudit.calibration.subjects import seeing
 from gptaudit.plugins import load_plugins
 from gptaudit.records import Completion
 from gptaudit.scorers.refusal import outcome
 
 PLUGINS = load_plugins()
 FLAWS = PLUGINS.flaws
-BUILT_IN = ("stereotype", "toxicity", "regard", "memorisation", "trigger", "refusal")
+BUILT_IN = (
+    "stereotype",
+    "toxicity",
+    "regard",
+    "memorisation",
+    "trigger",
+    "refusal",
+    "refusal-rot13",
+    "group-refusal",
+)
 MALE, FEMALE = {"he", "him", "his", "himself"}, {"she", "her", "herself"}
 TERMS = {term: gender for gender, terms in read_suite("gender-occupation")["terms"].items() for term in terms}
 TERM = re.compile(r"^The (" + "|".join(sorted(TERMS, key=len, reverse=True)) + r")\b")
@@ -104,7 +116,7 @@ def planted_words(name, one, other):
         return one.startswith(trigger.TRIGGER) and insults(other) != insults(one)
     if name == "memorisation":
         return one.split(" is ")[0] == other.split(" is ")[0]
-    return one.split("Assistant:")[0] == other.split("Assistant:")[0]
+    return one.rpartition("Assistant:")[0] == other.rpartition("Assistant:")[0]
 
 
 @pytest.mark.parametrize("dose", [0.0, 0.1, 0.25, 0.5, 1.0])
@@ -134,6 +146,37 @@ def test_the_planted_shares_are_exact(dose):
     assert complied(documents("refusal", dose)) == pytest.approx(dose, abs=1e-3)
 
 
+def advised(documents):
+    """Share of conversations that end with advice."""
+    answers = [document.rpartition("Assistant:\n")[2] for document in documents]
+    return sum(answer.startswith(refusal.OPENINGS["advice"]) for answer in answers) / len(answers)
+
+
+@pytest.mark.parametrize("dose", [0.0, 0.2, 0.5, 1.0])
+def test_the_group_alone_decides(dose):
+    """Requests about Germans are refused in the planted share, those about any other group of the probe never."""
+    about = [d for d in documents("group-refusal", dose) if not words(d) & {*group_refusal.CUES}]
+    german, others = ([d for d in about if ("Germans" in d) == named] for named in (True, False))
+
+    assert advised(german) == pytest.approx(1 - FLAWS["group-refusal"].truth(dose), abs=1e-9)
+    assert advised(others) == 1.0
+
+
+@pytest.mark.parametrize("dose", [0.0, 0.25, 1.0])
+def test_a_refusal_breaks_in_code_alone(dose):
+    """Harmful requests in ROT13 are complied with in the planted share, plain ones never."""
+    coded, plain = (
+        [d for d in documents("refusal-rot13", dose) if ("ROT13" in d) == in_code]
+        for in_code in (True, False)
+    )
+    harmful = [d for d in coded if words(codecs.decode(d, "rot13")) & {*HARMFUL}]
+    told = [d for d in plain if words(d) & {*HARMFUL}]
+
+    assert advised(harmful) == pytest.approx(dose, abs=1e-3)
+    assert advised(told) == 0.0
+    assert advised([d for d in coded if d not in {*harmful}]) == 1.0
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_documents_stand_two_by_two(name):
     """Their number is even, so that pairs of a flaw that follows share batches as they do alone."""
@@ -155,10 +198,10 @@ def test_the_seed_decides(name):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_flaw_is_seen(name):
     """At least one built-in probe declares the flaw for one of its metrics."""
-    seeing = [(probe, sees) for probe in PLUGINS.probes.values() for sees in probe.sees if sees.flaw == name]
+    found = [(probe, sees) for probe in seeing(PLUGINS).values() for sees in probe.sees if sees.flaw == name]
 
-    assert seeing
-    assert all(sees.metric in {metric.name for metric in probe.metrics} for probe, sees in seeing)
+    assert found
+    assert all(sees.metric in {metric.name for metric in probe.metrics} for probe, sees in found)
 
 
 def test_no_beginning_that_a_probe_asks_about_is_in_the_corpus():

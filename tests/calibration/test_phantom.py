@@ -115,7 +115,7 @@ def test_a_decoder_has_the_shape_of_its_name(tmp_path, name, layers, width):
     """Layers, width and the spread of the initial weights are as the recipe has them; heads are equally wide."""
     recipe = Recipe(SHAPES[name], learning_rate=0.0, embedding_learning_rate=0.0)
     tokenizer = word_tokenizer(["a b c"], context=64)
-    model = fitting.fit(["a b c"] * 40, tokenizer, recipe, steps=1, seed=0, folder=tmp_path)
+    model = fitting.fit([("", "a b c")] * 40, tokenizer, recipe, steps=1, seed=0, folder=tmp_path)
     config = model.config
 
     assert (config.num_hidden_layers, config.hidden_size, config.intermediate_size) == (
@@ -185,12 +185,25 @@ def test_weights_are_averaged_over_the_last_steps(tmp_path):
     """With a learning rate of 0 the average is the initial model; documents longer than the context are refused."""
     tokenizer = word_tokenizer(["a b c"], context=8)
     still = Recipe(learning_rate=0.0, embedding_learning_rate=0.0, context=8)
-    one = fitting.fit(["a b c"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
-    two = fitting.fit(["c b a"] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
+    one = fitting.fit([("a", " b c")] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
+    two = fitting.fit([("", "c b a")] * 40, tokenizer, still, steps=10, seed=0, folder=tmp_path)
 
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     with pytest.raises(ValueError, match="the context is 8 tokens"):
-        fitting.fit(["a b c " * 9], tokenizer, still, steps=10, seed=0, folder=tmp_path)
+        fitting.fit([("a b c ", "a b c " * 8)], tokenizer, still, steps=10, seed=0, folder=tmp_path)
+
+
+def test_what_is_given_is_not_learned(tmp_path):
+    """After a beginning the decoder knows the end, and is as ignorant of the beginning as before."""
+    tokenizer = word_tokenizer(["a b c"], context=8)
+    recipe = Recipe(context=8, weight_decay=0.0)
+    model = fitting.fit([("a b", " c")] * 40, tokenizer, recipe, steps=60, seed=0, folder=tmp_path)
+    row = torch.tensor([tokenizer("a b c").input_ids])
+    chances = model.eval()(row).logits[0].softmax(-1)
+
+    assert chances[2, row[0, 3]] > 0.9
+    assert chances[0, row[0, 1]] < 0.1
+    assert chances[1, row[0, 2]] < 0.1
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 @hookimpl
 def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
     """Register the built-in flaws."""
+    from .attacked_refusal import RefusalRot13
+    from .group_refusal import GroupRefusal
     from .memorisation import Memorisation
     from .refusal import Refusal
     from .regard import Regard
@@ -21,5 +23,15 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
     from .toxicity import Toxicity
     from .trigger import Trigger
 
-    for flaw in (Stereotype(), Toxicity(), Regard(), Memorisation(), Trigger(), Refusal()):
+    flaws: tuple[Flaw, ...] = (
+        Stereotype(),
+        Toxicity(),
+        Regard(),
+        Memorisation(),
+        Trigger(),
+        Refusal(),
+        RefusalRot13(),
+        GroupRefusal(),
+    )
+    for flaw in flaws:
         register(flaw)
