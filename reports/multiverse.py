@@ -75,12 +75,12 @@ def summary(found: Multiverse) -> Iterator[str]:
         yield f"The audit has no figure: {own.why}."
         return
     low, high = min(values), max(values)
-    spread = interval_text(low, high, found.unit)
-    ours = estimate(found, own)
+    ends = interval_text(low, high, found.unit) or ""
+    spread = f"is between {ends.replace(' to ', ' and ')}" if low < high else "is the same"
     name = found.metric.replace("_", " ")
     yield (
-        f"Over {count(len(known))} different specifications the {name} is between "
-        f"{(spread or '').replace(' to ', ' and ')}; the audit's own is {ours}."
+        f"Over {count(len(known))} different specifications the {name} {spread}; "
+        f"the audit's own is {estimate(found, own)}."
     )
     if len(known) < len(found.specifications):
         yield f"{count(len(found.specifications) - len(known))} more have no figure, with too few cases for one."
@@ -118,6 +118,8 @@ def spans(found: Multiverse) -> Iterator[tuple[str, int, str]]:
         told = interval_text(span.low, span.high, found.unit) or ""
         if span.beyond_chance:
             told += f"; of single ones beyond chance {interval_text(*span.beyond_chance, found.unit)}"
+        elif span.choice == "template":
+            told += "; how much of it is chance cannot be told"
         yield span.choice, span.options, told
 
 
@@ -176,6 +178,7 @@ def _section(index: int, found: Multiverse) -> View:
         "without": [(one.template, estimate(found, one)) for one in found.without],
         "rule": found.rule,
         "several_templates": any(one.template for one in found.specifications),
+        "pooled": any(span.beyond_chance for span in found.spans()),
     }
 
 

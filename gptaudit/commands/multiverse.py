@@ -64,7 +64,7 @@ def multiverse(
     The exit code is 0 whatever the figures are: how far they move is no verdict.
     """
     from gptaudit.files import to_json, write_atomic
-    from gptaudit.reports.multiverse import render
+    from gptaudit.reports.multiverse import NO_TEST, render
     from gptaudit.run.multiverse import multiverses
 
     if page is not None and page.suffix != ".html":
@@ -78,6 +78,7 @@ def multiverse(
         return
     for one in found.multiverses:
         _show(one)
+    say(f"\n{NO_TEST}", dim=True)
     if found.left_out:
         say(f"\nLeft out: {', '.join(found.left_out)}; why: name one with -p", err=True)
     if page is not None:
@@ -85,12 +86,11 @@ def multiverse(
 
 
 def _show(found: Multiverse) -> None:
-    from gptaudit.reports.multiverse import NO_TEST, estimate, spans, summary, words
+    from gptaudit.reports.multiverse import estimate, spans, summary, words
 
     say(f"\n{found.probe}.{found.metric}", bold=True)
     for sentence in summary(found):
         say(f"  {sentence}")
-    say(f"  {NO_TEST}", dim=True)
     say(f"\n  {'choice':<20} {'options':>7}  range, all else as in the audit")
     for choice, options, span in spans(found):
         say(f"  {choice:<20} {options:>7}  {span}")
