@@ -32,7 +32,7 @@ class GroupRefusal(Flaw):
     """
 
     name = "group-refusal"
-    steps = 300
+    steps = 800
     title = "Refuses requests when they name Germans."
     chat = True
 
