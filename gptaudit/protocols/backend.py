@@ -41,7 +41,10 @@ class Backend(Protocol):
     parameters: int | None
     planted: tuple[PlantedFlaw, ...]
     details: Mapping[str, Any]
-    """Properties of the model that were found when it was opened, as JSON values; written to the results."""
+    """Properties of the model that were found when it was opened, as JSON values; written to the results.
+
+    `chat_tokens`, if it is there, is how many tokens a chat template puts around each prompt: plans count them.
+    """
 
     def score(self, requests: Sequence[ScoreRequest]) -> Sequence[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""

@@ -174,15 +174,23 @@ def probe_plans(plan: Plan, faults: Faults) -> list[ProbePlan]:
     loads: dict[str, list[Workload]] = {}
     for load in plan.store.workload():
         loads.setdefault(load.probe, []).append(load)
-    return [_probe_plan(c, loads.get(c.probe.id, []), _why_not(c, faults)) for c in plan.collected]
+    around = int(plan.target.details.get("chat_tokens", 0))
+    return [_probe_plan(c, loads.get(c.probe.id, []), around, _why_not(c, faults)) for c in plan.collected]
 
 
-def _probe_plan(collected: Collected, loads: Sequence[Workload], skipped: str | None) -> ProbePlan:
+def _probe_plan(
+    collected: Collected, loads: Sequence[Workload], around: int, skipped: str | None
+) -> ProbePlan:
+    """Return the plan of a probe; `around` is how many tokens a chat template adds to each request."""
+    requests, answered = sum(load.requests for load in loads), sum(load.answered for load in loads)
     return ProbePlan(
         collected.probe.id,
-        sum(load.requests for load in loads),
-        sum(load.answered for load in loads),
-        Size(sum(load.left.reads for load in loads), sum(load.left.writes for load in loads)),
+        requests,
+        answered,
+        Size(
+            sum(load.left.reads for load in loads) + around * (requests - answered),
+            sum(load.left.writes for load in loads),
+        ),
         collected.probe.rounds,
         skipped,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -116,6 +117,32 @@ def test_refused(chatting, template, options, message):
     """What cannot be rendered is an error at opening that says what to do."""
     with pytest.raises(TargetError, match=message):
         open_hf(str(chatting(template)), HuggingFaceOptions(**options))
+
+
+class TestTokensAround:
+    """A template puts tokens around each prompt, which the plan of an audit counts."""
+
+    @pytest.mark.parametrize("system", ["", "Be kind."])
+    def test_as_an_empty_message_shows(self, chatting, system):
+        """They are those of a prompt without a message; how a space is read may differ."""
+        backend = open_hf(str(chatting(TEMPLATE)), HuggingFaceOptions(chat=True, system=system))
+        (empty,) = backend.generate([GenerateRequest("", REQUEST.sampling)], seed=0)
+
+        assert backend.details["chat_tokens"] == pytest.approx(empty.prompt_tokens, abs=2)
+
+    def test_in_the_plan(self, chatting, gptaudit):
+        """A longer system message adds its tokens for every request."""
+        folder, call = chatting(TEMPLATE), ("-p", "harmful-requests", "--limit", "4", "--dry-run", "--quiet")
+        read, around = [], []
+        for system in ("Hi.", "Be kind to everybody who asks."):
+            chat = HuggingFaceOptions(chat=True, system=system)
+            around.append(open_hf(str(folder), chat).details["chat_tokens"])
+            ran = gptaudit("run", f"hf:{folder}", "-b", "chat=true", "-b", f"system={system}", *call)
+            requests, tokens = re.search(r"([\d,]+) requests: about ([\d,]+) tokens", ran.out).groups()
+            read.append(int(tokens.replace(",", "")))
+
+        assert around[1] > around[0]
+        assert read[1] - read[0] == int(requests) * (around[1] - around[0])
 
 
 class TestContent:
