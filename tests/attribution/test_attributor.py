@@ -18,7 +18,7 @@ from gptaudit.causal_lm.encoding import EncodedQuestion, Encoder
 from gptaudit.errors import BackendError, UsageError
 
 METHODS = {method.name: method for method in ALL}
-TEXTS = ("A carpenter and a nurse shared their", "She opened", "The harbour was quiet before the old")
+TEXTS = ("A carpenter and a nurse shared their", "She opened", "The harbour was quiet by the old")
 PAIRS = [(" w", " b"), (" bridge", " old"), (" w", None), (" we", None)]
 """A contrast of tokens, one of sequences of different lengths, a token, a sequence."""
 
@@ -34,7 +34,9 @@ def test_batched_is_one_by_one(opened, method, target, foil):
     model, encoder = opened
     asked = questions(encoder, target, foil)
     together = Attributor(model).attribute(asked, METHODS[method])
+    batches = [{len(asked[i].ids) for i in numbers} for numbers, _ in Attributor(model).batches(asked)]
 
+    assert max(map(len, batches)) > 1, "one is padded"
     for question, found in zip(asked, together, strict=True):
         (alone,) = Attributor(model).attribute([question], METHODS[method])
         assert found.scores == pytest.approx(alone.scores, abs=1e-5)

@@ -92,6 +92,8 @@ def test_padding_and_budget_change_nothing(opened):
     model, encoder = opened
     heads = opened_heads(model, encoder)
     asked = [encoder.question(text, " w", " b") for text in TEXTS]
+    batches = [{len(asked[i].ids) for i in numbers} for numbers, _ in Attributor(model).batches(asked)]
+    assert max(map(len, batches)) > 1, "one is padded"
     for how in ("zero", "mean"):
         together = heads.predict(asked, how), heads.values(asked, [SET], how)
         for i, question in enumerate(asked):

@@ -146,7 +146,7 @@ def test_a_suite(gptaudit, tmp_path, monkeypatch):
     assert all(sentence.replace("'", "&#39;") in page for sentence in found["sentences"])
     assert "<script" not in page
     assert "built-in method" not in page
-    assert page.count('<svg class="plot"') == 4
+    assert page.count('<svg class="plot"') == 6
     section = page[page.index("<h2") : page.index("</section>")]
     assert section.replace("explained-title", "explained-1-title") in report
     assert gptaudit("verify", "out").code == 0

@@ -46,7 +46,8 @@ def _check_embeddings(method: EmbeddingMethod, where: str) -> None:
     model = _made_up_model()
     state = {name: value.clone() for name, value in model.state_dict().items()}
     for foil in ((9,), (7, 2)):
-        questions = [_question(ids, foil) for ids in ((3, 1), (1, 5, 9, 2))]
+        # Of lengths that share a batch, so that one is padded.
+        questions = [_question(ids, foil) for ids in ((3, 1, 8, 4), (1, 5, 9, 2, 6))]
         what = f"{where}, a contrast of {len(foil)} tokens"
         together = twice(what, "scores", partial(_scores, model, method, questions, what))
         for question, found in zip(questions, together, strict=True):
