@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from gptaudit.calibration.subjects import seeing
 from gptaudit.errors import DataError
 from gptaudit.evidence.calibration_file import read_calibration, to_text
 from gptaudit.evidence.plan import digest
@@ -171,7 +172,7 @@ class TestAttaching:
 
 def test_what_ships_can_be_read_and_is_of_installed_probes():
     """The shipped file follows its schema, is small, and names probes and figures that exist."""
-    probes = load_plugins().probes
+    probes = seeing(load_plugins())
 
     assert len(SHIPPED.read_bytes()) < 300_000
     for probe in read_calibration(SHIPPED).probes:
@@ -183,7 +184,7 @@ def test_what_ships_can_be_read_and_is_of_installed_probes():
 def test_what_ships_is_of_the_present_method(probe):
     """A probe or a scorer that changed must be calibrated again: reports would call it uncalibrated."""
     known = next(p for p in read_calibration(SHIPPED).probes if p.id == probe)
-    result = run_probe(load_plugins().probes[probe], MadeUpBackend(ORDINARY), limit=2)
+    result = run_probe(seeing(load_plugins())[probe], MadeUpBackend(ORDINARY), limit=2)
 
     assert known.method == digest(dict(result.method)), f"gptaudit calibrate {probe}"
 
