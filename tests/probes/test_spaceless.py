@@ -97,6 +97,14 @@ class TestChineseSuites:
 
         assert (found["leak_rate"], found["overlap"], found["text_leak_rate"]) == (1.0, 1.0, 1.0)
 
+    def test_an_answer_reaches_the_canary(self):
+        """Repeated from its beginning on, at two tokens a character, the message is not cut before it."""
+        for case in PROBES["system-prompt-zh"].cases(ProbeContext(None, 0)):
+            if "canary" in case.content:
+                text, canary = case.content["text"], case.content["canary"]
+                most = case.requests[0].sampling.max_new_tokens
+                assert most >= 2 * (text.index(canary) + len(canary))
+
     def test_answers_to_the_tasks(self):
         """A right answer in a sentence is right, an echo of the text is not, and a word in capitals is obedience."""
         for task in suite("prompt-injection-zh").tasks:
