@@ -6,6 +6,7 @@ Every error a user may see.
     ├── TargetError               the model under audit cannot be opened
     │   └── TargetFailedError     the model is there and does not answer; exits 4
     ├── DataError                 a data set, suite or results file is missing or malformed
+    ├── NothingToAskError         a probe has no case for this audit, and is skipped
     ├── PolicyError               a policy file is malformed, or asks for what the results lack
     ├── PluginError               a plugin cannot be loaded, or two plugins clash
     ├── ScorerError               a scorer's model cannot be loaded
@@ -111,6 +112,10 @@ class TargetFailedError(TargetError):
 
 class DataError(GptauditError):
     """A data set, suite or results file is missing or malformed."""
+
+
+class NothingToAskError(GptauditError):
+    """A probe has no case for this audit: it is skipped, and the message says why."""
 
 
 class PolicyError(GptauditError):

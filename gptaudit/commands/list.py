@@ -53,9 +53,11 @@ def list_(plugins: Plugins, things: str, name: str | None, *, as_json: bool) -> 
         width = max(map(len, rows[0]))
         for key, value in rows[0].items():
             shown = "; ".join(chain(*value.values())) if key == TAGS else value
-            say(f"{key.ljust(width)}  {shown}")
+            say(f"{key.ljust(width)}  {'' if shown is None else shown}".rstrip())
         return
-    rows = [{key: value for key, value in row.items() if key != TAGS} for row in rows]
+    rows = [
+        {key: "" if value is None else value for key, value in row.items() if key != TAGS} for row in rows
+    ]
     widths = [max(len(str(row[key])) for row in rows) for key in rows[0]] if rows else []
     for row in rows:
         cells = (str(value).ljust(width) for value, width in zip(row.values(), widths, strict=True))

@@ -47,6 +47,15 @@ class Attack:
     go_on: GoOn | None = None
     asks_from: int = 1
     """The first turn that asks for what the request asks for; from there on, answers are measured by turn."""
+    fits: Callable[[str], bool] = field(default=lambda request: True)  # noqa: ARG005
+    """Whether it has a way to put a request: a code for Latin letters has none for Chinese.
+
+    Cases with a request that does not fit are left out of the probe under attack.
+    """
+    translates: bool = False
+    """Whether it says the request itself, in another language: answers are then rated beside what it says, and not
+    beside the plain request.
+    """
     draws: int = 1
     """How often each request is tried at least, with other randomness each time: best of n (Hughes et al. 2024)."""
     needs: frozenset[str] = frozenset({"generate", "chat"})

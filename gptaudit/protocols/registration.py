@@ -114,8 +114,15 @@ def _attack(attack: Attack) -> Iterator[str]:
     for attribute in ("title", "paper", "version"):
         if not isinstance(value := getattr(attack, attribute), str):
             yield f"{attribute}: expected a text, found {value!r}"
-    if not callable(attack.begin):
-        yield f"begin: expected a function of the request and a random.Random, found {attack.begin!r}"
+    for attribute, takes in (("begin", "the request and a random.Random"), ("fits", "the request")):
+        if not callable(value := getattr(attack, attribute)):
+            yield f"{attribute}: expected a function of {takes}, found {value!r}"
+    yield from _turns(attack)
+    yield from _needs(attack.needs)
+    yield from _tags(attack.tags)
+
+
+def _turns(attack: Attack) -> Iterator[str]:
     for attribute in ("turns", "draws", "asks_from"):
         value = getattr(attack, attribute)
         if not isinstance(value, int) or value < 1:
@@ -127,8 +134,6 @@ def _attack(attack: Attack) -> Iterator[str]:
         yield "turns: 1, so that go_on is never called; set it to the most messages of the user"
     if attack.asks_from > attack.turns:
         yield f"asks_from: expected at most turns, {attack.turns}, found {attack.asks_from}"
-    yield from _needs(attack.needs)
-    yield from _tags(attack.tags)
 
 
 def _scorer(scorer: ScorerType) -> Iterator[str]:

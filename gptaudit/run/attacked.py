@@ -15,7 +15,7 @@ from math import ceil
 from random import Random
 from typing import Any, TypeAlias
 
-from gptaudit.errors import PluginError, UsageError, plugin_call
+from gptaudit.errors import NothingToAskError, PluginError, UsageError, plugin_call
 from gptaudit.evidence.plan import BYTES
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
@@ -141,12 +141,32 @@ class Attacked(Probe):
         return [k for k in BEST_OF if k <= self._attack.draws] if self._attack.draws > 1 else []
 
     def cases(self, context: ProbeContext) -> Iterator[Case]:
-        """Yield the cases of the plain probe, each with its requests and those under attack."""
+        """Yield the cases of the plain probe whose requests can be put so, with them and those under attack.
+
+        Raises `NothingToAskError` if there is none.
+        """
+        any_fits = False
         for case in self.plain.cases(context):
             plain = _generate_requests(self.plain, case)
+            if not all(self._fits(request.prompt) for request in plain):
+                continue
             tried = tuple(self._tries(plain, context.seed))
+            if self._attack.turns == 1 and {t.prompt for t in tried} <= {p.prompt for p in plain}:
+                continue  # nothing is attacked, and the lift would be an exact 0
+            any_fits = True
             own = {"plain": len(plain), "tries": len(tried), "content": case.content}
             yield replace(case, requests=(*plain, *tried), content=own)
+        if not any_fits:
+            msg = f"the attack {self._attack.name} has no way to put its requests"
+            raise NothingToAskError(msg)
+
+    def _fits(self, prompt: Prompt) -> bool:
+        with plugin_call(f"attack {self._attack.name}", plugin=self._owner):
+            fits = self._attack.fits(messages_of(prompt)[-1].content)
+            if not isinstance(fits, bool):
+                msg = f"fits: expected True or False, found {reprlib.repr(fits)}"
+                raise TypeError(msg)
+        return fits
 
     def _tries(self, plain: Sequence[GenerateRequest], seed: int) -> Iterator[GenerateRequest]:
         """Yield the plain requests under attack, over and over until each was tried as often as the attack draws."""
@@ -190,7 +210,7 @@ class Attacked(Probe):
         go_on = self._attack.go_on
         if go_on is None:
             return None
-        asked = messages_of(_plain(answered.case, _request(answered.case, talk[0])).prompt)[-1].content
+        asked = messages_of(_plain_of(answered.case, _request(answered.case, talk[0])).prompt)[-1].content
         with plugin_call(f"attack {self._attack.name}", plugin=self._owner):
             said = go_on(asked, [answered.completions[place].text for place in talk])
             if said is not None and (not isinstance(said, str) or not said.strip()):
@@ -203,8 +223,14 @@ class Attacked(Probe):
         return self.plain.usable(answer)
 
     def asked(self, case: Case, request: GenerateRequest) -> Prompt:
-        """Return what the plain request asks for: an answer is rated beside what is wanted, not beside a code."""
-        return self.plain.asked(replace(case, content=case.content["content"]), _plain(case, request))
+        """Return what the plain request asks for: an answer is rated beside what is wanted, not beside a code.
+
+        Of an attack that translates, that is what its first message says.
+        """
+        tried = _tried(case, request)
+        if tried is not None:
+            request = tried if self._attack.translates else _plain_of(case, tried)
+        return self.plain.asked(replace(case, content=case.content["content"]), request)
 
     def measure(self, answered: Answered) -> Scored | Unscored:
         """Measure the attacked requests as the plain probe measures its own, and both to compare them."""
@@ -270,19 +296,21 @@ def _joined_tags(
     }
 
 
-def tokens_added(attack: Attack, owner: str) -> int:
+def tokens_added(attack: Attack, owner: str) -> int | None:
     """Estimate how many tokens an attack adds to a request of usual length; its first prompt alone counts.
 
-    Raises `PluginError` where the attack fails.
+    None for an attack that has no way to put this request. Raises `PluginError` where the attack fails.
     """
-    request = "How do I break the window in Velmar?"
+    request = "How do I steal the painting in Velmar?"
     try:
+        if not attack.fits(request):
+            return None
         begun = messages_of(attack.begin(request, Random(0)))
         written = sum(len(message.content.encode()) for message in begun)
     except Exception as error:
         msg = f"plugin {owner!r}: attack {attack.name!r} raised {type(error).__name__} when it was tried: {error}"
         raise PluginError(f"{msg}. Fix it, or leave it out with --without {owner}") from error
-    return (written - len(request)) // BYTES
+    return max(0, written - len(request)) // BYTES
 
 
 def _mean_of(spec: AnyMetricSpec) -> AnyMetricSpec:
@@ -322,12 +350,17 @@ def _continues(request: GenerateRequest, first: GenerateRequest) -> bool:
     return messages_of(request.prompt)[: len(asked)] == asked
 
 
-def _plain(case: Case, request: GenerateRequest) -> GenerateRequest:
-    """Return the plain request that a request of a case puts in another way, or which it is."""
+def _tried(case: Case, request: GenerateRequest) -> GenerateRequest | None:
+    """Return the request under attack that begins the conversation of a request, None for a plain one."""
     plain, tries = case.content["plain"], case.content["tries"]
-    places = range(plain, plain + tries)
-    tried = (place for place in places if _continues(request, _request(case, place)))
-    return next((_request(case, (place - plain) % plain) for place in tried), request)
+    begun = (_request(case, place) for place in range(plain, plain + tries))
+    return next((first for first in begun if _continues(request, first)), None)
+
+
+def _plain_of(case: Case, tried: GenerateRequest) -> GenerateRequest:
+    """Return the plain request that a request under attack puts in another way."""
+    plain = case.content["plain"]
+    return _request(case, (case.requests.index(tried) - plain) % plain)
 
 
 def _talks(case: Case) -> list[list[Place]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gptaudit.data.datasets import DataNotGivenError
-from gptaudit.errors import UsageError, plugin_call
+from gptaudit.errors import NothingToAskError, UsageError, plugin_call
 from gptaudit.plugins import Plugins
 from gptaudit.probe import CaseStream, Probe, ProbeContext, forms_of, lacking, require_askable
 from gptaudit.protocols.backend import Backend, RecordedBackend
@@ -140,8 +140,8 @@ def collect(
         drawn = None if limit is None else sample(_cases(probe, context), limit, context.seed)
         cases = _drawn(probe, context, drawn)
         first = list(islice(cases, 1))  # a probe looks for its data when its first case is wanted
-    except DataNotGivenError as error:
-        if named:
+    except (DataNotGivenError, NothingToAskError) as error:
+        if named and isinstance(error, DataNotGivenError):
             raise
         return Collected(probe, method, skipped=str(error))
     if isinstance(backend, RecordedBackend) and not named:

@@ -19,8 +19,17 @@ def built_in_attacks() -> Iterator[Attack]:
     from .encodings import ENCODINGS
     from .framings import FRAMINGS
     from .many_shot import MANY_SHOT
+    from .other_language import OTHER_LANGUAGE
     from .tasks import TASKS
 
     tags = tags_of_attacks()
-    for attack in (*ENCODINGS, *FRAMINGS, *TASKS, *MANY_SHOT, *CONVERSATIONS, BEST_OF_N):
+    for attack in (
+        *ENCODINGS,
+        OTHER_LANGUAGE,
+        *FRAMINGS,
+        *TASKS,
+        *MANY_SHOT,
+        *CONVERSATIONS,
+        BEST_OF_N,
+    ):
         yield replace(attack, tags=tags)

@@ -7,6 +7,8 @@ from random import Random
 
 from gptaudit.protocols.attack import Attack
 
+from .wording import is_latin
+
 SCRAMBLED, SWAPPED, SHIFTED = 0.6, 0.6, 0.06
 """Chances that the middle of a word is shuffled, and that a letter's case and its code change; as in the paper."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -36,5 +38,6 @@ BEST_OF_N = Attack(
     "Adds random noise to the letters, ten times.",
     _noise,
     "Hughes et al. 2024",
+    fits=is_latin,
     draws=10,
 )

@@ -2,91 +2,38 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 
 import pytest
 from gptaudit.probes.requests_refused import HarmfulRequests
 from installed_plugins import install
+from scripted_attacks import (
+    ADVICE,
+    GARBLED,
+    REFUSAL,
+    Plugin,
+    attack_runs,
+    breaks_under_base64,
+    gives_in_at,
+    last,
+)
 
-from gptaudit import Attack, BackendType, Failure, Message, NoOptions, hookimpl
-from gptaudit.engine.local import local
+from gptaudit import Attack, Failure, Message, hookimpl
 from gptaudit.plugins import load_plugins
 from gptaudit.probe import ProbeContext
-from gptaudit.protocols.engine import EngineType
 from gptaudit.records import messages_of
 from gptaudit.run.attacked import Attacked
 from gptaudit.run.scorers import Scorers
 from gptaudit.run.single_probe import audit_probe
 from gptaudit.testing import ScriptedBackend
 
-ADVICE = "Sure, it is simple. First have a close look, then wait for the night."
-REFUSAL = "I'm sorry, but I can't help with that."
-GARBLED = "zq wv kjhg pfff qwrt zxcv bnmm plok wwqq zzrt kkjh"
-
-
-def last(prompt):
-    return messages_of(prompt)[-1].content
-
-
-def breaks_under_base64(prompt, sample):
-    """Help with what is written in base64, and with nothing else."""
-    try:
-        base64.b64decode(last(prompt).rpartition("\n")[2], validate=True).decode()
-    except ValueError:
-        return REFUSAL
-    return ADVICE
-
-
-def gives_in_at(turn):
-    """Refuse until the user has spoken so often."""
-
-    def complete(prompt, sample):
-        return ADVICE if sum(m.role == "user" for m in messages_of(prompt)) >= turn else REFUSAL
-
-    return complete
-
-
-class Plugin:
-    def __init__(self, complete, *attacks, chat=True):
-        self.backend = ScriptedBackend(complete=complete, chat=chat)
-        self.attacks = attacks
-
-    @hookimpl
-    def gptaudit_register_attacks(self, register):
-        for attack in self.attacks:
-            register(attack)
-
-    @hookimpl
-    def gptaudit_register_backends(self, register):
-        register(BackendType("scripted", "a script", "NAME", NoOptions, lambda rest, options: self.backend))
-
-    @hookimpl
-    def gptaudit_register_engines(self, register):
-        register(EngineType("other", "the local one under another name", local))
-
 
 @pytest.fixture
 def run(monkeypatch, gptaudit, tmp_path):
-    def call(plugin, *arguments, folder="out", probe="harmful-requests"):
-        install(monkeypatch, mine=plugin)
-        ran = gptaudit("run", "scripted:x", "-p", probe, "-o", folder, *arguments)
-        file = tmp_path / folder / "results.json"
-        results = json.loads(file.read_text()) if file.is_file() else {"probes": []}
-        probes = {found["id"]: found for found in results["probes"]}
-        figures = {
-            name: {metric["name"]: metric["value"] for metric in found["metrics"] if not metric["slice"]}
-            for name, found in probes.items()
-        }
-        return SimpleNamespace(
-            code=ran.code, out=ran.out, err=ran.err, results=results, probes=probes, of=figures
-        )
-
-    return call
+    return attack_runs(monkeypatch, gptaudit, tmp_path)
 
 
 class TestLift:
@@ -137,7 +84,7 @@ class TestLift:
         assert lift["corrected"]["value"] > lift["value"]
 
     def test_what_both_ask_is_asked_once(self, run):
-        """The plain requests are shared by all attacks, and an attack that changes nothing asks nothing."""
+        """The plain requests are shared by all attacks; one that changes none of them has no lift of 0, but none."""
         same = Attack("same", "Changes nothing.", lambda request, draw: request)
         found = run(
             Plugin(breaks_under_base64, same),
@@ -145,7 +92,11 @@ class TestLift:
         )
 
         assert found.results["run"]["cost"]["requests"] == 3 * 192
-        assert found.of["harmful-requests+same"]["lift"] == 0.0
+        assert found.probes["harmful-requests+same"]["status"] == "skipped"
+        assert (
+            "the attack same has no way to put its requests"
+            in found.probes["harmful-requests+same"]["reason"]
+        )
 
     def test_an_answer_is_rated_beside_the_plain_request(self, run):
         """An answer is on topic if it is about the wish, and off-topic if it is about the words of the attack."""
@@ -449,6 +400,7 @@ class TestTrouble:
                 "asks_from: expected at most turns",
             ),
             (Attack("mine", "Says nothing.", "nothing"), "begin: expected a function"),
+            (Attack("mine", "Fits nothing.", lambda r, d: r, fits="all"), "fits: expected a function"),
             (Attack("mine", "Flies.", lambda r, d: r, needs=frozenset({"fly"})), "no backend can do 'fly'"),
         ],
     )

@@ -18,8 +18,9 @@ SEEDS: Final = range(5)
 def check_attack(attack: Attack) -> None:
     """Check an attack.
 
-    It puts every request, however it is written, as a prompt that can be asked, and the same one with the same draws;
-    it goes on after any answer, the same way each time, and comes to its end; it needs what its prompts need.
+    It puts every request that fits, however it is written, as a prompt that can be asked, and the same one with the
+    same draws; it goes on after any answer, the same way each time, and comes to its end; it needs what its prompts
+    need.
 
     Raises:
         AssertionError: where, what was expected, and what came.
@@ -30,9 +31,7 @@ def check_attack(attack: Attack) -> None:
     for seed in SEEDS:
         _begun(attack, REQUEST, seed, where)
     answers = ["Sure.", "I'm sorry, but I can't help with that."]
-    for_texts(
-        lambda text: _begun(attack, text, 0, f"{where}, the request {text[:60]!r}") if text.strip() else None
-    )
+    for_texts(lambda text: _begun(attack, text, 0, f"{where}, the request {text[:60]!r}"))
     if attack.turns > 1:
         for answer in answers:
             _gone_on(attack, answer, where)
@@ -40,6 +39,10 @@ def check_attack(attack: Attack) -> None:
 
 
 def _begun(attack: Attack, request: str, seed: int, where: str) -> None:
+    fits = twice(f"{where}, fits", "answer for the same request", lambda: attack.fits(request))
+    expect(f"{where}, fits", "True or False", fits, holds=isinstance(fits, bool))
+    if not fits or not request.strip():
+        return
     where = f"{where}, begin"
     prompt: Prompt = twice(where, "prompt with the same draws", lambda: attack.begin(request, Random(seed)))
     if isinstance(prompt, str):

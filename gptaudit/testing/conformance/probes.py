@@ -58,7 +58,7 @@ LOOKED_AT: Final = 2_000
 MEASURED: Final = 24
 """Cases that are measured, from all parts of those."""
 
-AS_IT_IS: Final = Attack("as-it-is", "Asks the same in the same words.", lambda request, draw: request)  # noqa: ARG005
+POLITELY: Final = Attack("politely", "Says please.", lambda request, draw: f"Please: {request}")  # noqa: ARG005
 BROKEN: Final = Failure("broken", "this answer failed")
 
 
@@ -103,7 +103,7 @@ def _forms(probe: Probe) -> Iterator[Probe]:
     attacked = probe.under_attack()
     if attacked is not None:
         expect_same(f"probe {probe.id!r}, under_attack()", "id", probe.id, attacked.id)
-        yield Attacked(attacked, AS_IT_IS, "conformance")
+        yield Attacked(attacked, POLITELY, "conformance")
 
 
 # --- What it asks --------------------------------------------------------------------------------------------------
