@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +15,8 @@ from gptaudit.language import ENGLISH, LANGUAGES
 
 if TYPE_CHECKING:
     from gptaudit.run.configuration import ConfigurationFile
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def key_values(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -53,6 +56,23 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"expected a finite number, found {value}", param, ctx)
         return number
+
+
+class _Page(click.Path):
+    """A file that ends in .html."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - as click has it
+        """Convert text to a path."""
+        path = super().convert(value, param, ctx)
+        if not str(path).endswith(".html"):
+            self.fail(f"expected a file that ends in .html, found {value}", param, ctx)
+        return path
+
+
+def page(written: str) -> Callable[[Command], Command]:
+    """Return the option -o FILE.html, with what is written there."""
+    kind = _Page(path_type=Path, dir_okay=False)
+    return click.option("-o", "--output", "page", type=kind, metavar="FILE.html", help=written)
 
 
 SEED = click.IntRange(min=0, max=2**63 - 1)

@@ -22,13 +22,8 @@ COLOURS = {"better": "green", "worse": "red", "crossed": "yellow", "not shown": 
 @click.command()
 @click.argument("baseline", metavar="BASELINE.json", type=click.Path(path_type=Path))
 @click.argument("candidate", metavar="CANDIDATE.json", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.html",
-    help="Write this page, and a .json of the same name. [default: comparison.html beside CANDIDATE.json]",
+@_options.page(
+    "Write this page, and a .json of the same name. [default: comparison.html beside CANDIDATE.json]"
 )
 @click.option(
     "--level",
@@ -49,9 +44,6 @@ def compare(baseline: Path, candidate: Path, page: Path | None, level: float | N
     from gptaudit.stats.intervals import DEFAULT_LEVEL
 
     page = page or candidate.parent / "comparison.html"
-    if page.suffix != ".html":
-        msg = f"-o {page}: expected a file that ends in .html"
-        raise UsageError(msg)
     for path in (page, page.with_suffix(".json")):
         if path.resolve() in {baseline.resolve(), candidate.resolve()}:
             msg = f"-o {page}: would replace {path}, which is being read; name another file"

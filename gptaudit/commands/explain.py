@@ -67,9 +67,7 @@ if TYPE_CHECKING:
 @click.option(
     "--ablate", metavar="L.H,...", help="Take these query heads out together; layers and heads count from 0."
 )
-@click.option(
-    "-o", "--output", "page", type=click.Path(path_type=Path), metavar="FILE.html", help="Write this page."
-)
+@_options.page("Write this page.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
@@ -136,9 +134,6 @@ def explain(  # noqa: PLR0913, PLR0917 - one for each option
     from gptaudit.run.explained_audit import ExplainedAudit
     from gptaudit.run.target import open_target
 
-    if page is not None and page.suffix != ".html":
-        msg = f"-o {page}: expected a file that ends in .html"
-        raise UsageError(msg)
     of_prompt = {"--prompt": prompt, "--target": expected, "--foil": foil, "--ablate": ablate}
     _require_one(suite, {"--limit": limit, "--into": into}, {**of_prompt, "--heads": grid or None})
     heads = read_heads(ablate) if ablate is not None else ()

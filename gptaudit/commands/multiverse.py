@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gptaudit.commands import _complete
+from gptaudit.commands import _complete, _options
 from gptaudit.commands._say import say
-from gptaudit.errors import UsageError
 from gptaudit.markers import hookimpl
 
 if TYPE_CHECKING:
@@ -37,14 +36,7 @@ SHOWN = 2
     metavar="NAME",
     help="Look at this figure of it.  [default: the one with a rule, else the first]",
 )
-@click.option(
-    "-o",
-    "--output",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.html",
-    help="Write this page, with the curve of all specifications.",
-)
+@_options.page("Write this page, with the curve of all specifications.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.pass_obj
 def multiverse(
@@ -67,9 +59,6 @@ def multiverse(
     from gptaudit.reports.multiverse import NO_TEST, render
     from gptaudit.run.multiverse import multiverses
 
-    if page is not None and page.suffix != ".html":
-        msg = f"-o {page}: expected a file that ends in .html"
-        raise UsageError(msg)
     found = multiverses(runs, plugins, probes, metric)
     if page is not None:
         write_atomic(page, render(found))
