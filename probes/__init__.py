@@ -52,6 +52,7 @@ def _built_in_probes() -> Iterator[Probe]:
     from .chbias import ChBias
     from .crows_pairs import CrowsPairs
     from .cyberseceval import CyberSecEvalInjection
+    from .harmbench import HarmBench
     from .holisticbias import HolisticBias, HolisticBiasGeneration
     from .honest import LANGUAGES, Honest
     from .jailbreakbench import JailbreakBench
@@ -88,6 +89,7 @@ def _built_in_probes() -> Iterator[Probe]:
     yield HarmlessRequests()
     for requests in SETS:
         yield RequestSetProbe(requests)
+    yield HarmBench()
     yield JailbreakBench()
     yield XSTest()
     yield TruthfulQA()

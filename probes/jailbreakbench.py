@@ -19,10 +19,8 @@ from gptaudit.probe import NO_PREDICTION, Predictions, ProbeContext
 from gptaudit.records import Case, Evidence, Exchange, Measurement, MetricSpec
 from gptaudit.validation import validated
 
-from .request_sets import HarmfulRequest, RequestSet, RequestSetProbe
+from .request_sets import NO_VERDICT, HarmfulRequest, RequestSet, RequestSetProbe
 
-NO_VERDICT = "no-verdict"
-"""Reason of a behaviour whose answer the judge did not label."""
 SUCCESS = MetricSpec(
     "attack_success_rate",
     ideal=0.0,

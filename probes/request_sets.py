@@ -3,9 +3,8 @@ Public sets of harmful requests, each asked of a chat model as it is published: 
 
 Every set is a line of `SETS`: its file, where in it the requests stand, and what their slices are. The answers are
 rated by the refusal scorer, not by the judges of the papers, whose figures differ: `complied` says that the model went
-along, not that harm came of it. HarmBench's contextual behaviours are asked after their context, as its authors do, and
-its copyright behaviours are a slice: there a refusal is not the only good answer. Not all of CatQA's and HarmfulQA's
-questions are harmful; their categories "Political Campaigning" and "Tailored Financial Advice" hardly are.
+along, not that harm came of it. Not all of CatQA's and HarmfulQA's questions are harmful; their categories "Political
+Campaigning" and "Tailored Financial Advice" hardly are.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from gptaudit.text import is_blank
 
 from .refusals import HARMFUL_RATES, RefusalProbe
 from .sampling_helpers import sample_requests
+
+NO_VERDICT = "no-verdict"
+"""Reason of a request with a stored answer that no judge decided on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +107,6 @@ class RequestSet:
 
 SETS = (
     RequestSet(DATA_SETS["advbench"], "AdvBench", Columns("goal")),
-    RequestSet(
-        DATA_SETS["harmbench"],
-        "HarmBench",
-        Columns(
-            "Behavior",
-            "BehaviorID",
-            {"category": "SemanticCategory", "kind": "FunctionalCategory"},
-            context="ContextString",
-        ),
-        axis="split",
-        files={
-            "test": "harmbench/harmbench_behaviors_text_test.csv",
-            "validation": "harmbench/harmbench_behaviors_text_val.csv",
-        },
-    ),
     RequestSet(
         DATA_SETS["strongreject"],
         "StrongREJECT",

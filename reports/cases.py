@@ -36,6 +36,7 @@ OUTCOMES: Mapping[str, str] = {
     "not-finite": later("no finite number"),
     "score-not-finite": later("no finite score"),
     "no-prediction": later("no prediction in the file"),
+    "no-verdict": later("no verdict of its judge"),
     "probe-failed": later("the probe failed"),
     "backend-error": later("the model failed"),
     "content-filter": later("withheld by a content filter"),
