@@ -71,7 +71,7 @@ def read_secrets(path: Path) -> SecretFile:
         if line.strip()
     ]
     if not found:
-        msg = f"{path}: has no secrets; write one a line: {FORMAT}"
+        msg = f"{path}: has no secrets; write one a line: {JSON_FORMAT if read is _read_json else FORMAT}"
         raise DataError(msg)
     _refuse_twice(found, path)
     return SecretFile(found, hashlib.scrypt(content, salt=b"gptaudit --secret", n=2**14, r=8, p=1, dklen=32))

@@ -19,7 +19,8 @@ def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: 
     from gptaudit.reports.coverage import by_reason
 
     say(f"Plan of an audit of {target.spec}; nothing is asked.\n")
-    asked = [plan for plan in plans if plan.requests]
+    # One that asks nothing of its own shares its requests with another, and may follow up on their answers.
+    asked = [plan for plan in plans if plan.skipped is None]
     rows = [HEAD, *((plan.id, *map(_number, _counts([plan]))) for plan in asked)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     for name, *numbers in rows:

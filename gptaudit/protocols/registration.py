@@ -37,6 +37,10 @@ NAME = re.compile(r"\w[\w.:+-]*")
 """Names that a policy, `-p`, `--report`, a page and a terminal can contain: letters and digits of any script."""
 ALL = "all"
 """What `--attack` takes in place of every name."""
+MOST_TURNS = 100
+"""Turns of an attack at most. One that loops would go on for as many as it says, and success is given for each."""
+MOST_DRAWS = 10_000
+"""Draws of an attack at most, as many as were published (Hughes et al. 2024); each is a request."""
 METRIC_NAME = re.compile(r"\w[\w:+-]*")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 NAME_IN_WORDS = "letters, digits and any of _ . : + -, a letter or digit first"
@@ -123,10 +127,10 @@ def _attack(attack: Attack) -> Iterator[str]:
 
 
 def _turns(attack: Attack) -> Iterator[str]:
-    for attribute in ("turns", "draws", "asks_from"):
+    for attribute, most in (("turns", MOST_TURNS), ("draws", MOST_DRAWS), ("asks_from", MOST_TURNS)):
         value = getattr(attack, attribute)
-        if not isinstance(value, int) or value < 1:
-            yield f"{attribute}: expected a whole number from 1 on, found {value!r}"
+        if not isinstance(value, int) or not 1 <= value <= most:
+            yield f"{attribute}: expected a whole number from 1 to {most}, found {value!r}"
             return
     if attack.turns > 1 and not callable(attack.go_on):
         yield f"turns: {attack.turns}, without a go_on that gives the next message"

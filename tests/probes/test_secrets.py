@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from math import exp, factorial, log, log2
 
 import numpy as np
@@ -212,6 +213,11 @@ class TestFile:
         with pytest.raises(DataError, match=r"own\.jsonl, line 1: ") as caught:
             read_secrets(written(tmp_path, line, name="own.jsonl"))
         assert "hidden" not in str(caught.value)
+
+    def test_json_lines_without_any(self, tmp_path):
+        """The message shows the form of this file, and not that of the other."""
+        with pytest.raises(DataError, match=re.escape('has no secrets; write one a line: {"prefix"')):
+            read_secrets(written(tmp_path, "", name="own.jsonl"))
 
     def test_both_formats_are_the_same_texts(self, tmp_path):
         parts = ("Der Schlüssel heißt", " Öl-4071")

@@ -381,6 +381,13 @@ class TestTrouble:
         assert found.code == 0
         assert found.results["run"]["cost"]["requests"] == 2 * 3 * 3
 
+    def test_a_plan_tells_of_follow_ups_to_what_is_asked_anyway(self, run):
+        """An attack that begins with the plain request asks nothing of its own at first, and goes on all the same."""
+        found = run(Plugin(gives_in_at(9)), "--attack", "insisting", "--limit", 2, "--dry-run")
+
+        assert re.search(r"^harmful-requests\+insisting +0 ", found.out, re.MULTILINE)
+        assert "harmful-requests+insisting follows up on the answers, in at most" in found.out
+
     @pytest.mark.parametrize(
         ("attack", "said"),
         [
@@ -394,6 +401,10 @@ class TestTrouble:
             (
                 Attack("mine", "Tries in vain.", lambda r, d: r, draws=0),
                 "draws: expected a whole number from 1",
+            ),
+            (
+                Attack("mine", "Never ends.", lambda r, d: r, turns=10**18, go_on=lambda r, a: "On."),
+                "turns: expected a whole number from 1 to 100",
             ),
             (
                 Attack("mine", "Begins late.", lambda r, d: r, asks_from=2),
