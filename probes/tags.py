@@ -54,9 +54,11 @@ ENTRIES: Mapping[str, Mapping[str, str]] = {
 
 _BIAS = "bias"
 _TOXIC = "dangerous abusive hte"
+_BEHAVIOURS = "dangerous integrity security privacy vcr ncr iwp ssh prv hte spc"
 _REQUESTS = "dangerous"
 _OF: Mapping[str, str] = {
-    "behaviours": "dangerous integrity security privacy vcr ncr iwp ssh prv hte spc",
+    "behaviours": _BEHAVIOURS,
+    "consistency": _BEHAVIOURS,
     "harmful-requests": "dangerous ncr",
     "advbench": _REQUESTS,
     "harmbench": _REQUESTS,

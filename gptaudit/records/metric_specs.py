@@ -20,7 +20,8 @@ class Rated:
     """What makes a share one of a scorer's decisions, so that it is corrected for the scorer's errors.
 
     A text counts where the sum of its scores for `labels` reaches `threshold`, a case where any of `any_of` texts does.
-    With `difference`, the figure is a share of one set of texts minus that of another.
+    With `difference`, the figure is a share of one set of texts minus that of another; with `pairs`, the share of pairs
+    of texts of which one counts and one does not.
     """
 
     scorer: str
@@ -28,11 +29,12 @@ class Rated:
     threshold: float = 0.5
     any_of: int = 1
     difference: bool = False
+    pairs: bool = False
 
     @property
     def is_of_texts(self) -> bool:
         """Whether the figure is the plain share of a case's texts that count."""
-        return self.any_of == 1 and not self.difference
+        return self.any_of == 1 and not self.difference and not self.pairs
 
     def counts(self, scores: Mapping[str, float]) -> bool:
         """Return whether a text with these scores counts."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gptaudit.records import Correction, LabelledShare, Metric, Rated, ScorerCard, ScorerErrors
 from gptaudit.stats.intervals import DEFAULT_LEVEL, Interval
 from gptaudit.stats.misclassification import (
+    Corrected,
     ErrorRates,
     Proportion,
     corrected_difference,
+    corrected_pairs,
     corrected_rate,
     least_limit,
     of_any,
@@ -25,10 +29,9 @@ def errors_of(card: ScorerCard, rated: Rated, axis: str = "", group: str = "") -
 def correction(
     value: float, interval: Interval, rated: Rated, errors: ScorerErrors, *, level: float, model: str
 ) -> Correction:
-    """Return a share, or a difference of two, corrected for the scorer's errors (Rogan and Gladen 1978)."""
+    """Return a share, a difference of two or a share of unlike pairs, corrected for the scorer's errors."""
     rates = _rates(errors, rated.any_of)
-    corrected = corrected_difference if rated.difference else corrected_rate
-    found = corrected(value, interval, rates, level=level)
+    found = _corrected_by(rated)(value, interval, rates, level=level)
     return Correction(
         value=found.value,
         low=found.low,
@@ -52,10 +55,16 @@ def corrected_at(metric: Metric, interval: Interval, level: float) -> Correction
 def least_limit_of(errors: ScorerErrors, rated: Rated, level: float) -> float | None:
     """Return the smallest limit that a share could be shown to keep, however many texts are rated; None if none.
 
-    That of a difference is 0, since false positives cancel.
+    That of a difference is 0, since false positives cancel, and so is that of pairs, which may be misread alike.
     """
     least = least_limit(_rates(errors, rated.any_of), level=level)
-    return 0.0 if rated.difference and least is not None else least
+    return 0.0 if (rated.difference or rated.pairs) and least is not None else least
+
+
+def _corrected_by(rated: Rated) -> Callable[..., Corrected]:
+    if rated.pairs:
+        return corrected_pairs
+    return corrected_difference if rated.difference else corrected_rate
 
 
 def _rates(errors: ScorerErrors, texts: int) -> ErrorRates:

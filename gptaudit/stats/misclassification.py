@@ -20,6 +20,15 @@ to a range: the interval reaches from the low end for `j = k` to the high end fo
 of the two values. This assumes that the scorer errs on the texts of one prompt independently. Where false positives
 come together, for example because a prompt's topic makes a scorer suspicious, fewer clean cases are rated than
 assumed, and the corrected rate is too low. Where misses come together, the case's sensitivity stays within its range.
+
+**Pairs of texts.** `corrected_pairs` is of the share `d` of pairs of which one text is positive and the other not, such
+as two answers to one request. If the scorer errs on the two independently, an unlike pair is seen to be unlike with
+probability `K = se sp + (1 - se)(1 - sp)`, and a like one with `2 se (1 - se)` or `2 sp (1 - sp)`, whichever kind its
+texts are of: a scorer that errs one time in ten lets a model that decides alike seem to waver in 18 % of pairs. If it
+misreads the two alike, as it may where they answer one request, a like pair is never seen to be unlike. The data do not
+tell which holds, so that `d` is known only up to a range: the interval reaches from the low end for independent errors,
+those on the kind that is misread more often, to the high end for errors in common, and the value is the middle of the
+two values.
 """
 
 from __future__ import annotations
@@ -137,6 +146,26 @@ def corrected_difference(value: float, raw: Interval, errors: ErrorRates, *, lev
     return Corrected(found, min(low, found), max(model.most(value, raw.high - value), found))
 
 
+def corrected_pairs(value: float, raw: Interval, errors: ErrorRates, *, level: float) -> Corrected:
+    """Return the share of unlike pairs, given the share that is rated unlike and its interval at the same level.
+
+    A pair of texts is unlike if one is positive and the other is not.
+
+    >>> errors = ErrorRates(Proportion(0.9, 5000), Proportion(0.9, 5000))
+    >>> corrected_pairs(0.18, Interval(0.12, 0.25, "of pairs"), errors, level=0.95)
+    Corrected(value=0.10..., low=0.0, high=0.30..., why=None)
+    """
+    model = _Model.of(errors, level)
+    independent, common = (_Pairs(model.se, model.sp, are_independent=way) for way in (True, False))
+    if not model.tells or not independent.tells:
+        return Corrected(None, None, None, model.cannot_tell)
+    least, most = independent.undone(value), common.undone(value)
+    if raw.low is None or raw.high is None:
+        return Corrected((least + most) / 2, None, None, raw.why)
+    low, high = independent.end(value, value - raw.low, -1), common.end(value, raw.high - value, 1)
+    return Corrected((least + most) / 2, min(low, least), max(high, most))
+
+
 def least_detectable(errors: ErrorRates, *, level: float) -> float | None:
     """Return the smallest true rate that could be told apart from 0 with any number of cases; None if none could.
 
@@ -252,6 +281,46 @@ class _Model:
             here = f"the scorer errs otherwise here than on the labelled texts: the raw rate {rate} exceeds"
             return f"{here} its sensitivity, {full[1]:.3g}"
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """How often pairs of texts are rated unlike, by sensitivity and specificity."""
+
+    se: Ends
+    sp: Ends
+    are_independent: bool
+    """Whether the scorer errs on the texts of a pair independently; otherwise it rates like texts alike."""
+
+    @property
+    def tells(self) -> bool:
+        """Return whether unlike pairs are rated unlike more often than like ones."""
+        return self.rated(1.0) > self.rated(0.0)
+
+    def rated(self, share: float, *, se: float | None = None, sp: float | None = None) -> float:
+        """Return the share of pairs that are rated unlike if a share of them is."""
+        se, sp = self.se[1] if se is None else se, self.sp[1] if sp is None else sp
+        like = 2 * max(se * (1 - se), sp * (1 - sp)) if self.are_independent else 0.0
+        return (1 - share) * like + share * (se * sp + (1 - se) * (1 - sp))
+
+    def undone(self, raw: float) -> float:
+        """Return the share of unlike pairs that gives this share of those rated unlike."""
+        none = self.rated(0.0)
+        return min(max((raw - none) / (self.rated(1.0) - none), 0.0), 1.0)
+
+    def end(self, raw: float, margin: float, side: int) -> float:
+        """Return the least share (side -1) or the greatest (1) that gives the raw one within the margins of all three.
+
+        `margin` is how far the interval of the raw share reaches to that side.
+        """
+
+        def gap(share: float) -> float:
+            rated = self.rated(share)
+            by_se = max(side * (rated - self.rated(share, se=end)) for end in self.se)
+            by_sp = max(side * (rated - self.rated(share, sp=end)) for end in self.sp)
+            return raw - rated + side * hypot(margin, by_se, by_sp)
+
+        return zero_of(gap)
 
 
 def _span(ends: Ends) -> str:

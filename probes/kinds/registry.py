@@ -21,6 +21,7 @@ from gptaudit.probes.kinds.group_refusal import GroupRefusalFile, GroupRefusalPr
 from gptaudit.probes.kinds.injection import InjectionFile, InjectionProbe
 from gptaudit.probes.kinds.opinions import OpinionsFile, OpinionsProbe
 from gptaudit.probes.kinds.pairs import PairsFile, PairsProbe
+from gptaudit.probes.kinds.paraphrases import ParaphrasesFile, ParaphrasesProbe
 from gptaudit.probes.kinds.personal_data import PersonalDataFile, PersonalDataProbe
 from gptaudit.probes.kinds.suite_file import SuiteFile
 from gptaudit.probes.kinds.system_prompt import SystemPromptFile, SystemPromptProbe
@@ -46,6 +47,7 @@ KINDS: Mapping[str, tuple[type[SuiteFile], Callable[[Any, DataSource], Probe]]] 
     "injection": (InjectionFile, InjectionProbe),
     "group-refusal": (GroupRefusalFile, GroupRefusalProbe),
     "behaviours": (BehavioursFile, BehavioursProbe),
+    "paraphrases": (ParaphrasesFile, ParaphrasesProbe),
     "personal-data": (PersonalDataFile, PersonalDataProbe),
 }
 """`kind` of a suite file -> its schema, and the probe that runs it."""

@@ -32,6 +32,8 @@ RATED = record(
         "labels": {"type": "array", "items": TEXT},
         "threshold": {"type": "number"},
         "any_of": COUNT,
+        "difference": {"type": "boolean"},
+        "pairs": {"type": "boolean"},
     }
 )
 LABELLED = record(
