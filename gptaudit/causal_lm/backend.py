@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from gptaudit.causal_lm.chat import NO_CHAT, PROBE, Chat, encoded_question
+from gptaudit.causal_lm.chat import NO_CHAT, Chat, encoded_question
 from gptaudit.causal_lm.encoding import EncodedPair, EncodedPrompt, EncodedQuestion, Encoder
 from gptaudit.causal_lm.generation import Draw, TextGenerator, Watch
 from gptaudit.causal_lm.likelihood import LikelihoodScorer
@@ -34,6 +34,7 @@ from gptaudit.records import (
     Likelihood,
     PlantedFlaw,
     Prompt,
+    Request,
     ScoreRequest,
 )
 
@@ -124,22 +125,29 @@ class CausalLMBackend:
             "kept_keys": self._generator.keeps_keys,
             **(details or {}),
             **(chat.details if chat else {}),
-            **({"chat_tokens": self._tokens_around(chat)} if chat else {}),
         }
         if self._answers_with_letter():
             self.capabilities |= {"choose"}
-
-    def _tokens_around(self, chat: Chat) -> int:
-        """Return how many tokens the chat template, with its system message, puts around a user's message."""
-        rendered = chat.render(PROBE)
-        whole = self.encoder.rendered(rendered) if isinstance(rendered, str) else None
-        alone = self.encoder.prompt(PROBE)
-        return len(whole.ids) - len(alone.ids) if whole and alone else 0
 
     def _answers_with_letter(self) -> bool:
         """Return whether the model's answer to a question with lettered options is likely to begin with a letter."""
         (found,) = self.choose([TRIAL])
         return isinstance(found, Choice) and found.is_likely
+
+    @model_errors()
+    def tokens_read(self, requests: Sequence[Request]) -> list[int]:
+        """Return how many tokens the model reads for each request; see `CountingBackend`."""
+        return [self._read(request) for request in requests]
+
+    def _read(self, request: Request) -> int:
+        match request:
+            case ScoreRequest():
+                pair = self.encoder.pair(request.context, request.continuation)
+                return len(pair.context) + len(pair.continuation) if pair else 0
+            case GenerateRequest() | ChooseRequest() | AttributeRequest():
+                prompt = self._prompt(request.prompt, 1)
+                return 0 if isinstance(prompt, Failure) else len(prompt.ids)
+        return 0
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""

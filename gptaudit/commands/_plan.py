@@ -32,7 +32,14 @@ def show_plan(target: TargetInfo, plans: Sequence[ProbePlan], *, until_decided: 
         if plan.rounds > 1:
             say(f"{plan.id} follows up on the answers, in at most {plan.rounds - 1} more rounds")
     for reason, left_out in by_reason((p.id, p.skipped) for p in plans if p.skipped is not None).items():
-        say(f"Not asked: {', '.join(left_out)}: {reason}")
+        say(f"{_left_out(left_out)}: {reason}")
+
+
+def _left_out(probes: Sequence[str]) -> str:
+    """Name the probes that are not asked; those that are left out under attack too, by their own name alone."""
+    named = [probe for probe in probes if "+" not in probe or probe.partition("+")[0] not in probes]
+    either = ", nor under attack" if len(named) < len(probes) else ""
+    return f"Not asked{either}: {', '.join(named)}"
 
 
 def summary(plans: Sequence[ProbePlan]) -> str:

@@ -79,6 +79,16 @@ SELECT probe, json_extract(request, '$.kind') AS kind, count(*), count(*) FILTER
 FROM requests LEFT JOIN answers USING (key) WHERE asked GROUP BY probe, kind ORDER BY probe, kind
 """  # noqa: S608 - constants of the project
 
+# A key is a hash, so that the first keys are a random sample of the requests, and the same one each time.
+_SAMPLE = f"""
+WITH missing AS (
+  SELECT key, json_extract(request, '$.kind') AS kind,
+    row_number() OVER (PARTITION BY probe, json_extract(request, '$.kind') ORDER BY key) AS place
+  FROM requests LEFT JOIN answers USING (key) WHERE asked AND failed IS NULL)
+SELECT probe, kind, request, length(CAST({_TEXT} AS BLOB)) / {BYTES}
+FROM missing JOIN requests USING (key) WHERE place <= ? AND kind != 'secret'
+"""  # noqa: S608 - constants of the project
+
 # The file has no texts of secrets, so that their size is that of those in memory.
 _SECRETS_LEFT = """
 SELECT probe, request FROM requests LEFT JOIN answers USING (key)
@@ -225,6 +235,16 @@ class Store:
             )
             for probe, kind, requests, answered, reads, writes in self._db.rows(_WORKLOAD)
         ]
+
+    def sample(self, most: int) -> dict[tuple[str, str], list[tuple[Request, int]]]:
+        """Draw requests without an answer, at most so many of each probe and kind, with the tokens that each reads.
+
+        The tokens are estimated as those of `workload`. Secret requests are left out.
+        """
+        found: dict[tuple[str, str], list[tuple[Request, int]]] = {}
+        for probe, kind, request, reads in self._db.rows(_SAMPLE, (most,)):
+            found.setdefault((probe, kind), []).append((REQUEST.validate_json(request), reads))
+        return found
 
     def forget_failures(self) -> None:
         """Delete the failures, so that their requests are asked again."""

@@ -41,10 +41,7 @@ class Backend(Protocol):
     parameters: int | None
     planted: tuple[PlantedFlaw, ...]
     details: Mapping[str, Any]
-    """Properties of the model that were found when it was opened, as JSON values; written to the results.
-
-    `chat_tokens`, if it is there, is how many tokens a chat template puts around each prompt: plans count them.
-    """
+    """Properties of the model that were found when it was opened, as JSON values; written to the results."""
 
     def score(self, requests: Sequence[ScoreRequest]) -> Sequence[Likelihood | Failure]:
         """Return the log-likelihood of each continuation."""
@@ -100,6 +97,17 @@ class MixedPrecisionBackend(Backend, Protocol):
 
     def score_in_low_precision(self, requests: Sequence[ScoreRequest]) -> Sequence[Likelihood | Failure]:
         """Return log-likelihoods, each with its largest expected `error`."""
+
+
+@runtime_checkable
+class CountingBackend(Backend, Protocol):
+    """A backend that knows without asking the model how many tokens it reads; plans then count what they estimate."""
+
+    def tokens_read(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Return how many tokens the model reads for each request, its chat template included; 0 if it reads none.
+
+        No request is a `SecretRequest`. Where this raises `BackendError`, plans keep their estimate.
+        """
 
 
 @runtime_checkable

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from gptaudit.errors import PluginCallError, UsageError
+from gptaudit.errors import BackendError, PluginCallError, UsageError
 from gptaudit.evidence.cache import Cache
 from gptaudit.evidence.plan import Size, Workload
 from gptaudit.evidence.store import Store
@@ -22,7 +22,7 @@ from gptaudit.gate.pairing import Audit
 from gptaudit.gate.policy import Limitable, Limitables, Policy, require_measured, require_slices
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Probe, ProbeContext, forms_of, lacking
-from gptaudit.protocols.backend import Backend
+from gptaudit.protocols.backend import Backend, CountingBackend
 from gptaudit.protocols.engine import Engine, EngineType, Work
 from gptaudit.protocols.options import split_options
 from gptaudit.records import TargetInfo
@@ -39,6 +39,9 @@ from gptaudit.scorers.correction import errors_of, least_limit_of
 from gptaudit.validation import validated
 
 log = logging.getLogger("gptaudit")
+
+COUNTED = 50
+"""Requests of a probe and kind whose tokens are counted, where the backend can; those of the others are like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,25 +175,33 @@ def plan_only(
 def probe_plans(plan: Plan, faults: Faults) -> list[ProbePlan]:
     """Return what each probe asks in the first round, in the order of the probes."""
     loads: dict[str, list[Workload]] = {}
-    for load in plan.store.workload():
+    for load in _workload(plan.store, plan.work.backend):
         loads.setdefault(load.probe, []).append(load)
-    around = int(plan.target.details.get("chat_tokens", 0))
-    return [_probe_plan(c, loads.get(c.probe.id, []), around, _why_not(c, faults)) for c in plan.collected]
+    return [_probe_plan(c, loads.get(c.probe.id, []), _why_not(c, faults)) for c in plan.collected]
 
 
-def _probe_plan(
-    collected: Collected, loads: Sequence[Workload], around: int, skipped: str | None
-) -> ProbePlan:
-    """Return the plan of a probe; `around` is how many tokens a chat template adds to each request."""
-    requests, answered = sum(load.requests for load in loads), sum(load.answered for load in loads)
+def _workload(store: Store, backend: Backend) -> Iterator[Workload]:
+    """Yield the requests of each probe and kind, the tokens that are read as the backend counts them in a sample.
+
+    A code has up to four times as many tokens as words of its length, and Chinese as many as the tokenizer wants.
+    """
+    samples = store.sample(COUNTED) if isinstance(backend, CountingBackend) else {}
+    for load in store.workload():
+        sample = samples.get((load.probe, load.kind), [])
+        reads, estimated = load.left.reads, sum(reads for _, reads in sample)
+        if isinstance(backend, CountingBackend) and estimated:
+            with suppress(BackendError):
+                counted = sum(backend.tokens_read([request for request, _ in sample]))
+                reads = round(reads * counted / estimated)
+        yield replace(load, left=Size(reads, load.left.writes))
+
+
+def _probe_plan(collected: Collected, loads: Sequence[Workload], skipped: str | None) -> ProbePlan:
     return ProbePlan(
         collected.probe.id,
-        requests,
-        answered,
-        Size(
-            sum(load.left.reads for load in loads) + around * (requests - answered),
-            sum(load.left.writes for load in loads),
-        ),
+        sum(load.requests for load in loads),
+        sum(load.answered for load in loads),
+        Size(sum(load.left.reads for load in loads), sum(load.left.writes for load in loads)),
         collected.probe.rounds,
         skipped,
     )

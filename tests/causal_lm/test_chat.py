@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 
 import pytest
@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from gptaudit.backends.hf import HuggingFaceOptions, open_hf
 from gptaudit.causal_lm.chat import Chat
 from gptaudit.errors import TargetError
-from gptaudit.records import GenerateRequest, Message, Sampling
+from gptaudit.records import Failure, GenerateRequest, Message, Sampling, ScoreRequest
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
@@ -119,30 +119,44 @@ def test_refused(chatting, template, options, message):
         open_hf(str(chatting(template)), HuggingFaceOptions(**options))
 
 
-class TestTokensAround:
-    """A template puts tokens around each prompt, which the plan of an audit counts."""
+class TestTokensRead:
+    """Plans count the tokens of a prompt without asking the model, those of the template included."""
 
     @pytest.mark.parametrize("system", ["", "Be kind."])
-    def test_as_an_empty_message_shows(self, chatting, system):
-        """They are those of a prompt without a message; how a space is read may differ."""
+    def test_as_the_answers_say(self, chatting, system):
+        """They are as many as the model says that it read; a request that it cannot read has none."""
         backend = open_hf(str(chatting(TEMPLATE)), HuggingFaceOptions(chat=True, system=system))
-        (empty,) = backend.generate([GenerateRequest("", REQUEST.sampling)], seed=0)
+        talk = (Message("user", "4a"), Message("assistant", "\U0001f600"), Message("user", "Again?"))
+        asked = [GenerateRequest(prompt, REQUEST.sampling) for prompt in ("", "a\u200bb", talk, "a " * 999)]
+        answers = backend.generate(asked, seed=0)
+        read = [0 if isinstance(answer, Failure) else answer.prompt_tokens for answer in answers]
+        scored = [ScoreRequest("The nurse", " slept."), ScoreRequest("", "The nurse")]
 
-        assert backend.details["chat_tokens"] == pytest.approx(empty.prompt_tokens, abs=2)
+        assert backend.tokens_read(asked) == read
+        assert (min(read[:2]) > 0, read[3]) == (True, 0)
+        assert backend.tokens_read(scored) == [
+            one.context_tokens + len(one.token_logprobs) for one in backend.score(scored)
+        ]
 
-    def test_in_the_plan(self, chatting, gptaudit):
-        """A longer system message adds its tokens for every request."""
-        folder, call = chatting(TEMPLATE), ("-p", "harmful-requests", "--limit", "4", "--dry-run", "--quiet")
-        read, around = [], []
-        for system in ("Hi.", "Be kind to everybody who asks."):
-            chat = HuggingFaceOptions(chat=True, system=system)
-            around.append(open_hf(str(folder), chat).details["chat_tokens"])
-            ran = gptaudit("run", f"hf:{folder}", "-b", "chat=true", "-b", f"system={system}", *call)
-            requests, tokens = re.search(r"([\d,]+) requests: about ([\d,]+) tokens", ran.out).groups()
-            read.append(int(tokens.replace(",", "")))
+    def test_in_the_plan(self, chatting, gptaudit, tmp_path):
+        """A plan of few requests has exactly the tokens that the audit then reads, coded ones too."""
+        call = (
+            "run",
+            f"hf:{chatting(TEMPLATE)}",
+            "-b",
+            "chat=true",
+            "-p",
+            "harmful-requests",
+            "--limit",
+            "2",
+        )
+        planned = gptaudit(*call, "--attack", "leetspeak", "--dry-run").out
+        ran = gptaudit(*call, "--attack", "leetspeak", "-o", "out")
+        cost = json.loads((tmp_path / "out" / "results.json").read_text())["run"]["cost"]
 
-        assert around[1] > around[0]
-        assert read[1] - read[0] == int(requests) * (around[1] - around[0])
+        assert ran.code in (0, 4)
+        assert cost["input_tokens"] > 0
+        assert f"{cost['requests']} requests: about {cost['input_tokens']:,} tokens to read" in planned
 
 
 class TestContent:

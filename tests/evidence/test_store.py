@@ -162,6 +162,25 @@ def test_the_work_left_is_that_of_the_requests_without_an_answer(opened):
     assert all(load.left == Size(0, 0) for load in store.workload())
 
 
+def test_a_sample_of_the_work_left(opened):
+    """At most so many unanswered requests of each kind, the same ones each time, with their estimated tokens."""
+    scored = [ScoreRequest(f"Number {i}", " is odd." * i) for i in range(20)]
+    written = [GenerateRequest(f"Say {i}") for i in range(3)]
+    store = opened([Case("a", "a", (*scored, *written))])
+    for request in (*scored[:10], written[0]):
+        store.keep(request, Failure("empty"), 0)
+    drawn = store.sample(5)
+
+    assert drawn == store.sample(5)
+    assert {key: len(found) for key, found in drawn.items()} == {
+        ("probe", "score"): 5,
+        ("probe", "generate"): 2,
+    }
+    assert {request for found in drawn.values() for request, _ in found} <= {*scored[10:], *written[1:]}
+    whole = store.sample(100)["probe", "score"]
+    assert dict(whole) == {one: size(one).reads for one in scored[10:]}
+
+
 def test_each_request_is_asked_once(opened):
     """Two cases, or two probes, that ask the same share one request, which counts for the first of them."""
     store = opened((Case("a", "a", (ScoreRequest("", "x"), ScoreRequest("", "y"), ScoreRequest("", "x"))),))

@@ -242,6 +242,20 @@ class TestWholeProgram:
         assert "harmful-requests+hex" in replaced.out
         assert "rot13" not in replaced.out
 
+    def test_what_is_not_asked_is_named_once(self, run, gptaudit):
+        """A probe that is left out is named without its attacks; one that only an attack leaves out, with it."""
+        run(Plugin(breaks_under_base64), "--limit", 2)
+        chosen = ("-p", "harmful-requests", "-s", "safety", "--attack", "prefill", "--attack", "hex")
+        lines = gptaudit("run", "scripted:x", *chosen, "--dry-run").out.splitlines()
+        left_out = re.findall(r"(Not asked.*?): (.*?): (.*)", "\n".join(lines))
+
+        ((said, public),) = ((said, names) for said, names, why in left_out if "public data set" in why)
+        assert said == "Not asked, nor under attack"
+        assert public.count("advbench") == 1
+        assert "+" not in public
+        (begun,) = (names for said, names, _ in left_out if "harmful-requests" in names)
+        assert all(name.endswith("+prefill") for name in begun.split(", "))
+
     def test_the_catalogue(self, gptaudit):
         """Each attack is listed with its paper, turns, requests and the tokens that it adds."""
         rows = {row["name"]: row for row in json.loads(gptaudit("list", "attacks", "--json").out)}
