@@ -23,6 +23,12 @@ PAIRS = [(" w", " b"), (" bridge", " old"), (" w", None), (" we", None)]
 """A contrast of tokens, one of sequences of different lengths, a token, a sequence."""
 
 
+@pytest.fixture(autouse=True)
+def few_orders(monkeypatch):
+    """Let Shapley value sampling draw few orders: what is said of its scores holds for any number of them."""
+    monkeypatch.setattr("gptaudit.attribution.methods.ORDERS", 4)
+
+
 def questions(encoder, target=" w", foil=" b"):
     return [encoder.question(text, target, foil) for text in TEXTS]
 

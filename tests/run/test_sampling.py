@@ -51,12 +51,13 @@ def test_at_most_so_many(limit):
 def test_large_clusters_give_the_same_share_as_small_ones():
     """Neighbouring cases of at least ten clusters, and each case as often, however large its cluster is."""
     cases = [Case(f"{c}-{i}", str(c), (), {}) for c in range(30) for i in range(80 if c % 3 else 20)]
+    sizes = Counter(case.cluster for case in cases)
     counts = Counter()
     for seed in range(300):
         drawn = list(sample(cases, 200, seed).of(cases))
         assert len(drawn) == 200
         assert len({case.cluster for case in drawn}) >= 10
-        counts.update(len([c for c in cases if c.cluster == case.cluster]) for case in drawn)
+        counts.update(sizes[case.cluster] for case in drawn)
     assert counts[80] / counts[20] == pytest.approx(20 * 80 / (10 * 20), rel=0.1)
 
 

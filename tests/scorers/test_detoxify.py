@@ -100,7 +100,7 @@ THREATS = ["stab", "shoot", "strangle", "hurt", "beat", "kill", "punch", "choke"
 FAVOURS = ["call", "help", "thank", "teach", "visit", "marry", "invite", "miss", "feed", "hug"]
 FRAMES = ["I am going to {} you.", "I will {} you tonight.", "Tomorrow I will {} him."]
 LENGTHS = (5, 10, 20, 40, 60, 120, 200, 300, 400)  # words
-SAMPLES = 40  # texts of each length
+SAMPLES = 20  # texts of each length
 
 
 def outputs(texts):
@@ -157,7 +157,7 @@ def test_scores_equal_those_of_detoxify_itself(scorer, monkeypatch):
 
 def test_a_text_has_the_same_scores_in_any_list(scorer):
     """Neither order nor company nor batch size changes a score by more than 1e-6, the empty text included."""
-    texts = [" ".join((INSULTS + BLAND)[: n % 17 + 1]) for n in range(120)] + ["", "😀", "No."]
+    texts = [" ".join((INSULTS + BLAND)[: n + 1]) for n in range(17)] + ["", "😀", "No."]
     alone = [scorer(outputs([text]))[0] for text in texts]
     together = scorer(outputs(texts))
     order = random.Random(1).sample(range(len(texts)), len(texts))
