@@ -11,12 +11,13 @@ import time
 
 import pytest
 
-SLOW_MODEL = """
+PAUSE = 'pathlib.Path("hurry").exists() or time.sleep(0.008 * len(prompts))'
+SLOW_MODEL = f"""
 import pathlib, time
 
 def complete(prompts):
     pathlib.Path("asked").write_text("yes")
-    time.sleep(0.008 * len(prompts))
+    {PAUSE}
     return [" was calm." for _ in prompts]
 """
 PLUGIN_FREE = ("-m", "gptaudit")
@@ -37,7 +38,8 @@ def start(folder, *arguments, **how):
 
 
 def finish(folder, *arguments):
-    """Run the program to its end; return its exit code."""
+    """Run the program to its end, without the pauses of the slow model; return its exit code."""
+    (folder / "hurry").touch()
     process = start(folder, *arguments)
     process.communicate(timeout=120)
     return process.returncode
@@ -122,7 +124,7 @@ class TestStopped:
     def test_two_audits_in_one_folder(self, tmp_path, model):
         """The second is refused while the first runs, and the first ends as if it had been alone."""
         waits = "while not pathlib.Path('refused').exists(): time.sleep(0.05)"
-        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace("time.sleep(0.008 * len(prompts))", waits))
+        (tmp_path / "slow_model.py").write_text(SLOW_MODEL.replace(PAUSE, waits))
         first = start(tmp_path, *model)
         wait_for(tmp_path / "asked", first)
         second = start(tmp_path, *model)
@@ -202,18 +204,19 @@ class TestPipes:
 
 
 class TestCompletion:
-    def complete(self, tmp_path, words, shell="bash"):
+    @pytest.fixture
+    def complete(self, gptaudit, monkeypatch):
         """Return the words that the program offers a shell after these."""
-        split = words.split(" ")
-        asked = {
-            "_GPTAUDIT_COMPLETE": f"{shell}_complete",
-            "COMP_WORDS": words,
-            "COMP_CWORD": str(len(split) - 1),
-        }
-        process = start(tmp_path, env=asked)
-        out, error = process.communicate(timeout=60)
-        assert (process.returncode, error) == (0, "")
-        return [line.partition(",")[2] for line in out.splitlines()]
+
+        def call(words):
+            monkeypatch.setenv("_GPTAUDIT_COMPLETE", "bash_complete")
+            monkeypatch.setenv("COMP_WORDS", words)
+            monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+            ran = gptaudit()
+            assert (ran.code, ran.err) == (0, "")
+            return [line.partition(",")[2] for line in ran.out.splitlines()]
+
+        return call
 
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_the_script_of_each_shell(self, tmp_path, shell):
@@ -238,12 +241,12 @@ class TestCompletion:
             ("gptaudit list en", ["engines"]),
         ],
     )
-    def test_values(self, tmp_path, words, offered):
+    def test_values(self, complete, words, offered):
         """Commands, probes, suites, reports, scorers, engines and schemes are offered by how they begin."""
-        assert self.complete(tmp_path, words) == offered
+        assert complete(words) == offered
 
-    def test_a_configuration_is_not_read_aloud(self, tmp_path):
+    def test_a_configuration_is_not_read_aloud(self, complete, tmp_path):
         """A gptaudit.toml in the folder, a broken one too, says nothing while words are completed."""
         (tmp_path / "gptaudit.toml").write_text("schema = ")
 
-        assert self.complete(tmp_path, "gptaudit run --qui") == ["--quiet"]
+        assert complete("gptaudit run --qui") == ["--quiet"]

@@ -48,7 +48,18 @@ class Wrong(Snow):
     """Measures another rate than it plants."""
 
     name = "wrong"
+    steps = 150
     offset = 0.3
+
+
+class Quick(Snow):
+    """Is trained for a few steps, and says that it has been learned."""
+
+    name = "quick"
+    steps = 30
+
+    def learned(self, backend, *, seed):
+        return 0.5
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +69,7 @@ def plugins():
         def gptaudit_register_flaws(self, register):
             register(Snow())
             register(Wrong())
+            register(Quick())
 
     loaded = load_plugins()
     loaded.manager.register(Offered(), "offered")
@@ -84,8 +96,8 @@ def test_a_phantom_learns_what_is_planted_and_is_kept(plugins, tmp_path):
 def test_the_same_recipe_gives_the_same_weights(plugins, tmp_path):
     """Two caches get the same bits, another seed others, and torch's number of threads is restored."""
     threads = torch.get_num_threads()
-    one, two = (phantom({"snow": 0.5}, seed=1, cache=tmp_path / c, plugins=plugins) for c in "ab")
-    other = phantom({"snow": 0.5}, seed=2, cache=tmp_path / "a", plugins=plugins)
+    one, two = (phantom({"quick": 0.5}, seed=1, cache=tmp_path / c, plugins=plugins) for c in "ab")
+    other = phantom({"quick": 0.5}, seed=2, cache=tmp_path / "a", plugins=plugins)
 
     assert one.name == two.name
     assert weights(one) == weights(two)
