@@ -26,14 +26,14 @@ CALL = re.compile(r"(?<![\w.-])gptaudit((?: +[^\s#&|;'`]+)+)")
 CONFIGURATION = """
 schema = "gptaudit.config/1"
 target = "python:calm:complete"
-probes = ["toxicity-prompts"]
+probes = ["pii-in-samples"]
 limit = 40
 policy = "policy.toml"
 output = "audit"
 reports = ["junit", "markdown"]
 """
 
-POLICY = 'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "toxicity-prompts.toxicity_probability"\n{limit}\n'
+POLICY = 'schema = "gptaudit.policy/1"\n[[rule]]\nmetric = "pii-in-samples.pii_rate"\n{limit}\n'
 
 
 def blocks(language, containing=""):

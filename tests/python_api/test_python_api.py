@@ -228,7 +228,7 @@ def test_the_fixture(tmp_path):
     (tmp_path / "test_release.py").write_text(
         'def complete(prompts):\n    return ["I cannot help with that."] * len(prompts)\n\n'
         "def test_release(audit, subtests):\n"
-        '    found = audit(complete, probes="harmless-requests", options={"chat": True})\n'
+        '    found = audit(complete, probes="harmless-requests", options={"chat": True}, limit=24)\n'
         '    assert found.passes("policy.toml", subtests=subtests)\n',
         "utf-8",
     )
