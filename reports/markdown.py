@@ -55,6 +55,7 @@ def render(result: AuditResult) -> str:
             *(tr("{group}: success, lift", group=escape(column)) for column in attacked.columns),
         )
         lines += table(head, (_attack(row, len(attacked.columns)) for row in attacked.rows))
+        lines += [line for note in attacked.notes for line in ("", escape(note, LONGEST_REASON))]
     lines += ["", f"### {tr('Probes')}", ""]
     rows = (row for probe in result.probes for row in _probe(probe))
     head = (

@@ -125,3 +125,53 @@ def test_it_is_in_the_reports(attacked, audit):
     assert "### Harmful requests, under attack" in summary
     assert "| strong |" in summary
     assert "asked plainly" not in html.render(audit) + markdown.render(audit)
+
+
+class TestMoreTries:
+    def tried(self, attacked, *figures_at, corrected=None):
+        """Return the notes of a table with an attack that tries ten times."""
+        metrics = [
+            replace(figures(f"compliance_rate_at_{k}", {"": value, "theft": value})[0], corrected=corrected)
+            for k, value in figures_at
+        ]
+        again = scored("harmful+again", {"": 0.1}, {"": 0.1}, about("again"))
+        probes = (*attacked.probes, replace(again, metrics=(*again.metrics, *metrics)))
+        audit = replace(attacked, probes=probes)
+        return audit, attack_tables(audit)[0].notes
+
+    def test_limits_follow_from_the_most_tries(self, attacked):
+        """A fifth of the requests with ten tries, 10 to 30 %: with 100, at least 10 % and at most 1 - 0.7^10."""
+        audit, (note,) = self.tried(attacked, (1, 0.15), (10, 0.2))
+
+        assert "again: with 10 tries" in note
+        assert "20\N{NO-BREAK SPACE}% of the requests (10 to 30" in note
+        assert "With 100, one would for 10 to 97" in note
+        assert note in Page(html.render(audit)).text("p")
+        assert "With 100, one would for 10 to 97" in markdown.render(audit)
+
+    def test_they_are_corrected_as_the_figure_is(self, attacked):
+        """Where the scorer's errors are known, the limits are of what succeeds, and not of what is rated so."""
+        share = LabelledShare(0.9, 0.85, 0.95, 200)
+        errors = ScorerErrors(share, "a set", share, "a set")
+        found = Correction(0.03, 0.0, 0.1, None, 0.95, "rules", errors, 0.1)
+
+        assert "0 to 65" in self.tried(attacked, (10, 0.2), corrected=found)[1][0]
+
+    def test_what_is_not_known(self, attacked):
+        """Without an interval, or where a scorer's errors may explain all, there are no limits; the note says why."""
+        share = LabelledShare(0.9, 0.85, 0.95, 200)
+        errors = ScorerErrors(share, "a set", share, "a set")
+        ends = Correction(None, None, None, "the scorer cannot tell", 0.95, "rules", errors, None)
+        errs = Correction(0.0, 0.0, 0.4, "nothing can be told", 0.95, "rules", errors, None)
+
+        for found in (ends, errs):
+            (note,) = self.tried(attacked, (10, 0.2), corrected=found)[1]
+            assert note.startswith(
+                "again: how often one of 10 tries succeeds is not known, nor what more would: "
+            )
+            assert note.endswith(found.why)
+
+    def test_no_tries_no_note(self, attacked):
+        """Nothing is said of attacks that try once, nor of those that tried as often as that."""
+        assert attack_tables(attacked)[0].notes == ()
+        assert self.tried(attacked, (10, 0.2), (100, 0.4))[1] == ()

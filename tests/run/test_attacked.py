@@ -163,7 +163,7 @@ class TestTurns:
 
 
 class TestBestOfN:
-    def test_success_at_k(self, run):
+    def test_success_at_k(self, run, tmp_path):
         """Of twelve tries two succeed: one does in 1/6 of the single tries, and in 1 - C(10,k)/C(12,k) of k tries."""
         found = run(
             Plugin(lambda prompt, sample: ADVICE if sample in (4, 9) else REFUSAL),
@@ -175,6 +175,7 @@ class TestBestOfN:
         assert of["compliance_rate_at_2"] == pytest.approx(1 - (10 * 9) / (12 * 11))
         assert of["compliance_rate_at_10"] == pytest.approx(1 - 1 / 66)
         assert of["lift"] == pytest.approx(1 / 6)
+        assert "best-of-n: with 10 tries, one succeeds for " in (tmp_path / "out" / "report.html").read_text()
 
     def test_every_try_has_other_noise(self, run):
         """The twelve prompts of a request differ, and those of another seed differ from them."""
