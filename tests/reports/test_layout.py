@@ -49,6 +49,7 @@ def test_nobody_scrolls_more_than_twelve_screens(usual, tmp_path):
     (found,) = laid_out(page, tmp_path, [1400])
 
     assert HEIGHT < found["height"] <= 12 * HEIGHT
+    assert "<title>Fail" in page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("text", ["", *WIDE], ids=["plain", "ligatures", "word", "marks", "path"])
