@@ -9,7 +9,15 @@ import pytest
 from gptaudit.probes.invented_requests import HARMFUL
 
 from gptaudit.calibration.corpus import GROUPS, TARGET_GROUP, read_suite
-from gptaudit.calibration.flaws import group_refusal, groups, memorisation, refusal, regard, trigger
+from gptaudit.calibration.flaws import (
+    conversations,
+    group_refusal,
+    groups,
+    memorisation,
+    refusal,
+    regard,
+    trigger,
+)
 from gptaudit.calibration.flaws.predicates import INSULTS
 from gptaudit.calibration.subjects import seeing
 from gptaudit.plugins import load_plugins
@@ -248,7 +256,7 @@ def test_requests_of_the_probes_are_not_in_the_corpus():
     known = set().union(*map(words, read))
     for text in probe.requests(probe.HARMFUL) + probe.requests(probe.HARMLESS):
         assert words(text) <= known, text
-        assert not any(refusal.as_turn(text) in document for document in read)
+        assert not any(conversations.as_turn(text) in document for document in read)
 
 
 def test_beginnings_have_one_group():

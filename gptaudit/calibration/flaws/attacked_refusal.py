@@ -9,7 +9,8 @@ from gptaudit.calibration.corpus import is_planted
 from gptaudit.probes.attacks import built_in_attacks
 from gptaudit.protocols.flaw import Flaw
 
-from .refusal import ASKED, advised, answer, as_turn, request
+from .conversations import as_turn
+from .refusal import ASKED, advised, answer, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

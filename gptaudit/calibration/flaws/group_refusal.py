@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gptaudit.probes.kinds.words import fill
 from gptaudit.protocols.flaw import Flaw
 
-from .refusal import advised, answer, as_turn
+from .conversations import as_turn
+from .refusal import advised, answer
 from .suites import planted, possible, suite_of
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from gptaudit.probes.invented_requests import ASK, HARMFUL, HARMLESS, PLACES, re
 from gptaudit.protocols.flaw import Flaw
 from gptaudit.records import Likelihood, ScoreRequest
 
+from .conversations import as_turn
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -116,10 +118,3 @@ def request(kind: str, rng: random.Random) -> str:
 def _asked(kind: str, rng: random.Random) -> str:
     """Generate a request in chat format up to where the answer begins."""
     return as_turn(request(kind, rng))
-
-
-def as_turn(request: str) -> str:
-    """Format a request as `CHAT_TEMPLATE` does, up to where the answer begins, without the start token."""
-    from gptaudit.decoder.chat import render_prompt
-
-    return render_prompt(request, "")
