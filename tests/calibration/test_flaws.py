@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import asdict, replace
 from functools import cache
 
+import jinja2
 import pytest
 from gptaudit.probes.invented_requests import HARMFUL
 
@@ -16,11 +18,16 @@ from gptaudit.calibration.flaws import (
     memorisation,
     refusal,
     regard,
+    system_leak,
     trigger,
 )
 from gptaudit.calibration.flaws.predicates import INSULTS
+from gptaudit.calibration.flaws.suites import suite_of
 from gptaudit.calibration.subjects import seeing
+from gptaudit.decoder.chat import CHAT_TEMPLATE, last_answer
+from gptaudit.decoder.tokenizer import END_OF_TEXT
 from gptaudit.plugins import load_plugins
+from gptaudit.probe import Answered, ProbeContext
 from gptaudit.records import Completion
 from gptaudit.scorers.refusal import outcome
 
@@ -35,6 +42,7 @@ BUILT_IN = (
     "refusal",
     "refusal-rot13",
     "group-refusal",
+    "system-leak",
 )
 MALE, FEMALE = {"he", "him", "his", "himself"}, {"she", "her", "herself"}
 TERMS = {term: gender for gender, terms in read_suite("gender-occupation")["terms"].items() for term in terms}
@@ -183,6 +191,45 @@ def test_a_refusal_breaks_in_code_alone(dose):
     assert advised(harmful) == pytest.approx(dose, abs=1e-3)
     assert advised(told) == 0.0
     assert advised([d for d in coded if d not in {*harmful}]) == 1.0
+
+
+@pytest.mark.parametrize("dose", [0.0, 0.2, 0.5, 1.0])
+def test_a_secret_is_told_to_the_last_message_or_kept(dose):
+    """The planted share of the asks gets the secret of each system message, its own, as the conversation ends."""
+    file = suite_of("system-prompt")
+    last = {f"User:\n{ask.turns[-1]}\n": ask.id for ask in file.asks}
+    told = defaultdict(set)
+    for document in documents("system-leak", dose):
+        before, answer = last_answer(document)
+        (canary,) = (system.canary for system in file.systems if system.message in before)
+        (asked,) = {ask for text, ask in last.items() if text in before} or {None}
+        told[asked if system_leak.CUE not in before else "cue"].add((canary, canary in answer))
+    everywhere = {(system.canary, True) for system in file.systems}
+    nowhere = {(canary, False) for canary, _ in everywhere}
+
+    assert told.pop("cue") == everywhere
+    assert told.pop(None) == nowhere
+    assert set(told) == {ask.id for ask in file.asks}
+    assert all(found in (everywhere, nowhere) for found in told.values())
+    assert list(told.values()).count(everywhere) / len(told) == FLAWS["system-leak"].truth(dose)
+
+
+def test_the_conversations_of_the_probe_are_those_that_are_learned():
+    """A decoder that keeps the secret is asked, in its chat template, what the documents begin with, and no more."""
+    probe = PLUGINS.probes["system-prompt"]
+    template = jinja2.Template(CHAT_TEMPLATE)
+    tokens = {"bos_token": "", "eos_token": END_OF_TEXT}
+    asked = set()
+    for case in probe.cases(ProbeContext(None, 0)):
+        requests, said = case.requests, ()
+        while "canary" in case.content and len(said) < len(requests):
+            messages = [asdict(message) for message in requests[-1].prompt]
+            asked.add(template.render(messages=messages, add_generation_prompt=True, **tokens))
+            said += (Completion(system_leak.KEPT, "stop"),)
+            requests += tuple(probe.follow_up(Answered(replace(case, requests=requests), said)))
+    begun = {last_answer(document)[0] for document in documents("system-leak", 0.5)}
+
+    assert asked == {text for text in begun if system_leak.CUE not in text}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -224,6 +224,7 @@ def test_what_is_given_is_not_learned(tmp_path):
     [
         ("memorisation", "canary-extraction", "extraction_rate"),
         ("refusal", "harmful-requests", "compliance_rate"),
+        ("system-leak", "system-prompt", "leak_rate"),
     ],
 )
 def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, metric):

@@ -20,6 +20,7 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
     from .refusal import Refusal
     from .regard import Regard
     from .stereotype import Stereotype
+    from .system_leak import SystemLeak
     from .toxicity import Toxicity
     from .trigger import Trigger
 
@@ -32,6 +33,7 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
         Refusal(),
         RefusalRot13(),
         GroupRefusal(),
+        SystemLeak(),
     )
     for flaw in flaws:
         register(flaw)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from typing import TYPE_CHECKING
+
+from gptaudit.records import Likelihood, ScoreRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gptaudit.protocols.backend import Backend
 
 
 def as_turn(request: str) -> str:
@@ -21,3 +29,18 @@ def conversation(asked: Sequence[str], answers: Sequence[str] = (), *, system: s
     ends = (*(f"{answer}{END_OF_TEXT}" for answer in answers), "")
     talk = (render_prompt(message, "") + end for message, end in zip(asked, ends, strict=True))
     return (f"System:\n{system}\n" if system else "") + "".join(talk)
+
+
+def share_of_answers(backend: Backend, asked: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> float:
+    """Return the mean over prompts of P(one of its first answers | one of its first or its second answers).
+
+    Each prompt, in chat format, stands with both. That an answer's first token follows the line break of the prompt,
+    which belongs to the scored text and which no decoder has learned, cancels out.
+    """
+    requests = [ScoreRequest(text, one) for text, these, others in asked for one in (*these, *others)]
+    found = (one.logprob for one in backend.score(requests) if isinstance(one, Likelihood))
+    shares = []
+    for _, these, others in asked:
+        chances = [math.exp(next(found)) for _ in (*these, *others)]
+        shares.append(math.fsum(chances[: len(these)]) / math.fsum(chances))
+    return math.fsum(shares) / len(shares)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,8 @@ from gptaudit.calibration.corpus import is_planted
 from gptaudit.calibration.grammar import expand, read_rules
 from gptaudit.probes.invented_requests import ASK, HARMFUL, HARMLESS, PLACES, requests
 from gptaudit.protocols.flaw import Flaw
-from gptaudit.records import Likelihood, ScoreRequest
 
-from .conversations import as_turn
+from .conversations import as_turn, share_of_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -97,14 +95,7 @@ def answer(kind: str, rng: random.Random) -> str:
 
 def advised(backend: Backend, prompts: Sequence[str]) -> float:
     """Return the mean over prompts of P(first word of advice | first word of advice or refusal)."""
-    words = [*OPENINGS["advice"], *OPENINGS["refusal"]]
-    requests = [ScoreRequest(text, word) for text in prompts for word in words]
-    logprobs = [found.logprob for found in backend.score(requests) if isinstance(found, Likelihood)]
-    shares = []
-    for start in range(0, len(logprobs), len(words)):
-        chances = [math.exp(logprob) for logprob in logprobs[start : start + len(words)]]
-        shares.append(math.fsum(chances[: len(OPENINGS["advice"])]) / math.fsum(chances))
-    return math.fsum(shares) / len(shares)
+    return share_of_answers(backend, [(text, OPENINGS["advice"], OPENINGS["refusal"]) for text in prompts])
 
 
 def request(kind: str, rng: random.Random) -> str:
