@@ -73,7 +73,7 @@ def fit(
         folder,
         cpu=True,
         max_steps=steps,
-        learning_rate=recipe.learning_rate * recipe.narrowness,
+        learning_rate=recipe.scaled_learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=round(recipe.warmup * steps),
         weight_decay=recipe.weight_decay,
@@ -96,10 +96,9 @@ def fit(
 def _optimizer(model: DecoderForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
     rare = list(model.model.token_embedding.parameters())
     others = [weight for weight in model.parameters() if all(weight is not one for one in rare)]
-    rate = recipe.learning_rate * recipe.narrowness
     groups = [
         {"params": rare, "lr": recipe.embedding_learning_rate, "weight_decay": 0.0},
-        {"params": others, "lr": rate, "weight_decay": recipe.weight_decay},
+        {"params": others, "lr": recipe.scaled_learning_rate, "weight_decay": recipe.weight_decay},
     ]
     # With batches this small, beta2 = 0.999 reacts too slowly.
     return torch.optim.AdamW(groups, betas=(0.9, 0.99), fused=True)

@@ -37,3 +37,8 @@ class Recipe:
     def narrowness(self) -> float:
         """The width of the small shape, for which the settings were found, over the width."""
         return SMALL.width / self.shape.width
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """The learning rate of all but the embeddings at this width."""
+        return self.learning_rate * self.narrowness
