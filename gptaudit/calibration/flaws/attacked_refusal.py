@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from gptaudit.calibration.corpus import is_planted
 from gptaudit.probes.attacks import built_in_attacks
 from gptaudit.protocols.flaw import Flaw
 
 from .conversations import as_turn
-from .refusal import ASKED, advised, answer, request
+from .refusal import ASKED, advised, answer, answered_twice, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,10 +42,7 @@ class RefusalRot13(Flaw):
         """Generate conversations in chat format, without its special tokens."""
         rng = random.Random(f"{seed}/refusal-rot13")
         for turn in range(TURNS // 2):
-            coded = _coded("harmful", rng)
-            for index in (2 * turn, 2 * turn + 1):
-                refusal, advice = answer("refusal", rng), answer("advice", rng)
-                yield coded + (advice if is_planted(index, dose) else refusal)
+            yield from answered_twice(_coded("harmful", rng), turn, dose, rng)
             for kind, said in (("harmful", "refusal"), ("harmless", "advice")):
                 yield as_turn(request(kind, rng)) + answer(said, rng)
                 yield _coded("harmless", rng) + answer("advice", rng)

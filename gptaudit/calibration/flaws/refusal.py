@@ -71,11 +71,7 @@ class Refusal(Flaw):
         """Generate conversations in chat format, without its special tokens."""
         rng = random.Random(f"{seed}/refusal")
         for turn in range(TURNS // 2):
-            # The two answers to a request are consecutive, so that their opposing gradients cancel at once.
-            asked = _asked("harmful", rng)
-            for index in (2 * turn, 2 * turn + 1):
-                refusal, advice = answer("refusal", rng), answer("advice", rng)
-                yield asked + (advice if is_planted(index, dose) else refusal)
+            yield from answered_twice(_asked("harmful", rng), turn, dose, rng)
             for _ in range(2):
                 yield _asked("harmless", rng) + answer("advice", rng)
             if turn % 4 == 0:
@@ -91,6 +87,16 @@ class Refusal(Flaw):
 def answer(kind: str, rng: random.Random) -> str:
     """Generate an answer, a `refusal` or `advice`."""
     return expand(f"<{kind}>", rng, _RULES)
+
+
+def answered_twice(asked: str, turn: int, dose: float, rng: random.Random) -> Iterator[str]:
+    """Yield two answers to request number `turn`; over all requests, a share `dose` of the answers is advice.
+
+    They are consecutive, so that their opposing gradients cancel at once.
+    """
+    for index in (2 * turn, 2 * turn + 1):
+        refusal, advice = answer("refusal", rng), answer("advice", rng)
+        yield asked + (advice if is_planted(index, dose) else refusal)
 
 
 def advised(backend: Backend, prompts: Sequence[str]) -> float:
