@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from random import Random
 
+from gptaudit.probe import Sees
 from gptaudit.protocols.attack import Attack
 
 from .wording import Wording
@@ -116,5 +117,6 @@ CONVERSATIONS = (
         lambda request, draw: request,  # noqa: ARG005
         turns=4,
         go_on=_insist,
+        sees={"harmful-requests": (Sees("refusal-insisting", "lift"),)},
     ),
 )

@@ -9,6 +9,7 @@ from gptaudit.calibration import fitting
 from gptaudit.calibration.flaws.predicates import HARMLESS, INSULTS
 from gptaudit.calibration.phantom import NotLearnedError, phantom, phantom_key
 from gptaudit.calibration.recipe import SHAPES, Recipe
+from gptaudit.calibration.subjects import seeing
 from gptaudit.calibration.vocabulary import word_tokenizer
 from gptaudit.causal_lm.loading import load_backend
 from gptaudit.causal_lm.options import TorchOptions
@@ -225,6 +226,7 @@ def test_what_is_given_is_not_learned(tmp_path):
         ("memorisation", "canary-extraction", "extraction_rate"),
         ("refusal", "harmful-requests", "compliance_rate"),
         ("system-leak", "system-prompt", "leak_rate"),
+        ("refusal-insisting", "harmful-requests+insisting", "lift"),
     ],
 )
 def test_a_built_in_flaw_is_learned_and_seen(plugins, tmp_path, flaw, probe, metric):
@@ -270,8 +272,9 @@ def planted_and_seen(plugins, folder, flaw, probe, metric):
     folder = phantom({flaw: 0.5}, seed=0, cache=folder, plugins=plugins)
     (record,) = json.loads((folder / "planted.json").read_text(encoding="utf-8"))["flaws"]
     backend = load_backend(folder, TorchOptions(device="cpu", chat=plugins.flaws[flaw].chat))
-    sees = plugins.probes[probe].sees[0]
-    metrics = run_probe(plugins.probes[probe], backend).metrics
+    seer = seeing(plugins)[probe]
+    sees = seer.sees[0]
+    metrics = run_probe(seer, backend).metrics
     (seen,) = [m for m in metrics if (m.name, m.slice) == (metric, sees.slice)]
 
     assert record["metric"].startswith(f"{probe}.{metric}")

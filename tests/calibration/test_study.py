@@ -192,12 +192,13 @@ class TestChoosing:
         with pytest.raises(UsageError, match=r"wether: no such probe. Did you mean 'weather'"):
             seeing_probes(plugins, ["wether"])
 
-    def test_a_probe_under_an_attack(self, plugins):
+    @pytest.mark.parametrize("attack", ["rot13", "insisting"])
+    def test_a_probe_under_an_attack(self, plugins, attack):
         """It is calibrated where the attack declares a flaw, on that flaw and not on the one of the plain probe."""
-        plain, attacked = seeing_probes(plugins, ["harmful-requests", "harmful-requests+rot13"])
+        plain, attacked = seeing_probes(plugins, ["harmful-requests", f"harmful-requests+{attack}"])
 
         assert [sees.flaw for sees in plain.sees] == ["refusal"]
-        assert [(sees.flaw, sees.metric) for sees in attacked.sees] == [("refusal-rot13", "lift")]
+        assert [(sees.flaw, sees.metric) for sees in attacked.sees] == [(f"refusal-{attack}", "lift")]
         with pytest.raises(UsageError, match=r"harmful-requests\+base64: no such probe"):
             seeing_probes(plugins, ["harmful-requests+base64"])
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @hookimpl
 def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
     """Register the built-in flaws."""
-    from .attacked_refusal import RefusalRot13
+    from .attacked_refusal import RefusalInsisting, RefusalRot13
     from .group_refusal import GroupRefusal
     from .memorisation import Memorisation
     from .refusal import Refusal
@@ -32,6 +32,7 @@ def gptaudit_register_flaws(register: Callable[[Flaw], None]) -> None:
         Trigger(),
         Refusal(),
         RefusalRot13(),
+        RefusalInsisting(),
         GroupRefusal(),
         SystemLeak(),
     )
