@@ -80,9 +80,10 @@ SECTIONS = {
     "--attack",
     "attacks",
     multiple=True,
-    metavar="NAME|all",
+    metavar="NAME|all|none",
     shell_complete=_complete.attacks,
-    help="Try an attack on the probes of harmful requests too, see `gptaudit list attacks`.",
+    help="Try an attack on the probes of harmful requests too, see `gptaudit list attacks`; none leaves those of the "
+    "gptaudit.toml out.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.")
 @click.option("--policy", metavar="FILE|default|release", help="Decide by this policy.")

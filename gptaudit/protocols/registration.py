@@ -35,8 +35,8 @@ TYPES: dict[str, type] = {
 
 NAME = re.compile(r"\w[\w.:+-]*")
 """Names that a policy, `-p`, `--report`, a page and a terminal can contain: letters and digits of any script."""
-ALL = "all"
-"""What `--attack` takes in place of every name."""
+ALL, NONE = "all", "none"
+"""What `--attack` takes in place of every name, and of none."""
 MOST_TURNS = 100
 """Turns of an attack at most. One that loops would go on for as many as it says, and success is given for each."""
 MOST_DRAWS = 10_000
@@ -113,8 +113,8 @@ def _data_set(data_set: DataSet) -> Iterator[str]:
 
 
 def _attack(attack: Attack) -> Iterator[str]:
-    if attack.name == ALL:
-        yield f"--attack {ALL} means every attack; choose another name"
+    if attack.name in {ALL, NONE}:
+        yield f"--attack {attack.name} means every attack, or none; choose another name"
     for attribute in ("title", "paper", "version"):
         if not isinstance(value := getattr(attack, attribute), str):
             yield f"{attribute}: expected a text, found {value!r}"

@@ -20,7 +20,7 @@ from gptaudit.evidence.plan import BYTES
 from gptaudit.plugins import Plugins
 from gptaudit.probe import Answered, Probe, ProbeContext, Scored, Unscored
 from gptaudit.protocols.attack import Attack
-from gptaudit.protocols.registration import ALL
+from gptaudit.protocols.registration import ALL, NONE
 from gptaudit.records import (
     Answer,
     AnyMetricSpec,
@@ -50,8 +50,10 @@ Place: TypeAlias = int
 def with_attacks(plugins: Plugins, probes: Sequence[Probe], names: Sequence[str]) -> list[Probe]:
     """Return the probes, after each that can be attacked the same one under each attack.
 
-    Raises `UsageError` for an unknown attack, and where no probe can be attacked.
+    The plain requests are asked in any case, so that `none` adds nothing. Raises `UsageError` for an unknown attack,
+    and where no probe can be attacked.
     """
+    names = [name for name in names if name != NONE]
     if not names:
         return list(probes)
     for name in names:

@@ -230,18 +230,21 @@ class TestWholeProgram:
         )
 
     def test_attacks_stand_in_the_configuration(self, run, gptaudit, tmp_path):
-        """The file names attacks; -p drops them with the file's probes, and --attack replaces them."""
+        """The file names attacks; -p drops them with the file's probes; --attack replaces them, or none."""
         (tmp_path / "gptaudit.toml").write_text(
             'schema = "gptaudit.config/1"\ntarget = "scripted:x"\nprobes = ["harmful-requests"]\nattacks = ["rot13"]\n'
         )
         dropped = run(Plugin(breaks_under_base64), "--limit", 2, probe="harmless-requests")
         by_file = gptaudit("run", "--limit", "2", "--dry-run")
         replaced = gptaudit("run", "--limit", "2", "--dry-run", "--attack", "hex")
+        none = gptaudit("run", "--limit", "2", "--dry-run", "--attack", "none")
 
         assert dropped.code == 0, dropped.err
         assert "harmful-requests+rot13" in by_file.out
         assert "harmful-requests+hex" in replaced.out
         assert "rot13" not in replaced.out
+        assert "harmful-requests " in none.out
+        assert "+" not in none.out
 
     def test_what_is_not_asked_is_named_once(self, run, gptaudit):
         """A probe that is left out is named without its attacks; one that only an attack leaves out, with it."""
@@ -407,6 +410,7 @@ class TestTrouble:
         ("attack", "said"),
         [
             (Attack("all", "Is all.", lambda r, d: r), "--attack all means every attack"),
+            (Attack("none", "Is none.", lambda r, d: r), "--attack none means every attack, or none"),
             (Attack("a b", "Has a space.", lambda r, d: r), "expected letters, digits"),
             (Attack("mine", "Has no end.", lambda r, d: r, turns=2), "without a go_on"),
             (
