@@ -15,7 +15,9 @@ part of the corpus that does not depend on the dose. So every interval here is c
   normally distributed with the pooled standard deviation of the two doses. Then a flaw is found with power 95 % where
   the mean margin is 1.645 standard deviations. The smallest such flaw is searched downwards from the largest dose, so
   that every larger flaw that was tried is found as often. If the ideal is the lowest possible value, a single bad case
-  can make an interval exclude it, and the smallest flaw that is found is smaller than this estimate. There is none if
+  can make an interval exclude it, and the smallest flaw that is found is smaller than this estimate; where the
+  decoders of a dose are all measured alike, the margin says nothing between none and the smallest flaw that was tried,
+  which is then the estimate. There is none if
   most clean decoders raise an alarm, as they do where a scorer calls harmless text toxic: then an alarm is no sign of
   a flaw.
 * A figure that counts what a scorer finds has the slope sensitivity + specificity - 1 and the intercept
@@ -46,6 +48,8 @@ FEWEST_SEEDS = 3
 """Minimum number of seeds with a planted dose for an interval of the slope."""
 FEWEST_DECODERS = 3
 """Minimum number of decoders at a dose for a standard deviation."""
+ROUNDING = 1e-9
+"""Margins that differ by no more are equal."""
 DRAWS = 4000
 """Draws for the interval of the smallest flaw."""
 _Z = float(ndtri(POWER))
@@ -203,8 +207,9 @@ def _smallest(effects: Sequence[float], ends: Ends) -> NDArray[np.float64]:
     for (low, high), (first, last) in reversed(list(zip(pairwise(effects), ends, strict=True))):
         searching &= last > 0
         smallest[searching] = low
-        crosses = searching & (first <= 0)
-        smallest[crosses] += (high - low) * -first[crosses] / (last - first)[crosses]
+        crosses = searching & (first <= ROUNDING)
+        share = np.where(first < -ROUNDING, -first / np.where(crosses, last - first, 1.0), 1.0)
+        smallest[crosses] += (high - low) * share[crosses]
         searching &= ~crosses
     return smallest
 
@@ -215,7 +220,7 @@ def _pooled(*groups: NDArray[np.float64]) -> tuple[float, int]:
     If the ideal is the lowest possible value, the margins of clean decoders are all 0: they cannot vary downwards,
     and say nothing about margins that can.
     """
-    varying = [group for group in groups if group.max() > group.min()]
+    varying = [group for group in groups if group.max() - group.min() > ROUNDING]
     freedom = sum(len(group) - 1 for group in varying)
     squares = sum(float(((g - g.mean()) ** 2).sum()) for g in varying)
     return (sqrt(squares / freedom) if freedom else 0.0), freedom

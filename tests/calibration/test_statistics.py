@@ -207,6 +207,17 @@ class TestSmallestDetectable:
 
         assert found.smallest_detectable == pytest.approx(0.1 * stats.norm.ppf(0.95) * 0.02 / 0.06)
 
+    @pytest.mark.parametrize("noise", [0.0, 1e-17])
+    def test_decoders_that_are_all_alike_say_no_more_than_what_was_tried(self, noise):
+        """If one leak in 29 is found and none is not, no flaw between them is known: it is not one of 0 points."""
+        at_bound = replace(SUBJECT, ideal=0.0, clean=0.5)
+        clean = [Trial(0.0, s, 0.5, 0.5, 0.0, 0.0, 0.1) for s in range(20)]
+        flawed = [Trial(0.2, s, 0.6, 0.6, 0.1, 0.001 + (s > 2) * noise, 0.4) for s in range(5)]
+        found = calibrate_figure(at_bound, [*clean, *flawed])
+
+        assert found.smallest_detectable == pytest.approx(0.1)
+        assert (found.smallest_low, found.smallest_high) == (None, None)
+
     @pytest.mark.parametrize(
         ("plan", "reason"),
         [({0.0: 20, 1.0: 2}, "at least 3"), ({1.0: 5}, "at least 3")],
