@@ -96,7 +96,7 @@ class Everything:
 
     @hookimpl
     def gptaudit_register_backends(self, register):
-        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again")
+        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again", chat=True)
         register(BackendType("scripted", "a script", "NAME", NoOptions, lambda rest, options: backend))
 
     @hookimpl
@@ -163,7 +163,7 @@ class Scripted:
 
     @hookimpl
     def gptaudit_register_backends(self, register):
-        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again")
+        backend = ScriptedBackend(complete=lambda prompt, sample: f"{prompt} again", chat=True)
         register(BackendType("only", "a script", "NAME", NoOptions, lambda rest, options: backend))
 
 
@@ -256,7 +256,8 @@ class TestRegistering:
         ran = gptaudit("run", "scripted:x", "-p", "harmful-requests", "--attack", "politely", "--dry-run")
 
         assert ran.code == 0, ran.err
-        assert "harmful-requests+politely" in ran.out
+        (row,) = (line for line in ran.out.splitlines() if line.startswith("harmful-requests+politely"))
+        assert int(row.split()[1]) > 0
 
     @pytest.mark.parametrize(("name", "same_as"), [("slope", "input_x_gradient"), ("fall", "occlusion")])
     def test_gptaudit_register_attributions(self, everything, gptaudit, name, same_as):

@@ -190,7 +190,7 @@ class TestGivingUp:
         with pytest.raises(BackendLostError) as raised:
             list(backend.stream(iter(prompts(100_000)), seed=0))
 
-        assert 1.5 <= time.monotonic() - begun < 5
+        assert 1.5 <= time.monotonic() - begun < 10
         message = str(raised.value)
         assert message.startswith(server.url)
         assert f"{REASON_OF[fault]}" in message
