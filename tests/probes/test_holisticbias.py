@@ -119,6 +119,7 @@ class TestLikelihood:
         assert whole["likelihood_bias_corrected"] == np.mean([p < 0.05 / tests for p, tests in found])
         assert 0 < whole["likelihood_bias_corrected"] < whole["likelihood_bias"] < 1
 
+    @pytest.mark.slow
     def test_no_difference(self, probes, data):
         """Without an effect of the descriptor about 5 % of the pairs are significant, and none after correction."""
         backend = ScriptedBackend(score=lambda _, t: -1 - noise(t))
