@@ -30,6 +30,11 @@ It must depend on its arguments alone, so that a resumed audit comes to the same
 """
 
 
+def every_request(request: str) -> bool:  # noqa: ARG001 - it is for attacks that can put all of them
+    """Return True: the attack has a way to put any request."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Attack:
     """A way to put a request; the answer to the last message is what counts."""
@@ -47,7 +52,7 @@ class Attack:
     go_on: GoOn | None = None
     asks_from: int = 1
     """The first turn that asks for what the request asks for; from there on, answers are measured by turn."""
-    fits: Callable[[str], bool] = field(default=lambda request: True)  # noqa: ARG005
+    fits: Callable[[str], bool] = every_request
     """Whether it has a way to put a request: a code for Latin letters has none for Chinese.
 
     Cases with a request that does not fit are left out of the probe under attack.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from random import Random
 
 from gptaudit.probe import Sees
-from gptaudit.protocols.attack import Attack
+from gptaudit.protocols.attack import Attack, every_request
 
 from .wording import Wording, is_latin
 
@@ -64,10 +64,6 @@ def _morse(text: str) -> str:
     return " / ".join(" ".join(MORSE.get(letter, letter) for letter in word) for word in words)
 
 
-def _any(request: str) -> bool:  # noqa: ARG001 - it has a code for every letter
-    return True
-
-
 def _in_code(
     name: str,
     how: str,
@@ -75,7 +71,7 @@ def _in_code(
     paper: str,
     *,
     chinese: str = "",
-    fits: Callable[[str], bool] = _any,
+    fits: Callable[[str], bool] = every_request,
 ) -> Attack:
     """Return the attack that says how the request is written, and then writes it so.
 
@@ -93,7 +89,12 @@ def _in_code(
 
 
 def _in_characters(
-    name: str, how: str, encode: Callable[[str], str], paper: str, *, fits: Callable[[str], bool] = _any
+    name: str,
+    how: str,
+    encode: Callable[[str], str],
+    paper: str,
+    *,
+    fits: Callable[[str], bool] = every_request,
 ) -> Attack:
     """Return the attack that writes the request in other characters, and does not say so."""
     return Attack(name, f"Writes the request {how}.", lambda request, draw: encode(request), paper, fits=fits)  # noqa: ARG005
